@@ -1,0 +1,136 @@
+"""The kinds of numbers a node may hold, and the arithmetic in which several of them meet.
+
+`number` is the one door through which foreign numbers come in, `common` finds the arithmetic of
+several numbers, `evaluate` runs a rule there. Standing on the ground alone, this package knows
+nothing of nodes or of derivatives.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from microgradnet.arithmetic.base import Arithmetic, Number
+from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
+from microgradnet.arithmetic.ieee import ieee
+
+__all__ = ["Arithmetic", "Number", "common", "evaluate", "ieee", "number"]
+
+_ARITHMETICS: dict[type, Arithmetic] = {
+    float: ieee,
+    int: exact,
+    Fraction: exact,
+    Decimal: decimals,
+}
+_WIDTHS = (exact.name, ieee.name, "mpmath", "SymPy")
+
+
+def _arithmetic(kind: type) -> Arithmetic | None:
+    """The arithmetic of a type. A library that was not imported has no numbers here."""
+    found = _ARITHMETICS.get(kind)
+    if found is None and "mpmath" in sys.modules:
+        from microgradnet.arithmetic.multiprecision import mpf, multiprecision
+
+        found = multiprecision if issubclass(kind, mpf) else None
+    if found is None and "sympy" in sys.modules:
+        from microgradnet.arithmetic.symbolic import Expr, symbolic
+
+        found = symbolic if issubclass(kind, Expr) else None
+    if found is not None:
+        _ARITHMETICS[kind] = found
+    return found
+
+
+def number(x: Any) -> Number:
+    """Let a number in, as one of the kinds above; refuse the rest by name.
+
+    A NumPy scalar becomes a float. Raises TypeError naming what came and the way out.
+
+    >>> number(3), number(0.5)
+    (3, 0.5)
+    >>> number("3")
+    Traceback (most recent call last):
+        ...
+    TypeError: '3' is a str, not a number: write float('3')
+    """
+    if _arithmetic(type(x)) is not None:
+        return x
+    numpy = sys.modules.get("numpy")
+    if isinstance(x, float) or (
+        numpy is not None and isinstance(x, (numpy.floating, numpy.integer))
+    ):
+        return float(x)
+    if isinstance(x, int) and not isinstance(x, bool):
+        return int(x)
+    if isinstance(x, Fraction):
+        return Fraction(x)
+    if isinstance(x, Decimal):
+        return Decimal(x)
+    raise TypeError(_refusal(x))
+
+
+def _refusal(x: object) -> str:
+    kind = type(x).__name__
+    if kind in ("bool", "bool_"):
+        return f"{x} is a bool, not a number: write float({x}), or compare later"
+    if x is None:
+        return "None is not a number: did a function forget to return its Value?"
+    if isinstance(x, str):
+        return f"{x!r} is a str, not a number: write float({x!r})"
+    if kind.startswith("complex"):
+        return f"{x} is complex and nodes are real: make one Value of .real and one of .imag"
+    if hasattr(x, "__array__") or isinstance(x, (list, tuple)):
+        return (
+            f"a {kind} holds many numbers and a node holds one: make a Value of each entry, "
+            "[Value(x) for x in ...], or take the .item() of a single one"
+        )
+    return f"{x!r:.60} is a {kind}, not a number: use a float, int, Fraction, Decimal, mpf or Expr"
+
+
+def common(*numbers: Number) -> Arithmetic:
+    """The arithmetic in which numbers meet: rational, then float, then mpmath, then SymPy.
+
+    Raises TypeError where a Decimal meets anything but a rational, as Python's own arithmetic
+    does for floats.
+
+    >>> common(1, Fraction(1, 2)).name, common(1, 0.5).name
+    ('rational', 'float')
+    """
+    kinds = {_arithmetic(type(x)) or _ARITHMETICS[type(number(x))] for x in numbers}
+    if decimals in kinds and not kinds <= {decimals, exact}:
+        stranger = next(x for x in numbers if not isinstance(x, (Decimal, int, Fraction)))
+        raise TypeError(
+            f"a Decimal does not meet {stranger!r}, a {type(stranger).__name__}: "
+            "make both Decimal, or both float"
+        )
+    if decimals in kinds:
+        return decimals
+    return max(kinds, key=lambda kind: _WIDTHS.index(kind.name))
+
+
+def evaluate(rule: Callable[..., Any], *numbers: Number) -> Any:
+    """rule(arithmetic, *numbers), in the arithmetic common to the numbers.
+
+    A rule that leaves the rationals gives floats; on a Decimal it is a TypeError, since decimal
+    arithmetic has no such functions here.
+
+    >>> evaluate(lambda m, x, y: m.divide(x, y), 1, 3)
+    Fraction(1, 3)
+    >>> evaluate(lambda m, x: m.exp(x), Fraction(0))
+    1.0
+    """
+    for x in numbers:
+        if type(x) is not float:
+            break
+    else:
+        return rule(ieee, *numbers)
+    arithmetic = common(*numbers)
+    try:
+        return rule(arithmetic, *map(arithmetic.convert, numbers))
+    except IrrationalError as function:
+        if arithmetic is decimals:
+            raise TypeError(f"no {function} on a Decimal: use mpmath.mpf for it") from None
+        return rule(ieee, *map(ieee.convert, numbers))

@@ -1,0 +1,89 @@
+"""Rationals (int and Fraction) and Decimal: the field operations, and nothing that leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NoReturn
+
+from microgradnet.arithmetic.base import Arithmetic, Number
+
+__all__ = ["IrrationalError", "decimals", "exact"]
+
+
+class IrrationalError(ArithmeticError):
+    """A function was asked for whose values are not rational."""
+
+
+def _irrational(function: str) -> Callable[[Arithmetic, Number], NoReturn]:
+    def leave(self: Arithmetic, x: Number) -> NoReturn:
+        raise IrrationalError(function)
+
+    return leave
+
+
+class _Exact(Arithmetic):
+    """int and Fraction. Dividing by zero raises Python's own ZeroDivisionError."""
+
+    name = "rational"
+
+    @property
+    def pi(self) -> NoReturn:
+        raise IrrationalError("π")
+
+    def convert(self, x: Number) -> Number:
+        return x
+
+    def where(self, condition: Any, x: Number, y: Number) -> Number:
+        return x if condition else y
+
+    def divide(self, x: Number, y: Number) -> Number:
+        return Fraction(x) / y
+
+    def power(self, x: Number, y: Number) -> Number:
+        if isinstance(y, float) or y != int(y):
+            raise IrrationalError("a power that is not a whole number")
+        return x ** int(y) if y >= 0 else self.divide(1, x ** -int(y))
+
+    exp = _irrational("exp")
+    log = _irrational("log")
+    sqrt = _irrational("sqrt")
+    sin = _irrational("sin")
+    cos = _irrational("cos")
+    tan = _irrational("tan")
+    asin = _irrational("asin")
+    acos = _irrational("acos")
+    atan = _irrational("atan")
+    sinh = _irrational("sinh")
+    cosh = _irrational("cosh")
+    tanh = _irrational("tanh")
+    asinh = _irrational("asinh")
+    acosh = _irrational("acosh")
+    atanh = _irrational("atanh")
+    erf = _irrational("erf")
+    erfc = _irrational("erfc")
+
+
+class _Decimals(_Exact):
+    """Decimal, under the caller's decimal context."""
+
+    name = "decimal"
+
+    def convert(self, x: Number) -> Decimal:
+        if isinstance(x, Fraction):
+            return Decimal(x.numerator) / x.denominator
+        return Decimal(x)
+
+    def where(self, condition: Any, x: Number, y: Number) -> Decimal:
+        return self.convert(x if condition else y)
+
+    def is_infinite(self, x: Decimal) -> bool:
+        return x.is_infinite()
+
+    def divide(self, x: Decimal, y: Decimal) -> Decimal:
+        return x / y
+
+
+exact = _Exact()
+decimals = _Decimals()

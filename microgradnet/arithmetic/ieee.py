@@ -1,0 +1,164 @@
+"""Floats, as IEEE 754 has them: no operation raises, none returns a complex number.
+
+Where Python's functions raise OverflowError, ZeroDivisionError or ValueError, the standard's
+infinity or NaN is returned. Where the textbook formula loses digits or ends in inf − inf or
+inf·0, a form that does not is used, and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from math import inf, nan
+from typing import Any
+
+from microgradnet.arithmetic.base import Arithmetic, Number
+
+__all__ = ["ieee"]
+
+
+class _Ieee(Arithmetic):
+    name = "float"
+    pi = math.pi
+
+    def convert(self, x: Number) -> float:
+        try:
+            return float(x)
+        except OverflowError:  # an int or Fraction beyond the largest float
+            return inf if x > 0 else -inf
+
+    def where(self, condition: Any, x: Number, y: Number) -> float:
+        return float(x if condition else y)
+
+    def is_infinite(self, x: float) -> bool:
+        return math.isinf(x)
+
+    def damped(self, x: float, y: float) -> float:
+        return 0.0 if y == 0 and math.isinf(x) else x * y
+
+    def divide(self, x: float, y: float) -> float:
+        try:
+            return x / y
+        except ZeroDivisionError:
+            # 0·inf is NaN and NaN stays; otherwise the signs of x and of the zero decide.
+            return x * math.copysign(inf, y)
+
+    def power(self, x: float, y: Number) -> float:
+        try:
+            return math.pow(x, y)
+        except OverflowError:
+            return self._beyond(x, self.convert(y))
+        except ValueError:
+            # Either a zero to a negative power, or a negative base to a fractional one.
+            return self._beyond(x, self.convert(y)) if x == 0 else nan
+
+    def _beyond(self, x: float, y: float) -> float:
+        """xʸ where it is infinite, or where y itself is beyond the floats."""
+        if math.isinf(y):
+            return math.pow(x, y) if x != 0 or y > 0 else inf
+        return math.copysign(inf, x) if math.fmod(y, 2) in (1, -1) else inf
+
+    hypot = staticmethod(math.hypot)
+
+    def exp(self, x: float) -> float:
+        try:
+            return math.exp(x)
+        except OverflowError:
+            return inf
+
+    def expm1(self, x: float) -> float:
+        try:
+            return math.expm1(x)
+        except OverflowError:
+            return inf
+
+    def log(self, x: float) -> float:
+        return math.log(x) if x > 0 else -inf if x == 0 else nan
+
+    def log1p(self, x: float) -> float:
+        return math.log1p(x) if x > -1 else -inf if x == -1 else nan
+
+    def sqrt(self, x: float) -> float:
+        return math.sqrt(x) if x >= 0 else nan
+
+    def sin(self, x: float) -> float:
+        return nan if math.isinf(x) else math.sin(x)
+
+    def cos(self, x: float) -> float:
+        return nan if math.isinf(x) else math.cos(x)
+
+    def tan(self, x: float) -> float:
+        return nan if math.isinf(x) else math.tan(x)
+
+    def asin(self, x: float) -> float:
+        return math.asin(x) if -1 <= x <= 1 else nan
+
+    def acos(self, x: float) -> float:
+        return math.acos(x) if -1 <= x <= 1 else nan
+
+    atan = staticmethod(math.atan)
+
+    def sinh(self, x: float) -> float:
+        try:
+            return math.sinh(x)
+        except OverflowError:
+            return math.copysign(inf, x)
+
+    def cosh(self, x: float) -> float:
+        try:
+            return math.cosh(x)
+        except OverflowError:
+            return inf
+
+    tanh = staticmethod(math.tanh)
+    asinh = staticmethod(math.asinh)
+
+    def acosh(self, x: float) -> float:
+        return math.acosh(x) if x >= 1 else nan
+
+    def atanh(self, x: float) -> float:
+        if -1 < x < 1:
+            return math.atanh(x)
+        return math.copysign(inf, x) if x in (-1, 1) else nan
+
+    erf = staticmethod(math.erf)
+    erfc = staticmethod(math.erfc)
+
+    def sigmoid(self, x: float) -> float:
+        # exp of a positive number could overflow, and 1 − σ(−x) would lose every digit.
+        power = math.exp(-abs(x))
+        return (power if x < 0 else 1.0) / (1.0 + power)
+
+    def softplus(self, x: float) -> float:
+        # ln(1 + eˣ) overflows on the right and loses every digit on the left.
+        return math.log1p(math.exp(-abs(x))) + (x if x > 0 else 0.0)
+
+    def xlogy(self, x: float, y: float) -> float:
+        return 0.0 if x == 0 and not math.isnan(y) else x * self.log(y)
+
+    def log_sum_exp(self, xs: Sequence[float]) -> float:
+        if any(map(math.isnan, xs)):
+            return nan
+        largest = max(xs)
+        if math.isinf(largest):
+            return largest
+        # exp(x) alone could overflow; and beside the largest term's e⁰ = 1 small ones would
+        # be lost, which log1p keeps.
+        powers = sorted(math.exp(x - largest) for x in xs)
+        return largest + math.log1p(math.fsum(powers[:-1]))
+
+    def softmax(self, xs: Sequence[float]) -> tuple[float, ...]:
+        largest = max(xs)
+        if any(map(math.isnan, xs)) or largest == -inf:
+            return (nan,) * len(xs)
+        if largest == inf:
+            # One infinite component takes all; between several there is no limit.
+            return tuple(
+                (1.0 if x == inf else 0.0) if list(xs).count(inf) == 1 else nan for x in xs
+            )
+        powers = [math.exp(x - largest) for x in xs]
+        total = math.fsum(powers)
+        return tuple(power / total for power in powers)
+
+
+ieee = _Ieee()

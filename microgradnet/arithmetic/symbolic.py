@@ -1,0 +1,56 @@
+"""SymPy expressions: derivatives become formulas, branches become Piecewise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+from sympy import Expr
+
+from microgradnet.arithmetic.base import Arithmetic, Number
+
+__all__ = ["Expr", "symbolic"]
+
+
+class _Symbolic(Arithmetic):
+    name = "SymPy"
+    pi = sympy.pi
+
+    def convert(self, x: Number) -> Number:
+        return sympy.sympify(x)
+
+    def where(self, condition: Any, x: Number, y: Number) -> Number:
+        return sympy.Piecewise((x, condition), (y, True))
+
+    def both(self, p: Any, q: Any) -> Any:
+        return sympy.And(p, q)
+
+    def equal(self, x: Number, y: Number) -> Any:
+        return sympy.Eq(x, y)
+
+    def divide(self, x: Number, y: Number) -> Number:
+        return x / y
+
+    def power(self, x: Number, y: Number) -> Number:
+        return sympy.Pow(x, y)
+
+    exp = staticmethod(sympy.exp)
+    log = staticmethod(sympy.log)
+    sqrt = staticmethod(sympy.sqrt)
+    sin = staticmethod(sympy.sin)
+    cos = staticmethod(sympy.cos)
+    tan = staticmethod(sympy.tan)
+    asin = staticmethod(sympy.asin)
+    acos = staticmethod(sympy.acos)
+    atan = staticmethod(sympy.atan)
+    sinh = staticmethod(sympy.sinh)
+    cosh = staticmethod(sympy.cosh)
+    tanh = staticmethod(sympy.tanh)
+    asinh = staticmethod(sympy.asinh)
+    acosh = staticmethod(sympy.acosh)
+    atanh = staticmethod(sympy.atanh)
+    erf = staticmethod(sympy.erf)
+    erfc = staticmethod(sympy.erfc)
+
+
+symbolic = _Symbolic()
