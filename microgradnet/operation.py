@@ -1,0 +1,289 @@
+"""What an operation is: a forward function, its derivative rule, its notation.
+
+An operation is declared once, by decorating its forward function with its vector-Jacobian rule
+and its notation. What the decorator returns is the entry of the table, the public function and
+the `op` that a node records, all in one::
+
+    def cube_vjp(m, g, y, x):
+        return (g * 3 * x * x,)
+
+    @operation(cube_vjp, "$x³")
+    def cube(m, x):
+        return x * x * x
+
+From there on `cube(v)` and `v.cube()` work like the built-in ones. The arithmetic m is explained
+in `microgradnet.arithmetic`. This file knows nothing of nodes: a class whose objects can be
+operands has a static method `_record(op, operands)`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from string import Template
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from weakref import WeakValueDictionary
+
+from microgradnet.arithmetic import Number, evaluate, ieee, number
+
+__all__ = [
+    "Operation",
+    "Recorder",
+    "find",
+    "method",
+    "methods_on",
+    "operation",
+    "operations",
+    "recorder",
+]
+
+
+class Recorder(Protocol):
+    """An operand that remembers the operations applied to it."""
+
+    @staticmethod
+    def _record(op: Operation, operands: Sequence[Any]) -> Any: ...
+
+
+R = TypeVar("R", bound=Recorder)
+Notation: TypeAlias = "str | Callable[..., str]"
+_TABLE: dict[str, Operation] = {}
+_KINDS: list[type] = []
+_VARIANTS: WeakValueDictionary[object, Operation] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Operation:
+    """An entry of the table together with its parameters. Immutable; one instance of each.
+
+    Called on numbers it gives a number; if any operand is a Value, a Value:
+
+    >>> from microgradnet import Value, leaky_relu
+    >>> leaky_relu(-2.0)
+    -0.02
+    >>> leaky_relu(Value(-2.0), slope=0.5)
+    Value(data=-1.0, grad=0)
+    >>> leaky_relu.vjp_at(1.0, -2.0)
+    (0.01,)
+    """
+
+    name: str
+    symbol: str
+    """The shortest name, for small boxes: +, tanh, **2."""
+    text: Notation
+    """Notation in text: $x, $y, $z are the operands, $xs all of them; or a function of them."""
+    latex: Notation
+    """Notation in LaTeX, in the same way."""
+    arity: int | None
+    """The number of operands; None where any number will do."""
+    forward: Callable[..., Number]
+    """forward(m, *xs): the value y, in the arithmetic m."""
+    vjp: Callable[..., tuple[Number, ...]]
+    """vjp(m, g, y, *xs): from the adjoint g = ∂C/∂y the products g·∂y/∂xₖ, one an operand."""
+    parameters: dict[str, Number] = field(default_factory=dict)
+    """The constants that tell variants apart: the exponent of x³, a slope."""
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
+        return f"<operation {self.name}{f'({given})' if given else ''}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find, (self.name, self.parameters)
+
+    def __deepcopy__(self, memo: object) -> Operation:
+        return self
+
+    @overload
+    def __call__(self, x: R, /, *others: R | Number, **parameters: Number) -> R: ...
+    @overload
+    def __call__(self, /, *operands: Number, **parameters: Number) -> Number: ...
+    def __call__(self, /, *operands: Any, **parameters: Any) -> Any:
+        """The value, recorded if an operand is a Value; parameters make another variant."""
+        op = self.variant(**parameters) if parameters else self
+        if len(operands) != self.arity and (self.arity is not None or not operands):
+            raise TypeError(
+                f"{self.name} takes {self.arity or 'some'} operands, not {len(operands)}"
+            )
+        kind = recorder(operands)
+        if kind is not None:
+            return kind._record(op, operands)
+        return evaluate(op.forward, *map(number, operands))
+
+    def vjp_at(self, g: Number, *xs: Number) -> tuple[Number, ...]:
+        """The products g·∂y/∂xₖ at the numbers xs.
+
+        >>> from microgradnet import multiply
+        >>> multiply.vjp_at(1.0, 3.0, 5.0)
+        (5.0, 3.0)
+        """
+        return self.pull_back(g, evaluate(self.forward, *xs), xs)
+
+    def pull_back(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
+        """The products g·∂y/∂xₖ where the value y is known already."""
+        if type(g) is float and type(y) is float and all([type(x) is float for x in xs]):
+            adjoints: tuple[Number, ...] = self.vjp(ieee, g, y, *xs)
+        else:
+            adjoints = evaluate(self.vjp, g, y, *xs)
+        if len(adjoints) != len(xs):
+            raise TypeError(
+                f"the rule of {self.name} returned {len(adjoints)} products for {len(xs)} operands"
+            )
+        return adjoints
+
+    def variant(self, **parameters: Number) -> Operation:
+        """The same operation with other parameters; the same instance every time.
+
+        >>> from microgradnet import leaky_relu
+        >>> leaky_relu.variant(slope=0.5) is leaky_relu.variant(slope=0.5)
+        True
+        """
+        base = _TABLE[self.name]
+        unknown = parameters.keys() - base.parameters.keys()
+        if unknown:
+            raise TypeError(
+                f"{self.name} has no parameter {', '.join(sorted(unknown))}: "
+                f"it has {', '.join(base.parameters) or 'none'}"
+            )
+        merged = {**self.parameters, **{key: number(x) for key, x in parameters.items()}}
+        # 2, 2.0 and Fraction(2) are equal, but lead to numbers of different kinds.
+        key = (base, *((type(x), repr(x)) for x in merged.values()))
+        found = _VARIANTS.get(key)
+        if found is None:
+            found = replace(
+                base,
+                symbol=Template(base.symbol).safe_substitute(merged),
+                forward=partial(_undecorated(base.forward), **merged),
+                vjp=partial(_undecorated(base.vjp), **merged),
+                parameters=merged,
+            )
+            _VARIANTS[key] = found
+        return found
+
+    def write(self, *operands: str, latex: bool = False) -> str:
+        r"""The notation, with the operands' own notation put in.
+
+        >>> from microgradnet import divide
+        >>> divide.write("a", "b"), divide.write("a", "b", latex=True)
+        ('a / b', '\\frac{a}{b}')
+        """
+        notation = self.latex if latex else self.text
+        if not isinstance(notation, str):
+            return notation(*operands)
+        names = dict(zip("xyz", operands, strict=False))
+        constants = {key: str(value) for key, value in self.parameters.items()}
+        return Template(notation).safe_substitute(constants, xs=", ".join(operands), **names)
+
+
+def _undecorated(rule: Callable[..., Any]) -> Callable[..., Any]:
+    return rule.func if isinstance(rule, partial) else rule
+
+
+def operation(
+    vjp: Callable[..., tuple[Number, ...]],
+    text: Notation = "",
+    latex: Notation = "",
+    *,
+    symbol: str = "",
+) -> Callable[[Callable[..., Number]], Operation]:
+    r"""Enter the decorated forward function into the table, with its derivative rule.
+
+    The forward function's operands follow the arithmetic m; its keyword-only arguments are the
+    operation's parameters, with their defaults. A second entry of the same name replaces the
+    first, for graphs built from then on.
+
+    >>> from microgradnet import Value
+    >>> def cube_vjp(m, g, y, x):
+    ...     return (g * 3 * x * x,)
+    >>> @operation(cube_vjp, "$x³", "{$x}^3")
+    ... def cube(m, x):
+    ...     '''x³'''
+    ...     return x * x * x
+    >>> x = Value(2.0)
+    >>> y = x.cube()
+    >>> y.backward()
+    >>> y.data, x.grad, y.op is cube
+    (8.0, 12.0, True)
+    """
+
+    def enter(forward: Callable[..., Number]) -> Operation:
+        name = forward.__name__
+        _, *arguments = inspect.signature(forward).parameters.values()
+        operands = [a for a in arguments if a.kind is not a.KEYWORD_ONLY]
+        variadic = any(a.kind is a.VAR_POSITIONAL for a in operands)
+        parameters = {a.name: a.default for a in arguments if a.kind is a.KEYWORD_ONLY}
+        letters = (
+            "$xs" if variadic else ", ".join(f"${letter}" for letter in "xyz"[: len(operands)])
+        )
+        entry = Operation(
+            name=name,
+            symbol=symbol or name,
+            text=text or f"{name}({letters})",
+            latex=latex or rf"\operatorname{{{name}}}\left({letters}\right)",
+            arity=None if variadic else len(operands),
+            forward=partial(forward, **parameters) if parameters else forward,
+            vjp=partial(vjp, **parameters) if parameters else vjp,
+            parameters=parameters,
+        )
+        object.__setattr__(entry, "__doc__", forward.__doc__)
+        for kind in _KINDS:
+            _add_method(kind, entry)
+        _TABLE[name] = entry
+        return entry
+
+    return enter
+
+
+def method(op: Operation) -> Callable[..., Any]:
+    """The operation as a method of its first operand: v.tanh() is tanh(v)."""
+
+    def bound(operand: Any, *others: Any, **parameters: Number) -> Any:
+        return op(operand, *others, **parameters)
+
+    bound.__name__, bound.__doc__ = op.name, op.__doc__
+    return bound
+
+
+def methods_on(kind: type) -> None:
+    """Make every operation, present and to come, a method of a class whose objects record."""
+    _KINDS.append(kind)
+    for entry in _TABLE.values():
+        _add_method(kind, entry)
+
+
+def _add_method(kind: type, entry: Operation) -> None:
+    if hasattr(kind, entry.name) and entry.name not in _TABLE:
+        raise ValueError(f"{kind.__name__} has a {entry.name!r} of its own: choose another name")
+    setattr(kind, entry.name, method(entry))
+
+
+def operations() -> Iterator[Operation]:
+    """Every operation of the table, the user's own ones last."""
+    return iter(tuple(_TABLE.values()))
+
+
+def find(name: str, parameters: dict[str, Number] | None = None) -> Operation:
+    """The operation of that name, with these parameters.
+
+    Raises LookupError where the table has none, as when a pickled graph comes from a program
+    that had declared an operation of its own.
+
+    >>> find("leaky_relu", {"slope": 0.5})
+    <operation leaky_relu(slope=0.5)>
+    """
+    try:
+        entry = _TABLE[name]
+    except KeyError:
+        raise LookupError(
+            f"no operation is named {name!r}: declare it with @microgradnet.operation first"
+        ) from None
+    return entry.variant(**parameters) if parameters else entry
+
+
+def recorder(operands: Sequence[Any]) -> type[Recorder] | None:
+    """The class that records an operation on these operands; None if all are plain numbers."""
+    for operand in operands:
+        if hasattr(type(operand), "_record"):
+            return type(operand)
+    return None

@@ -1,0 +1,547 @@
+"""The table of operations: value, vector-Jacobian rule and notation of each, and nothing else.
+
+The letters: m is the arithmetic of the numbers at hand, x, y, z are operands in order, g = ∂C/∂y
+is the adjoint of the result. In a rule of one operand the result is y; in rules of two or more
+it is called out. A rule returns g·∂/∂operand, one product for each operand.
+
+Edge cases are decided here, in the line concerned, as PyTorch's float64 decides them; where
+that is less accurate than the mathematical value or its one-sided limit, by the latter.
+Constants are exact; they become floats where they meet floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from microgradnet.arithmetic import Arithmetic, Number
+from microgradnet.operation import operation, recorder
+
+__all__ = [
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
+    "elu", "erf", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
+    "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative",
+    "power", "power_constant", "relu", "sigmoid", "silu", "sin", "sinh", "softmax",
+    "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "weighted_input", "xlogy",
+]  # fmt: skip
+
+M: TypeAlias = Arithmetic
+N: TypeAlias = Number
+Products: TypeAlias = "tuple[N, ...]"
+
+
+# Arithmetic
+
+
+def add_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    return g, g
+
+
+@operation(add_vjp, "$x + $y", symbol="+")
+def add(m: M, x: N, y: N) -> N:
+    """The sum x + y."""
+    return x + y
+
+
+def subtract_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    return g, -g
+
+
+@operation(subtract_vjp, "$x - $y", symbol="-")
+def subtract(m: M, x: N, y: N) -> N:
+    """The difference x − y."""
+    return x - y
+
+
+def multiply_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    return g * y, g * x
+
+
+@operation(multiply_vjp, "$x * $y", r"$x \cdot $y", symbol="*")
+def multiply(m: M, x: N, y: N) -> N:
+    """x·y."""
+    return x * y
+
+
+def divide_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    return m.divide(g, y), -g * m.divide(out, y)
+
+
+@operation(divide_vjp, "$x / $y", r"\frac{$x}{$y}", symbol="/")
+def divide(m: M, x: N, y: N) -> N:
+    """The quotient x/y. Floats: 1/0 is inf and 0/0 is NaN; rationals raise ZeroDivisionError."""
+    return m.divide(x, y)
+
+
+def negative_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (-g,)
+
+
+@operation(negative_vjp, "-$x", symbol="neg")
+def negative(m: M, x: N) -> N:
+    """−x."""
+    return -x
+
+
+def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Products:
+    if exponent == 0:  # x⁰ is 1 everywhere, also at 0 where x⁻¹ is infinite
+        return (m.convert(0),)
+    return (g * m.convert(exponent) * m.power(x, m.convert(exponent) - 1),)
+
+
+@operation(power_constant_vjp, "$x**$exponent", "{$x}^{$exponent}", symbol="**$exponent")
+def power_constant(m: M, x: N, *, exponent: N = 2) -> N:
+    """A power of x with a constant exponent."""
+    return m.power(x, exponent)
+
+
+def exponential_vjp(m: M, g: N, y: N, x: N, *, base: N) -> Products:
+    # base 0, x ≥ 0: y is 0 (or 1) on the right, whatever ln 0 is; as in raise_to.
+    base = m.convert(base)
+    return (g * m.where(m.both(m.equal(base, 0), x >= 0), 0, y * m.log(base)),)
+
+
+@operation(exponential_vjp, "$base**$x", "{$base}^{$x}", symbol="$base**")
+def exponential(m: M, x: N, *, base: N = 2) -> N:
+    """A constant to the power x."""
+    return m.power(m.convert(base), x)
+
+
+def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    # y = 0: x⁰ is 1 everywhere. x = 0, y ≥ 0: out is 0 (or 1) on the right, whatever ln 0 is.
+    slope_x = m.where(m.equal(y, 0), 0, y * m.power(x, y - 1))
+    slope_y = m.where(m.both(m.equal(x, 0), y >= 0), 0, out * m.log(x))
+    return g * slope_x, g * slope_y
+
+
+@operation(raise_to_vjp, "$x**$y", "{$x}^{$y}", symbol="**")
+def raise_to(m: M, x: N, y: N) -> N:
+    """The power xʸ, both variable."""
+    return m.power(x, y)
+
+
+def power(x: Any, y: Any) -> Any:
+    """The power xʸ, each a Value or a number.
+
+    Three operations stand behind it, with a rule each: xᶜ (c constant), cʸ, and xʸ.
+
+    >>> power(2.0, 3.0)
+    8.0
+    """
+    variable_x, variable_y = recorder((x,)) is not None, recorder((y,)) is not None
+    if variable_x and not variable_y and isinstance(y, (int, float, Fraction)):
+        return power_constant(x, exponent=y)
+    if variable_y and not variable_x and isinstance(x, (int, float, Fraction)):
+        return exponential(y, base=x)
+    return raise_to(x, y)
+
+
+def abs_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.where(x > 0, g, m.where(x < 0, -g, 0)),)  # |x|′(0) = 0
+
+
+@operation(abs_vjp, "|$x|", r"\left|$x\right|")
+def abs(m: M, x: N) -> N:
+    """|x|; its derivative at 0 is 0."""
+    return m.abs(x)
+
+
+def maximum_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    tie = m.where(m.equal(x, y), m.divide(g, 2), g)  # half to each at a tie
+    return m.where(x < y, 0, tie), m.where(x > y, 0, tie)
+
+
+@operation(maximum_vjp, "max($x, $y)", r"\max\left($x, $y\right)", symbol="max")
+def maximum(m: M, x: N, y: N) -> N:
+    """The larger of two; at a tie each has derivative ½."""
+    return m.where(x > y, x, m.where(y >= x, y, x + y))  # x + y where one is NaN
+
+
+def minimum_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    tie = m.where(m.equal(x, y), m.divide(g, 2), g)
+    return m.where(x > y, 0, tie), m.where(x < y, 0, tie)
+
+
+@operation(minimum_vjp, "min($x, $y)", r"\min\left($x, $y\right)", symbol="min")
+def minimum(m: M, x: N, y: N) -> N:
+    """The smaller of two; at a tie each has derivative ½."""
+    return m.where(x < y, x, m.where(y <= x, y, x + y))
+
+
+# Elementary functions
+
+
+def exp_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * y,)
+
+
+@operation(exp_vjp, latex="e^{$x}")
+def exp(m: M, x: N) -> N:
+    """eˣ."""
+    return m.exp(x)
+
+
+def expm1_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * m.exp(x),)  # y + 1 would have no digits left where eˣ is small
+
+
+@operation(expm1_vjp, latex="e^{$x} - 1")
+def expm1(m: M, x: N) -> N:
+    """eˣ − 1, accurate near 0."""
+    return m.expm1(x)
+
+
+def log_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(g, x),)
+
+
+@operation(log_vjp, latex=r"\ln\left($x\right)")
+def log(m: M, x: N) -> N:
+    """The natural logarithm; −inf at 0."""
+    return m.log(x)
+
+
+def log1p_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(g, 1 + x),)
+
+
+@operation(log1p_vjp, latex=r"\ln\left(1 + $x\right)")
+def log1p(m: M, x: N) -> N:
+    """ln(1 + x), accurate near 0."""
+    return m.log1p(x)
+
+
+def sqrt_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(g, 2 * y),)
+
+
+@operation(sqrt_vjp, latex=r"\sqrt{$x}")
+def sqrt(m: M, x: N) -> N:
+    """√x; its derivative at 0 is inf."""
+    return m.sqrt(x)
+
+
+def sin_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * m.cos(x),)
+
+
+@operation(sin_vjp, latex=r"\sin\left($x\right)")
+def sin(m: M, x: N) -> N:
+    """Sine, of radians."""
+    return m.sin(x)
+
+
+def cos_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (-g * m.sin(x),)
+
+
+@operation(cos_vjp, latex=r"\cos\left($x\right)")
+def cos(m: M, x: N) -> N:
+    """Cosine, of radians."""
+    return m.cos(x)
+
+
+def tan_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * (1 + y * y),)
+
+
+@operation(tan_vjp, latex=r"\tan\left($x\right)")
+def tan(m: M, x: N) -> N:
+    """Tangent, of radians."""
+    return m.tan(x)
+
+
+def asin_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(g, m.sqrt((1 - x) * (1 + x))),)  # 1 − x² loses digits near ±1
+
+
+@operation(asin_vjp, latex=r"\arcsin\left($x\right)")
+def asin(m: M, x: N) -> N:
+    """Inverse sine, in radians."""
+    return m.asin(x)
+
+
+def acos_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(-g, m.sqrt((1 - x) * (1 + x))),)
+
+
+@operation(acos_vjp, latex=r"\arccos\left($x\right)")
+def acos(m: M, x: N) -> N:
+    """Inverse cosine, in radians."""
+    return m.acos(x)
+
+
+def atan_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(g, 1 + x * x),)
+
+
+@operation(atan_vjp, latex=r"\arctan\left($x\right)")
+def atan(m: M, x: N) -> N:
+    """Inverse tangent, in radians."""
+    return m.atan(x)
+
+
+def sinh_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * m.cosh(x),)
+
+
+@operation(sinh_vjp, latex=r"\sinh\left($x\right)")
+def sinh(m: M, x: N) -> N:
+    """Hyperbolic sine."""
+    return m.sinh(x)
+
+
+def cosh_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * m.sinh(x),)
+
+
+@operation(cosh_vjp, latex=r"\cosh\left($x\right)")
+def cosh(m: M, x: N) -> N:
+    """Hyperbolic cosine."""
+    return m.cosh(x)
+
+
+def tanh_vjp(m: M, g: N, y: N, x: N) -> Products:
+    # 1/cosh² x: the usual 1 − tanh² x has no digits left beyond |x| = 19.
+    return (m.divide(m.divide(g, m.cosh(x)), m.cosh(x)),)
+
+
+@operation(tanh_vjp, latex=r"\tanh\left($x\right)")
+def tanh(m: M, x: N) -> N:
+    """Hyperbolic tangent."""
+    return m.tanh(x)
+
+
+def asinh_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(g, m.hypot(x, m.convert(1))),)
+
+
+@operation(asinh_vjp, latex=r"\operatorname{arsinh}\left($x\right)")
+def asinh(m: M, x: N) -> N:
+    """Inverse hyperbolic sine."""
+    return m.asinh(x)
+
+
+def acosh_vjp(m: M, g: N, y: N, x: N) -> Products:
+    # √(x² − 1) without overflow; |x|, so that below −1 it is PyTorch's
+    return (m.divide(m.divide(g, m.sqrt(m.abs(x) - 1)), m.sqrt(m.abs(x) + 1)),)
+
+
+@operation(acosh_vjp, latex=r"\operatorname{arcosh}\left($x\right)")
+def acosh(m: M, x: N) -> N:
+    """Inverse hyperbolic cosine."""
+    return m.acosh(x)
+
+
+def atanh_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.divide(g, (1 - x) * (1 + x)),)
+
+
+@operation(atanh_vjp, latex=r"\operatorname{artanh}\left($x\right)")
+def atanh(m: M, x: N) -> N:
+    """Inverse hyperbolic tangent."""
+    return m.atanh(x)
+
+
+def erf_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
+
+
+@operation(erf_vjp, latex=r"\operatorname{erf}\left($x\right)")
+def erf(m: M, x: N) -> N:
+    """The error function, 2/√π ∫₀ˣ exp(−t²) dt."""
+    return m.erf(x)
+
+
+def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+    # x = 0: the function is 0 for all y > 0, up to y = 0.
+    slope_x = m.where(m.both(m.equal(x, 0), y <= 0), 0, m.log(y))
+    slope_y = m.where(m.both(m.equal(x, 0), m.equal(y, 0)), 0, m.divide(x, y))
+    return g * slope_x, g * slope_y
+
+
+@operation(xlogy_vjp, "$x*log($y)", r"$x \ln\left($y\right)")
+def xlogy(m: M, x: N, y: N) -> N:
+    """The product x ln y, where 0 ln 0 = 0: so a cost's y ln a needs no branch."""
+    return m.xlogy(x, y)
+
+
+# Activations
+
+
+def sigmoid_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * m.sigmoid(x) * m.sigmoid(-x),)  # y(1 − y) has no digits left beyond x = 37
+
+
+@operation(sigmoid_vjp, latex=r"\sigma\left($x\right)")
+def sigmoid(m: M, x: N) -> N:
+    """σ(x) = 1/(1 + e⁻ˣ); σ′(x) = σ(x) σ(−x)."""
+    return m.sigmoid(x)
+
+
+def relu_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.where(x <= 0, 0, g),)  # relu′(0) = 0
+
+
+@operation(relu_vjp, symbol="ReLU", latex=r"\operatorname{relu}\left($x\right)")
+def relu(m: M, x: N) -> N:
+    """max(0, x); its derivative at 0 is 0."""
+    return m.where(x <= 0, 0, x)
+
+
+def leaky_relu_vjp(m: M, g: N, y: N, x: N, *, slope: N) -> Products:
+    return (m.where(x > 0, g, g * m.convert(slope)),)  # leaky_relu′(0) = slope
+
+
+@operation(leaky_relu_vjp)
+def leaky_relu(m: M, x: N, *, slope: N = Fraction(1, 100)) -> N:
+    """Identity where x > 0, else slope·x; its derivative at 0 is the slope."""
+    return m.where(x > 0, x, x * m.convert(slope))
+
+
+def elu_vjp(m: M, g: N, y: N, x: N, *, alpha: N) -> Products:
+    return (m.where(x <= 0, g * m.convert(alpha) * m.exp(x), g),)
+
+
+@operation(elu_vjp)
+def elu(m: M, x: N, *, alpha: N = 1) -> N:
+    """Identity where x > 0, else α(eˣ − 1)."""
+    return m.where(x <= 0, m.convert(alpha) * m.expm1(x), x)
+
+
+def softplus_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * m.sigmoid(x),)
+
+
+@operation(softplus_vjp)
+def softplus(m: M, x: N) -> N:
+    """ln(1 + eˣ); softplus′ = σ."""
+    return m.softplus(x)
+
+
+def silu_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (g * (m.sigmoid(x) + m.damped(x, m.sigmoid(x) * m.sigmoid(-x))),)
+
+
+@operation(silu_vjp)
+def silu(m: M, x: N) -> N:
+    """The product x σ(x), also called swish."""
+    return m.damped(x, m.sigmoid(x))
+
+
+def gelu_vjp(m: M, g: N, y: N, x: N) -> Products:
+    density = m.divide(m.exp(m.divide(-x * x, 2)), m.sqrt(2 * m.pi))
+    return (g * (_normal_cdf(m, x) + m.damped(x, density)),)
+
+
+@operation(gelu_vjp)
+def gelu(m: M, x: N) -> N:
+    """The product x Φ(x), where Φ is the normal distribution function (the erf form)."""
+    return m.damped(x, _normal_cdf(m, x))
+
+
+def _normal_cdf(m: M, x: N) -> N:
+    # (1 + erf(x/√2))/2 would have no digits left on the left
+    return m.divide(m.erfc(m.divide(-x, m.sqrt(m.convert(2)))), 2)
+
+
+def softsign_vjp(m: M, g: N, y: N, x: N) -> Products:
+    scale = 1 + m.abs(x)
+    return (m.divide(m.divide(g, scale), scale),)
+
+
+@operation(softsign_vjp)
+def softsign(m: M, x: N) -> N:
+    """The quotient x / (1 + |x|)."""
+    limit = m.where(x > 0, 1, -1)  # at ±inf, where the quotient is inf/inf
+    return m.where(m.is_infinite(x), limit, m.divide(x, 1 + m.abs(x)))
+
+
+def hard_tanh_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.where(x <= -1, 0, m.where(x >= 1, 0, g)),)  # hard_tanh′(±1) = 0
+
+
+@operation(hard_tanh_vjp)
+def hard_tanh(m: M, x: N) -> N:
+    """x, but at least −1 and at most 1; its derivative at ±1 is 0."""
+    return m.where(x <= -1, -1, m.where(x >= 1, 1, x))
+
+
+def hard_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (m.where(m.both(x > -3, x < 3), m.divide(g, 6), 0),)  # hard_sigmoid′(±3) = 0
+
+
+@operation(hard_sigmoid_vjp)
+def hard_sigmoid(m: M, x: N) -> N:
+    """x/6 + ½, but at least 0 and at most 1; its derivative at ±3 is 0."""
+    return m.where(x <= -3, 0, m.where(x >= 3, 1, m.divide(x + 3, 6)))
+
+
+# Operations of any number of operands
+
+
+def log_sum_exp_vjp(m: M, g: N, y: N, *xs: N) -> Products:
+    return tuple(g * share for share in m.softmax(xs))
+
+
+@operation(log_sum_exp_vjp, "log_sum_exp($xs)", symbol="lse")
+def log_sum_exp(m: M, *xs: N) -> N:
+    """The logarithm ln Σₖ exp xₖ, without overflow."""
+    return m.log_sum_exp(xs)
+
+
+def softmax_component_vjp(m: M, g: N, y: N, *xs: N, index: int) -> Products:
+    shares = m.softmax(xs)
+    others = sum(share for k, share in enumerate(shares) if k != index)  # 1 − y, with its digits
+    return tuple(g * y * others if k == index else -g * y * share for k, share in enumerate(shares))
+
+
+@operation(softmax_component_vjp, "softmax($xs)[$index]", symbol="softmax[$index]")
+def softmax_component(m: M, *xs: N, index: int = 0) -> N:
+    """The share exp xᵢ / Σₖ exp xₖ for one i, the index (counted from 0)."""
+    return m.softmax(xs)[index]
+
+
+def softmax(xs: Sequence[Any]) -> list[Any]:
+    """The shares exp xᵢ / Σₖ exp xₖ for every i: positive and summing to 1.
+
+    >>> softmax([0.0, 0.0])
+    [0.5, 0.5]
+    """
+    return [softmax_component(*xs, index=i) for i in range(len(xs))]
+
+
+def weighted_sum_vjp(m: M, g: N, out: N, *xs: N) -> Products:
+    n = len(xs) // 2
+    weights, activations = xs[:n], xs[n : 2 * n]
+    return (*(g * a for a in activations), *(g * w for w in weights), g)
+
+
+def _write_weighted_sum(*xs: str) -> str:
+    n = len(xs) // 2
+    return " + ".join([*(f"{w} {a}" for w, a in zip(xs[:n], xs[n:-1], strict=True)), xs[-1]])
+
+
+@operation(weighted_sum_vjp, _write_weighted_sum, _write_weighted_sum, symbol="Σwa+b")
+def weighted_sum(m: M, *xs: N) -> N:
+    """Σₖ wₖaₖ + b, of the operands w₁ … wₙ, a₁ … aₙ, b."""
+    n = len(xs) // 2
+    total = xs[-1]
+    for w, a in zip(xs[:n], xs[n:-1], strict=True):
+        total = total + w * a
+    return total
+
+
+def weighted_input(weights: Sequence[Any], activations: Sequence[Any], bias: Any) -> Any:
+    """The weighted input z = Σₖ wₖaₖ + b of a neuron, as one operation.
+
+    weights and activations are equally long (ValueError otherwise); each entry, and the bias, is
+    a Value or a number.
+
+    >>> weighted_input([2.0, 3.0], [5.0, 7.0], 1.0)
+    32.0
+    """
+    if len(weights) != len(activations):
+        raise ValueError(f"{len(weights)} weights for {len(activations)} activations")
+    return weighted_sum(*weights, *activations, bias)
