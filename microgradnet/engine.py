@@ -1,0 +1,506 @@
+"""`Value`: a number that remembers how it was computed, and can say how it matters.
+
+A node is plain data: its number, the operation that made it, the parents it was made from. There
+are no closures, hence no reference cycles: a graph is freed the moment its last node is let go.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from itertools import count
+from threading import Lock
+from typing import Any, NoReturn
+
+from microgradnet import ops
+from microgradnet.arithmetic import Number, evaluate, number
+from microgradnet.graph import topological_order
+from microgradnet.operation import Operation, find, method, methods_on, operations
+
+__all__ = ["UNTOUCHED", "Value", "no_grad", "pack", "unpack"]
+
+
+class _Untouched(int):
+    """The gradient 0 of a node that no backward pass has reached.
+
+    It counts as 0, but can be told from a 0 that was computed; and a fresh one, being an object
+    of its own, serves a backward pass as the mark of the nodes it has seen.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _untouched, ()
+
+    def __deepcopy__(self, memo: object) -> _Untouched:
+        return UNTOUCHED
+
+
+UNTOUCHED = _Untouched()
+
+
+def _untouched() -> _Untouched:
+    return UNTOUCHED
+
+
+class Value:
+    """A node of a computation graph.
+
+    data     the number: float, int, Fraction, Decimal, mpmath.mpf or sympy.Expr
+    grad     the adjoint ∂C/∂(this) for the C whose `backward` was called; 0 before that
+    op       the operation that made it; None for a leaf
+    parents  the nodes it was made from, in order, x twice in x·x; () for a leaf
+    label    a name, for pictures
+
+    Nodes compare by their numbers (<, ≤, >, ≥), but are equal only to themselves. Raises
+    TypeError for what is no number, and says what to use instead.
+
+    >>> w, x, b = Value(0.5, label="w"), Value(2.0, label="x"), Value(-1.0, label="b")
+    >>> a = (w * x + b).tanh()
+    >>> a.backward()
+    >>> a.data, w.grad, x.grad, b.grad
+    (0.0, 2.0, 0.5, 1.0)
+    """
+
+    __slots__ = ("_left", "_right", "data", "grad", "label", "op")
+
+    data: Number
+    grad: Number
+    op: Operation | None
+    label: str
+    # The parents: one, two, or a tuple of any number of them on the left. As most nodes have two,
+    # a tuple of its own for each would be half of the memory, and of the collector's work.
+    _left: Any
+    _right: Any
+
+    def __init__(
+        self, data: Number, _children: Iterable[Value] = (), _op: str = "", label: str = ""
+    ) -> None:
+        self.data = data if type(data) is float else number(data)
+        self.grad = UNTOUCHED
+        self.op = None
+        self.label = label
+        self._left = self._right = None
+        if _op or _children:
+            parents = tuple(_children)
+            self.op = _find_by_symbol(_op, len(parents))
+            self._left, self._right = _sides(parents)
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """The nodes it was made from, in order; x twice in x·x."""
+        left, right = self._left, self._right
+        if right is not None:
+            return (left, right)
+        if type(left) is tuple:
+            return left
+        return () if left is None else (left,)
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self.data}, grad={self.grad}{label})"
+
+    # Operations. + and × on floats, most of any network, take the short way.
+
+    def __add__(self, other: Any) -> Value:
+        if type(other) is not Value:
+            return _operate(ops.add, self, other)
+        x, y = self.data, other.data
+        if type(x) is not float or type(y) is not float or _pauses:
+            return _record(ops.add, (self, other))
+        node: Value = _new(Value)
+        node.data = x + y
+        node.grad = UNTOUCHED
+        node.op = _ADD
+        node.label = ""
+        node._left = self
+        node._right = other
+        return node
+
+    def __mul__(self, other: Any) -> Value:
+        if type(other) is not Value:
+            return _operate(ops.multiply, self, other)
+        x, y = self.data, other.data
+        if type(x) is not float or type(y) is not float or _pauses:
+            return _record(ops.multiply, (self, other))
+        node: Value = _new(Value)
+        node.data = x * y
+        node.grad = UNTOUCHED
+        node.op = _MULTIPLY
+        node.label = ""
+        node._left = self
+        node._right = other
+        return node
+
+    def __sub__(self, other: Any) -> Value:
+        return _operate(ops.subtract, self, other)
+
+    def __truediv__(self, other: Any) -> Value:
+        return _operate(ops.divide, self, other)
+
+    def __pow__(self, other: Any) -> Value:
+        return _operate(ops.power, self, other)
+
+    def __radd__(self, other: Any) -> Value:
+        return _operate(ops.add, other, self)
+
+    def __rmul__(self, other: Any) -> Value:
+        return _operate(ops.multiply, other, self)
+
+    def __rsub__(self, other: Any) -> Value:
+        return _operate(ops.subtract, other, self)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return _operate(ops.divide, other, self)
+
+    def __rpow__(self, other: Any) -> Value:
+        return _operate(ops.power, other, self)
+
+    def __neg__(self) -> Value:
+        return ops.negative(self)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __abs__(self) -> Value:
+        return ops.abs(self)
+
+    abs = method(ops.abs)
+    exp = method(ops.exp)
+    expm1 = method(ops.expm1)
+    log = method(ops.log)
+    log1p = method(ops.log1p)
+    sqrt = method(ops.sqrt)
+    erf = method(ops.erf)
+    sin = method(ops.sin)
+    cos = method(ops.cos)
+    tan = method(ops.tan)
+    asin = method(ops.asin)
+    acos = method(ops.acos)
+    atan = method(ops.atan)
+    sinh = method(ops.sinh)
+    cosh = method(ops.cosh)
+    tanh = method(ops.tanh)
+    asinh = method(ops.asinh)
+    acosh = method(ops.acosh)
+    atanh = method(ops.atanh)
+    sigmoid = method(ops.sigmoid)
+    relu = method(ops.relu)
+    leaky_relu = method(ops.leaky_relu)
+    elu = method(ops.elu)
+    softplus = method(ops.softplus)
+    silu = method(ops.silu)
+    gelu = method(ops.gelu)
+    softsign = method(ops.softsign)
+    hard_tanh = method(ops.hard_tanh)
+    hard_sigmoid = method(ops.hard_sigmoid)
+    maximum = method(ops.maximum)
+    minimum = method(ops.minimum)
+    xlogy = method(ops.xlogy)
+
+    # The number
+
+    def item(self) -> Number:
+        """The number as it is: data."""
+        return self.data
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __lt__(self, other: Any) -> Any:
+        return self.data < (other.data if isinstance(other, Value) else other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.data <= (other.data if isinstance(other, Value) else other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.data > (other.data if isinstance(other, Value) else other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.data >= (other.data if isinstance(other, Value) else other)
+
+    def detach(self) -> Value:
+        """A leaf with the same number, through which no gradient flows.
+
+        >>> x = Value(3.0)
+        >>> y = x * x.detach()
+        >>> y.backward()
+        >>> x.grad
+        3.0
+        """
+        return Value(self.data, label=self.label)
+
+    # Gradients
+
+    def partials(self) -> tuple[Number, ...]:
+        """The local derivatives ∂(this)/∂(parent), one for each parent.
+
+        >>> (Value(3.0) * Value(5.0)).partials()
+        (5.0, 3.0)
+        """
+        if self.op is None:
+            return ()
+        one = 1.0 if type(self.data) is float else 1
+        return self.op.pull_back(one, self.data, [parent.data for parent in self.parents])
+
+    def backward(self) -> None:
+        """Give every node that this one was computed from its adjoint, ∂(this)/∂(node).
+
+        The chain rule, node by node from the last to the first: each passes its own adjoint g on
+        as g·∂(node)/∂(parent), by its operation's rule. Interior nodes get their adjoints afresh
+        and keep them to be read; leaves *add* theirs to what they have, as in PyTorch, until
+        `zero_grad` (or `leaf.grad = 0`).
+
+        >>> x = Value(3.0)
+        >>> y = x * x
+        >>> y.backward()
+        >>> y.backward()
+        >>> x.grad
+        12.0
+        """
+        one = 1.0 if type(self.data) is float else 1
+        if self.op is None:
+            self.grad = one if type(self.grad) is _Untouched else self.grad + one
+            return
+        order, leaves = _order_afresh(self)
+        try:
+            self.grad = one
+            for node in reversed(order):
+                g = node.grad
+                op: Any = node.op
+                left, right = node._left, node._right
+                if op is _ADD:
+                    h = left.grad
+                    left.grad = g if type(h) is _Untouched else h + g
+                    h = right.grad
+                    right.grad = g if type(h) is _Untouched else h + g
+                elif right is not None:
+                    x, y = left.data, right.data
+                    if op is _MULTIPLY and type(x) is type(y) is type(g) is float:
+                        to_left, to_right = g * y, g * x
+                    else:
+                        to_left, to_right = op.pull_back(g, node.data, (x, y))
+                    h = left.grad
+                    left.grad = to_left if type(h) is _Untouched else h + to_left
+                    h = right.grad
+                    right.grad = to_right if type(h) is _Untouched else h + to_right
+                else:
+                    parents = left if type(left) is tuple else (left,)
+                    xs = [parent.data for parent in parents]
+                    for parent, product in zip(
+                        parents, op.pull_back(g, node.data, xs), strict=True
+                    ):
+                        h = parent.grad
+                        parent.grad = product if type(h) is _Untouched else h + product
+        except BaseException:
+            for leaf, before in leaves:
+                leaf.grad = before
+            raise
+        for leaf, before in leaves:
+            if type(before) is not _Untouched:
+                leaf.grad = before + leaf.grad
+
+    # Copies. Deep graphs must not recurse, and nodes shared within must stay shared.
+
+    def __copy__(self) -> Value:
+        return _node(self.data, self.op, self.parents, self.grad, self.label)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        for node in topological_order([self]):
+            if id(node) not in memo:
+                parents = tuple(memo[id(parent)] for parent in node.parents)
+                memo[id(node)] = _node(node.data, node.op, parents, node.grad, node.label)
+        copy: Value = memo[id(self)]
+        return copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.op is None:
+            return _node, (self.data, None, (), self.grad, self.label)
+        return _unpack_one, pack([self])
+
+    # micrograd's names
+
+    @property
+    def _prev(self) -> set[Value]:
+        return set(self.parents)
+
+    @property
+    def _op(self) -> str:
+        return self.op.symbol if self.op is not None else ""
+
+    @property
+    def _backward(self) -> NoReturn:
+        raise AttributeError(
+            "nodes keep no _backward: the derivative is the rule of the operation, v.op.vjp"
+        )
+
+    @_backward.setter
+    def _backward(self, rule: object) -> NoReturn:
+        raise AttributeError(
+            "_backward cannot be assigned: declare the operation with its derivative rule, "
+            "@microgradnet.operation(rule) above its forward function, and call that"
+        )
+
+    @staticmethod
+    def _record(op: Operation, operands: Sequence[Any]) -> Value:
+        """The node of op applied to the operands: what `Operation` calls."""
+        return _record(op, tuple(x if isinstance(x, Value) else Value(x) for x in operands))
+
+
+methods_on(Value)
+_new = object.__new__
+_ADD, _MULTIPLY = ops.add, ops.multiply
+
+
+def _sides(parents: tuple[Value, ...]) -> tuple[Any, Value | None]:
+    if len(parents) == 2:
+        return parents
+    return (parents[0] if len(parents) == 1 else parents), None
+
+
+def _node(
+    data: Number,
+    op: Operation | None,
+    parents: tuple[Value, ...],
+    grad: Number = UNTOUCHED,
+    label: str = "",
+) -> Value:
+    node: Value = _new(Value)
+    node.data = data
+    node.grad = grad
+    node.op = op
+    node.label = label
+    node._left, node._right = _sides(parents) if parents else (None, None)
+    return node
+
+
+def _record(op: Operation, operands: tuple[Value, ...]) -> Value:
+    data = evaluate(op.forward, *[operand.data for operand in operands])
+    return Value(data) if _pauses and _paused.get() else _node(data, op, operands)
+
+
+def _operate(op: Callable[..., Value], x: Any, y: Any) -> Value:
+    """An operator's work; a NumPy array on either side is asked to go through its entries."""
+    if _is_array(x) or _is_array(y):
+        return NotImplemented  # type: ignore[no-any-return]
+    return op(x, y)
+
+
+def _is_array(x: object) -> bool:
+    if isinstance(x, (Value, float, int)) or not hasattr(type(x), "__array_ufunc__"):
+        return False
+    return not isinstance(x, sys.modules["numpy"].generic)
+
+
+def _find_by_symbol(symbol: str, arity: int) -> Operation:
+    """The operation behind micrograd's _op."""
+    if symbol.startswith("**") and arity == 1:
+        for kind in (int, float):
+            with suppress(ValueError):
+                return find("power_constant", {"exponent": kind(symbol[2:])})
+    for op in operations():
+        if symbol and symbol in (op.symbol, op.name) and op.arity in (arity, None):
+            return op
+    raise ValueError(
+        f"no operation of {arity} operands is written {symbol!r}: "
+        "declare it with @microgradnet.operation"
+    )
+
+
+def _order_afresh(root: Value) -> tuple[list[Value], list[tuple[Value, Number]]]:
+    """The interior nodes below the root, parents before children, and the leaves with their grads.
+
+    A node may pass its gradient on only when every consumer of it has contributed; hence the
+    order (as in `graph.topological_order`, but without the leaves, which pass nothing on). Every
+    node seen gets a fresh 0 as its adjoint, which is also the mark that it has been seen: no set
+    is needed, and marks that an interrupted pass left behind, being other objects, mean nothing.
+    Leaves begin afresh too, so that what they had before is added to in one sum, and a second
+    pass adds exactly what the first did.
+    """
+    fresh = _Untouched()
+    order: list[Value] = []
+    leaves: list[tuple[Value, Number]] = []
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        if node.grad is fresh:  # reached twice, and done in the meantime
+            stack.pop()
+            continue
+        left, right = node._left, node._right
+        waiting = False
+        for parent in reversed(left) if type(left) is tuple else (right, left):
+            if parent is not None and parent.grad is not fresh:
+                if parent.op is None:
+                    leaves.append((parent, parent.grad))
+                    parent.grad = fresh
+                else:
+                    stack.append(parent)
+                    waiting = True
+        if not waiting:
+            stack.pop()
+            node.grad = fresh
+            order.append(node)
+    return order, leaves
+
+
+# Graphs as flat lists, to be pickled
+
+
+def pack(roots: Sequence[Value]) -> tuple[list[Value], list[tuple[Any, ...]], list[int]]:
+    """The graph below the roots as its leaves, a row for each interior node, the roots' places.
+
+    Pickling it takes no recursion, however deep the graph; `unpack` is the way back.
+    """
+    order = topological_order(roots)
+    leaves = [node for node in order if node.op is None]
+    interior = [node for node in order if node.op is not None]
+    place = dict(zip(leaves + interior, count()))
+    rows = [
+        (node.data, node.op, tuple(place[p] for p in node.parents), node.grad, node.label)
+        for node in interior
+    ]
+    return leaves, rows, [place[root] for root in roots]
+
+
+def unpack(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]) -> list[Value]:
+    """The roots of a graph that `pack` laid flat."""
+    nodes = list(leaves)
+    for data, op, parents, grad, label in rows:
+        nodes.append(_node(data, op, tuple(nodes[k] for k in parents), grad, label))
+    return [nodes[k] for k in places]
+
+
+def _unpack_one(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]) -> Value:
+    return unpack(leaves, rows, places)[0]
+
+
+# Switching the recording off
+
+_pauses = 0
+"""How many no_grad blocks are open in the whole process: 0 spares every node the question."""
+_pauses_lock = Lock()
+_paused: ContextVar[bool] = ContextVar("paused", default=False)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Within the block, operations give leaves: nothing is recorded, in this thread alone.
+
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.data, y.parents
+    (9.0, ())
+    """
+    global _pauses
+    with _pauses_lock:
+        _pauses += 1
+    token = _paused.set(True)
+    try:
+        yield
+    finally:
+        _paused.reset(token)
+        with _pauses_lock:
+            _pauses -= 1
