@@ -1,0 +1,142 @@
+"""Costs C_x of one example, on Values: cost(outputs, targets) is one Value.
+
+A cost belongs to one example. Over a batch, gradients are *summed*, Σₙ ∂C_{xₙ}/∂w, and the update
+rule divides by m; no mean is taken here. Outputs and targets are sequences of equal length (one-hot
+for classes), of Values or numbers; a single output may stand by itself, as a network with one
+output returns it. Different lengths raise ValueError.
+
+Those named `..._from_z` take the last layer's weighted inputs z, of a network whose output is
+linear, and have the last activation within: cross-entropy σ, log-likelihood softmax. Wherever σ(z)
+rounds to exactly 0 or 1 the plain forms can only say 0 or inf, and a gradient that is 0·inf; from z
+the same cost is −z or so, and its derivative, a − y, keeps its digits.
+
+The factor ½ of the quadratic cost is there so that C′(a) = a − y. Source of the conventions:
+M. Nielsen, Neural Networks and Deep Learning, chapters 1 to 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from microgradnet.engine import Value
+from microgradnet.ops import log_sum_exp, maximum, softplus, xlogy
+
+__all__ = [
+    "COSTS",
+    "Cost",
+    "cross_entropy",
+    "cross_entropy_from_z",
+    "hinge",
+    "log_likelihood",
+    "log_likelihood_from_z",
+    "quadratic",
+]
+
+Cost: TypeAlias = Callable[..., Value]
+
+
+def quadratic(outputs: Any, targets: Any) -> Value:
+    """C = ½ Σⱼ (aⱼ − yⱼ)²; C′(a) = a − y.
+
+    >>> quadratic([Value(1.0), Value(0.0)], [0, 0]).data
+    0.5
+    """
+    return _total((a - y) ** 2 for a, y in _pairs(outputs, targets)) / 2
+
+
+def cross_entropy(outputs: Any, targets: Any) -> Value:
+    """C = −Σⱼ [yⱼ ln aⱼ + (1 − yⱼ) ln(1 − aⱼ)], for 0 ≤ aⱼ ≤ 1, as σ's.
+
+    C′(a) = −y/a + (1 − y)/(1 − a), and with a = σ(z) it is δ = a − y. It is inf where an
+    output is confidently wrong; `cross_entropy_from_z` is finite for every finite z.
+
+    >>> round(cross_entropy([Value(0.5)], [1]).data, 6)
+    0.693147
+    >>> cross_entropy([Value(0.0)], [1]).data
+    inf
+    """
+    return -_total(xlogy(y, a) + xlogy(1 - y, 1 - a) for a, y in _pairs(outputs, targets))
+
+
+def log_likelihood(outputs: Any, targets: Any) -> Value:
+    """C = −Σⱼ yⱼ ln aⱼ, for softmax's aⱼ; then δ = a − y.
+
+    >>> round(log_likelihood([Value(0.25), Value(0.75)], [0, 1]).data, 6)
+    0.287682
+    """
+    return -_total(xlogy(y, a) for a, y in _pairs(outputs, targets))
+
+
+def hinge(outputs: Any, targets: Any) -> Value:
+    """C = Σⱼ max(0, 1 − yⱼaⱼ), with yⱼ = ±1.
+
+    >>> hinge([Value(0.25)], [1]).data
+    0.75
+    """
+    return _total(maximum(0, 1 - y * a) for a, y in _pairs(outputs, targets))
+
+
+def cross_entropy_from_z(outputs: Any, targets: Any) -> Value:
+    """The cross-entropy of a = σ(z), from z: C = Σⱼ [yⱼ softplus(−zⱼ) + (1 − yⱼ) softplus(zⱼ)].
+
+    C′(z) = σ(z) − y = a − y.
+
+    >>> cross_entropy_from_z([Value(-800.0)], [1]).data
+    800.0
+    """
+    return _total(y * softplus(-z) + (1 - y) * softplus(z) for z, y in _pairs(outputs, targets))
+
+
+def log_likelihood_from_z(outputs: Any, targets: Any) -> Value:
+    """The log-likelihood of a = softmax(z), from z: C = Σⱼ yⱼ (ln Σₖ exp zₖ − zⱼ).
+
+    C′(z) = softmax(z) Σⱼ yⱼ − y = a − y for a one-hot y.
+
+    >>> log_likelihood_from_z([Value(0.0), Value(800.0)], [1, 0]).data
+    800.0
+    """
+    pairs = _pairs(outputs, targets)
+    normaliser = log_sum_exp(*(z for z, _ in pairs))
+    return _total(y * (normaliser - z) for z, y in pairs)
+
+
+COSTS: Mapping[str, Cost] = MappingProxyType(
+    {
+        cost.__name__: cost
+        for cost in (
+            quadratic,
+            cross_entropy,
+            log_likelihood,
+            hinge,
+            cross_entropy_from_z,
+            log_likelihood_from_z,
+        )
+    }
+)
+"""The costs by name."""
+
+
+def _pairs(outputs: Any, targets: Any) -> list[tuple[Value, Any]]:
+    a, y = _sequence(outputs), _sequence(targets)
+    if len(a) != len(y) or not a:
+        raise ValueError(
+            f"{len(a)} outputs and {len(y)} targets: there must be one target for each output"
+        )
+    return [
+        (output if isinstance(output, Value) else Value(output), target)
+        for output, target in zip(a, y, strict=True)
+    ]
+
+
+def _sequence(x: Any) -> Sequence[Any]:
+    return list(x) if isinstance(x, Iterable) else [x]
+
+
+def _total(terms: Iterable[Value]) -> Value:
+    """The sum from the first term on: no 0 is added that nobody wrote."""
+    first, *others = terms
+    for term in others:
+        first = first + term
+    return first

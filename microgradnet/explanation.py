@@ -1,0 +1,82 @@
+"""In words and numbers: where a node's gradient came from."""
+
+from __future__ import annotations
+
+from microgradnet.arithmetic import Number
+from microgradnet.engine import UNTOUCHED, Value
+from microgradnet.graph import topological_order
+
+__all__ = ["explain"]
+
+
+def explain(node: Value, cost: Value) -> str:
+    """Where the gradient of a node came from: a line for each use of it on the way to the cost.
+
+    Each use contributes (adjoint of the result) × (local derivative), and the contributions add
+    up. The cost must be given because a node knows what it was made from, not what was made from
+    it. Raises RuntimeError before cost.backward(), and ValueError for a node that the cost was
+    not computed from.
+
+    >>> from microgradnet import Value
+    >>> x = Value(3.0, label="x")
+    >>> y = x * x + 2 * x
+    >>> y.backward()
+    >>> print(explain(x, y))
+    ∂C/∂x = 8 = 3 + 3 + 2
+      3 = 1 × 3 through x * x
+      3 = 1 × 3 through x * x
+      2 = 1 × 2 through 2 * x
+    """
+    order = topological_order([cost])
+    if cost.grad is UNTOUCHED:
+        raise RuntimeError("there are no gradients yet: call cost.backward() first")
+    if node is cost:
+        return f"{_adjoint(node)} = {_short(node.grad)}: it is where backward() began"
+    uses = [
+        (consumer, slope)
+        for consumer in order
+        if any(parent is node for parent in consumer.parents)
+        for parent, slope in zip(consumer.parents, consumer.partials(), strict=True)
+        if parent is node
+    ]
+    if not uses:
+        raise ValueError(f"{_name(cost)} was not computed from {_name(node)}")
+    products = [consumer.grad * slope for consumer, slope in uses]
+    total = products[0]
+    for product in products[1:]:
+        total = total + product
+    sums = [_short(total)] + [" + ".join(map(_short, products))] * (len(products) > 1)
+    lines = [" = ".join([_adjoint(node), *sums])]
+    for product, (consumer, slope) in zip(products, uses, strict=True):
+        factors = f"{_short(consumer.grad)} × {_short(slope)}"
+        lines.append(f"  {_short(product)} = {factors} through {_made(consumer)}")
+    return "\n".join(lines)
+
+
+def _adjoint(node: Value) -> str:
+    """δ²₁ for the weighted input z²₁, which is what the error δ is; else ∂C/∂ and the name."""
+    if node.label.startswith("z") and node.label[1:]:
+        return f"δ{node.label[1:]}"
+    return f"∂C/∂{_name(node)}"
+
+
+def _name(node: Value) -> str:
+    if node.label:
+        return node.label
+    return f"({_formula(node)})" if node.op is not None else str(node.data)
+
+
+def _made(node: Value) -> str:
+    """How the node was made: a²₁ = sigmoid(z²₁)."""
+    return f"{node.label} = {_formula(node)}" if node.label else _formula(node)
+
+
+def _formula(node: Value) -> str:
+    """The operation on its operands' names; operands without one by their numbers."""
+    if node.op is None:
+        return _name(node)
+    return node.op.write(*(parent.label or _short(parent.data) for parent in node.parents))
+
+
+def _short(x: Number) -> str:
+    return f"{x:.4g}" if isinstance(x, float) else str(x)
