@@ -1,0 +1,157 @@
+"""A scalar autograd engine in which the matrix formulas of backpropagation can be seen at work.
+
+    Value, no_grad                a number that remembers how it was computed; remembering off
+    tanh, relu, softmax, ...      the operations, on Values and on plain numbers
+    operation, Operation          an operation of your own, with its derivative rule
+    MLP, Layer, Neuron, Module    networks; forward(x) keeps every z and a, and then every δ
+    costs                         quadratic, cross_entropy, log_likelihood, hinge
+    GradientDescent               w → w − (η/m) Σ ∂C/∂w
+    explain                       where a node's gradient came from, in words and numbers
+    verify, Report                autodiff beside the δ equations, equation by equation
+    delta                         the δ equations themselves, on matrices
+    datasets                      digits, iris, moons, xor
+
+>>> w, x, b = Value(0.5), Value(2.0), Value(-1.0)
+>>> a = (w * x + b).tanh()
+>>> a.backward()
+>>> w.grad, x.grad, b.grad
+(2.0, 0.5, 1.0)
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+
+from microgradnet import costs
+from microgradnet.engine import Value, no_grad
+from microgradnet.explanation import explain
+from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
+from microgradnet.operation import Operation, operation
+from microgradnet.ops import abs as abs  # not in __all__: a star import must not hide Python's own
+from microgradnet.ops import (
+    acos,
+    acosh,
+    add,
+    asin,
+    asinh,
+    atan,
+    atanh,
+    cos,
+    cosh,
+    divide,
+    elu,
+    erf,
+    exp,
+    expm1,
+    gelu,
+    hard_sigmoid,
+    hard_tanh,
+    leaky_relu,
+    log,
+    log1p,
+    log_sum_exp,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    power,
+    relu,
+    sigmoid,
+    silu,
+    sin,
+    sinh,
+    softmax,
+    softplus,
+    softsign,
+    sqrt,
+    subtract,
+    tan,
+    tanh,
+    weighted_input,
+    xlogy,
+)
+from microgradnet.optim import GradientDescent
+
+if TYPE_CHECKING:
+    from microgradnet import datasets, delta
+    from microgradnet.verification import Report, verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MLP",
+    "ForwardPass",
+    "GradientDescent",
+    "Layer",
+    "Module",
+    "Neuron",
+    "Operation",
+    "Report",
+    "Value",
+    "acos",
+    "acosh",
+    "add",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "cos",
+    "cosh",
+    "costs",
+    "datasets",
+    "delta",
+    "divide",
+    "elu",
+    "erf",
+    "exp",
+    "explain",
+    "expm1",
+    "gelu",
+    "hard_sigmoid",
+    "hard_tanh",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "log_sum_exp",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "no_grad",
+    "operation",
+    "power",
+    "relu",
+    "sigmoid",
+    "silu",
+    "sin",
+    "sinh",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sqrt",
+    "subtract",
+    "tan",
+    "tanh",
+    "verify",
+    "weighted_input",
+    "xlogy",
+]
+
+# What needs NumPy is imported when it is asked for, so that the rest is there at once.
+_LATER = {
+    "datasets": "microgradnet.datasets",
+    "delta": "microgradnet.delta",
+    "Report": "microgradnet.verification",
+    "verify": "microgradnet.verification",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'microgradnet' has no attribute {name!r}")
+    module = _import_module(_LATER[name])
+    return module if _LATER[name].endswith(f".{name}") else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "abs", "__version__"]

@@ -1,0 +1,369 @@
+"""Running a network both ways, and holding each equation against its graph.
+
+Every equation is judged on its *own inputs, taken from the graph*: BP2 of layer l is asked for the
+error that follows from the graph's δˡ⁺¹ and zˡ. So the rounding of one equation does not become the
+next one's, the row that is red is the equation that is wrong, and by induction the whole holds.
+
+Beside each row stands the end-to-end difference: what the matrix program, run by itself from the
+same start, has in the same place. In floats it is shown but not judged, for it grows with the
+network's condition; in rationals it must be 0 as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from microgradnet import delta
+from microgradnet.costs import COSTS, Cost
+from microgradnet.nn import MLP
+from microgradnet.optim import GradientDescent
+from microgradnet.verification import bounds
+from microgradnet.verification.report import Report, Row
+
+__all__ = ["verify"]
+
+Array = NDArray[Any]
+
+
+@np.errstate(all="ignore")  # what overflows or is NaN shows in the report
+def verify(
+    model: MLP,
+    X: ArrayLike,
+    Y: ArrayLike,
+    cost: str | Cost = "quadratic",
+    *,
+    steps: int = 3,
+    eta: Any = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Hold the gradients of the scalar graph against the δ equations.
+
+    model     an `MLP` with activations of `delta.ACTIVATIONS`
+    X, Y      examples and targets, one a row: (m, n_inputs) and (m, n_outputs)
+    cost      a name of `costs.COSTS`, or the function itself
+    steps     how many steps w − (η/m) Σ ∂C/∂w both sides take, every one verified
+    eta       the learning rate η
+    progress  called as progress(done, total) after each example
+
+    With Fractions in the model and in X and Y, rational activations and a rational η everything is
+    exact and the bound is 0. The model is left as it was. Raises ValueError for shapes that do not
+    fit, and for an activation or cost of which `delta` has no closed form.
+
+    >>> from random import Random
+    >>> report = verify(MLP(2, [3, 1], activation="tanh", rng=Random(1)), [[0.5, -1.0]], [[1.0]])
+    >>> report.ok, report.rows[0].formula, report.rows[0].shape
+    (True, 'z¹ = W¹ a⁰ + b¹', (1, 3))
+    """
+    name = _cost_name(cost)
+    activations = _activation_names(model)
+    widths = [len(model.layers[0].neurons[0].w), *(len(layer.neurons) for layer in model.layers)]
+    x, y = _matrix("X", X, widths[0]), _matrix("Y", Y, widths[-1])
+    if len(x) != len(y) or not len(x):
+        raise ValueError(f"X has {len(x)} rows and Y {len(y)}: one target for each example")
+    if steps < 0:
+        raise ValueError(f"steps must be at least 0, not {steps}")
+    parameters = model.parameters()
+    before = [(p.data, p.grad) for p in parameters]
+    rows: dict[str, Row] = {}
+    rounds = max(steps, 1)
+    try:
+        own = _parameters(model)
+        given = (x, y, *own.W, *own.b, _array([eta if steps else 0]))
+        exact = all(array.dtype == object for array in given)
+        for done in range(0, rounds * len(x), len(x)):
+            tell = partial(_tell, progress, done, rounds * len(x))
+            graph = _differentiate(model, COSTS[name], x, y, tell)
+            exact = exact and graph.cost.dtype == object
+            program = delta.backprop(*own, activations, name, x, y)
+            program_cost = delta.cost(name, program.a[-1], y)
+            claims = [*_gradient_claims(graph, program, program_cost, activations, name, y)]
+            if steps:
+                GradientDescent(parameters, eta).step(len(x))
+                own = _Parameters(
+                    *(
+                        [delta.update(w, g, eta, len(x)) for w, g in zip(*pair, strict=True)]
+                        for pair in ((own.W, program.nabla_w), (own.b, program.nabla_b))
+                    )
+                )
+                claims += _update_claims(graph, _parameters(model), own, eta, len(x))
+            for claim in claims:
+                rows[claim.formula] = _worse(rows.get(claim.formula), _judge(claim, exact))
+    finally:
+        for parameter, (data, grad) in zip(parameters, before, strict=True):
+            parameter.data, parameter.grad = data, grad
+    return Report(
+        tuple(rows.values()),
+        network="-".join(map(str, widths)),
+        activations=tuple(activations),
+        cost=name,
+        examples=len(x),
+        steps=steps,
+        parameters=len(parameters),
+        exact=exact,
+    )
+
+
+def _tell(progress: Callable[[int, int], None] | None, done: int, total: int, n: int) -> None:
+    if progress is not None:
+        progress(done + n, total)
+
+
+# What is compared
+
+
+class _Parameters(NamedTuple):
+    W: list[Array]
+    b: list[Array]
+
+
+class _Graph(NamedTuple):
+    """What the scalar graphs of all examples hold, as matrices; rows are examples."""
+
+    W: list[Array]
+    b: list[Array]
+    z: list[Array]
+    a: list[Array]
+    delta: list[Array]
+    cost: Array
+    nabla_w: list[Array]
+    nabla_b: list[Array]
+
+
+def _differentiate(
+    model: MLP, cost: Cost, x: Array, y: Array, tell: Callable[[int], None]
+) -> _Graph:
+    """Forward and backward, example by example; the parameters' gradients add up to the sums."""
+    W, b = _parameters(model)
+    model.zero_grad()
+    passes = []
+    for n, (inputs, targets) in enumerate(zip(x.tolist(), y.tolist(), strict=True), 1):
+        forward = model.forward(inputs)
+        total = cost(forward.output, targets)
+        total.backward()
+        z = [[v.data for v in layer] for layer in forward.z]
+        a = [[v.data for v in layer] for layer in forward.a]
+        passes.append((z, a, list(forward.delta), total.data))
+        tell(n)
+    z_rows, a_rows, delta_rows, costs = zip(*passes, strict=True)
+    layers = range(len(model.layers) + 1)
+    return _Graph(
+        W,
+        b,
+        [_array([row[l] for row in z_rows]) for l in layers],
+        [_array([row[l] for row in a_rows]) for l in layers],
+        [_array([row[l] for row in delta_rows]) for l in layers],
+        _array(costs),
+        [_array([[w.grad for w in n.w] for n in layer.neurons]) for layer in model.layers],
+        [_array([n.b.grad for n in layer.neurons]) for layer in model.layers],
+    )
+
+
+class _Claim(NamedTuple):
+    """One equation of one layer: what the graph has, what the equation says, how far apart."""
+
+    equation: str
+    layer: int
+    formula: str
+    got: Array
+    want: Array
+    bound: Callable[[], Array]
+    program: Array
+    """What the matrix program, run by itself from the start, has in this place."""
+
+
+def _gradient_claims(
+    graph: _Graph,
+    program: delta.Backpropagation,
+    program_cost: Array,
+    activations: list[str],
+    cost: str,
+    y: Array,
+) -> Iterator[_Claim]:
+    """The forward pass, the cost, BP1 to BP4."""
+    W, b, z, a, error = graph.W, graph.b, graph.z, graph.a, graph.delta
+    L = len(W)
+    for l, sigma in enumerate(activations, 1):
+        yield _Claim(
+            "forward", l, f"z{_up(l)} = W{_up(l)} a{_up(l - 1)} + b{_up(l)}",
+            z[l], delta.weighted_input(W[l - 1], a[l - 1], b[l - 1]),
+            _bound(bounds.weighted_input, W[l - 1], a[l - 1], b[l - 1]), program.z[l],
+        )  # fmt: skip
+        yield _Claim(
+            "forward", l, f"a{_up(l)} = {'σ' if sigma == 'sigmoid' else sigma}(z{_up(l)})",
+            a[l], delta.activation(sigma, z[l]),
+            _bound(bounds.activation, sigma, z[l], a[l]), program.a[l],
+        )  # fmt: skip
+    yield _Claim(
+        "cost", L, f"C = {cost}(a{_up(L)}, y)",
+        graph.cost, delta.cost(cost, a[L], y),
+        _bound(bounds.cost, cost, a[L], y), program_cost,
+    )  # fmt: skip
+    sigma = activations[-1]
+    C_prime = delta.cost_prime(cost, a[L], y)
+    if sigma == "softmax":
+        formula = f"δ{_up(L)} = Jᵀ C′(a{_up(L)})"
+        want = delta.output_error_softmax(C_prime, delta.softmax_jacobian(z[L]))
+    else:
+        formula = f"δ{_up(L)} = C′(a{_up(L)}) ⊙ σ′(z{_up(L)})"
+        want = delta.output_error(C_prime, delta.activation_prime(sigma, z[L]))
+    yield _Claim(
+        "BP1", L, formula, error[L], want,
+        _bound(bounds.output_error, cost, sigma, z[L], a[L], y), program.delta[L],
+    )  # fmt: skip
+    for l in range(L - 1, 0, -1):
+        sigma_prime = delta.activation_prime(activations[l - 1], z[l])
+        yield _Claim(
+            "BP2", l, f"δ{_up(l)} = ((W{_up(l + 1)})ᵀ δ{_up(l + 1)}) ⊙ σ′(z{_up(l)})",
+            error[l], delta.hidden_error(W[l], error[l + 1], sigma_prime),
+            _bound(bounds.hidden_error, W[l], error[l + 1], activations[l - 1], z[l]),
+            program.delta[l],
+        )  # fmt: skip
+    for l in range(1, L + 1):
+        yield _Claim(
+            "BP3", l, f"∂C/∂b{_up(l)} = δ{_up(l)}",
+            graph.nabla_b[l - 1], delta.bias_gradient(error[l]),
+            _bound(bounds.bias_gradient, error[l]), program.nabla_b[l - 1],
+        )  # fmt: skip
+    for l in range(1, L + 1):
+        yield _Claim(
+            "BP4", l, f"∂C/∂W{_up(l)} = δ{_up(l)} (a{_up(l - 1)})ᵀ",
+            graph.nabla_w[l - 1], delta.weight_gradient(error[l], a[l - 1]),
+            _bound(bounds.weight_gradient, error[l], a[l - 1]), program.nabla_w[l - 1],
+        )  # fmt: skip
+
+
+def _update_claims(
+    graph: _Graph, moved: _Parameters, program: _Parameters, eta: Any, m: int
+) -> Iterator[_Claim]:
+    """The update rule, from the graph's parameters and gradients."""
+    for letter, before, after, gradients, own in (
+        ("W", graph.W, moved.W, graph.nabla_w, program.W),
+        ("b", graph.b, moved.b, graph.nabla_b, program.b),
+    ):
+        for l, (w, gradient) in enumerate(zip(before, gradients, strict=True), 1):
+            name = f"{letter}{_up(l)}"
+            yield _Claim(
+                "update", l, f"{name} → {name} − (η/m) Σ ∂C/∂{name}",
+                after[l - 1], delta.update(w, gradient, eta, m),
+                _bound(bounds.update, w, gradient, eta, m), own[l - 1],
+            )  # fmt: skip
+
+
+def _bound(rule: Callable[..., Array], *inputs: Any) -> Callable[[], Array]:
+    """The bound, to be asked for in floats only; inputs that are rational then count as floats."""
+    return lambda: rule(*(x.astype(float) if isinstance(x, np.ndarray) else x for x in inputs))
+
+
+def _judge(claim: _Claim, exact: bool) -> Row:
+    got, want = claim.got, claim.want
+    difference, end_to_end = _distance(got, want), _distance(got, claim.program)
+    bound = np.zeros(got.shape) if exact else claim.bound()
+    # A bound that is no number allows nothing. A difference that is NaN is never allowed.
+    holds = difference <= np.where(np.isfinite(bound), bound, 0)
+    # The worst entry: one that does not hold before one that does; NaN is the worst of all.
+    badness = np.where(np.isnan(difference), np.inf, difference)
+    worst = np.unravel_index(np.argmax(np.where(holds, -1 / (1 + badness), badness + 1)), got.shape)
+    wrong = float(difference[worst])
+    return Row(
+        equation=claim.equation,
+        layer=claim.layer,
+        formula=claim.formula,
+        shape=got.shape,
+        difference=wrong,
+        bound=float(bound[worst]),
+        ulps=wrong and wrong / float(np.spacing(_nearest(abs(want[worst])))),
+        end_to_end=float(np.max(end_to_end)),
+        holds=bool(np.all(holds)) and not (exact and np.any(end_to_end)),
+    )
+
+
+def _distance(got: Array, want: Array) -> Array:
+    """|got − want| as floats, 0 only where they are equal, be it as the same infinity."""
+    apart = np.abs(got - want)
+    if apart.dtype == object:  # a rational may lie below or beyond all floats
+        apart = np.vectorize(_nearest, otypes=[float])(apart)
+    return np.where(got == want, 0, apart)
+
+
+def _nearest(x: Any) -> float:
+    """The float nearest to x ≥ 0, but 0 for 0 alone."""
+    try:
+        return float(x) or (math.ulp(0) if x else 0.0)
+    except OverflowError:
+        return math.inf
+
+
+def _worse(old: Row | None, new: Row) -> Row:
+    """Of one equation's rows at two steps, the worse; the end-to-end difference of both."""
+    if old is None:
+        return new
+    keep = old if (not old.holds, old.difference) >= (not new.holds, new.difference) else new
+    return replace(keep, end_to_end=max(old.end_to_end, new.end_to_end))
+
+
+# The numbers of a network
+
+
+def _parameters(model: MLP) -> _Parameters:
+    return _Parameters(
+        [_array(matrix.tolist()) for matrix in model.weights.values()],
+        [_array(vector.tolist()) for vector in model.biases.values()],
+    )
+
+
+def _array(numbers: Any) -> Array:
+    """float64, or objects that are all rational (ints as Fractions, so that no quotient rounds)."""
+    array = np.array(numbers, dtype=object)
+    if all(isinstance(x, (int, Fraction)) for x in array.flat):
+        array[...] = np.reshape([Fraction(x) for x in array.flat], array.shape)
+        return array
+    strange = [x for x in array.flat if not isinstance(x, (int, float, Fraction))]
+    if strange:
+        raise TypeError(
+            f"verify judges floats and rationals, not {strange[0]!r}, a {type(strange[0]).__name__}"
+        )
+    return array.astype(float)
+
+
+def _matrix(name: str, rows: ArrayLike, width: int) -> Array:
+    matrix = np.asarray(rows)
+    if matrix.ndim != 2 or matrix.shape[1] != width:
+        raise ValueError(
+            f"{name} must have shape (examples, {width}), one example a row, not {matrix.shape}"
+        )
+    return _array(matrix.tolist())
+
+
+def _cost_name(cost: str | Cost) -> str:
+    for name in delta.COSTS:
+        if cost == name or cost is COSTS.get(name):
+            return name
+    raise ValueError(f"no closed form of the cost {cost!r}: there are {', '.join(delta.COSTS)}")
+
+
+def _activation_names(model: MLP) -> list[str]:
+    names = [
+        layer.activation if isinstance(layer.activation, str) else repr(layer.activation)
+        for layer in model.layers
+    ]
+    for name in names:
+        if name not in delta.ACTIVATIONS:
+            raise ValueError(
+                f"no closed form of the activation {name}: there are {', '.join(delta.ACTIVATIONS)}"
+            )
+    return names
+
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _up(l: int) -> str:
+    return str(l).translate(_SUPERSCRIPTS)

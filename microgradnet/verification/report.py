@@ -1,0 +1,153 @@
+"""What `verify` found: a row an equation, and its ways of being read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Report", "Row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One equation of one layer, over all examples and steps.
+
+    difference, bound and ulps belong to the entry that is worst: the largest difference, or, where
+    the row does not hold, the one that exceeds its bound the most. In rationals the bound is 0.
+    """
+
+    equation: str
+    """z, a, C, BP1 to BP4, update W, update b."""
+    layer: int
+    formula: str
+    shape: tuple[int, ...]
+    difference: float
+    bound: float
+    ulps: float
+    """The difference in units in the last place of the number it is a difference of."""
+    end_to_end: float
+    """The largest difference from the matrix program run by itself from the start."""
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """The rows, and what was verified."""
+
+    rows: tuple[Row, ...]
+    network: str
+    activations: tuple[str, ...]
+    cost: str
+    examples: int
+    steps: int
+    parameters: int
+    exact: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row holds."""
+        return all(row.holds for row in self.rows)
+
+    @property
+    def title(self) -> str:
+        """What was verified, in a line."""
+        return (
+            f"{self.network} network, {self.parameters:,} parameters "
+            f"({', '.join(self.activations)}; {self.cost}), "
+            f"{_count(self.examples, 'example')}, {_count(self.steps, 'step')} of gradient "
+            f"descent, in {'rationals' if self.exact else 'floats'}"
+        )
+
+    @property
+    def verdict(self) -> str:
+        """The outcome, in a line."""
+        wrong = [f"{row.equation} of layer {row.layer}" for row in self.rows if not row.holds]
+        if wrong:
+            return f"NOT the same: {', '.join(wrong)}"
+        if self.exact:
+            return f"The same numbers, exactly: all {len(self.rows)} equations hold."
+        return f"The same numbers, within rounding: all {len(self.rows)} equations hold."
+
+    def to_json(self) -> str:
+        """Everything, as JSON text; what is not finite as a string ("nan", "inf")."""
+        return json.dumps(_finite({**asdict(self), "ok": self.ok}), ensure_ascii=False, indent=2)
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        text = StringIO()
+        console = Console(file=text, width=110, no_color=True, force_terminal=False)
+        console.print(self)
+        return text.getvalue().rstrip()
+
+    def __rich_console__(self, console: Any, options: Any) -> Any:
+        from rich.text import Text
+
+        yield Text(self.title)
+        yield self._table(options.max_width)
+        yield Text(self.verdict, style="bold green" if self.ok else "bold red")
+
+    def _table(self, width: int) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, padding=(0, 1), header_style="bold")
+        wide = width >= 100
+        for heading in _HEADINGS if wide else _HEADINGS_NARROW:
+            right = heading not in ("equation", "holds")
+            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        for row in self.rows:
+            holds = Text("✓", style="green") if row.holds else Text("✗ no", style="bold red")
+            name = f"{row.equation:<8} {row.formula}" if wide else row.formula
+            table.add_row(Text(name), *_cells(row, wide), holds)
+        return table
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(heading)}</th>" for heading in _HEADINGS)
+        body = ""
+        for row in self.rows:
+            cells = [f"{row.equation}: {row.formula}", *_cells(row, True)]
+            cells.append("✓" if row.holds else "✗ no")
+            colour = "" if row.holds else ' style="color:#b00020;font-weight:bold"'
+            body += f"<tr{colour}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        return (
+            f"<p>{escape(self.title)}</p><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table><p><b>{escape(self.verdict)}</b></p>"
+        )
+
+
+_HEADINGS = ("equation", "shape", "|difference|", "bound", "ulps", "end to end", "holds")
+_HEADINGS_NARROW = ("equation", "|difference|", "bound", "holds")
+
+
+def _cells(row: Row, wide: bool) -> list[str]:
+    difference, bound = _small(row.difference), _small(row.bound)
+    if not wide:
+        return [difference, bound]
+    shape = "×".join(map(str, row.shape)) or "1"
+    return [shape, difference, bound, f"{row.ulps:.3g}", _small(row.end_to_end)]
+
+
+def _small(x: float) -> str:
+    return "0" if x == 0 else f"{x:.1e}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _finite(x: Any) -> Any:
+    """JSON has no NaN and no infinities."""
+    if isinstance(x, dict):
+        return {key: _finite(item) for key, item in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_finite(item) for item in x]
+    if isinstance(x, float) and x - x != 0:
+        return str(x)
+    return x
