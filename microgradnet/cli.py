@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from io import TextIOWrapper
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ...
     SystemExit: 2
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without δ gets a ? instead
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -228,7 +232,8 @@ class _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
 
     def __call__(self, done: int, total: int) -> None:
         self._bar.update(self._task, completed=done, total=total)

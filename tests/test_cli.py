@@ -1,0 +1,153 @@
+"""The command line, as a person types it: output, exit status, and one line for a mistake."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from microgradnet import cli, delta
+
+SMALL = ["verify", "--data", "xor", "--sizes", "2,3,2", "--steps", "1"]
+
+
+def run(*arguments, **environment):
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "microgradnet", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        timeout=120,
+    )
+
+
+def test_without_options_it_verifies_digits_and_exits_0():
+    done = run("verify")
+    assert done.returncode == 0
+    assert "64-16-10" in done.stdout
+    assert "32 examples" in done.stdout
+    assert "✗" not in done.stdout
+    assert "The same numbers, within rounding" in done.stdout
+    assert done.stderr == ""
+
+
+def test_exact_is_exact(capsys):
+    assert cli.main([*SMALL, "--exact", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["exact"] is True
+    assert report["ok"] is True
+    assert all(row["bound"] == row["difference"] == row["end_to_end"] == 0 for row in report["rows"])
+
+
+@pytest.mark.parametrize("data", ["digits", "iris", "moons", "xor"])
+def test_every_data_set_by_its_defaults(data, capsys):
+    assert cli.main(["verify", "--data", data, "--examples", "2", "--steps", "1"]) == 0
+    assert "hold" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("cost", delta.COSTS)
+def test_every_cost(cost, capsys):
+    output = {"log_likelihood": "softmax", "hinge": "tanh"}.get(cost, "sigmoid")
+    if cost.endswith("_from_z"):
+        output = "linear"
+    assert cli.main([*SMALL, "--cost", cost, "--output-activation", output]) == 0
+    assert cost in capsys.readouterr().out
+
+
+def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
+    right = delta.hidden_error
+    monkeypatch.setattr(delta, "hidden_error", lambda *inputs: right(*inputs) * (1 + 1e-9))
+    assert cli.main(SMALL) == 1
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if "✗" in line and "δ¹ = " in line]
+    assert "NOT the same" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "VERB"),
+        (["frobnicate"], "frobnicate"),
+        (["verify", "--data", "mnist"], "mnist"),
+        (["verify", "--sizes", "64,ten"], "64,ten"),
+        (["verify", "--sizes", "64"], "64"),
+        (["verify", "--sizes", "64,0,10"], "64,0,10"),
+        (["verify", "--sizes", "32,16,10"], "must begin with 64"),
+        (["verify", "--activation", "tan"], "'tan'"),
+        (["verify", "--activation", "softmax"], "softmax"),
+        (["verify", "--cost", "mean"], "'mean'"),
+        (["verify", "--examples", "0"], "at least 1"),
+        (["verify", "--examples", "99999"], "99999"),
+        (["verify", "--examples", "two"], "two"),
+        (["verify", "--steps", "-1"], "at least 0"),
+        (["verify", "--eta", "fast"], "fast"),
+        (["verify", "--eta", "1/0"], "1/0"),
+        (["verify", "--eta", "nan"], "nan"),
+        (["verify", "--seed", "x"], "x"),
+        (["verify", "--exact", "--activation", "sigmoid"], "sigmoid is not rational"),
+        (["verify", "--exact", "--cost", "cross_entropy"], "cross_entropy is not rational"),
+        (["verify", "--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_one_line_and_exit_2(arguments, named):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert named in done.stderr
+    assert "error" in done.stderr
+
+
+def test_json_has_every_row_and_nothing_else_on_standard_output():
+    done = run(*SMALL, "--json")
+    report = json.loads(done.stdout)
+    assert {row["equation"] for row in report["rows"]} == {
+        "forward", "cost", "BP1", "BP2", "BP3", "BP4", "update",
+    }  # fmt: skip
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_the_table_fits_the_terminal(columns):
+    done = run(*SMALL, COLUMNS=str(columns))
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= columns
+    assert "δ¹ = ((W²)ᵀ δ²) ⊙ σ′(z¹)" in done.stdout or columns < 60
+
+
+def test_piped_output_is_plain():
+    assert "\x1b" not in run(*SMALL).stdout
+
+
+def test_the_same_seed_gives_the_same_report():
+    assert run(*SMALL, "--seed", "7").stdout == run(*SMALL, "--seed", "7").stdout
+    assert run(*SMALL, "--seed", "7").stdout != run(*SMALL, "--seed", "8").stdout
+
+
+def test_help_and_version():
+    for arguments in (["--help"], ["verify", "--help"]):
+        done = run(*arguments)
+        assert done.returncode == 0
+        assert "verify" in done.stdout
+    assert run("--version").stdout.startswith("microgradnet 0.")
+
+
+def test_a_terminal_that_knows_no_unicode_still_gets_a_report():
+    done = run(*SMALL, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_stops_early_sees_no_traceback():
+    done = subprocess.run(
+        f"{sys.executable} -m microgradnet verify --data xor --json | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
