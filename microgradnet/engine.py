@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import lru_cache
 from itertools import count
 from threading import Lock
 from typing import Any, NoReturn
 
 from microgradnet import ops
-from microgradnet.arithmetic import Number, evaluate, number
+from microgradnet.arithmetic import Number, evaluate, ieee, number
 from microgradnet.graph import topological_order
 from microgradnet.operation import Operation, find, method, methods_on, operations
 
@@ -106,7 +107,9 @@ class Value:
 
     def __add__(self, other: Any) -> Value:
         if type(other) is not Value:
-            return _operate(ops.add, self, other)
+            other = _operand(other, self)
+            if other is NotImplemented:
+                return NotImplemented
         x, y = self.data, other.data
         if type(x) is not float or type(y) is not float or _pauses:
             return _record(ops.add, (self, other))
@@ -121,7 +124,9 @@ class Value:
 
     def __mul__(self, other: Any) -> Value:
         if type(other) is not Value:
-            return _operate(ops.multiply, self, other)
+            other = _operand(other, self)
+            if other is NotImplemented:
+                return NotImplemented
         x, y = self.data, other.data
         if type(x) is not float or type(y) is not float or _pauses:
             return _record(ops.multiply, (self, other))
@@ -135,31 +140,39 @@ class Value:
         return node
 
     def __sub__(self, other: Any) -> Value:
-        return _operate(ops.subtract, self, other)
+        other = _operand(other, self)
+        return other if other is NotImplemented else _record(ops.subtract, (self, other))
 
     def __truediv__(self, other: Any) -> Value:
-        return _operate(ops.divide, self, other)
+        other = _operand(other, self)
+        return other if other is NotImplemented else _record(ops.divide, (self, other))
 
     def __pow__(self, other: Any) -> Value:
-        return _operate(ops.power, self, other)
+        if type(other) is int or type(other) is float:
+            return _record(_power(other), (self,))
+        return NotImplemented if _is_array(other) else ops.power(self, other)
 
     def __radd__(self, other: Any) -> Value:
-        return _operate(ops.add, other, self)
+        other = _operand(other, self)
+        return other if other is NotImplemented else other + self
 
     def __rmul__(self, other: Any) -> Value:
-        return _operate(ops.multiply, other, self)
+        other = _operand(other, self)
+        return other if other is NotImplemented else other * self
 
     def __rsub__(self, other: Any) -> Value:
-        return _operate(ops.subtract, other, self)
+        other = _operand(other, self)
+        return other if other is NotImplemented else _record(ops.subtract, (other, self))
 
     def __rtruediv__(self, other: Any) -> Value:
-        return _operate(ops.divide, other, self)
+        other = _operand(other, self)
+        return other if other is NotImplemented else _record(ops.divide, (other, self))
 
     def __rpow__(self, other: Any) -> Value:
-        return _operate(ops.power, other, self)
+        return NotImplemented if _is_array(other) else ops.power(other, self)
 
     def __neg__(self) -> Value:
-        return ops.negative(self)
+        return _record(ops.negative, (self,))
 
     def __pos__(self) -> Value:
         return self
@@ -278,20 +291,24 @@ class Value:
                     right.grad = g if type(h) is _Untouched else h + g
                 elif right is not None:
                     x, y = left.data, right.data
-                    if op is _MULTIPLY and type(x) is type(y) is type(g) is float:
+                    if not (type(x) is type(y) is type(g) is float):
+                        to_left, to_right = op.pull_back(g, node.data, (x, y))
+                    elif op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
                     else:
-                        to_left, to_right = op.pull_back(g, node.data, (x, y))
+                        to_left, to_right = op.counted(op.vjp(ieee, g, node.data, x, y), 2)
                     h = left.grad
                     left.grad = to_left if type(h) is _Untouched else h + to_left
                     h = right.grad
                     right.grad = to_right if type(h) is _Untouched else h + to_right
+                elif type(left) is Value and type(left.data) is type(g) is float:
+                    (product,) = op.counted(op.vjp(ieee, g, node.data, left.data), 1)
+                    h = left.grad
+                    left.grad = product if type(h) is _Untouched else h + product
                 else:
                     parents = left if type(left) is tuple else (left,)
-                    xs = [parent.data for parent in parents]
-                    for parent, product in zip(
-                        parents, op.pull_back(g, node.data, xs), strict=True
-                    ):
+                    products = op.pull_back(g, node.data, [parent.data for parent in parents])
+                    for parent, product in zip(parents, products, strict=True):
                         h = parent.grad
                         parent.grad = product if type(h) is _Untouched else h + product
         except BaseException:
@@ -346,7 +363,7 @@ class Value:
     @staticmethod
     def _record(op: Operation, operands: Sequence[Any]) -> Value:
         """The node of op applied to the operands: what `Operation` calls."""
-        return _record(op, tuple(x if isinstance(x, Value) else Value(x) for x in operands))
+        return _record(op, tuple([x if isinstance(x, Value) else Value(x) for x in operands]))
 
 
 methods_on(Value)
@@ -377,15 +394,37 @@ def _node(
 
 
 def _record(op: Operation, operands: tuple[Value, ...]) -> Value:
-    data = evaluate(op.forward, *[operand.data for operand in operands])
-    return Value(data) if _pauses and _paused.get() else _node(data, op, operands)
+    """The node of an operation on Values."""
+    numbers = [operand.data for operand in operands]
+    for x in numbers:
+        if type(x) is not float:
+            data = evaluate(op.forward, *numbers)
+            break
+    else:
+        data = op.forward(ieee, *numbers)
+    if _pauses and _paused.get():
+        return Value(data)
+    return _node(data, op, operands)
 
 
-def _operate(op: Callable[..., Value], x: Any, y: Any) -> Value:
-    """An operator's work; a NumPy array on either side is asked to go through its entries."""
-    if _is_array(x) or _is_array(y):
-        return NotImplemented  # type: ignore[no-any-return]
-    return op(x, y)
+def _operand(x: Any, beside: Value) -> Any:
+    """A Value of an operator's other operand; NotImplemented lets an array go through its entries.
+
+    A whole number beside a float becomes a float, where that loses nothing.
+    """
+    if isinstance(x, Value):
+        return x
+    if type(x) is int and type(beside.data) is float and -_EXACT <= x <= _EXACT:
+        return Value(float(x))
+    return NotImplemented if _is_array(x) else Value(x)
+
+
+_EXACT = 2**53  # up to here every int is a float
+
+
+@lru_cache(typed=True)  # 2 and 2.0 lead to numbers of different kinds
+def _power(exponent: Number) -> Operation:
+    return ops.power_constant.variant(exponent=exponent)
 
 
 def _is_array(x: object) -> bool:
@@ -423,23 +462,31 @@ def _order_afresh(root: Value) -> tuple[list[Value], list[tuple[Value, Number]]]
     order: list[Value] = []
     leaves: list[tuple[Value, Number]] = []
     stack = [root]
+    push, pop = stack.append, stack.pop
     while stack:
         node = stack[-1]
         if node.grad is fresh:  # reached twice, and done in the meantime
-            stack.pop()
+            pop()
             continue
-        left, right = node._left, node._right
         waiting = False
-        for parent in reversed(left) if type(left) is tuple else (right, left):
-            if parent is not None and parent.grad is not fresh:
+        left, right = node._left, node._right
+        if right is not None and right.grad is not fresh:
+            if right.op is None:
+                leaves.append((right, right.grad))
+                right.grad = fresh
+            else:
+                push(right)
+                waiting = True
+        for parent in left if type(left) is tuple else (left,):
+            if parent.grad is not fresh:
                 if parent.op is None:
                     leaves.append((parent, parent.grad))
                     parent.grad = fresh
                 else:
-                    stack.append(parent)
+                    push(parent)
                     waiting = True
         if not waiting:
-            stack.pop()
+            pop()
             node.grad = fresh
             order.append(node)
     return order, leaves

@@ -26,7 +26,7 @@ from string import Template
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
-from microgradnet.arithmetic import Number, evaluate, ieee, number
+from microgradnet.arithmetic import Number, evaluate, number
 
 __all__ = [
     "Operation",
@@ -122,15 +122,15 @@ class Operation:
 
     def pull_back(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
         """The products g·∂y/∂xₖ where the value y is known already."""
-        if type(g) is float and type(y) is float and all([type(x) is float for x in xs]):
-            adjoints: tuple[Number, ...] = self.vjp(ieee, g, y, *xs)
-        else:
-            adjoints = evaluate(self.vjp, g, y, *xs)
-        if len(adjoints) != len(xs):
+        return self.counted(evaluate(self.vjp, g, y, *xs), len(xs))
+
+    def counted(self, products: tuple[Number, ...], count: int) -> tuple[Number, ...]:
+        """The products of the rule, if there is one for each operand."""
+        if len(products) != count:
             raise TypeError(
-                f"the rule of {self.name} returned {len(adjoints)} products for {len(xs)} operands"
+                f"the rule of {self.name} returned {len(products)} products for {count} operands"
             )
-        return adjoints
+        return products
 
     def variant(self, **parameters: Number) -> Operation:
         """The same operation with other parameters; the same instance every time.

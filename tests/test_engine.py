@@ -128,6 +128,15 @@ def test_a_variant_of_an_operation_is_one_instance():
     assert leaky_relu(x, slope=0.5).op is not leaky_relu(x, slope=0.25).op
 
 
+def test_equal_parameters_of_different_kinds_are_different_variants():
+    x = Value(3)
+    inexact, exact = x**2.0, x**2
+    assert inexact.op is not exact.op
+    assert (type(inexact.data), type(exact.data)) == (float, int)
+    exact.backward()
+    assert (x.grad, type(x.grad)) == (6, int)
+
+
 def test_repr_is_one_line_at_any_depth():
     x = Value(2.0)
     assert repr(x) == "Value(data=2.0, grad=0)"

@@ -152,10 +152,9 @@ class _Ieee(Arithmetic):
         if any(map(math.isnan, xs)) or largest == -inf:
             return (nan,) * len(xs)
         if largest == inf:
-            # One infinite component takes all; between several there is no limit.
-            return tuple(
-                (1.0 if x == inf else 0.0) if list(xs).count(inf) == 1 else nan for x in xs
-            )
+            # One infinite component takes all; several have no limits, only nothing for the rest.
+            winner = 1.0 if list(xs).count(inf) == 1 else nan
+            return tuple(winner if x == inf else 0.0 for x in xs)
         powers = [math.exp(x - largest) for x in xs]
         total = math.fsum(powers)
         return tuple(power / total for power in powers)

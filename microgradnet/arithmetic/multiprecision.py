@@ -106,9 +106,11 @@ class _Multiprecision(Arithmetic):
         return mpf(0) if x == 0 and not mp.isnan(y) else x * self.log(y)
 
     def log_sum_exp(self, xs: Sequence[Number]) -> Number:
+        if any(map(mp.isnan, xs)):
+            return nan
         largest = max(xs)
         if mp.isinf(largest):
-            return sum(xs) if any(map(mp.isnan, xs)) else largest
+            return largest
         powers = sorted(mp.exp(x - largest) for x in xs)
         return largest + mp.log1p(mp.fsum(powers[:-1]))
 
