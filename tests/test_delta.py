@@ -384,8 +384,9 @@ def test_log_likelihood_from_z(pairs: list[tuple[float, float]]) -> None:
     # Computed as y (ln Σ exp(z − max z) − (z − max z)).
     size = sum(q * (mp.log(len(zs)) + max(zs) - p) for p, q in zip(zs, ys, strict=True))
     assert_close(C, want, k * U * size + ETA)
+    k = 2 * softmax_roundings([p for p, _ in pairs])
     for got, a, q in zip(C_prime, softmax(zs), ys, strict=True):
-        bound = 2 * softmax_roundings([p for p, _ in pairs]) * U * (a * sum(ys) + q) + (1 + sum(ys)) * ETA
+        bound = k * U * (a * sum(ys) + q) + (1 + sum(ys)) * ETA  # a may underflow before Σy
         assert_close(got, a * sum(ys) - q, bound)
 
 
