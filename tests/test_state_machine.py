@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import microgradnet
 from microgradnet import Value, no_grad
@@ -28,8 +28,8 @@ from microgradnet import Value, no_grad
 U = 2.0**-53
 ETA = 2.0**-1000  # far above any underflow: data keep within [1e-6, 1e6]
 STEP = 24
-"""Roundings between an adjoint and a parent's: a derivative of at most three library functions
-(4 each, both engines together 24), among them the product; sums are counted apart."""
+"""Roundings from an adjoint to a parent's, in both engines together: the derivative has at most
+three library functions or quotients, of 4 each, its product among them; sums count apart."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ FORMULAS: dict[str, Formula] = {
     ),
 }  # fmt: skip
 BINARY = ["add", "subtract", "multiply", "divide", "maximum"]
-UNARY = [name for name in FORMULAS if name not in BINARY]
-RECORDED = st.sampled_from([True, True, True, False])
+MULTIPLES = st.integers(-48, 48)
+PICKS = st.integers(0, 2) | st.integers(0, 30)  # mostly the young, so that graphs grow deep
+STEPS = st.lists(st.tuples(st.sampled_from(list(FORMULAS)), PICKS, PICKS), min_size=3, max_size=12)
 
 
 @dataclass(eq=False)
@@ -170,10 +171,14 @@ def adjoints(root: Twin) -> dict[Twin, Adjoint]:
     return {node: pull(node) for node in uses}
 
 
-class Grower(RuleBasedStateMachine):
-    """The steps that both kinds of numbers share."""
+def repickled(node: Value) -> Value:
+    copied: Value = pickle.loads(pickle.dumps(node))
+    return copied
 
-    nodes = Bundle("nodes")
+
+class Grower(RuleBasedStateMachine):
+    """Graphs growing in both engines at once; what numbers they hold is a subclass's affair."""
+
     irrational: bool
 
     def __init__(self) -> None:
@@ -193,41 +198,52 @@ class Grower(RuleBasedStateMachine):
     def check(self, got: Any, want: Any, terms: Any, roundings: int) -> None:
         raise NotImplementedError
 
-    def plant(self, twin: Twin) -> Twin:
-        self.grown.append(twin)
-        return twin
+    def pick(self, k: int) -> Twin:
+        """The k-th youngest, counted round."""
+        return self.grown[~(k % len(self.grown))]
 
-    def grow(self, name: str, *parents: Twin, recorded: bool = True) -> Any:
+    def grow(self, name: str, *picks: int, recorded: bool = True) -> None:
         """The operation in both engines, where it is tame; what it gives is judged at once."""
         formula = FORMULAS[name]
+        parents = tuple(map(self.pick, picks[: 2 if name in BINARY else 1]))
         xs = [parent.data for parent in parents]
-        if not (formula.rational or self.irrational):
-            return multiple()
+        if len(self.grown) > 100 or not (formula.rational or self.irrational):
+            return
         want = formula.value(*xs) if formula.tame(*xs) else None
         if want is None or not self.is_tame(want):
-            return multiple()
+            return
         with nullcontext() if recorded else no_grad():
             ours = formula.apply(*(parent.ours for parent in parents))
         self.check(ours.data, want, abs(want), STEP)
-        if not recorded:
-            return self.plant(Twin(ours, self.operand(ours.data)))
-        return self.plant(Twin(ours, self.operand(ours.data), parents, formula.slopes(*xs)))
+        twin = Twin(ours, self.operand(ours.data))
+        if recorded:
+            twin.parents, twin.slopes = parents, formula.slopes(*xs)
+        self.grown.append(twin)
 
-    @rule(target=nodes, n=st.integers(-48, 48))
-    def leaf(self, n: int) -> Twin:
+    @initialize(n=MULTIPLES, m=MULTIPLES)
+    def first_leaves(self, n: int, m: int) -> None:
+        self.leaf(n)
+        self.leaf(m)
+
+    @rule(n=MULTIPLES)
+    def leaf(self, n: int) -> None:
         x = self.number(n)
-        return self.plant(Twin(Value(x), x))
+        self.grown.append(Twin(Value(x), x))
 
-    @rule(target=nodes, name=st.sampled_from(UNARY), x=nodes, recorded=RECORDED)
-    def unary(self, name: str, x: Twin, recorded: bool) -> Any:
-        return self.grow(name, x, recorded=recorded)
+    # Several at a time and then a pass: steps drawn one by one would leave most graphs trivial.
+    @rule(steps=STEPS)
+    def branches(self, steps: list[tuple[str, int, int]]) -> None:
+        for name, i, j in steps:
+            self.grow(name, i, j)
+        self.backward(0)
 
-    @rule(target=nodes, name=st.sampled_from(BINARY), x=nodes, y=nodes, recorded=RECORDED)
-    def binary(self, name: str, x: Twin, y: Twin, recorded: bool) -> Any:
-        return self.grow(name, x, y, recorded=recorded)
+    @rule(name=st.sampled_from(list(FORMULAS)), i=PICKS, j=PICKS)
+    def island(self, name: str, i: int, j: int) -> None:
+        self.grow(name, i, j, recorded=False)
 
-    @rule(root=nodes)
-    def backward(self, root: Twin) -> None:
+    @rule(k=PICKS)
+    def backward(self, k: int) -> None:
+        root = self.pick(k)
         root.ours.backward()
         for node, adjoint in adjoints(root).items():
             if node.parents:
@@ -236,25 +252,28 @@ class Grower(RuleBasedStateMachine):
             node.terms += adjoint.terms
             node.roundings = max(node.roundings, adjoint.roundings) + 2
 
-    @rule(node=nodes)
-    def zero_grad(self, node: Twin) -> None:
+    @rule(k=PICKS)
+    def zero_grad(self, k: int) -> None:
+        node = self.pick(k)
         node.ours.grad = 0
         node.grad, node.terms, node.roundings = 0, 0, 0
 
-    @rule(node=nodes, label=st.text(max_size=3))
-    def relabel(self, node: Twin, label: str) -> None:
+    @rule(k=PICKS, label=st.text(max_size=3))
+    def relabel(self, k: int, label: str) -> None:
+        node = self.pick(k)
         node.ours.label = node.label = label
 
-    @rule(target=nodes, node=nodes)
-    def detach(self, node: Twin) -> Twin:
-        return self.plant(Twin(node.ours.detach(), node.data, label=node.label))
+    @rule(k=PICKS)
+    def detach(self, k: int) -> None:
+        node = self.pick(k)
+        self.grown.append(Twin(node.ours.detach(), node.data, label=node.label))
 
-    @rule(target=nodes, node=nodes, way=st.sampled_from(["deepcopy", "pickle"]))
-    def duplicate(self, node: Twin, way: str) -> Any:
+    @rule(k=PICKS, duplicate=st.sampled_from([copy.deepcopy, repickled]))
+    def copy_graph(self, k: int, duplicate: Callable[[Value], Value]) -> None:
         """A copy of all that is below the node grows on beside the original."""
         if len(self.grown) > 60:
-            return multiple()
-        root = copy.deepcopy(node.ours) if way == "deepcopy" else repickled(node.ours)
+            return
+        node = self.pick(k)
         copies: dict[Twin, Twin] = {}
 
         def follow(twin: Twin, ours: Value) -> Twin:
@@ -264,8 +283,8 @@ class Grower(RuleBasedStateMachine):
             assert copies[twin].ours is ours  # what was shared is shared
             return copies[twin]
 
-        follow(node, root)
-        return multiple(*map(self.plant, copies.values()))
+        follow(node, duplicate(node.ours))
+        self.grown.extend(copies.values())
 
     @invariant()
     def the_engines_agree(self) -> None:
@@ -276,11 +295,6 @@ class Grower(RuleBasedStateMachine):
             assert [id(parent) for parent in node.ours.parents] == [
                 id(parent.ours) for parent in node.parents
             ]
-
-
-def repickled(node: Value) -> Value:
-    copied: Value = pickle.loads(pickle.dumps(node))
-    return copied
 
 
 class FloatGrower(Grower):
