@@ -56,6 +56,7 @@ _Rule = TypeVar("_Rule")
 # --- The equations. Shapes that do not fit are a ValueError that names them. ----------------------
 
 
+@np.errstate(all="ignore")
 def weighted_input(W: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
     """Weighted input z = W a + b, for W (n_out, n_in), a (n_in,) or (batch, n_in), b (n_out,).
 
@@ -68,6 +69,7 @@ def weighted_input(W: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
     return z
 
 
+@np.errstate(all="ignore")
 def output_error(C_prime: ArrayLike, sigma_prime: ArrayLike) -> Array:
     """BP1: δᴸ = C′(aᴸ) ⊙ σ′(zᴸ), both of the shape of aᴸ.
 
@@ -79,6 +81,7 @@ def output_error(C_prime: ArrayLike, sigma_prime: ArrayLike) -> Array:
     return C_prime * sigma_prime
 
 
+@np.errstate(all="ignore")
 def output_error_softmax(C_prime: ArrayLike, jacobian: ArrayLike) -> Array:
     """BP1 where σ mixes components: δᴸ = Jᵀ C′(aᴸ), with J from `softmax_jacobian`.
 
@@ -92,6 +95,7 @@ def output_error_softmax(C_prime: ArrayLike, jacobian: ArrayLike) -> Array:
     return delta
 
 
+@np.errstate(all="ignore")
 def hidden_error(W_next: ArrayLike, delta_next: ArrayLike, sigma_prime: ArrayLike) -> Array:
     """BP2: δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ). Column k of Wˡ⁺¹ is what leaves neuron k; hence the ᵀ.
 
@@ -105,6 +109,7 @@ def hidden_error(W_next: ArrayLike, delta_next: ArrayLike, sigma_prime: ArrayLik
     return (delta @ W) * sigma_prime
 
 
+@np.errstate(all="ignore")
 def bias_gradient(delta: ArrayLike) -> Array:
     """BP3: ∂C/∂bˡ = δˡ, of shape (n_out,); summed over the rows of a batch.
 
@@ -116,6 +121,7 @@ def bias_gradient(delta: ArrayLike) -> Array:
     return total
 
 
+@np.errstate(all="ignore")
 def weight_gradient(delta: ArrayLike, a_prev: ArrayLike) -> Array:
     """BP4: ∂C/∂Wˡ = δˡ (aˡ⁻¹)ᵀ, of shape (n_out, n_in); summed over the rows of a batch.
 
@@ -129,6 +135,7 @@ def weight_gradient(delta: ArrayLike, a_prev: ArrayLike) -> Array:
     return total
 
 
+@np.errstate(all="ignore")
 def update(w: ArrayLike, gradient: ArrayLike, eta: ArrayLike, m: int) -> Array:
     """Gradient descent: w − (η/m)·gradient, where gradient is the sum over m examples.
 

@@ -70,8 +70,8 @@ class Operation:
     """
 
     name: str
-    symbol: str
-    """The shortest name, for small boxes: +, tanh, **2."""
+    notation: str
+    """The symbol as declared, with parameters yet to be put in: **$exponent."""
     text: Notation
     """Notation in text: $x, $y, $z are the operands, $xs all of them; or a function of them."""
     latex: Notation
@@ -84,6 +84,13 @@ class Operation:
     """vjp(m, g, y, *xs): from the adjoint g = ∂C/∂y the products g·∂y/∂xₖ, one an operand."""
     parameters: dict[str, Number] = field(default_factory=dict)
     """The constants that tell variants apart: the exponent of x³, a slope."""
+    base: Operation | None = None
+    """The entry that this is a variant of; None for the entry itself."""
+
+    @property
+    def symbol(self) -> str:
+        """The shortest name, for small boxes: +, tanh, **2."""
+        return Template(self.notation).safe_substitute(self.parameters)
 
     def __repr__(self) -> str:
         given = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
@@ -139,7 +146,7 @@ class Operation:
         >>> leaky_relu.variant(slope=0.5) is leaky_relu.variant(slope=0.5)
         True
         """
-        base = _TABLE[self.name]
+        base = self.base or self
         unknown = parameters.keys() - base.parameters.keys()
         if unknown:
             raise TypeError(
@@ -147,18 +154,15 @@ class Operation:
                 f"it has {', '.join(base.parameters) or 'none'}"
             )
         merged = {**self.parameters, **{key: number(x) for key, x in parameters.items()}}
-        # 2, 2.0 and Fraction(2) are equal, but lead to numbers of different kinds.
-        key = (base, *((type(x), repr(x)) for x in merged.values()))
+        if _identity(merged) == _identity(base.parameters):
+            return base
+        key = (base, _identity(merged))
         found = _VARIANTS.get(key)
         if found is None:
-            found = replace(
-                base,
-                symbol=Template(base.symbol).safe_substitute(merged),
-                forward=partial(_undecorated(base.forward), **merged),
-                vjp=partial(_undecorated(base.vjp), **merged),
-                parameters=merged,
-            )
-            _VARIANTS[key] = found
+            # partial keeps the declared function, and later keywords win over earlier ones.
+            forward, vjp = partial(base.forward, **merged), partial(base.vjp, **merged)
+            found = replace(base, forward=forward, vjp=vjp, parameters=merged, base=base)
+            found = _VARIANTS.setdefault(key, found)  # another thread may have come first
         return found
 
     def write(self, *operands: str, latex: bool = False) -> str:
@@ -176,8 +180,9 @@ class Operation:
         return Template(notation).safe_substitute(constants, xs=", ".join(operands), **names)
 
 
-def _undecorated(rule: Callable[..., Any]) -> Callable[..., Any]:
-    return rule.func if isinstance(rule, partial) else rule
+def _identity(parameters: dict[str, Number]) -> tuple[object, ...]:
+    """What tells variants apart: 2, 2.0 and Fraction(2) are equal, but not of one kind."""
+    return tuple((type(x), repr(x)) for x in parameters.values())
 
 
 def operation(
@@ -218,7 +223,7 @@ def operation(
         )
         entry = Operation(
             name=name,
-            symbol=symbol or name,
+            notation=symbol or name,
             text=text or f"{name}({letters})",
             latex=latex or rf"\operatorname{{{name}}}\left({letters}\right)",
             arity=None if variadic else len(operands),
@@ -242,6 +247,7 @@ def method(op: Operation) -> Callable[..., Any]:
         return op(operand, *others, **parameters)
 
     bound.__name__, bound.__doc__ = op.name, op.__doc__
+    bound.operation = op  # type: ignore[attr-defined]  # tells it from a class's own methods
     return bound
 
 
@@ -253,7 +259,8 @@ def methods_on(kind: type) -> None:
 
 
 def _add_method(kind: type, entry: Operation) -> None:
-    if hasattr(kind, entry.name) and entry.name not in _TABLE:
+    present = getattr(kind, entry.name, None)
+    if present is not None and not hasattr(present, "operation"):
         raise ValueError(f"{kind.__name__} has a {entry.name!r} of its own: choose another name")
     setattr(kind, entry.name, method(entry))
 

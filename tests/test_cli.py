@@ -39,7 +39,9 @@ def test_exact_is_exact(capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["exact"] is True
     assert report["ok"] is True
-    assert all(row["bound"] == row["difference"] == row["end_to_end"] == 0 for row in report["rows"])
+    assert all(
+        row["bound"] == row["difference"] == row["end_to_end"] == 0 for row in report["rows"]
+    )
 
 
 @pytest.mark.parametrize("data", ["digits", "iris", "moons", "xor"])
