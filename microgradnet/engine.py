@@ -7,7 +7,7 @@ are no closures, hence no reference cycles: a graph is freed the moment its last
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from microgradnet import ops
 from microgradnet.arithmetic import Number, evaluate, ieee, number
 from microgradnet.graph import topological_order
-from microgradnet.operation import Operation, find, method, methods_on, operations
+from microgradnet.operation import Operation, find, methods_on, operations
 
 __all__ = ["UNTOUCHED", "Value", "no_grad", "pack", "unpack"]
 
@@ -44,6 +44,19 @@ UNTOUCHED = _Untouched()
 
 def _untouched() -> _Untouched:
     return UNTOUCHED
+
+
+def _method(op: Operation) -> Callable[..., Value]:
+    """The operation as a method of its first operand: v.tanh() is tanh(v)."""
+
+    def method(self: Value, *others: Any, **parameters: Number) -> Value:
+        if op.arity == 1 and not others and not parameters:
+            return _unary(op, self)
+        node: Value = op(self, *others, **parameters)
+        return node
+
+    method.__name__, method.__doc__ = op.name, op.__doc__
+    return method
 
 
 class Value:
@@ -141,15 +154,15 @@ class Value:
 
     def __sub__(self, other: Any) -> Value:
         other = _operand(other, self)
-        return other if other is NotImplemented else _record(ops.subtract, (self, other))
+        return other if other is NotImplemented else _binary(ops.subtract, self, other)
 
     def __truediv__(self, other: Any) -> Value:
         other = _operand(other, self)
-        return other if other is NotImplemented else _record(ops.divide, (self, other))
+        return other if other is NotImplemented else _binary(ops.divide, self, other)
 
     def __pow__(self, other: Any) -> Value:
         if type(other) is int or type(other) is float:
-            return _record(_power(other), (self,))
+            return _unary(_power(other), self)
         return NotImplemented if _is_array(other) else ops.power(self, other)
 
     def __radd__(self, other: Any) -> Value:
@@ -162,17 +175,17 @@ class Value:
 
     def __rsub__(self, other: Any) -> Value:
         other = _operand(other, self)
-        return other if other is NotImplemented else _record(ops.subtract, (other, self))
+        return other if other is NotImplemented else _binary(ops.subtract, other, self)
 
     def __rtruediv__(self, other: Any) -> Value:
         other = _operand(other, self)
-        return other if other is NotImplemented else _record(ops.divide, (other, self))
+        return other if other is NotImplemented else _binary(ops.divide, other, self)
 
     def __rpow__(self, other: Any) -> Value:
         return NotImplemented if _is_array(other) else ops.power(other, self)
 
     def __neg__(self) -> Value:
-        return _record(ops.negative, (self,))
+        return _unary(ops.negative, self)
 
     def __pos__(self) -> Value:
         return self
@@ -180,38 +193,38 @@ class Value:
     def __abs__(self) -> Value:
         return ops.abs(self)
 
-    abs = method(ops.abs)
-    exp = method(ops.exp)
-    expm1 = method(ops.expm1)
-    log = method(ops.log)
-    log1p = method(ops.log1p)
-    sqrt = method(ops.sqrt)
-    erf = method(ops.erf)
-    sin = method(ops.sin)
-    cos = method(ops.cos)
-    tan = method(ops.tan)
-    asin = method(ops.asin)
-    acos = method(ops.acos)
-    atan = method(ops.atan)
-    sinh = method(ops.sinh)
-    cosh = method(ops.cosh)
-    tanh = method(ops.tanh)
-    asinh = method(ops.asinh)
-    acosh = method(ops.acosh)
-    atanh = method(ops.atanh)
-    sigmoid = method(ops.sigmoid)
-    relu = method(ops.relu)
-    leaky_relu = method(ops.leaky_relu)
-    elu = method(ops.elu)
-    softplus = method(ops.softplus)
-    silu = method(ops.silu)
-    gelu = method(ops.gelu)
-    softsign = method(ops.softsign)
-    hard_tanh = method(ops.hard_tanh)
-    hard_sigmoid = method(ops.hard_sigmoid)
-    maximum = method(ops.maximum)
-    minimum = method(ops.minimum)
-    xlogy = method(ops.xlogy)
+    abs = _method(ops.abs)
+    exp = _method(ops.exp)
+    expm1 = _method(ops.expm1)
+    log = _method(ops.log)
+    log1p = _method(ops.log1p)
+    sqrt = _method(ops.sqrt)
+    erf = _method(ops.erf)
+    sin = _method(ops.sin)
+    cos = _method(ops.cos)
+    tan = _method(ops.tan)
+    asin = _method(ops.asin)
+    acos = _method(ops.acos)
+    atan = _method(ops.atan)
+    sinh = _method(ops.sinh)
+    cosh = _method(ops.cosh)
+    tanh = _method(ops.tanh)
+    asinh = _method(ops.asinh)
+    acosh = _method(ops.acosh)
+    atanh = _method(ops.atanh)
+    sigmoid = _method(ops.sigmoid)
+    relu = _method(ops.relu)
+    leaky_relu = _method(ops.leaky_relu)
+    elu = _method(ops.elu)
+    softplus = _method(ops.softplus)
+    silu = _method(ops.silu)
+    gelu = _method(ops.gelu)
+    softsign = _method(ops.softsign)
+    hard_tanh = _method(ops.hard_tanh)
+    hard_sigmoid = _method(ops.hard_sigmoid)
+    maximum = _method(ops.maximum)
+    minimum = _method(ops.minimum)
+    xlogy = _method(ops.xlogy)
 
     # The number
 
@@ -277,7 +290,7 @@ class Value:
         if self.op is None:
             self.grad = one if type(self.grad) is _Untouched else self.grad + one
             return
-        order, leaves = _order_afresh(self)
+        order, leaves, fresh = _order_afresh(self)
         try:
             self.grad = one
             for node in reversed(order):
@@ -286,9 +299,9 @@ class Value:
                 left, right = node._left, node._right
                 if op is _ADD:
                     h = left.grad
-                    left.grad = g if type(h) is _Untouched else h + g
+                    left.grad = g if h is fresh else h + g
                     h = right.grad
-                    right.grad = g if type(h) is _Untouched else h + g
+                    right.grad = g if h is fresh else h + g
                 elif right is not None:
                     x, y = left.data, right.data
                     if not (type(x) is type(y) is type(g) is float):
@@ -296,21 +309,21 @@ class Value:
                     elif op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
                     else:
-                        to_left, to_right = op.counted(op.vjp(ieee, g, node.data, x, y), 2)
+                        to_left, to_right = op.vjp(ieee, g, node.data, x, y)
                     h = left.grad
-                    left.grad = to_left if type(h) is _Untouched else h + to_left
+                    left.grad = to_left if h is fresh else h + to_left
                     h = right.grad
-                    right.grad = to_right if type(h) is _Untouched else h + to_right
-                elif type(left) is Value and type(left.data) is type(g) is float:
-                    (product,) = op.counted(op.vjp(ieee, g, node.data, left.data), 1)
+                    right.grad = to_right if h is fresh else h + to_right
+                elif type(left) is not tuple and type(left.data) is type(g) is float:
+                    (product,) = op.vjp(ieee, g, node.data, left.data)
                     h = left.grad
-                    left.grad = product if type(h) is _Untouched else h + product
+                    left.grad = product if h is fresh else h + product
                 else:
                     parents = left if type(left) is tuple else (left,)
                     products = op.pull_back(g, node.data, [parent.data for parent in parents])
                     for parent, product in zip(parents, products, strict=True):
                         h = parent.grad
-                        parent.grad = product if type(h) is _Untouched else h + product
+                        parent.grad = product if h is fresh else h + product
         except BaseException:
             for leaf, before in leaves:
                 leaf.grad = before
@@ -366,7 +379,7 @@ class Value:
         return _record(op, tuple([x if isinstance(x, Value) else Value(x) for x in operands]))
 
 
-methods_on(Value)
+methods_on(Value, _method)
 _new = object.__new__
 _ADD, _MULTIPLY = ops.add, ops.multiply
 
@@ -395,16 +408,38 @@ def _node(
 
 def _record(op: Operation, operands: tuple[Value, ...]) -> Value:
     """The node of an operation on Values."""
-    numbers = [operand.data for operand in operands]
-    for x in numbers:
-        if type(x) is not float:
-            data = evaluate(op.forward, *numbers)
-            break
-    else:
-        data = op.forward(ieee, *numbers)
+    data = evaluate(op.forward, *[operand.data for operand in operands])
     if _pauses and _paused.get():
         return Value(data)
     return _node(data, op, operands)
+
+
+def _unary(op: Operation, operand: Value) -> Value:
+    x = operand.data
+    if type(x) is not float or _pauses:
+        return _record(op, (operand,))
+    node: Value = _new(Value)
+    node.data = op.forward(ieee, x)
+    node.grad = UNTOUCHED
+    node.op = op
+    node.label = ""
+    node._left = operand
+    node._right = None
+    return node
+
+
+def _binary(op: Operation, left: Value, right: Value) -> Value:
+    x, y = left.data, right.data
+    if type(x) is not float or type(y) is not float or _pauses:
+        return _record(op, (left, right))
+    node: Value = _new(Value)
+    node.data = op.forward(ieee, x, y)
+    node.grad = UNTOUCHED
+    node.op = op
+    node.label = ""
+    node._left = left
+    node._right = right
+    return node
 
 
 def _operand(x: Any, beside: Value) -> Any:
@@ -415,8 +450,15 @@ def _operand(x: Any, beside: Value) -> Any:
     if isinstance(x, Value):
         return x
     if type(x) is int and type(beside.data) is float and -_EXACT <= x <= _EXACT:
-        return Value(float(x))
-    return NotImplemented if _is_array(x) else Value(x)
+        x = float(x)
+    elif type(x) is not float:
+        return NotImplemented if _is_array(x) else Value(x)
+    leaf: Value = _new(Value)
+    leaf.data = x
+    leaf.grad = UNTOUCHED
+    leaf.op = leaf._left = leaf._right = None
+    leaf.label = ""
+    return leaf
 
 
 _EXACT = 2**53  # up to here every int is a float
@@ -448,8 +490,10 @@ def _find_by_symbol(symbol: str, arity: int) -> Operation:
     )
 
 
-def _order_afresh(root: Value) -> tuple[list[Value], list[tuple[Value, Number]]]:
-    """The interior nodes below the root, parents before children, and the leaves with their grads.
+def _order_afresh(
+    root: Value,
+) -> tuple[list[Value], list[tuple[Value, Number]], _Untouched]:
+    """The interior nodes below the root, parents first; the leaves with what they had; the mark.
 
     A node may pass its gradient on only when every consumer of it has contributed; hence the
     order (as in `graph.topological_order`, but without the leaves, which pass nothing on). Every
@@ -461,35 +505,42 @@ def _order_afresh(root: Value) -> tuple[list[Value], list[tuple[Value, Number]]]
     fresh = _Untouched()
     order: list[Value] = []
     leaves: list[tuple[Value, Number]] = []
-    stack = [root]
-    push, pop = stack.append, stack.pop
-    while stack:
-        node = stack[-1]
-        if node.grad is fresh:  # reached twice, and done in the meantime
-            pop()
-            continue
-        waiting = False
+    stack: list[Value] = []  # nodes that wait for a parent, each below what it waits for
+    push = stack.append
+    node = root
+    while True:
         left, right = node._left, node._right
-        if right is not None and right.grad is not fresh:
-            if right.op is None:
-                leaves.append((right, right.grad))
-                right.grad = fresh
-            else:
-                push(right)
-                waiting = True
-        for parent in left if type(left) is tuple else (left,):
-            if parent.grad is not fresh:
-                if parent.op is None:
-                    leaves.append((parent, parent.grad))
-                    parent.grad = fresh
-                else:
-                    push(parent)
-                    waiting = True
-        if not waiting:
-            pop()
-            node.grad = fresh
+        if right is not None:
+            if left.grad is not fresh:
+                push(node)
+                node = left
+                continue
+            if right.grad is not fresh:
+                push(node)
+                node = right
+                continue
             order.append(node)
-    return order, leaves
+        elif left is None:
+            leaves.append((node, node.grad))
+        elif type(left) is not tuple:
+            if left.grad is not fresh:
+                push(node)
+                node = left
+                continue
+            order.append(node)
+        else:
+            waiting = [parent for parent in left if parent.grad is not fresh]
+            if waiting:
+                push(node)
+                stack += reversed(waiting)
+                node = stack.pop()
+                continue
+            order.append(node)
+        node.grad = fresh
+        while node.grad is fresh:  # a node may wait twice, and be done at the first time
+            if not stack:
+                return order, leaves, fresh
+            node = stack.pop()
 
 
 # Graphs as flat lists, to be pickled

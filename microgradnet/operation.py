@@ -32,7 +32,6 @@ __all__ = [
     "Operation",
     "Recorder",
     "find",
-    "method",
     "methods_on",
     "operation",
     "operations",
@@ -50,7 +49,7 @@ class Recorder(Protocol):
 R = TypeVar("R", bound=Recorder)
 Notation: TypeAlias = "str | Callable[..., str]"
 _TABLE: dict[str, Operation] = {}
-_KINDS: list[type] = []
+_KINDS: list[tuple[type, Callable[[Operation], Callable[..., Any]]]] = []
 _VARIANTS: WeakValueDictionary[object, Operation] = WeakValueDictionary()
 
 
@@ -232,37 +231,21 @@ def operation(
             parameters=parameters,
         )
         object.__setattr__(entry, "__doc__", forward.__doc__)
-        for kind in _KINDS:
-            _add_method(kind, entry)
+        for kind, method in _KINDS:
+            if hasattr(kind, name) and name not in _TABLE:
+                raise ValueError(f"{kind.__name__} has a {name!r} of its own: choose another name")
+            setattr(kind, name, method(entry))
         _TABLE[name] = entry
         return entry
 
     return enter
 
 
-def method(op: Operation) -> Callable[..., Any]:
-    """The operation as a method of its first operand: v.tanh() is tanh(v)."""
-
-    def bound(operand: Any, *others: Any, **parameters: Number) -> Any:
-        return op(operand, *others, **parameters)
-
-    bound.__name__, bound.__doc__ = op.name, op.__doc__
-    bound.operation = op  # type: ignore[attr-defined]  # tells it from a class's own methods
-    return bound
-
-
-def methods_on(kind: type) -> None:
+def methods_on(kind: type, method: Callable[[Operation], Callable[..., Any]]) -> None:
     """Make every operation, present and to come, a method of a class whose objects record."""
-    _KINDS.append(kind)
+    _KINDS.append((kind, method))
     for entry in _TABLE.values():
-        _add_method(kind, entry)
-
-
-def _add_method(kind: type, entry: Operation) -> None:
-    present = getattr(kind, entry.name, None)
-    if present is not None and not hasattr(present, "operation"):
-        raise ValueError(f"{kind.__name__} has a {entry.name!r} of its own: choose another name")
-    setattr(kind, entry.name, method(entry))
+        setattr(kind, entry.name, method(entry))
 
 
 def operations() -> Iterator[Operation]:
