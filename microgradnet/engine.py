@@ -309,13 +309,15 @@ class Value:
                     elif op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
                     else:
-                        to_left, to_right = op.vjp(ieee, g, node.data, x, y)
+                        products = op.vjp(ieee, g, node.data, x, y)
+                        to_left, to_right = products if len(products) == 2 else op.refuse(products)
                     h = left.grad
                     left.grad = to_left if h is fresh else h + to_left
                     h = right.grad
                     right.grad = to_right if h is fresh else h + to_right
                 elif type(left) is not tuple and type(left.data) is type(g) is float:
-                    (product,) = op.vjp(ieee, g, node.data, left.data)
+                    products = op.vjp(ieee, g, node.data, left.data)
+                    product = products[0] if len(products) == 1 else op.refuse(products)
                     h = left.grad
                     left.grad = product if h is fresh else h + product
                 else:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from string import Template
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
 from microgradnet.arithmetic import Number, evaluate, number
@@ -128,15 +128,13 @@ class Operation:
 
     def pull_back(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
         """The products g·∂y/∂xₖ where the value y is known already."""
-        return self.counted(evaluate(self.vjp, g, y, *xs), len(xs))
+        products: tuple[Number, ...] = evaluate(self.vjp, g, y, *xs)
+        return products if len(products) == len(xs) else self.refuse(products)
 
-    def counted(self, products: tuple[Number, ...], count: int) -> tuple[Number, ...]:
-        """The products of the rule, if there is one for each operand."""
-        if len(products) != count:
-            raise TypeError(
-                f"the rule of {self.name} returned {len(products)} products for {count} operands"
-            )
-        return products
+    def refuse(self, products: Sequence[Number]) -> NoReturn:
+        """Say that the rule gave more or fewer products than there are operands."""
+        count = "one for each operand" if self.arity is None else f"one for each of {self.arity}"
+        raise TypeError(f"the rule of {self.name} returned {len(products)} products, not {count}")
 
     def variant(self, **parameters: Number) -> Operation:
         """The same operation with other parameters; the same instance every time.
