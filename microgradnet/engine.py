@@ -20,7 +20,7 @@ from microgradnet.arithmetic import Number, evaluate, ieee, number
 from microgradnet.graph import topological_order
 from microgradnet.operation import Operation, find, methods_on, operations
 
-__all__ = ["UNTOUCHED", "Value", "no_grad", "pack", "unpack"]
+__all__ = ["UNTOUCHED", "Value", "is_untouched", "no_grad", "pack", "unpack"]
 
 
 class _Untouched(int):
@@ -44,6 +44,11 @@ UNTOUCHED = _Untouched()
 
 def _untouched() -> _Untouched:
     return UNTOUCHED
+
+
+def is_untouched(grad: Number) -> bool:
+    """Whether a gradient is the 0 of a node that no backward pass has finished with."""
+    return type(grad) is _Untouched
 
 
 def _method(op: Operation) -> Callable[..., Value]:
@@ -327,6 +332,8 @@ class Value:
                         h = parent.grad
                         parent.grad = product if h is fresh else h + product
         except BaseException:
+            for node in order:
+                node.grad = UNTOUCHED
             for leaf, before in leaves:
                 leaf.grad = before
             raise

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from microgradnet.arithmetic import Number
-from microgradnet.engine import UNTOUCHED, Value
+from microgradnet.engine import Value, is_untouched
 from microgradnet.graph import topological_order
+from microgradnet.notation import is_weighted_input
 
 __all__ = ["explain"]
 
@@ -28,7 +29,7 @@ def explain(node: Value, cost: Value) -> str:
       2 = 1 × 2 through 2 * x
     """
     order = topological_order([cost])
-    if cost.grad is UNTOUCHED:
+    if is_untouched(cost.grad):
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
         return f"{_adjoint(node)} = {_short(node.grad)}: it is where backward() began"
@@ -55,7 +56,7 @@ def explain(node: Value, cost: Value) -> str:
 
 def _adjoint(node: Value) -> str:
     """δ²₁ for the weighted input z²₁, which is what the error δ is; else ∂C/∂ and the name."""
-    if node.label.startswith("z") and node.label[1:]:
+    if is_weighted_input(node.label):
         return f"δ{node.label[1:]}"
     return f"∂C/∂{_name(node)}"
 

@@ -1,0 +1,18 @@
+"""Networks of neurons, z = Σₖ wₖaₖ + b and a = σ(z), and the forward pass that keeps z and a."""
+
+from microgradnet.nn.forward import Deltas, ForwardPass
+from microgradnet.nn.initialisers import INITIALISERS
+from microgradnet.nn.matrices import Matrices
+from microgradnet.nn.modules import ACTIVATIONS, MLP, Layer, Module, Neuron
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALISERS",
+    "MLP",
+    "Deltas",
+    "ForwardPass",
+    "Layer",
+    "Matrices",
+    "Module",
+    "Neuron",
+]

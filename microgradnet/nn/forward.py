@@ -1,0 +1,121 @@
+"""One example's way through a network, with everything the equations speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from microgradnet.arithmetic import Number
+from microgradnet.engine import Value, is_untouched, pack, unpack
+from microgradnet.notation import indexed
+
+if TYPE_CHECKING:
+    from microgradnet.nn.modules import MLP
+
+__all__ = ["Deltas", "ForwardPass"]
+
+
+class ForwardPass:
+    """The forward pass of the example x; index l is the layer in the equations.
+
+    a[0]      the input, as Values
+    z[l][j]   the weighted inputs of layer l (z[0] is empty), neurons counted from 0
+    a[l][j]   the activations of layer l; of a linear layer they are the nodes z[l][j] themselves
+    delta[l]  after cost.backward(), the errors δˡⱼ = ∂C/∂zˡⱼ: the grad of z[l][j]
+    output    the last activations; of a single output neuron the bare Value
+
+    Nodes made here are labelled as in the equations, counting neurons from 1: z[2][0] is z²₁.
+    Raises ValueError where x has not as many entries as the network has inputs.
+
+    Copied, or pickled together with other nodes, a pass keeps its model and its own nodes as one;
+    a pickled cost beside it would get interior nodes of its own, so pickle what ends a pass alone.
+    """
+
+    def __init__(self, model: MLP, x: Sequence[Any]) -> None:
+        n_in, entries = model.sizes[0], list(x)
+        if len(entries) != n_in:
+            raise ValueError(f"the network has {n_in} inputs, but x has {len(entries)} entries")
+        self.model = model
+        self.z: list[list[Value]] = [[]]
+        self.a = [
+            [
+                v if isinstance(v, Value) else Value(v, label=indexed("a", 0, k))
+                for k, v in enumerate(entries, 1)
+            ]
+        ]
+        for l, layer in enumerate(model.layers, 1):
+            z, a = layer.forward(self.a[-1])
+            for j, (weighted, active) in enumerate(zip(z, a, strict=True), 1):
+                active.label = indexed("a", l, j)
+                weighted.label = indexed("z", l, j)  # the last word where they are one node
+            self.z.append(z)
+            self.a.append(a)
+
+    @property
+    def output(self) -> Any:
+        """The activations of the last layer; of a single neuron the bare Value."""
+        return self.a[-1][0] if len(self.a[-1]) == 1 else self.a[-1]
+
+    @property
+    def delta(self) -> Deltas:
+        """The errors δˡⱼ by layer. RuntimeError before cost.backward()."""
+        return Deltas(self.z)
+
+    def __repr__(self) -> str:
+        sizes = "-".join(str(len(layer)) for layer in self.a)
+        return f"<ForwardPass {sizes}, output {[v.data for v in self.a[-1]]}>"
+
+    def __copy__(self) -> ForwardPass:
+        return _assemble(self.model, self.z, self.a)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ForwardPass:
+        from copy import deepcopy
+
+        # Node by node through the memo, which a cost copied along with the pass shares.
+        model = deepcopy(self.model, memo)
+        copy = _assemble(model, deepcopy(self.z, memo), deepcopy(self.a, memo))
+        memo[id(self)] = copy
+        return copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        nodes = [node for layer in (*self.z, *self.a) for node in layer]
+        shape = [[len(layer) for layer in layers] for layers in (self.z, self.a)]
+        return _restore, (self.model, shape, pack(nodes))
+
+
+class Deltas(Sequence[list[Number]]):
+    """The errors of a forward pass: delta[l][j] = ∂C/∂zˡⱼ, delta[0] empty as z[0] is."""
+
+    def __init__(self, z: list[list[Value]]) -> None:
+        self._z = z
+
+    def __len__(self) -> int:
+        return len(self._z)
+
+    def __getitem__(self, l: Any) -> Any:
+        if all(is_untouched(z.grad) for layer in self._z for z in layer):
+            raise RuntimeError(
+                "no gradient has reached this forward pass yet: make a cost of its output and "
+                "call cost.backward(), then read delta"
+            )
+        if isinstance(l, slice):
+            return [self[k] for k in range(len(self))[l]]
+        return [z.grad for z in self._z[l]]
+
+    def __repr__(self) -> str:
+        try:
+            return repr(list(self))
+        except RuntimeError:
+            return "<Deltas, not yet: call cost.backward() first>"
+
+
+def _assemble(model: MLP, z: list[list[Value]], a: list[list[Value]]) -> ForwardPass:
+    forward = ForwardPass.__new__(ForwardPass)
+    forward.model, forward.z, forward.a = model, z, a
+    return forward
+
+
+def _restore(model: MLP, shape: list[list[int]], packed: tuple[Any, ...]) -> ForwardPass:
+    nodes = iter(unpack(*packed))
+    z, a = ([[next(nodes) for _ in range(n)] for n in layers] for layers in shape)
+    return _assemble(model, z, a)

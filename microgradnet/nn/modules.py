@@ -1,0 +1,330 @@
+"""Neurons, layers and multilayer perceptrons.
+
+Layers are numbered 1 … L as in the equations, the input is layer 0. Everything is a scalar: a layer
+is a list of neurons, and the matrices are read off it (`model.weights[l]`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from microgradnet import ops
+from microgradnet.engine import UNTOUCHED, Value
+from microgradnet.nn.forward import ForwardPass
+from microgradnet.nn.initialisers import Initialiser, initialiser
+from microgradnet.nn.matrices import Matrices
+from microgradnet.notation import indexed
+from microgradnet.operation import Operation, find
+
+__all__ = ["ACTIVATIONS", "MLP", "Activation", "Layer", "Module", "Neuron"]
+
+Activation: TypeAlias = "str | Callable[[Value], Value]"
+"""A name of ACTIVATIONS, or an operation (any function of one Value)."""
+
+ACTIVATIONS: tuple[str, ...] = (
+    "linear",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "silu",
+    "gelu",
+    "softsign",
+    "hard_tanh",
+    "hard_sigmoid",
+    "softmax",
+)
+"""The activations by name; softmax, which mixes a whole layer, at the output only."""
+
+GRANULARITIES = ("atomic", "neuron")
+
+
+class Module:
+    """Something with parameters: its Values, those in its lists, and those of its modules.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Value(2.0)
+    ...         self.inner = [Neuron(1, init="zeros")]
+    >>> [name for name, _ in Scale().named_parameters()]
+    ['factor', 'inner.0.weight[1]', 'inner.0.bias']
+    """
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """Name and parameter, in the order of the attributes."""
+        for name, attribute in vars(self).items():
+            yield from _named(name, attribute)
+
+    def parameters(self) -> list[Value]:
+        """The parameters in the order of `named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients that have accumulated in the parameters."""
+        for parameter in self.parameters():
+            parameter.grad = UNTOUCHED
+
+
+def _named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
+    if isinstance(attribute, Value):
+        yield name, attribute
+    elif isinstance(attribute, Module):
+        for inner, parameter in attribute.named_parameters():
+            yield f"{name}.{inner}", parameter
+    elif isinstance(attribute, (list, tuple)):
+        for k, item in enumerate(attribute):
+            yield from _named(f"{name}.{k}", item)
+
+
+class Neuron(Module):
+    """One neuron, a = σ(z) with z = Σₖ wₖxₖ + b.
+
+    n_in         the number of inputs
+    nonlin       micrograd's way to ask for relu (True) or linear (False)
+    activation   a name of ACTIVATIONS but softmax, or an operation; it goes before nonlin
+    init, rng    how weights begin, and the generator they are drawn from, as in `MLP`
+    granularity  as in `MLP`
+
+    w and b are its weights and its bias. Raises ValueError for an unknown name and fewer than one
+    input, and when it is given a wrong number of inputs.
+
+    >>> neuron = Neuron(2, activation="tanh", init="zeros")
+    >>> neuron([1.0, 2.0]).data
+    0.0
+    >>> neuron([1.0])
+    Traceback (most recent call last):
+        ...
+    ValueError: a neuron with 2 inputs was given 1
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        nonlin: bool = True,
+        *,
+        activation: Activation | None = None,
+        init: str | Initialiser = "uniform",
+        rng: random.Random | None = None,
+        granularity: str = "atomic",
+    ) -> None:
+        if n_in < 1:
+            raise ValueError(f"a neuron needs at least 1 input, not {n_in}")
+        if granularity not in GRANULARITIES:
+            raise ValueError(
+                f"no granularity {granularity!r}: there are {', '.join(GRANULARITIES)}"
+            )
+        begin = initialiser(init)
+        self.activation = _activation(activation or ("relu" if nonlin else "linear"))
+        if self.activation == "softmax":
+            raise ValueError("softmax mixes the neurons of a layer: it cannot be one neuron's")
+        self.granularity = granularity
+        self.w = [Value(begin(rng or random, n_in, 1)) for _ in range(n_in)]
+        self.b = Value(0.0)
+
+    @property
+    def nonlin(self) -> bool:
+        """Whether the neuron is not linear: micrograd's name."""
+        return self.activation != "linear"
+
+    def weighted_input(self, x: Sequence[Any]) -> Value:
+        """The weighted input z = Σₖ wₖxₖ + b, summed from the bias on."""
+        if len(x) != len(self.w):
+            raise ValueError(f"a neuron with {len(self.w)} inputs was given {len(x)}")
+        if self.granularity == "neuron":
+            z: Value = ops.weighted_input(self.w, x, self.b)
+            return z
+        z = self.b
+        for w, a in zip(self.w, x, strict=True):
+            z = z + w * a
+        return z
+
+    def __call__(self, x: Sequence[Any]) -> Value:
+        """The activation a = σ(z)."""
+        return _activate(self.activation, [self.weighted_input(x)])[0]
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """The weights, weight[k] with k from 1, then the bias."""
+        for k, w in enumerate(self.w, 1):
+            yield f"weight[{k}]", w
+        yield "bias", self.b
+
+    def __repr__(self) -> str:
+        return f"{_title(self.activation)}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """n_out neurons with the same n_in inputs; called, it gives their activations.
+
+    The other arguments are those of `Neuron`; here the activation may be softmax too. A layer of
+    one neuron gives the bare Value, as micrograd's does.
+
+    >>> Layer(2, 3, activation="sigmoid", init="zeros")([1.0, 1.0])[2].data
+    0.5
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        nonlin: bool = True,
+        *,
+        activation: Activation | None = None,
+        init: str | Initialiser = "uniform",
+        rng: random.Random | None = None,
+        granularity: str = "atomic",
+    ) -> None:
+        if n_out < 1:
+            raise ValueError(f"a layer needs at least 1 neuron, not {n_out}")
+        begin = initialiser(init)
+        self.activation = _activation(activation or ("relu" if nonlin else "linear"))
+        inner = "linear" if self.activation == "softmax" else self.activation
+        self.neurons = [
+            Neuron(
+                n_in,
+                activation=inner,
+                init=lambda rng, n_in, _: begin(rng, n_in, n_out),
+                rng=rng,
+                granularity=granularity,
+            )
+            for _ in range(n_out)
+        ]
+
+    def forward(self, x: Sequence[Any]) -> tuple[list[Value], list[Value]]:
+        """The weighted inputs z and the activations a."""
+        z = [neuron.weighted_input(x) for neuron in self.neurons]
+        return z, _activate(self.activation, z)
+
+    def __call__(self, x: Sequence[Any]) -> Any:
+        """The activations; a single neuron's as a bare Value."""
+        a = self.forward(x)[1]
+        return a[0] if len(a) == 1 else a
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """Neuron by neuron weight[j,k], then bias[j], numbered from 1 as in the equations."""
+        for j, neuron in enumerate(self.neurons, 1):
+            for k, w in enumerate(neuron.w, 1):
+                yield f"weight[{j},{k}]", w
+            yield f"bias[{j}]", neuron.b
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+class MLP(Module):
+    """A multilayer perceptron: n_in inputs, layers of the given sizes.
+
+    activation         of the hidden layers: a name of ACTIVATIONS, or an operation
+    output_activation  of the last layer; linear by default
+    init               a name of INITIALISERS, or a function (rng, n_in, n_out) → number
+    rng                a random.Random; Python's own generator by default, whose weights are, for
+                       the same random.seed, those that micrograd draws
+    granularity        "atomic": every + and × is a node, and the δ equations emerge from these
+                       alone; "neuron": a weighted input is one node (`weighted_input`), so that
+                       the graph is smaller and quicker. Both have the same z, a and δ.
+
+    Raises ValueError for unknown names and for sizes below 1.
+
+    >>> model = MLP(2, [3, 1], activation="sigmoid", rng=random.Random(0))
+    >>> forward = model.forward([0.5, -1.0])
+    >>> cost = (forward.output - 1) ** 2 / 2
+    >>> cost.backward()
+    >>> forward.delta[2][0] == forward.output.data - 1
+    True
+    >>> model.weights[1].shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        sizes: Sequence[int],
+        *,
+        activation: Activation = "relu",
+        output_activation: Activation = "linear",
+        init: str | Initialiser = "uniform",
+        rng: random.Random | None = None,
+        granularity: str = "atomic",
+    ) -> None:
+        if not isinstance(sizes, Sequence) or not sizes:
+            raise ValueError(f"the sizes are those of the layers, as in [3, 1], not {sizes!r}")
+        if _activation(activation) == "softmax" and len(sizes) > 1:
+            raise ValueError("softmax stands at the output: output_activation='softmax'")
+        self.layers = [
+            Layer(
+                before,
+                after,
+                activation=activation if l < len(sizes) else output_activation,
+                init=init,
+                rng=rng,
+                granularity=granularity,
+            )
+            for l, (before, after) in enumerate(pairwise([n_in, *sizes]), 1)
+        ]
+        for l, layer in enumerate(self.layers, 1):
+            for j, neuron in enumerate(layer.neurons, 1):
+                neuron.b.label = indexed("b", l, j)
+                for k, w in enumerate(neuron.w, 1):
+                    w.label = indexed("w", l, j, k)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of inputs, then of the neurons of each layer."""
+        return [len(self.layers[0].neurons[0].w), *(len(layer.neurons) for layer in self.layers)]
+
+    def forward(self, x: Sequence[Any]) -> ForwardPass:
+        """The forward pass of the example x, which keeps every z and a."""
+        return ForwardPass(self, x)
+
+    def __call__(self, x: Sequence[Any]) -> Any:
+        """The network's output: a list of Values, or the bare Value of a single output."""
+        return self.forward(x).output
+
+    @property
+    def weights(self) -> Matrices:
+        """The weight matrices by layer: weights[l] is Wˡ, of shape (n_out, n_in)."""
+        layers = self.layers
+        return Matrices("weights", len(layers), lambda l: [n.w for n in layers[l - 1].neurons])
+
+    @property
+    def biases(self) -> Matrices:
+        """The bias vectors by layer: biases[l] is bˡ, of shape (n_out,)."""
+        layers = self.layers
+        return Matrices("biases", len(layers), lambda l: [n.b for n in layers[l - 1].neurons])
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """layers.l.weight[j,k] and layers.l.bias[j], numbered from 1 as in the equations."""
+        for l, layer in enumerate(self.layers, 1):
+            yield from _named(f"layers.{l}", layer)
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(map(str, self.layers))}]"
+
+
+def _activation(activation: Activation) -> Activation:
+    if isinstance(activation, str):
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"no activation {activation!r}: there are {', '.join(ACTIVATIONS)}")
+    elif not callable(activation):
+        raise TypeError(f"an activation is a name or an operation, not {activation!r}")
+    return activation
+
+
+def _activate(activation: Activation, z: list[Value]) -> list[Value]:
+    if activation == "linear":
+        return list(z)
+    if activation == "softmax":
+        return ops.softmax(z)
+    function = find(activation) if isinstance(activation, str) else activation
+    return [function(v) for v in z]
+
+
+def _title(activation: Activation) -> str:
+    if isinstance(activation, Operation):
+        return activation.symbol
+    name = activation if isinstance(activation, str) else activation.__name__
+    return {"relu": "ReLU", "linear": "Linear"}.get(name, name)
