@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from microgradnet import costs
-from microgradnet.engine import Value, no_grad
+from microgradnet.engine import Value
 from microgradnet.explanation import explain
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
@@ -71,6 +71,7 @@ from microgradnet.ops import (
     xlogy,
 )
 from microgradnet.optim import GradientDescent
+from microgradnet.recording import no_grad
 
 if TYPE_CHECKING:
     from microgradnet import datasets, delta

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_RATIONAL = ("linear", "relu", "leaky_relu", "softsign", "hard_tanh", "hard_sigmoid")
 _DENOMINATOR = 64
 """With --exact, weights and features are rounded to fractions of this denominator, for a start
 from which the numbers do not grow too long."""
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except _Refused as refusal:
-        print(f"microgradnet: error: {refusal}", file=sys.stderr)
+        print(f"microgradnet {options.verb}: error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("microgradnet: interrupted", file=sys.stderr)
@@ -104,7 +103,7 @@ def _add_verify(verbs: Any) -> None:
     add("--exact", action="store_true",
         help="compute in rationals, where nothing rounds and both sides must be equal")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")
-    verify.set_defaults(run=_verify)
+    verify.set_defaults(run=_verify, verb="verify")
 
 
 def _sizes(text: str) -> list[int]:
@@ -141,6 +140,8 @@ def _rate(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a learning rate: give a number, as in 0.5 or 1/3"
         ) from None
+    if abs(rate) > sys.float_info.max:
+        raise argparse.ArgumentTypeError(f"{text} is beyond the largest float")
     return rate
 
 
@@ -168,7 +169,7 @@ def _network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[An
     """The network and the examples that the options describe."""
     import numpy as np
 
-    from microgradnet import datasets
+    from microgradnet import datasets, delta
     from microgradnet.nn import MLP
 
     try:
@@ -191,11 +192,14 @@ def _network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[An
     activation = options.activation or ("hard_sigmoid" if options.exact else "sigmoid")
     output_activation = options.output_activation or activation
     if options.exact:
-        for name in (activation, output_activation):
-            if name not in _RATIONAL:
-                raise _Refused(f"{name} is not rational: --exact takes {', '.join(_RATIONAL)}")
-        if options.cost not in ("quadratic", "hinge"):
-            raise _Refused(f"{options.cost} is not rational: --exact takes quadratic or hinge")
+        for name, known in (
+            (activation, delta.ACTIVATIONS),
+            (output_activation, delta.ACTIVATIONS),
+            (options.cost, delta.COSTS),
+        ):
+            rational = [each for each in known if each in delta.RATIONAL]
+            if name not in rational:
+                raise _Refused(f"{name} is not rational: --exact takes {', '.join(rational)}")
     try:
         model = MLP(
             sizes[0],
@@ -208,15 +212,15 @@ def _network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[An
     except ValueError as error:
         raise _Refused(error) from None
     if options.exact:
-        rational = np.frompyfunc(lambda x: Fraction(round(x * _DENOMINATOR), _DENOMINATOR), 1, 1)
-        X, Y = rational(X), rational(Y)
+        rounded = np.frompyfunc(lambda x: Fraction(round(x * _DENOMINATOR), _DENOMINATOR), 1, 1)
+        X, Y = rounded(X), rounded(Y)
         for parameter in model.parameters():
-            parameter.data = rational(parameter.data)
+            parameter.data = rounded(parameter.data)
     return model, X, Y
 
 
 class _Progress:
-    """A progress bar on standard error, where that is a terminal and the work takes a while."""
+    """A progress bar on standard error, where that is a terminal; it goes when the work is done."""
 
     def __init__(self, what: str) -> None:
         from rich.console import Console

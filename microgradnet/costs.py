@@ -16,7 +16,7 @@ M. Nielsen, Neural Networks and Deep Learning, chapters 1 to 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -130,8 +130,11 @@ def _pairs(outputs: Any, targets: Any) -> list[tuple[Value, Any]]:
     ]
 
 
-def _sequence(x: Any) -> Sequence[Any]:
-    return list(x) if isinstance(x, Iterable) else [x]
+def _sequence(x: Any) -> list[Any]:
+    try:
+        return list(x)
+    except TypeError:  # a single output, or its target
+        return [x]
 
 
 def _total(terms: Iterable[Value]) -> Value:

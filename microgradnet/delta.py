@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "ACTIVATIONS",
     "COSTS",
+    "RATIONAL",
     "Backpropagation",
     "activation",
     "activation_prime",
@@ -223,7 +224,7 @@ def activation(name: str, z: ArrayLike) -> Array:
     array([0., 2.])
     """
     sigma, _ = _look_up("activation", _SIGMA, name)
-    return sigma(*_numbers(z, exact=name in _RATIONAL))
+    return sigma(*_numbers(z, exact=name in RATIONAL))
 
 
 @np.errstate(all="ignore")
@@ -238,7 +239,7 @@ def activation_prime(name: str, z: ArrayLike) -> Array:
     _, sigma_prime = _look_up("activation", _SIGMA, name)
     if name == "softmax":
         raise ValueError("softmax mixes components, so σ′ is a matrix: use softmax_jacobian(z)")
-    return sigma_prime(*_numbers(z, exact=name in _RATIONAL))
+    return sigma_prime(*_numbers(z, exact=name in RATIONAL))
 
 
 @np.errstate(all="ignore")
@@ -337,7 +338,7 @@ def cost(name: str, a: ArrayLike, y: ArrayLike) -> Array:
     array([ 2. , 12.5])
     """
     C, _ = _look_up("cost", _COST, name)
-    a, y = _numbers(a, y, exact=name in _RATIONAL)
+    a, y = _numbers(a, y, exact=name in RATIONAL)
     _check(a.shape == y.shape, a=a, y=y)
     total: Array = C(a, y).sum(axis=-1)
     return total
@@ -351,7 +352,7 @@ def cost_prime(name: str, a: ArrayLike, y: ArrayLike) -> Array:
     array([0., 2.])
     """
     _, C_prime = _look_up("cost", _COST, name)
-    a, y = _numbers(a, y, exact=name in _RATIONAL)
+    a, y = _numbers(a, y, exact=name in RATIONAL)
     _check(a.shape == y.shape, a=a, y=y)
     return C_prime(a, y)
 
@@ -395,7 +396,7 @@ COSTS = tuple(_COST)
 
 # --- One door for numbers, one for shapes, one for names. -----------------------------------------
 
-_RATIONAL = {
+RATIONAL = {
     "linear", "relu", "leaky_relu", "softsign", "hard_tanh", "hard_sigmoid", "quadratic", "hinge",
 }  # fmt: skip
 _fraction = np.frompyfunc(lambda v: Fraction(v) if isinstance(v, int) else v, 1, 1)

@@ -7,20 +7,18 @@ are no closures, hence no reference cycles: a graph is freed the moment its last
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import count
-from threading import Lock
 from typing import Any, NoReturn
 
-from microgradnet import ops
+from microgradnet import ops, recording
 from microgradnet.arithmetic import Number, evaluate, ieee, number
 from microgradnet.graph import topological_order
 from microgradnet.operation import Operation, find, methods_on, operations
 
-__all__ = ["UNTOUCHED", "Value", "is_untouched", "no_grad", "pack", "unpack"]
+__all__ = ["UNTOUCHED", "Value", "is_untouched", "pack", "unpack"]
 
 
 class _Untouched(int):
@@ -61,6 +59,7 @@ def _method(op: Operation) -> Callable[..., Value]:
         return node
 
     method.__name__, method.__doc__ = op.name, op.__doc__
+    method.__qualname__ = f"Value.{op.name}"
     return method
 
 
@@ -129,7 +128,7 @@ class Value:
             if other is NotImplemented:
                 return NotImplemented
         x, y = self.data, other.data
-        if type(x) is not float or type(y) is not float or _pauses:
+        if type(x) is not float or type(y) is not float or recording._open:
             return _record(ops.add, (self, other))
         node: Value = _new(Value)
         node.data = x + y
@@ -146,7 +145,7 @@ class Value:
             if other is NotImplemented:
                 return NotImplemented
         x, y = self.data, other.data
-        if type(x) is not float or type(y) is not float or _pauses:
+        if type(x) is not float or type(y) is not float or recording._open:
             return _record(ops.multiply, (self, other))
         node: Value = _new(Value)
         node.data = x * y
@@ -227,6 +226,10 @@ class Value:
     softsign = _method(ops.softsign)
     hard_tanh = _method(ops.hard_tanh)
     hard_sigmoid = _method(ops.hard_sigmoid)
+    # NumPy's names, under which its functions look for them in object arrays: np.arctan(array)
+    arcsin, arccos, arctan = asin, acos, atan
+    arcsinh, arccosh, arctanh = asinh, acosh, atanh
+
     maximum = _method(ops.maximum)
     minimum = _method(ops.minimum)
     xlogy = _method(ops.xlogy)
@@ -295,18 +298,18 @@ class Value:
         if self.op is None:
             self.grad = one if type(self.grad) is _Untouched else self.grad + one
             return
-        order, leaves, fresh = _order_afresh(self)
+        fresh = _Untouched()
+        order: list[Value] = []
+        leaves: list[tuple[Value, Number]] = []
         try:
+            _order_afresh(self, fresh, order, leaves)
             self.grad = one
             for node in reversed(order):
                 g = node.grad
                 op: Any = node.op
                 left, right = node._left, node._right
                 if op is _ADD:
-                    h = left.grad
-                    left.grad = g if h is fresh else h + g
-                    h = right.grad
-                    right.grad = g if h is fresh else h + g
+                    to_left = to_right = g
                 elif right is not None:
                     x, y = left.data, right.data
                     if not (type(x) is type(y) is type(g) is float):
@@ -315,31 +318,32 @@ class Value:
                         to_left, to_right = g * y, g * x
                     else:
                         products = op.vjp(ieee, g, node.data, x, y)
-                        to_left, to_right = products if len(products) == 2 else op.refuse(products)
-                    h = left.grad
-                    left.grad = to_left if h is fresh else h + to_left
-                    h = right.grad
-                    right.grad = to_right if h is fresh else h + to_right
-                elif type(left) is not tuple and type(left.data) is type(g) is float:
-                    products = op.vjp(ieee, g, node.data, left.data)
-                    product = products[0] if len(products) == 1 else op.refuse(products)
-                    h = left.grad
-                    left.grad = product if h is fresh else h + product
+                        if type(products) is not tuple or len(products) != 2:
+                            op.refuse(products, 2)
+                        to_left, to_right = products
                 else:
                     parents = left if type(left) is tuple else (left,)
                     products = op.pull_back(g, node.data, [parent.data for parent in parents])
                     for parent, product in zip(parents, products, strict=True):
                         h = parent.grad
-                        parent.grad = product if h is fresh else h + product
+                        parent.grad = product if h is fresh else _sum(h, product)
+                    continue
+                h = left.grad
+                left.grad = to_left if h is fresh else _sum(h, to_left)
+                h = right.grad
+                right.grad = to_right if h is fresh else _sum(h, to_right)
+            sums = [
+                leaf.grad if is_untouched(before) else _sum(before, leaf.grad)
+                for leaf, before in leaves
+            ]
         except BaseException:
             for node in order:
                 node.grad = UNTOUCHED
             for leaf, before in leaves:
                 leaf.grad = before
             raise
-        for leaf, before in leaves:
-            if type(before) is not _Untouched:
-                leaf.grad = before + leaf.grad
+        for (leaf, _), total in zip(leaves, sums, strict=True):
+            leaf.grad = total
 
     # Copies. Deep graphs must not recurse, and nodes shared within must stay shared.
 
@@ -418,14 +422,14 @@ def _node(
 def _record(op: Operation, operands: tuple[Value, ...]) -> Value:
     """The node of an operation on Values."""
     data = evaluate(op.forward, *[operand.data for operand in operands])
-    if _pauses and _paused.get():
+    if recording.is_paused():
         return Value(data)
     return _node(data, op, operands)
 
 
 def _unary(op: Operation, operand: Value) -> Value:
     x = operand.data
-    if type(x) is not float or _pauses:
+    if type(x) is not float or recording._open:
         return _record(op, (operand,))
     node: Value = _new(Value)
     node.data = op.forward(ieee, x)
@@ -439,7 +443,7 @@ def _unary(op: Operation, operand: Value) -> Value:
 
 def _binary(op: Operation, left: Value, right: Value) -> Value:
     x, y = left.data, right.data
-    if type(x) is not float or type(y) is not float or _pauses:
+    if type(x) is not float or type(y) is not float or recording._open:
         return _record(op, (left, right))
     node: Value = _new(Value)
     node.data = op.forward(ieee, x, y)
@@ -499,21 +503,22 @@ def _find_by_symbol(symbol: str, arity: int) -> Operation:
     )
 
 
+def _sum(x: Number, y: Number) -> Number:
+    return x + y if type(x) is type(y) is float else evaluate(ops.add.forward, x, y)
+
+
 def _order_afresh(
-    root: Value,
-) -> tuple[list[Value], list[tuple[Value, Number]], _Untouched]:
-    """The interior nodes below the root, parents first; the leaves with what they had; the mark.
+    root: Value, fresh: _Untouched, order: list[Value], leaves: list[tuple[Value, Number]]
+) -> None:
+    """Fill in the interior nodes below the root, parents first, and the leaves with their grads.
 
     A node may pass its gradient on only when every consumer of it has contributed; hence the
     order (as in `graph.topological_order`, but without the leaves, which pass nothing on). Every
-    node seen gets a fresh 0 as its adjoint, which is also the mark that it has been seen: no set
-    is needed, and marks that an interrupted pass left behind, being other objects, mean nothing.
-    Leaves begin afresh too, so that what they had before is added to in one sum, and a second
-    pass adds exactly what the first did.
+    node seen gets the fresh 0 as its adjoint, which is also the mark that it has been seen: no
+    set is needed, and marks that an interrupted pass left behind, being other objects, mean
+    nothing. Leaves begin afresh too, so that what they had before is added to in one sum, and a
+    second pass adds exactly what the first did.
     """
-    fresh = _Untouched()
-    order: list[Value] = []
-    leaves: list[tuple[Value, Number]] = []
     stack: list[Value] = []  # nodes that wait for a parent, each below what it waits for
     push = stack.append
     node = root
@@ -548,7 +553,7 @@ def _order_afresh(
         node.grad = fresh
         while node.grad is fresh:  # a node may wait twice, and be done at the first time
             if not stack:
-                return order, leaves, fresh
+                return
             node = stack.pop()
 
 
@@ -581,33 +586,3 @@ def unpack(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[in
 
 def _unpack_one(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]) -> Value:
     return unpack(leaves, rows, places)[0]
-
-
-# Switching the recording off
-
-_pauses = 0
-"""How many no_grad blocks are open in the whole process: 0 spares every node the question."""
-_pauses_lock = Lock()
-_paused: ContextVar[bool] = ContextVar("paused", default=False)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Within the block, operations give leaves: nothing is recorded, in this thread alone.
-
-    >>> x = Value(3.0)
-    >>> with no_grad():
-    ...     y = x * x
-    >>> y.data, y.parents
-    (9.0, ())
-    """
-    global _pauses
-    with _pauses_lock:
-        _pauses += 1
-    token = _paused.set(True)
-    try:
-        yield
-    finally:
-        _paused.reset(token)
-        with _pauses_lock:
-            _pauses -= 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from microgradnet.arithmetic import Number
+from microgradnet.arithmetic import Number, evaluate
 from microgradnet.engine import Value, is_untouched
 from microgradnet.graph import topological_order
 from microgradnet.notation import is_weighted_input
+from microgradnet.ops import add
 
 __all__ = ["explain"]
 
@@ -15,8 +16,10 @@ def explain(node: Value, cost: Value) -> str:
 
     Each use contributes (adjoint of the result) × (local derivative), and the contributions add
     up. The cost must be given because a node knows what it was made from, not what was made from
-    it. Raises RuntimeError before cost.backward(), and ValueError for a node that the cost was
-    not computed from.
+    it. The numbers are those that the last backward pass left, and the data as they are now.
+
+    Raises RuntimeError before cost.backward(), and ValueError for a node that the cost was not
+    computed from.
 
     >>> from microgradnet import Value
     >>> x = Value(3.0, label="x")
@@ -32,26 +35,37 @@ def explain(node: Value, cost: Value) -> str:
     if is_untouched(cost.grad):
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
-        return f"{_adjoint(node)} = {_short(node.grad)}: it is where backward() began"
+        return f"{_adjoint(node)} = {_short(node.grad)}: it is the cost itself"
     uses = [
-        (consumer, slope)
+        (consumer, product, slope)
         for consumer in order
         if any(parent is node for parent in consumer.parents)
-        for parent, slope in zip(consumer.parents, consumer.partials(), strict=True)
+        for parent, product, slope in zip(
+            consumer.parents, _products(consumer), consumer.partials(), strict=True
+        )
         if parent is node
     ]
     if not uses:
         raise ValueError(f"{_name(cost)} was not computed from {_name(node)}")
-    products = [consumer.grad * slope for consumer, slope in uses]
+    products = [product for _, product, _ in uses]
     total = products[0]
     for product in products[1:]:
-        total = total + product
+        total = evaluate(add.forward, total, product)
     sums = [_short(total)] + [" + ".join(map(_short, products))] * (len(products) > 1)
     lines = [" = ".join([_adjoint(node), *sums])]
-    for product, (consumer, slope) in zip(products, uses, strict=True):
+    for consumer, product, slope in uses:
         factors = f"{_short(consumer.grad)} × {_short(slope)}"
         lines.append(f"  {_short(product)} = {factors} through {_made(consumer)}")
+    if node.op is None and node.grad != total:
+        lines.append(f"  (in all its grad is {_short(node.grad)}: other passes have added to it)")
     return "\n".join(lines)
+
+
+def _products(node: Value) -> tuple[Number, ...]:
+    """What the node passed on to each of its parents."""
+    if node.op is None:
+        return ()
+    return node.op.pull_back(node.grad, node.data, [parent.data for parent in node.parents])
 
 
 def _adjoint(node: Value) -> str:

@@ -19,9 +19,12 @@ operands has a static method `_record(op, operands)`.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
+from numbers import Integral
 from string import Template
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
@@ -108,10 +111,11 @@ class Operation:
     def __call__(self, /, *operands: Any, **parameters: Any) -> Any:
         """The value, recorded if an operand is a Value; parameters make another variant."""
         op = self.variant(**parameters) if parameters else self
+        if self.arity is None and len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+            operands = tuple(operands[0])  # log_sum_exp([a, b]) is log_sum_exp(a, b)
         if len(operands) != self.arity and (self.arity is not None or not operands):
-            raise TypeError(
-                f"{self.name} takes {self.arity or 'some'} operands, not {len(operands)}"
-            )
+            wanted = "at least 1 operand" if self.arity is None else _count(self.arity, "operand")
+            raise TypeError(f"{self.name} takes {wanted}, not {len(operands)}")
         kind = recorder(operands)
         if kind is not None:
             return kind._record(op, operands)
@@ -129,12 +133,20 @@ class Operation:
     def pull_back(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
         """The products g·∂y/∂xₖ where the value y is known already."""
         products: tuple[Number, ...] = evaluate(self.vjp, g, y, *xs)
-        return products if len(products) == len(xs) else self.refuse(products)
+        good = type(products) is tuple and len(products) == len(xs)
+        return products if good else self.refuse(products, len(xs))
 
-    def refuse(self, products: Sequence[Number]) -> NoReturn:
-        """Say that the rule gave more or fewer products than there are operands."""
-        count = "one for each operand" if self.arity is None else f"one for each of {self.arity}"
-        raise TypeError(f"the rule of {self.name} returned {len(products)} products, not {count}")
+    def refuse(self, products: object, count: int) -> NoReturn:
+        """Say that the rule did not return one product for each operand."""
+        if not isinstance(products, tuple):
+            raise TypeError(
+                f"the rule of {self.name} returned {products!r}, not a tuple of products: "
+                "write (g * ..., ) with its comma"
+            )
+        raise TypeError(
+            f"the rule of {self.name} returned {_count(len(products), 'product')} "
+            f"for {_count(count, 'operand')}"
+        )
 
     def variant(self, **parameters: Number) -> Operation:
         """The same operation with other parameters; the same instance every time.
@@ -150,7 +162,10 @@ class Operation:
                 f"{self.name} has no parameter {', '.join(sorted(unknown))}: "
                 f"it has {', '.join(base.parameters) or 'none'}"
             )
-        merged = {**self.parameters, **{key: number(x) for key, x in parameters.items()}}
+        merged = {
+            **self.parameters,
+            **{k: _constant(self.name, k, parameters[k]) for k in parameters},
+        }
         if _identity(merged) == _identity(base.parameters):
             return base
         key = (base, _identity(merged))
@@ -159,19 +174,27 @@ class Operation:
             # partial keeps the declared function, and later keywords win over earlier ones.
             forward, vjp = partial(base.forward, **merged), partial(base.vjp, **merged)
             found = replace(base, forward=forward, vjp=vjp, parameters=merged, base=base)
+            _describe(found, base.__doc__, getattr(base, "__signature__", None))
             found = _VARIANTS.setdefault(key, found)  # another thread may have come first
         return found
 
     def write(self, *operands: str, latex: bool = False) -> str:
-        r"""The notation, with the operands' own notation put in.
+        r"""The notation, with the operands' own notation put in, in brackets where they need it.
 
         >>> from microgradnet import divide
         >>> divide.write("a", "b"), divide.write("a", "b", latex=True)
         ('a / b', '\\frac{a}{b}')
+        >>> divide.write("a + b", "-2")
+        '(a + b) / (-2)'
         """
         notation = self.latex if latex else self.text
         if not isinstance(notation, str):
             return notation(*operands)
+        open_ended = not isinstance(self.text, str) or _BRACKETED.search(self.text) is None
+        if open_ended and not latex:
+            operands = tuple(x if _ATOM.fullmatch(x) else f"({x})" for x in operands)
+        elif open_ended:
+            operands = tuple(x if _ATOM.fullmatch(x) else rf"\left({x}\right)" for x in operands)
         names = dict(zip("xyz", operands, strict=False))
         constants = {key: str(value) for key, value in self.parameters.items()}
         return Template(notation).safe_substitute(constants, xs=", ".join(operands), **names)
@@ -179,7 +202,35 @@ class Operation:
 
 def _identity(parameters: dict[str, Number]) -> tuple[object, ...]:
     """What tells variants apart: 2, 2.0 and Fraction(2) are equal, but not of one kind."""
-    return tuple((type(x), repr(x)) for x in parameters.values())
+    return tuple((type(x), x, repr(x)) for x in parameters.values())
+
+
+def _constant(name: str, parameter: str, x: Any) -> Number:
+    """A parameter's value, of a kind that can meet operands of any kind."""
+    if isinstance(x, Integral) and not isinstance(x, bool):
+        return int(x)
+    x = number(x)
+    if not isinstance(x, (float, Fraction)):
+        raise TypeError(f"{name}'s {parameter} must be an int, float or Fraction, not {x!r}")
+    return x
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _describe(op: Operation, doc: str | None, signature: inspect.Signature | None) -> None:
+    """Let help(op) speak of the operation rather than of operations."""
+    for name, value in (("__doc__", doc), ("__name__", op.name), ("__signature__", signature)):
+        object.__setattr__(op, name, value)
+
+
+# Notation that stands without brackets inside any other: a word or number, a call, a LaTeX command.
+_ATOM = re.compile(
+    r"[^\W_](\w|[.,])*(\(.*\)|\[\w*\])*|\|.*\||\(.*\)|\\[a-z]+(\{.*\}|\\left.*\\right.)*"
+)
+# Notation that has brackets of its own around its operands.
+_BRACKETED = re.compile(r"[(|]\$x")
 
 
 def operation(
@@ -215,6 +266,11 @@ def operation(
         operands = [a for a in arguments if a.kind is not a.KEYWORD_ONLY]
         variadic = any(a.kind is a.VAR_POSITIONAL for a in operands)
         parameters = {a.name: a.default for a in arguments if a.kind is a.KEYWORD_ONLY}
+        for parameter, default in parameters.items():
+            if default is inspect.Parameter.empty:
+                raise ValueError(
+                    f"{name} needs a default for {parameter}: an entry works by itself"
+                )
         letters = (
             "$xs" if variadic else ", ".join(f"${letter}" for letter in "xyz"[: len(operands)])
         )
@@ -222,13 +278,14 @@ def operation(
             name=name,
             notation=symbol or name,
             text=text or f"{name}({letters})",
-            latex=latex or rf"\operatorname{{{name}}}\left({letters}\right)",
+            latex=latex
+            or rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}\left({letters}\right)",
             arity=None if variadic else len(operands),
             forward=partial(forward, **parameters) if parameters else forward,
             vjp=partial(vjp, **parameters) if parameters else vjp,
             parameters=parameters,
         )
-        object.__setattr__(entry, "__doc__", forward.__doc__)
+        _describe(entry, forward.__doc__, inspect.Signature(arguments))
         for kind, method in _KINDS:
             if hasattr(kind, name) and name not in _TABLE:
                 raise ValueError(f"{kind.__name__} has a {name!r} of its own: choose another name")
@@ -240,10 +297,8 @@ def operation(
 
 
 def methods_on(kind: type, method: Callable[[Operation], Callable[..., Any]]) -> None:
-    """Make every operation, present and to come, a method of a class whose objects record."""
+    """Make operations declared from now on methods of a class; it lists the present ones itself."""
     _KINDS.append((kind, method))
-    for entry in _TABLE.values():
-        setattr(kind, entry.name, method(entry))
 
 
 def operations() -> Iterator[Operation]:

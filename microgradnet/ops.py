@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, overload
 
 from microgradnet.arithmetic import Arithmetic, Number
-from microgradnet.operation import operation, recorder
+from microgradnet.operation import Recorder, operation, recorder
 
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
@@ -28,6 +28,7 @@ __all__ = [
 
 M: TypeAlias = Arithmetic
 N: TypeAlias = Number
+R = TypeVar("R", bound=Recorder)
 Products: TypeAlias = "tuple[N, ...]"
 
 
@@ -121,6 +122,12 @@ def raise_to(m: M, x: N, y: N) -> N:
     return m.power(x, y)
 
 
+@overload
+def power(x: R, y: R | N) -> R: ...
+@overload
+def power(x: N, y: R) -> R: ...
+@overload
+def power(x: N, y: N) -> N: ...
 def power(x: Any, y: Any) -> Any:
     """The power xʸ, each a Value or a number.
 
@@ -273,7 +280,8 @@ def acos(m: M, x: N) -> N:
 
 
 def atan_vjp(m: M, g: N, y: N, x: N) -> Products:
-    return (m.divide(g, 1 + x * x),)
+    hypotenuse = m.hypot(x, m.convert(1))  # 1 + x² would overflow where 1/(1 + x²) is not yet 0
+    return (m.divide(m.divide(g, hypotenuse), hypotenuse),)
 
 
 @operation(atan_vjp, latex=r"\arctan\left($x\right)")
@@ -500,9 +508,15 @@ def softmax_component_vjp(m: M, g: N, y: N, *xs: N, index: int) -> Products:
 @operation(softmax_component_vjp, "softmax($xs)[$index]", symbol="softmax[$index]")
 def softmax_component(m: M, *xs: N, index: int = 0) -> N:
     """The share exp xᵢ / Σₖ exp xₖ for one i, the index (counted from 0)."""
+    if not 0 <= index < len(xs):
+        raise IndexError(f"softmax of {len(xs)} operands has no component {index}")
     return m.softmax(xs)[index]
 
 
+@overload
+def softmax(xs: Sequence[R]) -> list[R]: ...
+@overload
+def softmax(xs: Sequence[N]) -> list[N]: ...
 def softmax(xs: Sequence[Any]) -> list[Any]:
     """The shares exp xᵢ / Σₖ exp xₖ for every i: positive and summing to 1.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from microgradnet.arithmetic import Number
+from microgradnet.arithmetic import Arithmetic, Number, evaluate, number
 from microgradnet.engine import Value
 from microgradnet.ops import divide
 
@@ -15,7 +15,8 @@ class GradientDescent:
     """w → w − (η/m) Σₙ ∂C_{xₙ}/∂w, for every parameter w.
 
     lr is the learning rate η. The gradients are the sums over the examples whose costs were
-    differentiated since the last zero_grad; `step` is told their number m.
+    differentiated since the last zero_grad; `step` is told their number m. Raises TypeError for a
+    rate that is no number.
 
     >>> w = Value(1.0)
     >>> (w * 4).backward()
@@ -27,7 +28,10 @@ class GradientDescent:
 
     def __init__(self, parameters: Iterable[Value], lr: Number) -> None:
         self.parameters = list(parameters)
-        self.lr = lr
+        self.lr = number(lr)
+
+    def __repr__(self) -> str:
+        return f"<GradientDescent of {len(self.parameters)} parameters, lr={self.lr}>"
 
     def step(self, m: int = 1) -> None:
         """Move every parameter against its gradient, the sum over m examples."""
@@ -35,4 +39,8 @@ class GradientDescent:
             raise ValueError(f"the gradients are sums over at least 1 example, not {m}")
         rate = divide(self.lr, m)
         for parameter in self.parameters:
-            parameter.data = parameter.data - rate * parameter.grad
+            parameter.data = evaluate(_descend, parameter.data, rate, parameter.grad)
+
+
+def _descend(m: Arithmetic, w: Number, rate: Number, gradient: Number) -> Number:
+    return w - rate * gradient

@@ -361,7 +361,7 @@ def test_a_rule_with_too_few_products_is_named(own_table):
     def stingy(m: Any, x: Any, y: Any) -> Any:
         return x + y
 
-    with pytest.raises(TypeError, match="stingy returned 1 products, not one for each of 2"):
+    with pytest.raises(TypeError, match="stingy returned 1 product for 2 operands"):
         stingy(Value(1.0), 2.0).backward()
 
 

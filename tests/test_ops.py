@@ -192,7 +192,10 @@ def test_nodes_agree_with_numbers(op: Operation) -> None:
     parameters = {} if op is find(op.name) else op.parameters
     for xs in [*grid(op), *_edges(op)]:
         leaves = [Value(x) for x in xs]
-        node = getattr(leaves[0], op.name)(*leaves[1:], **parameters)
+        if op.symbol == op.name and op.arity is not None:
+            node = getattr(leaves[0], op.name)(*leaves[1:], **parameters)
+        else:  # an operator's, which is no method, or one of many operands
+            node = op(*leaves)
         node.backward()
         assert (node.op, node.parents) == (op, tuple(leaves))
         found = (node.data, *(leaf.grad for leaf in leaves))

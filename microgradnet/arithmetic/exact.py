@@ -33,6 +33,8 @@ class _Exact(Arithmetic):
         raise IrrationalError("π")
 
     def convert(self, x: Number) -> Number:
+        if isinstance(x, float):  # a parameter of an operation: from here on all is floats
+            raise IrrationalError("a float")
         return x
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:

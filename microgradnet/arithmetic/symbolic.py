@@ -34,6 +34,9 @@ class _Symbolic(Arithmetic):
     def power(self, x: Number, y: Number) -> Number:
         return sympy.Pow(x, y)
 
+    def xlogy(self, x: Number, y: Number) -> Number:
+        return sympy.Integer(0) if x == 0 else x * sympy.log(y)
+
     exp = staticmethod(sympy.exp)
     log = staticmethod(sympy.log)
     sqrt = staticmethod(sympy.sqrt)
