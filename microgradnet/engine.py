@@ -321,6 +321,13 @@ class Value:
                         if type(products) is not tuple or len(products) != 2:
                             op.refuse(products, 2)
                         to_left, to_right = products
+                elif type(left) is not tuple and type(left.data) is type(g) is float:
+                    products = op.vjp(ieee, g, node.data, left.data)
+                    if type(products) is not tuple or len(products) != 1:
+                        op.refuse(products, 1)
+                    h = left.grad
+                    left.grad = products[0] if h is fresh else _sum(h, products[0])
+                    continue
                 else:
                     parents = left if type(left) is tuple else (left,)
                     products = op.pull_back(g, node.data, [parent.data for parent in parents])
@@ -329,9 +336,19 @@ class Value:
                         parent.grad = product if h is fresh else _sum(h, product)
                     continue
                 h = left.grad
-                left.grad = to_left if h is fresh else _sum(h, to_left)
+                if h is fresh:
+                    left.grad = to_left
+                elif type(h) is type(to_left) is float:
+                    left.grad = h + to_left
+                else:
+                    left.grad = _sum(h, to_left)
                 h = right.grad
-                right.grad = to_right if h is fresh else _sum(h, to_right)
+                if h is fresh:
+                    right.grad = to_right
+                elif type(h) is type(to_right) is float:
+                    right.grad = h + to_right
+                else:
+                    right.grad = _sum(h, to_right)
             sums = [
                 leaf.grad if is_untouched(before) else _sum(before, leaf.grad)
                 for leaf, before in leaves
