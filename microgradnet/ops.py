@@ -547,6 +547,10 @@ def weighted_sum(m: M, *xs: N) -> N:
     return total
 
 
+@overload
+def weighted_input(weights: Sequence[R], activations: Sequence[R | N], bias: R | N) -> R: ...
+@overload
+def weighted_input(weights: Sequence[N], activations: Sequence[N], bias: N) -> N: ...
 def weighted_input(weights: Sequence[Any], activations: Sequence[Any], bias: Any) -> Any:
     """The weighted input z = Σₖ wₖaₖ + b of a neuron, as one operation.
 
