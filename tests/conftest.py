@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from microgradnet import Value
+from microgradnet.operation import _TABLE
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=False, print_blob=True)
@@ -32,3 +35,14 @@ def require_oracle() -> Callable[[str], Any]:
         return pytest.importorskip(name)
 
     return oracle
+
+
+@pytest.fixture
+def own_table() -> Iterator[None]:
+    """Operations declared in the test are forgotten after it, lest other tests find them."""
+    before = dict(_TABLE)
+    yield
+    for name in _TABLE.keys() - before.keys():
+        del _TABLE[name]
+        if name in vars(Value):
+            delattr(Value, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import importlib
 import math
 import operator
 import pickle
@@ -48,18 +47,6 @@ def below(root: Value) -> list[Value]:
             seen[id(node)] = node
             stack.extend(node.parents)
     return list(seen.values())
-
-
-@pytest.fixture
-def own_table() -> Iterator[None]:
-    """Operations declared in the test are forgotten after it, lest other tests find them."""
-    table = importlib.import_module("microgradnet.operation")._TABLE
-    before = dict(table)
-    yield
-    for name in table.keys() - before.keys():
-        del table[name]
-        if name in vars(Value):
-            delattr(Value, name)
 
 
 # Nodes are plain data

@@ -27,12 +27,6 @@ from microgradnet.operation import operation
 ELEMENTWISE = [name for name in ACTIVATIONS if name != "softmax"]
 
 
-@operation(lambda m, g, y, x: (g * 2 * x,), "$x²")
-def squared(m: Any, x: Any) -> Any:
-    """x²."""
-    return x * x
-
-
 def model_of(*sizes: int, seed: int = 0, **options: Any) -> MLP:
     return MLP(sizes[0], sizes[1:], rng=Random(seed), **options)
 
@@ -129,9 +123,14 @@ def test_hidden_layers_are_relu_and_the_output_linear() -> None:
     assert repr(MLP(1, [1])) == "MLP of [Layer of [LinearNeuron(1)]]"
 
 
-@pytest.mark.parametrize("activation", [squared, lambda v: v * v])
-def test_an_activation_of_ones_own(activation: Callable[[Value], Value]) -> None:
-    model = model_of(2, 2, 1, activation=activation)
+@pytest.mark.parametrize("declared", [True, False])
+def test_an_activation_of_ones_own(declared: bool, own_table: None) -> None:
+    @operation(lambda m, g, y, x: (g * 2 * x,), "$x²")
+    def squared(m: Any, x: Any) -> Any:
+        """x²."""
+        return x * x
+
+    model = model_of(2, 2, 1, activation=squared if declared else lambda v: v * v)
     forward = model.forward([1.0, -2.0])
     assert [a.data for a in forward.a[1]] == [z.data**2 for z in forward.z[1]]
     hinge(forward.output, 1).backward()
