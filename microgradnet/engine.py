@@ -333,7 +333,12 @@ class Value:
                     products = op.pull_back(g, node.data, [parent.data for parent in parents])
                     for parent, product in zip(parents, products, strict=True):
                         h = parent.grad
-                        parent.grad = product if h is fresh else _sum(h, product)
+                        if h is fresh:
+                            parent.grad = product
+                        elif type(h) is type(product) is float:
+                            parent.grad = h + product
+                        else:
+                            parent.grad = _sum(h, product)
                     continue
                 h = left.grad
                 if h is fresh:
@@ -406,6 +411,8 @@ class Value:
     @staticmethod
     def _record(op: Operation, operands: Sequence[Any]) -> Value:
         """The node of op applied to the operands: what `Operation` calls."""
+        if len(operands) == 1:
+            return _unary(op, operands[0])
         return _record(op, tuple([x if isinstance(x, Value) else Value(x) for x in operands]))
 
 
@@ -439,7 +446,7 @@ def _node(
 def _record(op: Operation, operands: tuple[Value, ...]) -> Value:
     """The node of an operation on Values."""
     data = evaluate(op.forward, *[operand.data for operand in operands])
-    if recording.is_paused():
+    if recording._open and recording.is_paused():
         return Value(data)
     return _node(data, op, operands)
 

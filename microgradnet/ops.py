@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from operator import mul
 from typing import Any, TypeAlias, TypeVar, overload
 
 from microgradnet.arithmetic import Arithmetic, Number
@@ -528,8 +529,8 @@ def softmax(xs: Sequence[Any]) -> list[Any]:
 
 def weighted_sum_vjp(m: M, g: N, out: N, *xs: N) -> Products:
     n = len(xs) // 2
-    weights, activations = xs[:n], xs[n : 2 * n]
-    return (*(g * a for a in activations), *(g * w for w in weights), g)
+    weights, activations = xs[:n], xs[n:-1]
+    return (*[g * a for a in activations], *[g * w for w in weights], g)
 
 
 def _write_weighted_sum(*xs: str) -> str:
@@ -541,10 +542,7 @@ def _write_weighted_sum(*xs: str) -> str:
 def weighted_sum(m: M, *xs: N) -> N:
     """Σₖ wₖaₖ + b, of the operands w₁ … wₙ, a₁ … aₙ, b."""
     n = len(xs) // 2
-    total = xs[-1]
-    for w, a in zip(xs[:n], xs[n:-1], strict=True):
-        total = total + w * a
-    return total
+    return sum(map(mul, xs[:n], xs[n:-1]), xs[-1])
 
 
 @overload
