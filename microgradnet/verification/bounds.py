@@ -14,6 +14,7 @@ Where the terms overflow there is no bound: it is inf or NaN, and only equal num
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 __all__ = [
     "activation",
     "bias_gradient",
+    "chain_rule",
     "cost",
     "hidden_error",
     "output_error",
@@ -38,20 +40,24 @@ _LIBRARY = 12  # roundings u: one library function, both sides together
 # multiplies such a rest by up to 745, and whatever a rest is a factor of multiplies it again.
 _TINY = 2.0**-1060
 
-# How many u the two sides may differ in σ and in σ′, relative to the sums of |terms| below.
+# How many u the two sides may differ in σ and in σ′, relative to the sums of |terms| below: the
+# library functions, plus the other roundings of both formulas, ops.py's and delta.py's.
+_SIGMOID = _LIBRARY + 8  # exp; 1 + e (its error u, and e's), the quotient: 2 on each side, doubled
 _ROUNDINGS = {
     "linear": (0, 0),
     "relu": (0, 0),
     "hard_tanh": (0, 0),
-    "leaky_relu": (6, 2),
-    "hard_sigmoid": (8, 4),
-    "softsign": (6, 10),
-    "sigmoid": (_LIBRARY + 8, 2 * _LIBRARY + 18),
-    "tanh": (_LIBRARY, 2 * _LIBRARY + 8),
-    "elu": (_LIBRARY + 2, _LIBRARY + 4),
-    "softplus": (2 * _LIBRARY + 6, _LIBRARY + 8),
-    "silu": (2 * _LIBRARY + 16, 4 * _LIBRARY + 40),
-    "gelu": (_LIBRARY + 8, _LIBRARY + 12),
+    "leaky_relu": (6, 2),  # x·0.01 and 0.01 itself, x/100: 3, doubled; σ′: 0.01 and 1/100
+    "hard_sigmoid": (8, 4),  # x + 3, the quotient: 2 on each side, doubled for x + 3 near 0; g/6
+    "softsign": (6, 10),  # 1 + |x|, the quotient, and a rest; σ′: twice that
+    "sigmoid": (_SIGMOID, 2 * _SIGMOID + 2),  # σ′ = σ(x)σ(−x)
+    "tanh": (_LIBRARY, 2 * _LIBRARY + 8),  # σ′: cosh twice, two quotients or a quotient squared
+    "elu": (_LIBRARY + 2, _LIBRARY + 4),  # expm1; exp; products with α
+    "softplus": (2 * _LIBRARY + 6, _SIGMOID),  # exp within log1p, and a sum; σ′ = σ
+    # x σ(x), delta's exponential being the square of another (twice its error, on one side);
+    # σ′: σ(x) + x σ(x) σ(−x), a silu times a σ, plus a sum
+    "silu": (_SIGMOID + _LIBRARY + 8, 2 * _SIGMOID + 2 * _LIBRARY + 24),
+    "gelu": (_LIBRARY + 8, _LIBRARY + 12),  # erfc, /2, ·x; σ′: Φ, and exp, /√2π, ·x, and a sum
 }
 _ARGUMENT = 8  # gelu: roundings of x/√2 and x²/2, the arguments of erfc and exp
 
@@ -216,7 +222,15 @@ def cost(name: str, a: Array, y: Array) -> Array:
     else:
         terms = np.abs(y) * (1 + np.log(n) + size + size.max(axis=-1, keepdims=True))
     total: Array = terms.sum(axis=-1)
+    # Sums of n on both sides; at most exp within log1p or log, and one more; products, sums, signs.
     return _array(_gamma(2 * n + 3 * _LIBRARY + 12) * total + n * _TINY)
+
+
+def chain_rule(products: Sequence[Sequence[float]]) -> Array:
+    """The bound for a node's gradient, the sum of what its uses pass on: each a product or two."""
+    terms = np.array([sum(map(abs, passed)) for passed in products])
+    uses = np.array([len(passed) for passed in products])
+    return _array(2 * _gamma(uses + 2) * terms + uses * _TINY)
 
 
 def _entropy(y: Array, a: Array) -> Array:

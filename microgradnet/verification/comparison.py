@@ -22,8 +22,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from microgradnet import delta
+from microgradnet.arithmetic import ieee, number
 from microgradnet.costs import COSTS, Cost
+from microgradnet.engine import Value
+from microgradnet.graph import topological_order
 from microgradnet.nn import MLP
+from microgradnet.notation import superscript as _up
+from microgradnet.operation import find
 from microgradnet.optim import GradientDescent
 from microgradnet.verification import bounds
 from microgradnet.verification.report import Report, Row
@@ -55,7 +60,8 @@ def verify(
 
     With Fractions in the model and in X and Y, rational activations and a rational η everything is
     exact and the bound is 0. The model is left as it was. Raises ValueError for shapes that do not
-    fit, and for an activation or cost of which `delta` has no closed form.
+    fit, for an activation or cost of which `delta` has no closed form, and for outputs outside the
+    cost's domain.
 
     >>> from random import Random
     >>> report = verify(MLP(2, [3, 1], activation="tanh", rng=Random(1)), [[0.5, -1.0]], [[1.0]])
@@ -64,12 +70,13 @@ def verify(
     """
     name = _cost_name(cost)
     activations = _activation_names(model)
-    widths = [len(model.layers[0].neurons[0].w), *(len(layer.neurons) for layer in model.layers)]
+    widths = model.sizes
     x, y = _matrix("X", X, widths[0]), _matrix("Y", Y, widths[-1])
     if len(x) != len(y) or not len(x):
         raise ValueError(f"X has {len(x)} rows and Y {len(y)}: one target for each example")
     if steps < 0:
         raise ValueError(f"steps must be at least 0, not {steps}")
+    eta = number(eta)
     parameters = model.parameters()
     before = [(p.data, p.grad) for p in parameters]
     rows: dict[str, Row] = {}
@@ -78,13 +85,19 @@ def verify(
         own = _parameters(model)
         given = (x, y, *own.W, *own.b, _array([eta if steps else 0]))
         exact = all(array.dtype == object for array in given)
+        exact = exact and {name, *activations} <= delta.RATIONAL
+        if not exact:  # one kind of number throughout, so that both sides round the same inputs
+            for parameter in parameters:
+                parameter.data = ieee.convert(parameter.data)
+            own, x, y, eta = _parameters(model), _floats(x), _floats(y), ieee.convert(eta)
         for done in range(0, rounds * len(x), len(x)):
             tell = partial(_tell, progress, done, rounds * len(x))
             graph = _differentiate(model, COSTS[name], x, y, tell)
-            exact = exact and graph.cost.dtype == object
+            _check_domain(name, graph.a[-1])
             program = delta.backprop(*own, activations, name, x, y)
             program_cost = delta.cost(name, program.a[-1], y)
             claims = [*_gradient_claims(graph, program, program_cost, activations, name, y)]
+            claims.append(graph.chain)
             if steps:
                 GradientDescent(parameters, eta).step(len(x))
                 own = _Parameters(
@@ -135,6 +148,7 @@ class _Graph(NamedTuple):
     cost: Array
     nabla_w: list[Array]
     nabla_b: list[Array]
+    chain: _Claim
 
 
 def _differentiate(
@@ -151,6 +165,8 @@ def _differentiate(
         z = [[v.data for v in layer] for layer in forward.z]
         a = [[v.data for v in layer] for layer in forward.a]
         passes.append((z, a, list(forward.delta), total.data))
+        if n == 1:  # now the parameters' gradients are those of this example alone
+            chain = _chain_rule(total)
         tell(n)
     z_rows, a_rows, delta_rows, costs = zip(*passes, strict=True)
     layers = range(len(model.layers) + 1)
@@ -163,7 +179,32 @@ def _differentiate(
         _array(costs),
         [_array([[w.grad for w in n.w] for n in layer.neurons]) for layer in model.layers],
         [_array([n.b.grad for n in layer.neurons]) for layer in model.layers],
+        chain,
     )
+
+
+def _chain_rule(cost: Value) -> _Claim:
+    """Every node's gradient beside what its uses pass on, by the rules of the table of operations.
+
+    The engine has short ways for + and ×, which do not ask the table; here they are held to it.
+    """
+    order = topological_order([cost])
+    passed: dict[Value, list[Any]] = {node: [] for node in order}
+    passed[cost].append(1)
+    for node in reversed(order):
+        if node.op is not None:
+            xs = [parent.data for parent in node.parents]
+            for parent, product in zip(
+                node.parents, node.op.pull_back(node.grad, node.data, xs), strict=True
+            ):
+                passed[parent].append(product)
+    got, want = _array([node.grad for node in order]), _array([sum(passed[v]) for v in order])
+    # What no parameter hangs on, the slope of a target say, may be undefined on both sides.
+    got, want = (np.where((got != got) & (want != want), 0, side) for side in (got, want))
+    return _Claim(
+        "chain", 0, "∂C/∂x = Σ ∂C/∂y · ∂y/∂x", got, want,
+        lambda: bounds.chain_rule([passed[node] for node in order]), None,
+    )  # fmt: skip
 
 
 class _Claim(NamedTuple):
@@ -175,8 +216,8 @@ class _Claim(NamedTuple):
     got: Array
     want: Array
     bound: Callable[[], Array]
-    program: Array
-    """What the matrix program, run by itself from the start, has in this place."""
+    program: Array | None
+    """What the matrix program, run by itself from the start, has in this place, if it has."""
 
 
 def _gradient_claims(
@@ -194,17 +235,17 @@ def _gradient_claims(
         yield _Claim(
             "forward", l, f"z{_up(l)} = W{_up(l)} a{_up(l - 1)} + b{_up(l)}",
             z[l], delta.weighted_input(W[l - 1], a[l - 1], b[l - 1]),
-            _bound(bounds.weighted_input, W[l - 1], a[l - 1], b[l - 1]), program.z[l],
+            partial(bounds.weighted_input, W[l - 1], a[l - 1], b[l - 1]), program.z[l],
         )  # fmt: skip
         yield _Claim(
             "forward", l, f"a{_up(l)} = {'σ' if sigma == 'sigmoid' else sigma}(z{_up(l)})",
             a[l], delta.activation(sigma, z[l]),
-            _bound(bounds.activation, sigma, z[l], a[l]), program.a[l],
+            partial(bounds.activation, sigma, z[l], a[l]), program.a[l],
         )  # fmt: skip
     yield _Claim(
         "cost", L, f"C = {cost}(a{_up(L)}, y)",
         graph.cost, delta.cost(cost, a[L], y),
-        _bound(bounds.cost, cost, a[L], y), program_cost,
+        partial(bounds.cost, cost, a[L], y), program_cost,
     )  # fmt: skip
     sigma = activations[-1]
     C_prime = delta.cost_prime(cost, a[L], y)
@@ -216,27 +257,27 @@ def _gradient_claims(
         want = delta.output_error(C_prime, delta.activation_prime(sigma, z[L]))
     yield _Claim(
         "BP1", L, formula, error[L], want,
-        _bound(bounds.output_error, cost, sigma, z[L], a[L], y), program.delta[L],
+        partial(bounds.output_error, cost, sigma, z[L], a[L], y), program.delta[L],
     )  # fmt: skip
     for l in range(L - 1, 0, -1):
         sigma_prime = delta.activation_prime(activations[l - 1], z[l])
         yield _Claim(
             "BP2", l, f"δ{_up(l)} = ((W{_up(l + 1)})ᵀ δ{_up(l + 1)}) ⊙ σ′(z{_up(l)})",
             error[l], delta.hidden_error(W[l], error[l + 1], sigma_prime),
-            _bound(bounds.hidden_error, W[l], error[l + 1], activations[l - 1], z[l]),
+            partial(bounds.hidden_error, W[l], error[l + 1], activations[l - 1], z[l]),
             program.delta[l],
         )  # fmt: skip
     for l in range(1, L + 1):
         yield _Claim(
             "BP3", l, f"∂C/∂b{_up(l)} = δ{_up(l)}",
             graph.nabla_b[l - 1], delta.bias_gradient(error[l]),
-            _bound(bounds.bias_gradient, error[l]), program.nabla_b[l - 1],
+            partial(bounds.bias_gradient, error[l]), program.nabla_b[l - 1],
         )  # fmt: skip
     for l in range(1, L + 1):
         yield _Claim(
             "BP4", l, f"∂C/∂W{_up(l)} = δ{_up(l)} (a{_up(l - 1)})ᵀ",
             graph.nabla_w[l - 1], delta.weight_gradient(error[l], a[l - 1]),
-            _bound(bounds.weight_gradient, error[l], a[l - 1]), program.nabla_w[l - 1],
+            partial(bounds.weight_gradient, error[l], a[l - 1]), program.nabla_w[l - 1],
         )  # fmt: skip
 
 
@@ -253,25 +294,25 @@ def _update_claims(
             yield _Claim(
                 "update", l, f"{name} → {name} − (η/m) Σ ∂C/∂{name}",
                 after[l - 1], delta.update(w, gradient, eta, m),
-                _bound(bounds.update, w, gradient, eta, m), own[l - 1],
+                partial(bounds.update, w, gradient, eta, m), own[l - 1],
             )  # fmt: skip
-
-
-def _bound(rule: Callable[..., Array], *inputs: Any) -> Callable[[], Array]:
-    """The bound, to be asked for in floats only; inputs that are rational then count as floats."""
-    return lambda: rule(*(x.astype(float) if isinstance(x, np.ndarray) else x for x in inputs))
 
 
 def _judge(claim: _Claim, exact: bool) -> Row:
     got, want = claim.got, claim.want
-    difference, end_to_end = _distance(got, want), _distance(got, claim.program)
+    if got.shape != want.shape:  # not even the same shape: nothing holds
+        want = np.full(got.shape, np.nan)
+    difference = _distance(got, want)
     bound = np.zeros(got.shape) if exact else claim.bound()
     # A bound that is no number allows nothing. A difference that is NaN is never allowed.
-    holds = difference <= np.where(np.isfinite(bound), bound, 0)
-    # The worst entry: one that does not hold before one that does; NaN is the worst of all.
-    badness = np.where(np.isnan(difference), np.inf, difference)
-    worst = np.unravel_index(np.argmax(np.where(holds, -1 / (1 + badness), badness + 1)), got.shape)
+    allowed = np.where(np.isfinite(bound), bound, 0)
+    holds = difference <= allowed
+    # The worst entry is the one that uses up, or exceeds, the most of its bound.
+    used = np.where(difference == 0, 0, difference / allowed)
+    used = np.where(holds, used, np.inf)
+    worst = np.unravel_index(np.argmax(np.where(used == used.max(), allowed, -1)), got.shape)
     wrong = float(difference[worst])
+    end_to_end = None if claim.program is None else float(np.max(_distance(got, claim.program)))
     return Row(
         equation=claim.equation,
         layer=claim.layer,
@@ -280,8 +321,8 @@ def _judge(claim: _Claim, exact: bool) -> Row:
         difference=wrong,
         bound=float(bound[worst]),
         ulps=wrong and wrong / float(np.spacing(_nearest(abs(want[worst])))),
-        end_to_end=float(np.max(end_to_end)),
-        holds=bool(np.all(holds)) and not (exact and np.any(end_to_end)),
+        end_to_end=end_to_end,
+        holds=bool(np.all(holds)),
     )
 
 
@@ -305,7 +346,9 @@ def _worse(old: Row | None, new: Row) -> Row:
     """Of one equation's rows at two steps, the worse; the end-to-end difference of both."""
     if old is None:
         return new
-    keep = old if (not old.holds, old.difference) >= (not new.holds, new.difference) else new
+    keep = old if (not old.holds, old.used) >= (not new.holds, new.used) else new
+    if old.end_to_end is None or new.end_to_end is None:
+        return keep
     return replace(keep, end_to_end=max(old.end_to_end, new.end_to_end))
 
 
@@ -330,7 +373,20 @@ def _array(numbers: Any) -> Array:
         raise TypeError(
             f"verify judges floats and rationals, not {strange[0]!r}, a {type(strange[0]).__name__}"
         )
-    return array.astype(float)
+    return _floats(array)
+
+
+def _floats(array: Array) -> Array:
+    return np.asarray(np.vectorize(ieee.convert, otypes=[float])(array))
+
+
+def _check_domain(cost: str, a: Array) -> None:
+    outside = a[(a < 0) | (a > 1)]
+    if len(outside) and cost in ("cross_entropy", "log_likelihood"):
+        raise ValueError(
+            f"{cost} takes outputs between 0 and 1, not {outside[0]}: put sigmoid, hard_sigmoid or "
+            f"softmax at the output, or use {cost}_from_z with a linear one"
+        )
 
 
 def _matrix(name: str, rows: ArrayLike, width: int) -> Array:
@@ -351,7 +407,11 @@ def _cost_name(cost: str | Cost) -> str:
 
 def _activation_names(model: MLP) -> list[str]:
     names = [
-        layer.activation if isinstance(layer.activation, str) else repr(layer.activation)
+        layer.activation
+        if isinstance(layer.activation, str)
+        else next(
+            (n for n in delta.ACTIVATIONS if _is_entry(layer.activation, n)), repr(layer.activation)
+        )
         for layer in model.layers
     ]
     for name in names:
@@ -362,8 +422,5 @@ def _activation_names(model: MLP) -> list[str]:
     return names
 
 
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _up(l: int) -> str:
-    return str(l).translate(_SUPERSCRIPTS)
+def _is_entry(activation: object, name: str) -> bool:
+    return name not in ("linear", "softmax") and activation is find(name)

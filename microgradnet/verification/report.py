@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from html import escape
 from io import StringIO
@@ -18,22 +19,32 @@ __all__ = ["Report", "Row"]
 class Row:
     """One equation of one layer, over all examples and steps.
 
-    difference, bound and ulps belong to the entry that is worst: the largest difference, or, where
-    the row does not hold, the one that exceeds its bound the most. In rationals the bound is 0.
+    difference, bound and ulps belong to the worst entry: the one that uses up, or exceeds, the most
+    of its bound; where no entry differs, the one with the largest bound. In rationals the bound
+    is 0.
     """
 
     equation: str
-    """z, a, C, BP1 to BP4, update W, update b."""
+    """forward, cost, BP1 to BP4, update, or chain: the chain rule, at every node of one graph."""
     layer: int
+    """1 to L; 0 for the chain rule."""
     formula: str
     shape: tuple[int, ...]
     difference: float
     bound: float
     ulps: float
-    """The difference in units in the last place of the number it is a difference of."""
-    end_to_end: float
-    """The largest difference from the matrix program run by itself from the start."""
+    """The difference in units in the last place of what the equation says (of 0: of 2⁻¹⁰⁷⁴)."""
+    end_to_end: float | None
+    """The largest difference from the matrix program run by itself; None where it has no such."""
     holds: bool
+    """Whether every entry is within its bound."""
+
+    @property
+    def used(self) -> float:
+        """How much of the bound is used up; inf where the row does not hold."""
+        if not self.holds:
+            return math.inf
+        return self.difference / self.bound if self.difference else 0.0
 
 
 @dataclass(frozen=True)
@@ -51,25 +62,35 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every row holds."""
-        return all(row.holds for row in self.rows)
+        """Whether every row holds, and in rationals also every end-to-end difference is 0."""
+        return all(row.holds for row in self.rows) and not (self.exact and self._apart)
+
+    @property
+    def _apart(self) -> list[Row]:
+        return [row for row in self.rows if row.end_to_end]
 
     @property
     def title(self) -> str:
-        """What was verified, in a line."""
+        """What was verified, in two lines."""
+        steps = f"{_count(self.steps, 'step')} of gradient descent"
         return (
-            f"{self.network} network, {self.parameters:,} parameters "
-            f"({', '.join(self.activations)}; {self.cost}), "
-            f"{_count(self.examples, 'example')}, {_count(self.steps, 'step')} of gradient "
-            f"descent, in {'rationals' if self.exact else 'floats'}"
+            f"{self.network} network of {self.parameters:,} parameters, "
+            f"{'-'.join(self.activations)}, {self.cost}\n"
+            f"{_count(self.examples, 'example')}, {steps}, "
+            f"in {'rationals' if self.exact else 'floats'}"
         )
 
     @property
     def verdict(self) -> str:
         """The outcome, in a line."""
-        wrong = [f"{row.equation} of layer {row.layer}" for row in self.rows if not row.holds]
+        wrong = [row for row in self.rows if not row.holds]
+        if wrong and all(math.isnan(row.difference) for row in wrong):
+            return f"Undefined, not a number: {'; '.join(row.formula for row in wrong)}"
         if wrong:
-            return f"NOT the same: {', '.join(wrong)}"
+            return f"NOT the same: {'; '.join(row.formula for row in wrong)}"
+        if self.exact and self._apart:
+            names = "; ".join(row.formula for row in self._apart)
+            return f"NOT the same from end to end, though each equation holds: {names}"
         if self.exact:
             return f"The same numbers, exactly: all {len(self.rows)} equations hold."
         return f"The same numbers, within rounding: all {len(self.rows)} equations hold."
@@ -116,8 +137,9 @@ class Report:
             cells.append("✓" if row.holds else "✗ no")
             colour = "" if row.holds else ' style="color:#b00020;font-weight:bold"'
             body += f"<tr{colour}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        title = escape(self.title).replace("\n", "<br>")
         return (
-            f"<p>{escape(self.title)}</p><table><thead><tr>{head}</tr></thead>"
+            f"<p>{title}</p><table><thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table><p><b>{escape(self.verdict)}</b></p>"
         )
 
@@ -131,7 +153,8 @@ def _cells(row: Row, wide: bool) -> list[str]:
     if not wide:
         return [difference, bound]
     shape = "×".join(map(str, row.shape)) or "1"
-    return [shape, difference, bound, f"{row.ulps:.3g}", _small(row.end_to_end)]
+    end_to_end = "" if row.end_to_end is None else _small(row.end_to_end)
+    return [shape, difference, bound, f"{row.ulps:.3g}", end_to_end]
 
 
 def _small(x: float) -> str:
