@@ -43,7 +43,8 @@ def beside(graph: object, formula: object) -> None:
     for name, numbers in (("graph", got), ("formula", want)):
         print(f"    {name:8}", "  ".join(f"{number:+.6f}" for number in numbers[:5]), "...")
     apart = np.abs(got - want).max()
-    assert apart < 1e-14, "the graph and the formula disagree"
+    if apart > 1e-14:
+        raise SystemExit("The graph and the formula disagree: this should never be seen.")
     print(f"    of {got.size} numbers none differs by more than {apart:.0e}")
 
 
@@ -74,10 +75,13 @@ print(
     """
 2. BP1, the output error δ² = C′(a²) ⊙ σ′(z²), with C′(a) = a − y
 
+   ⊙ multiplies entry by entry, and σ′ is the slope of σ: how much the activation rises with z.
+
    The error δ of a neuron is ∂C/∂z: how much the cost would rise if its weighted input rose.
    In the graph it is simply the .grad of the node z."""
 )
-delta2 = delta.output_error(a2 - y, delta.activation_prime("sigmoid", z2))
+C_prime = delta.cost_prime("quadratic", a2, y)
+delta2 = delta.output_error(C_prime, delta.activation_prime("sigmoid", z2))
 beside(forward.delta[2], delta2)
 print(
     f"""
@@ -111,7 +115,8 @@ print(
     """
 4. BP3, the gradient of the biases ∂C/∂bˡ = δˡ
 
-   A bias is added to z and to nothing else, so it inherits the error of its neuron unchanged."""
+   A bias is added to z and to nothing else, so it inherits the error of its neuron unchanged:
+   these are the numbers of BP2 once more, and that is the whole of the equation."""
 )
 beside([neuron.b.grad for neuron in model.layers[0].neurons], delta.bias_gradient(delta1))
 
@@ -125,6 +130,8 @@ print(
 )
 gradient = [[w.grad for w in neuron.w] for neuron in model.layers[1].neurons]
 beside(gradient, delta.weight_gradient(delta2, a1))
+print(f"   One of them, from the second hidden neuron to the neuron of {digit}:\n")
+print("   ", explain(model.layers[1].neurons[digit].w[1], cost).replace("\n", "\n    "))
 
 # %% 6. The update: w → w − (η/m) Σ ∂C/∂w
 eta = 0.25

@@ -23,6 +23,16 @@ _DENOMINATOR = 64
 """With --exact, weights and features are rounded to fractions of this denominator, for a start
 from which the numbers do not grow too long."""
 
+_EXACT_STEPS = 2
+
+_OUTPUTS = {
+    "cross_entropy": "sigmoid",
+    "log_likelihood": "softmax",
+    "cross_entropy_from_z": "linear",
+    "log_likelihood_from_z": "linear",
+}
+"""What stands at the output unless it is said: what the cost was made for."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status.
@@ -78,32 +88,48 @@ def _add_verify(verbs: Any) -> None:
     verify = verbs.add_parser(
         "verify",
         help="hold the gradients of a scalar graph against the δ equations",
-        description="Run a network as a scalar graph and hold every z, a, δ and gradient in it "
-        "against the matrix formulas of backpropagation. Without options: 32 handwritten digits "
-        "through a sigmoid 64-16-10 network with the quadratic cost.",
-        epilog="examples:  microgradnet verify --sizes 64,30,20,10 --activation tanh    "
-        "microgradnet verify --data iris --output-activation softmax --cost log_likelihood    "
-        "microgradnet verify --exact --activation softsign",
+        description="Run a network as a scalar graph and hold every z, a, δ and gradient in it\n"
+        "against the matrix formulas of backpropagation. Without options: 32 handwritten\n"
+        "digits through a sigmoid 64-16-10 network with the quadratic cost.",
+        epilog="examples:\n"
+        "  microgradnet verify --sizes 64,30,20,10 --activation tanh\n"
+        "  microgradnet verify --data iris --cost log_likelihood\n"
+        "  microgradnet verify --exact --activation softsign\n\n"
+        "in the table:\n"
+        "  bound       how far apart right sides may be by rounding alone; 0 in rationals\n"
+        "  ulps        the difference in units in the last place\n"
+        "  end to end  the difference when the formulas run by themselves from the start",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = verify.add_argument
     add("--data", default="digits", metavar="NAME", help="digits (default), iris, moons or xor")
     add("--sizes", type=_sizes, metavar="N,N,...",
         help="layer sizes from input to output (default: 64,16,10 for digits)")  # fmt: skip
-    add("--activation", metavar="NAME",
-        help="of the hidden layers (default: sigmoid; with --exact hard_sigmoid)")  # fmt: skip
-    add("--output-activation", metavar="NAME",
-        help="of the last layer (default: as the hidden ones)")  # fmt: skip
-    add("--cost", default="quadratic", metavar="NAME", help="default: quadratic")
+    add("--activation", metavar="NAME", help=_HIDDEN)
+    add("--output-activation", metavar="NAME", help=_OUTPUT)
+    add("--cost", default="quadratic", metavar="NAME", help=_COSTS)
     add("--examples", type=_count(1), metavar="M", help="default: 32; with --exact 4")
     add("--steps", type=_count(0), metavar="N",
-        help="steps of gradient descent (default: 3; with --exact 1)")  # fmt: skip
+        help="steps of gradient descent (default: 3; with --exact 1, at most 2)")  # fmt: skip
     add("--eta", type=_rate, default=Fraction(1), metavar="η", help="learning rate (default: 1)")
     add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
     add("--exact", action="store_true",
         help="compute in rationals, where nothing rounds and both sides must be equal")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")
     verify.set_defaults(run=_verify, verb="verify")
+
+
+# Written out, not read off the tables: those would load NumPy to print a help text.
+_HIDDEN = (
+    "of the hidden layers: linear, sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, gelu, "
+    "softsign, hard_tanh, hard_sigmoid (default: sigmoid; with --exact hard_sigmoid)"
+)
+_OUTPUT = "of the last layer: one of these, or softmax (default: what fits the cost)"
+_COSTS = (
+    "quadratic (default), cross_entropy, log_likelihood, hinge, cross_entropy_from_z, "
+    "log_likelihood_from_z"
+)
 
 
 def _sizes(text: str) -> list[int]:
@@ -189,16 +215,26 @@ def _network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[An
     X, Y = data.train.X[:count], data.train.Y[:count]
     if options.cost == "hinge":
         Y = 2 * Y - 1  # hinge's targets are ±1
-    activation = options.activation or ("hard_sigmoid" if options.exact else "sigmoid")
-    output_activation = options.output_activation or activation
+    activation, output_activation = options.activation, options.output_activation
+    if activation is None:
+        activation = "hard_sigmoid" if options.exact else "sigmoid"
+    if output_activation is None:
+        output_activation = _OUTPUTS.get(options.cost, activation)
+    if options.cost.endswith("_from_z") and output_activation != "linear":
+        raise _Refused(f"{options.cost} has its activation within: --output-activation linear")
     if options.exact:
+        if (options.steps or 0) > _EXACT_STEPS:
+            raise _Refused(
+                f"in rationals the numbers grow many times longer with each step: --steps "
+                f"{_EXACT_STEPS} at most with --exact"
+            )
         for name, known in (
+            (options.cost, delta.COSTS),
             (activation, delta.ACTIVATIONS),
             (output_activation, delta.ACTIVATIONS),
-            (options.cost, delta.COSTS),
         ):
             rational = [each for each in known if each in delta.RATIONAL]
-            if name not in rational:
+            if name in known and name not in rational:
                 raise _Refused(f"{name} is not rational: --exact takes {', '.join(rational)}")
     try:
         model = MLP(

@@ -46,7 +46,7 @@ def _untouched() -> _Untouched:
 
 def is_untouched(grad: Number) -> bool:
     """Whether a gradient is the 0 of a node that no backward pass has finished with."""
-    return type(grad) is _Untouched
+    return grad is None or type(grad) is _Untouched  # None: as PyTorch's programs reset it
 
 
 def _method(op: Operation) -> Callable[..., Value]:
@@ -243,6 +243,13 @@ class Value:
     def __float__(self) -> float:
         return float(self.data)
 
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else repr(self)
+
+    def _sympy_(self) -> NoReturn:
+        """Keep SymPy from taking a Value for its number: Symbol("x") * v is a Value."""
+        raise sys.modules["sympy"].SympifyError(self)
+
     def __lt__(self, other: Any) -> Any:
         return self.data < (other.data if isinstance(other, Value) else other)
 
@@ -296,7 +303,7 @@ class Value:
         """
         one = 1.0 if type(self.data) is float else 1
         if self.op is None:
-            self.grad = one if type(self.grad) is _Untouched else self.grad + one
+            self.grad = one if is_untouched(self.grad) else _sum(self.grad, one)
             return
         fresh = _Untouched()
         order: list[Value] = []

@@ -94,6 +94,12 @@ class Operation:
         """The shortest name, for small boxes: +, tanh, **2."""
         return Template(self.notation).safe_substitute(self.parameters)
 
+    @property
+    def forward_module(self) -> str:
+        """Where the operation was declared."""
+        function = self.forward.func if isinstance(self.forward, partial) else self.forward
+        return function.__module__
+
     def __repr__(self) -> str:
         given = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
         return f"<operation {self.name}{f'({given})' if given else ''}>"
@@ -200,6 +206,17 @@ class Operation:
         return Template(notation).safe_substitute(constants, xs=", ".join(operands), **names)
 
 
+def _check_rule(name: str, vjp: Callable[..., Any], operands: int, variadic: bool) -> None:
+    """See before the first backward that the rule can be called as rules are."""
+    try:
+        inspect.signature(vjp).bind_partial(*range(3 + (1 if variadic else operands)))
+    except TypeError:
+        raise TypeError(
+            f"the rule of {name} takes (m, g, y) and then the operands of {name}, not "
+            f"{inspect.signature(vjp)}"
+        ) from None
+
+
 def _identity(parameters: dict[str, Number]) -> tuple[object, ...]:
     """What tells variants apart: 2, 2.0 and Fraction(2) are equal, but not of one kind."""
     return tuple((type(x), x, repr(x)) for x in parameters.values())
@@ -259,9 +276,15 @@ def operation(
     >>> y.data, x.grad, y.op is cube
     (8.0, 12.0, True)
     """
+    if not callable(vjp):
+        raise TypeError(f"@operation takes the derivative rule, a function, not {vjp!r}")
 
     def enter(forward: Callable[..., Number]) -> Operation:
+        if not inspect.isfunction(forward):
+            raise TypeError("write @operation(rule), with the derivative rule, above the function")
         name = forward.__name__
+        if name in _TABLE and _TABLE[name].forward_module == __package__ + ".ops":
+            raise ValueError(f"{name} is an operation of the package: choose another name")
         _, *arguments = inspect.signature(forward).parameters.values()
         operands = [a for a in arguments if a.kind is not a.KEYWORD_ONLY]
         variadic = any(a.kind is a.VAR_POSITIONAL for a in operands)
@@ -271,6 +294,7 @@ def operation(
                 raise ValueError(
                     f"{name} needs a default for {parameter}: an entry works by itself"
                 )
+        _check_rule(name, vjp, len(operands), variadic)
         letters = (
             "$xs" if variadic else ", ".join(f"${letter}" for letter in "xyz"[: len(operands)])
         )

@@ -40,7 +40,7 @@ def add_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
     return g, g
 
 
-@operation(add_vjp, "$x + $y", symbol="+")
+@operation(add_vjp, "$x + $y", "$x + $y", symbol="+")
 def add(m: M, x: N, y: N) -> N:
     """The sum x + y."""
     return x + y
@@ -50,7 +50,7 @@ def subtract_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
     return g, -g
 
 
-@operation(subtract_vjp, "$x - $y", symbol="-")
+@operation(subtract_vjp, "$x - $y", "$x - $y", symbol="-")
 def subtract(m: M, x: N, y: N) -> N:
     """The difference x − y."""
     return x - y
@@ -80,7 +80,7 @@ def negative_vjp(m: M, g: N, y: N, x: N) -> Products:
     return (-g,)
 
 
-@operation(negative_vjp, "-$x", symbol="neg")
+@operation(negative_vjp, "-$x", "-$x", symbol="neg")
 def negative(m: M, x: N) -> N:
     """−x."""
     return -x

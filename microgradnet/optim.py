@@ -27,6 +27,8 @@ class GradientDescent:
     """
 
     def __init__(self, parameters: Iterable[Value], lr: Number) -> None:
+        if not isinstance(parameters, Iterable):
+            raise TypeError(f"give the parameters, as in model.parameters(), not {parameters!r}")
         self.parameters = list(parameters)
         self.lr = number(lr)
 

@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
 import microgradnet
-from microgradnet import Value, leaky_relu, log_sum_exp, no_grad, operation
+from microgradnet import MLP, Value, leaky_relu, log_sum_exp, no_grad, operation, ops, recording
+from microgradnet.operation import find
 
 MILLION = 1_000_000
 DEEP = 200_000
@@ -783,7 +785,7 @@ STRANGERS = [
 OPERANDS = [
     (np.array([1.0, 2.0]), "ndarray", ENTRY),
     (np.array(1.0), "ndarray", r"\.item\(\)"),
-    (Value(1.0), "is a Value", "float, int, Fraction"),
+    (Value(1.0), "is a Value", r"\.detach\(\)"),
 ]
 
 
@@ -920,3 +922,168 @@ def test_an_own_operation_with_a_parameter_and_any_number_of_operands(own_table)
         assert z.data == (Fraction(1, 2) ** power + 3**power) / 2
         assert x.grad == power * Fraction(1, 2) ** (power - 1) / 2
         assert y.grad == Fraction(power * 3 ** (power - 1), 2)
+
+
+# Declaring an operation: mistakes are named at once
+
+
+def double_vjp(m: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+    return (2 * g,)
+
+
+def test_the_packages_own_operations_cannot_be_replaced(own_table):
+    def tanh(m: Any, x: Any) -> Any:
+        return x
+
+    with pytest.raises(ValueError, match="tanh is an operation of the package"):
+        operation(double_vjp)(tanh)
+    assert Value(1.0).tanh().data == math.tanh(1.0)
+
+
+def test_a_bare_decorator_and_a_wrong_rule_are_refused(own_table):
+    def double(m: Any, x: Any) -> Any:
+        return 2 * x
+
+    def deaf_vjp(g: Any) -> tuple[Any]:
+        return (g,)
+
+    with pytest.raises(TypeError, match=r"write @operation\(rule\)"):
+        operation(double)(Value(1.0))
+    with pytest.raises(TypeError, match="takes the derivative rule, a function, not 1"):
+        operation(1)
+    with pytest.raises(TypeError, match=r"takes \(m, g, y\) and then the operands of double"):
+        operation(deaf_vjp)(double)
+
+    def scaled(m: Any, x: Any, *, factor: Any) -> Any:
+        return factor * x
+
+    with pytest.raises(ValueError, match="scaled needs a default for factor"):
+        operation(double_vjp)(scaled)
+
+
+@pytest.mark.parametrize("partner", [1.0, None])
+def test_a_rule_that_returns_no_tuple_is_named(own_table, partner):
+    @operation(lambda m, g, y, *xs: g)
+    def lonely(m: Any, *xs: Any) -> Any:
+        return sum(xs)
+
+    root = lonely(Value(1.0)) if partner is None else lonely(Value(1.0), Value(partner))
+    with pytest.raises(TypeError, match=r"rule of lonely returned 1\.0, not a tuple"):
+        root.backward()
+
+
+def test_parameters_are_plain_numbers():
+    with pytest.raises(TypeError, match="slope must be an int, float or Fraction"):
+        Value(1.0).leaky_relu(slope=Decimal("0.5"))
+    assert Value(-2.0).leaky_relu(slope=np.int64(3)).data == -6.0
+
+
+# Gradients of several kinds, and lost ones
+
+
+def test_gradients_of_different_kinds_add_up():
+    x = Value(1)
+    (x * Decimal(2) + x / 2).backward()
+    assert x.grad == Decimal("2.5")
+    y = Value(1)
+    (y * 10**400).backward()
+    (y * 0.5).backward()
+    assert y.grad == math.inf
+
+
+def test_a_pass_that_fails_at_the_last_sum_loses_nothing():
+    x, y = Value(Decimal(1)), Value(Decimal(2))
+    (x * y).backward()
+    x.data = y.data = 0.5  # another kind, which no Decimal can be added to
+    with pytest.raises(TypeError, match="Decimal"):
+        (x * y).backward()
+    assert (x.grad, y.grad) == (Decimal(2), Decimal(1))
+
+
+def test_none_is_a_gradient_forgotten():
+    x = Value(3.0)
+    (x * x).backward()
+    x.grad = None
+    (x * x).backward()
+    assert x.grad == 6.0
+
+
+def test_after_an_interruption_a_forward_pass_is_not_yet_differentiated(own_table):
+    def failing_vjp(m: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+        raise KeyboardInterrupt
+
+    @operation(failing_vjp)
+    def failing(m: Any, x: Any) -> Any:
+        return x
+
+    forward = MLP(2, [2, 1]).forward([1.0, failing(Value(2.0)) * 1.0])
+    with pytest.raises(KeyboardInterrupt):
+        forward.output.backward()
+    with pytest.raises(RuntimeError, match="call cost"):
+        forward.delta[1]
+
+
+# no_grad in every order
+
+
+def test_no_grad_blocks_may_end_in_another_order_or_thread():
+    def generator():
+        with no_grad():
+            yield
+
+    first, second = generator(), generator()
+    next(first)
+    next(second)
+    first.close()
+    thread = threading.Thread(target=second.close)
+    thread.start()
+    thread.join()
+    x = Value(3.0)
+    with no_grad():  # this thread has one block too many open: it must still end
+        assert (x * x).parents == ()
+    assert recording._open == 0
+    assert (x * x).parents == (x, x)
+
+
+# Numbers out
+
+
+def test_format_and_sympys_symbols():
+    assert f"{Value(1.5):.2f} {Value(1.5)}" == "1.50 Value(data=1.5, grad=0)"
+    x = Value(2.0)
+    y = sympy.Symbol("t") * x
+    assert isinstance(y, Value)
+    y.backward()
+    assert x.grad == sympy.Symbol("t")
+
+
+def test_numpys_names_of_the_inverse_functions():
+    array = np.array([Value(0.5)], dtype=object)
+    for name in ("arcsin", "arccos", "arctan", "arcsinh", "arctanh"):
+        assert getattr(np, name)(array)[0].data == pytest.approx(getattr(np, name)(0.5))
+
+
+def test_a_sequence_of_operands_is_the_operands():
+    a, b = Value(0.0), Value(1.0)
+    assert microgradnet.log_sum_exp([a, b]).parents == (a, b)
+    for index in (-1, 2):
+        with pytest.raises(IndexError, match=f"2 operands has no component {index}"):
+            ops.softmax_component(a, b, index=index)
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "text", "latex"),
+    [
+        ("multiply", ("a + b", "c"), "(a + b) * c", r"\left(a + b\right) \cdot c"),
+        ("subtract", ("a", "b - c"), "a - (b - c)", r"a - \left(b - c\right)"),
+        ("power_constant", ("-2",), "(-2)**2", r"{\left(-2\right)}^{2}"),
+        ("power_constant", ("z²₁",), "z²₁**2", "{z²₁}^{2}"),
+        ("tanh", ("a + b",), "tanh(a + b)", r"\tanh\left(a + b\right)"),
+        ("abs", ("a - b",), "|a - b|", r"\left|a - b\right|"),
+        ("negative", ("tanh(x)",), "-tanh(x)", "-tanh(x)"),
+        ("hard_tanh", ("x",), "hard_tanh(x)", r"\operatorname{hard\_tanh}\left(x\right)"),
+    ],
+)
+def test_notation_puts_brackets_where_they_are_needed(op, operands, text, latex):
+    entry = find(op)
+    assert (entry.write(*operands), entry.write(*operands, latex=True)) == (text, latex)

@@ -414,3 +414,44 @@ def test_depth_is_no_obstacle(copied: Callable[..., Any]) -> None:
     model = MLP(1, [1] * 2000, activation="tanh", rng=Random(0))
     forward = copied(model.forward([1.0]))
     assert len(forward.z) == 2001
+
+
+def test_a_pass_and_its_cost_copied_together_stay_together() -> None:
+    forward = model_of(2, 3, 1).forward([1.0, -1.0])
+    cost = quadratic(forward.output, 1)
+    for part in ((forward, cost), (cost, forward)):
+        copies = copy.deepcopy(part)
+        other, other_cost = (copies[part.index(x)] for x in (forward, cost))
+        other_cost.backward()
+        assert other.delta[2][0] == forward.output.data - 1
+        assert other.a[2][0] is not forward.a[2][0]
+    assert copy.copy(forward).z is forward.z
+
+
+def test_wrong_kinds_of_arguments_are_named() -> None:
+    for wrong, message in (
+        (lambda: MLP(2, 3), r"as in \[3, 1\], not 3"),  # type: ignore[arg-type]
+        (lambda: MLP(2, [1], rng=42), r"random\.Random\(42\)"),  # type: ignore[arg-type]
+        (lambda: MLP(2, [1], activation=3), "a name or an operation, not 3"),  # type: ignore[arg-type]
+        (lambda: MLP(2, [1])(1.0), r"a sequence of numbers, not 1\.0"),  # type: ignore[arg-type]
+        (lambda: MLP(2, [1], granularity="layer"), "no granularity 'layer'"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            wrong()
+
+
+@pytest.mark.parametrize("activation", ELEMENTWISE)
+def test_both_granularities_have_the_same_numbers(activation: str) -> None:
+    atomic, whole = (
+        model_of(3, 4, 2, activation=activation, granularity=g) for g in ("atomic", "neuron")
+    )
+    passes = [model.forward([0.5, -1.0, 2.0]) for model in (atomic, whole)]
+    for forward in passes:
+        quadratic(forward.output, [1, 0]).backward()
+    for l in (1, 2):
+        terms = np.abs(atomic.weights[l]) @ [abs(v.data) for v in passes[0].a[l - 1]]
+        for j, (z, other) in enumerate(zip(passes[0].z[l], passes[1].z[l], strict=True)):
+            assert abs(z.data - other.data) <= 1e-14 * (terms[j] + 1)
+        assert np.allclose(passes[0].delta[l], passes[1].delta[l], rtol=1e-12, atol=1e-14)
+    assert [len(z.parents) for z in passes[1].z[1]] == [7] * 4
+    assert [p.label for p in whole.parameters()] == [p.label for p in atomic.parameters()]

@@ -76,6 +76,8 @@ def _refusal(x: object) -> str:
     kind = type(x).__name__
     if kind in ("bool", "bool_"):
         return f"{x} is a bool, not a number: write float({x}), or compare later"
+    if kind == "Value":
+        return f"{x!r} is a Value already: use it as it is, or its .detach()"
     if x is None:
         return "None is not a number: did a function forget to return its Value?"
     if isinstance(x, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from microgradnet.arithmetic import Number
@@ -32,6 +32,8 @@ class ForwardPass:
     """
 
     def __init__(self, model: MLP, x: Sequence[Any]) -> None:
+        if not isinstance(x, Iterable):
+            raise TypeError(f"an example is a sequence of numbers, not {x!r}")
         n_in, entries = model.sizes[0], list(x)
         if len(entries) != n_in:
             raise ValueError(f"the network has {n_in} inputs, but x has {len(entries)} entries")

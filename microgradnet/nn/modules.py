@@ -118,6 +118,8 @@ class Neuron(Module):
             raise ValueError(
                 f"no granularity {granularity!r}: there are {', '.join(GRANULARITIES)}"
             )
+        if rng is not None and not hasattr(rng, "uniform"):
+            raise TypeError(f"rng is a generator, as in rng=random.Random(42), not {rng!r}")
         begin = initialiser(init)
         self.activation = _activation(activation or ("relu" if nonlin else "linear"))
         if self.activation == "softmax":

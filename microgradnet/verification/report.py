@@ -119,22 +119,22 @@ class Report:
         from rich.text import Text
 
         table = Table(box=None, padding=(0, 1), header_style="bold")
-        wide = width >= 100
-        for heading in _HEADINGS if wide else _HEADINGS_NARROW:
-            right = heading not in ("equation", "holds")
+        # Where there is no room for all columns some are left out, rather than cut.
+        shown = next((names for room, names in _COLUMNS if width >= room), _COLUMNS[-1][1])
+        for heading in shown:
+            right = heading not in ("equation", "formula", "holds")
             table.add_column(heading, justify="right" if right else "left", no_wrap=True)
         for row in self.rows:
             holds = Text("✓", style="green") if row.holds else Text("✗ no", style="bold red")
-            name = f"{row.equation:<8} {row.formula}" if wide else row.formula
-            table.add_row(Text(name), *_cells(row, wide), holds)
+            cells = {name: Text(cell) for name, cell in _cells(row).items()} | {"holds": holds}
+            table.add_row(*(cells[heading] for heading in shown))
         return table
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(heading)}</th>" for heading in _HEADINGS)
         body = ""
         for row in self.rows:
-            cells = [f"{row.equation}: {row.formula}", *_cells(row, True)]
-            cells.append("✓" if row.holds else "✗ no")
+            cells = _cells(row).values()
             colour = "" if row.holds else ' style="color:#b00020;font-weight:bold"'
             body += f"<tr{colour}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
         title = escape(self.title).replace("\n", "<br>")
@@ -144,17 +144,30 @@ class Report:
         )
 
 
-_HEADINGS = ("equation", "shape", "|difference|", "bound", "ulps", "end to end", "holds")
-_HEADINGS_NARROW = ("equation", "|difference|", "bound", "holds")
+_HEADINGS = (
+    "equation", "formula", "shape", "|difference|", "bound", "ulps", "end to end", "holds",
+)  # fmt: skip
+_COLUMNS = (
+    (96, _HEADINGS),
+    (72, ("equation", "formula", "|difference|", "bound", "holds")),
+    (52, ("formula", "|difference|", "holds")),
+    (0, ("formula", "holds")),
+)
+"""The least width, and the columns that fit it."""
 
 
-def _cells(row: Row, wide: bool) -> list[str]:
-    difference, bound = _small(row.difference), _small(row.bound)
-    if not wide:
-        return [difference, bound]
-    shape = "×".join(map(str, row.shape)) or "1"
-    end_to_end = "" if row.end_to_end is None else _small(row.end_to_end)
-    return [shape, difference, bound, f"{row.ulps:.3g}", end_to_end]
+def _cells(row: Row) -> dict[str, str]:
+    texts = (
+        row.equation,
+        row.formula,
+        "×".join(map(str, row.shape)) or "1",
+        _small(row.difference),
+        _small(row.bound),
+        f"{row.ulps:.3g}",
+        "" if row.end_to_end is None else _small(row.end_to_end),
+        "✓" if row.holds else "✗ no",
+    )
+    return dict(zip(_HEADINGS, texts, strict=True))
 
 
 def _small(x: float) -> str:
