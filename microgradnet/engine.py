@@ -6,6 +6,7 @@ are no closures, hence no reference cycles: a graph is freed the moment its last
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from itertools import count
 from typing import Any, NoReturn
 
 from microgradnet import ops, recording
-from microgradnet.arithmetic import Number, evaluate, ieee, number
+from microgradnet.arithmetic import Number, common, evaluate, ieee, number
 from microgradnet.graph import topological_order
 from microgradnet.operation import Operation, find, methods_on, operations
 
@@ -251,16 +252,16 @@ class Value:
         raise sys.modules["sympy"].SympifyError(self)
 
     def __lt__(self, other: Any) -> Any:
-        return self.data < (other.data if isinstance(other, Value) else other)
+        return _compare(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return self.data <= (other.data if isinstance(other, Value) else other)
+        return _compare(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self.data > (other.data if isinstance(other, Value) else other)
+        return _compare(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self.data >= (other.data if isinstance(other, Value) else other)
+        return _compare(operator.ge, self, other)
 
     def detach(self) -> Value:
         """A leaf with the same number, through which no gradient flows.
@@ -511,6 +512,15 @@ _EXACT = 2**53  # up to here every int is a float
 @lru_cache(typed=True)  # 2 and 2.0 lead to numbers of different kinds
 def _power(exponent: Number) -> Operation:
     return ops.power_constant.variant(exponent=exponent)
+
+
+def _compare(order: Callable[[Any, Any], Any], node: Value, other: Any) -> Any:
+    x, y = node.data, other.data if isinstance(other, Value) else other
+    try:
+        return order(x, y)
+    except TypeError:  # kinds that know nothing of each other, as mpf and Fraction
+        kind = common(x, y)
+        return order(kind.convert(x), kind.convert(y))
 
 
 def _is_array(x: object) -> bool:

@@ -12,6 +12,7 @@ Constants are exact; they become floats where they meet floats.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from operator import mul
 from typing import Any, TypeAlias, TypeVar, overload
@@ -138,6 +139,8 @@ def power(x: Any, y: Any) -> Any:
     8.0
     """
     variable_x, variable_y = recorder((x,)) is not None, recorder((y,)) is not None
+    if isinstance(y, Decimal) and y.is_finite() and y == y.to_integral_value():
+        y = int(y)
     if variable_x and not variable_y and isinstance(y, (int, float, Fraction)):
         return power_constant(x, exponent=y)
     if variable_y and not variable_x and isinstance(x, (int, float, Fraction)):

@@ -20,6 +20,7 @@ import pytest
 import sympy
 from hypothesis import given
 from hypothesis import strategies as st
+from mpmath import mpf
 
 import microgradnet
 from microgradnet import MLP, Value, leaky_relu, log_sum_exp, no_grad, operation, ops, recording
@@ -1055,6 +1056,16 @@ def test_format_and_sympys_symbols():
     assert isinstance(y, Value)
     y.backward()
     assert x.grad == sympy.Symbol("t")
+
+
+def test_numbers_that_do_not_know_each_other_compare_and_raise():
+    third = Value(Fraction(1, 3))
+    assert Value(mpf(1)) > third and not third >= mpf(1) and third <= Value(mpf(1))
+    with pytest.raises(TypeError, match="str"):
+        third < "1"  # noqa: B015
+    x = Value(Decimal(2))
+    (x ** Decimal(3)).backward()
+    assert x.grad == Decimal(12)
 
 
 def test_numpys_names_of_the_inverse_functions():
