@@ -121,7 +121,8 @@ class Value:
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={self.data}, grad={self.grad}{label})"
 
-    # Operations. + and × on floats, most of any network, take the short way.
+    # Operations. + and × on floats, most of any network, take the short way: the same node, made
+    # on the spot, since a call to make it would cost as much again. (So it is spelt out below, too.)
 
     def __add__(self, other: Any) -> Value:
         if type(other) is not Value:
