@@ -122,7 +122,7 @@ class Value:
         return f"Value(data={self.data}, grad={self.grad}{label})"
 
     # Operations. + and × on floats, most of any network, take the short way: the same node, made
-    # on the spot, since a call to make it would cost as much again. (So it is spelt out below, too.)
+    # on the spot, since a call to make it would cost as much again. (So it is below, too.)
 
     def __add__(self, other: Any) -> Value:
         if type(other) is not Value:

@@ -29,7 +29,7 @@ from microgradnet.graph import topological_order
 from microgradnet.nn import ACTIVATIONS, MLP
 from microgradnet.operation import Operation, operation
 from microgradnet.optim import GradientDescent
-from microgradnet.verification import Report, Row, comparison, verify
+from microgradnet.verification import Report, Row, bounds, comparison, verify
 
 ELEMENTWISE = [name for name in ACTIVATIONS if name != "softmax"]
 RATIONAL = ["linear", "relu", "leaky_relu", "softsign", "hard_tanh", "hard_sigmoid"]
@@ -754,6 +754,110 @@ def test_a_cost_out_of_its_domain_is_refused_and_says_what_fits() -> None:
 def test_nan_on_both_sides_is_called_undefined() -> None:
     report = verify(MLP(1, [1], init="zeros"), [[math.nan]], [[1.0]], steps=0)
     assert not report.ok and report.verdict.startswith("Undefined, not a number: ")
+
+
+def test_nan_on_one_side_is_wrong_and_not_undefined(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = delta.bias_gradient
+    monkeypatch.setattr(delta, "bias_gradient", lambda error: right(error) * math.nan)
+    report = verify(model_of(), X, Y, steps=0)
+    assert report.verdict == "NOT the same: ∂C/∂b¹ = δ¹; ∂C/∂b² = δ²"
+    assert {row.difference for row in report.rows if not row.holds} == {math.inf}
+
+
+def test_a_verdict_tells_the_wrong_from_the_undefined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delta, "bias_gradient", lambda error: np.ones(error.shape[1]))
+    report = verify(MLP(1, [1], init="zeros"), [[math.nan]], [[1.0]], steps=0)
+    wrong, undefined = report.verdict.split(". ")
+    assert wrong == "NOT the same: ∂C/∂b¹ = δ¹"
+    assert undefined.startswith("Undefined, not a number: z¹ = ") and "∂C/∂b" not in undefined
+
+
+# --- The worst entry ------------------------------------------------------------------------------
+
+
+def spoil_b1(monkeypatch: pytest.MonkeyPatch, *spoils: Any) -> None:
+    """Make the equation of ∂C/∂b¹, of three entries, wrong by another function at each step."""
+    # It is asked twice a step: by the matrix program by itself, and for the row.
+    right, turns = delta.bias_gradient, iter([spoil for spoil in spoils for _ in range(2)])
+
+    def wrong(error: Any) -> Any:
+        found = right(error)
+        return next(turns)(found) if error.shape[1] == 3 else found
+
+    monkeypatch.setattr(delta, "bias_gradient", wrong)
+
+
+def row_b1(report: Report) -> Row:
+    return next(row for row in report.rows if row.formula == "∂C/∂b¹ = δ¹")
+
+
+@pytest.mark.parametrize("entry", range(3))
+def test_the_worst_of_wrong_entries_is_by_its_bound(
+    entry: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors = np.full(3, 1 + 1e-14)
+    factors[entry] = 1 + 1e-3
+    spoil_b1(monkeypatch, lambda right: right * factors)
+    row = row_b1(verify(model_of(), X, Y, steps=0))
+    assert not row.holds and row.difference > 1e10 * row.bound > 0
+
+
+@pytest.mark.parametrize("order", [(1e-3, 1e-14), (1e-14, 1e-3)])
+def test_the_worst_of_all_steps_is_kept(
+    order: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_b1(monkeypatch, *[lambda right, by=by: right * (1 + by) for by in order])
+    row = row_b1(verify(model_of(), X, Y, steps=2))
+    assert not row.holds and row.difference > 1e10 * row.bound
+
+
+def test_a_wrong_entry_comes_before_an_undefined_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MLP(1, [2], init="zeros")
+    model.biases[1] = [math.nan, 1.0]
+    monkeypatch.setattr(delta, "bias_gradient", lambda error: error.sum(axis=0) + 1)
+    row = row_b1(verify(model, [[1.0]], [[0.0, 0.0]], steps=0))
+    assert not row.holds and row.difference == 1
+
+
+def test_in_rationals_the_worst_is_the_largest_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MLP(2, [3, 1], activation="linear", init="zeros")
+    for parameter in model.parameters():
+        parameter.data = Fraction(1)
+    spoil_b1(monkeypatch, lambda right: right + np.array([1, 3, 2], dtype=object))
+    report = verify(model, [[1, 2]], [[1]], steps=0)
+    row = row_b1(report)
+    assert report.exact and (row.difference, row.bound, row.holds) == (3, 0, False)
+
+
+def test_where_nothing_differs_the_largest_bound_is_shown() -> None:
+    # One δ is tiny: its gradient's bound would be too, and says nothing of the others'.
+    model = MLP(1, [2], init="zeros")
+    row = row_b1(verify(model, [[1.0]] * 2, [[1e-200, 3.0]] * 2, steps=0))
+    assert row.difference == 0 and row.bound > 1e-17
+
+
+# --- The bounds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [2, 10, 40])
+def test_sums_over_many_outputs_are_within_their_bounds(n: int) -> None:
+    rng = Random(n)
+    X = [[rng.gauss(0, 3) for _ in range(n)] for _ in range(5)]
+    Y = [[float(k == j % n) for k in range(n)] for j in range(5)]
+    for output, cost in [
+        ("softmax", "log_likelihood"),
+        ("softmax", "quadratic"),
+        ("linear", "log_likelihood_from_z"),
+        ("linear", "cross_entropy_from_z"),
+        ("sigmoid", "cross_entropy"),
+    ]:
+        run = Run("tanh", output, cost, **dense(lambda: rng.gauss(0, 1), n, n), X=X, Y=Y)
+        assert run.report().ok
+
+
+def test_a_sum_of_one_product_is_the_product() -> None:
+    assert bounds.chain_rule([[3.0]]).tolist() == [0]
+    assert bounds.chain_rule([[1.0, -1.0]]).tolist() == [pytest.approx(2 * 2 * 2.0**-53, rel=1e-5)]
 
 
 def test_rationals_that_meet_floats_are_floats_on_both_sides() -> None:

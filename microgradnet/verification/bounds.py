@@ -3,9 +3,11 @@
 Both sides of a comparison evaluate the same formula from the same inputs, in another order and
 with other library functions. With u = 2⁻⁵³, a sum whose terms pass through k roundings each is off
 by at most γₖ Σ|terms|, γₖ = ku/(1 − ku), in whatever order it is summed (N. Higham, Accuracy and
-Stability of Numerical Algorithms, §3.1). Two sides, hence twice that. A library function adds its
-own error: libm's, which Python uses, at most 2 ulps, NumPy's vector forms at most 4, and an ulp is
-at most 2u: so 12u for the two sides together, for each library function on the way.
+Stability of Numerical Algorithms, §3.1); two sides of j and k roundings lie at most γⱼ₊ₖ Σ|terms|
+apart. So every number below is a count, of the graph's side (`ops`, `costs`) plus the equation's
+(`delta`). A library function counts as the roundings its error is worth, an ulp being at most 2u:
+libm's, which Python uses, are off by at most 2 ulps, NumPy's vector forms by at most 4. Products
+with 0, ±1, ½ and 2 do not round, nor do maxima.
 
 Every function here returns the bound entry by entry, of the shape of the result. Magnitudes are
 taken from what the graph holds, so that a wrong closed form cannot widen the bound it must meet.
@@ -35,64 +37,86 @@ __all__ = [
 Array = NDArray[Any]
 
 _U = 2.0**-53
-_LIBRARY = 12  # roundings u: one library function, both sides together
+_P = 4  # roundings: one of Python's library functions
+_N = 8  # one of NumPy's
 # An absolute allowance for what falls below the normal range, whose steps are 2⁻¹⁰⁷⁴: silu
 # multiplies such a rest by up to 745, and whatever a rest is a factor of multiplies it again.
 _TINY = 2.0**-1060
 
-# How many u the two sides may differ in σ and in σ′, relative to the sums of |terms| below: the
-# library functions, plus the other roundings of both formulas, ops.py's and delta.py's.
-_SIGMOID = _LIBRARY + 8  # exp; 1 + e (its error u, and e's), the quotient: 2 on each side, doubled
-_ROUNDINGS = {
+# Roundings of σ: the graph's, and the equation's, relative to |σ|.
+_SIGMA = {
     "linear": (0, 0),
     "relu": (0, 0),
     "hard_tanh": (0, 0),
-    "leaky_relu": (6, 2),  # x·0.01 and 0.01 itself, x/100: 3, doubled; σ′: 0.01 and 1/100
-    "hard_sigmoid": (8, 4),  # x + 3, the quotient: 2 on each side, doubled for x + 3 near 0; g/6
-    "softsign": (6, 10),  # 1 + |x|, the quotient, and a rest; σ′: twice that
-    "sigmoid": (_SIGMOID, 2 * _SIGMOID + 2),  # σ′ = σ(x)σ(−x)
-    "tanh": (_LIBRARY, 2 * _LIBRARY + 8),  # σ′: cosh twice, two quotients or a quotient squared
-    "elu": (_LIBRARY + 2, _LIBRARY + 4),  # expm1; exp; products with α
-    "softplus": (2 * _LIBRARY + 6, _SIGMOID),  # exp within log1p, and a sum; σ′ = σ
-    # x σ(x), delta's exponential being the square of another (twice its error, on one side);
-    # σ′: σ(x) + x σ(x) σ(−x), a silu times a σ, plus a sum
-    "silu": (_SIGMOID + _LIBRARY + 8, 2 * _SIGMOID + 2 * _LIBRARY + 24),
-    "gelu": (_LIBRARY + 8, _LIBRARY + 12),  # erfc, /2, ·x; σ′: Φ, and exp, /√2π, ·x, and a sum
+    "leaky_relu": (2, 1),  # 1/100 rounded, times x;  x/100
+    "hard_sigmoid": (2, 2),  # (x + 3)/6, both
+    "softsign": (2, 2),  # x/(1 + |x|), both
+    "sigmoid": (_P + 2, _N + 2),  # e or 1 over 1 + e, both; e counts once, for it partly cancels
+    "tanh": (_P, _N),
+    "elu": (_P, _N),  # expm1
+    "softplus": (2 * _P + 1, 2 * _N + 1),  # log1p(e) + max(x, 0), both
+    "silu": (_P + 3, 3 * _N + 5),  # x σ(x);  x √e σ(|x|) √e with √e = exp(x/2)
+    "gelu": (_P + 1, _P + 1),  # x erfc(t)/2, both with Python's erfc; t = −x/√2 see _ARGUMENT
 }
-_ARGUMENT = 8  # gelu: roundings of x/√2 and x²/2, the arguments of erfc and exp
+# Roundings of σ′, relative to the sums of |terms| below. The product with the adjoint, which on
+# the graph's side is the rule's, is counted by whoever multiplies.
+_SIGMA_PRIME = {
+    "linear": (0, 0),
+    "relu": (0, 0),
+    "hard_tanh": (0, 0),
+    "leaky_relu": (1, 1),  # 1/100 rounded;  1/100 or 100/100
+    "hard_sigmoid": (0, 1),  # g/6 is the product;  1/6
+    "softsign": (3, 5),  # g/s/s: s = 1 + |x| twice, one quotient;  (1/s)²: 2 roundings twice, 1
+    "sigmoid": (2 * _P + 5, 2 * _N + 5),  # σ(x) σ(−x), both: twice σ's, and their product
+    "tanh": (2 * _P + 1, 2 * _N + 3),  # g/cosh/cosh: cosh twice, 1;  (1/cosh)²: twice cosh and 1, 1
+    "elu": (_P, _N),  # exp
+    "softplus": (_P + 2, _N + 2),  # σ
+    # The longer term x σ(x) σ(−x), and the sum: twice σ's, 2 products, 1; silu's, σ's, product, 1.
+    "silu": (2 * _P + 7, 4 * _N + 9),
+    # The longer term x e⁻ᵗ/√(2π), and the sum: e, √(2π) 2 (π's own and √'s), 1 quotient, x, 1.
+    "gelu": (_P + 5, _N + 5),
+}
+# gelu's arguments, x/√2 of erfc (√2 and the quotient, so 2) and x²/2 of exp (the square, so 1).
+_ARGUMENT_ERFC = 2 + 2
+_ARGUMENT_EXP = 1 + 1
 
 
 def _gamma(k: Any) -> Any:
-    return k * _U / (1 - k * _U)
+    """γₖ and a millionth more, for the terms in u² and the roundings of the bound itself."""
+    return (1 + 1e-6) * k * _U / (1 - k * _U)
 
 
 def weighted_input(W: Array, a: Array, b: Array) -> Array:
-    """The bound for z = W a + b: n products and n additions."""
+    """The bound for z = W a + b: a product and n additions on each side."""
     n = W.shape[1]
     terms: Array = np.abs(a) @ np.abs(W).T + np.abs(b)
-    return _array(2 * _gamma(n + 1) * terms + (n + 1) * _TINY)
+    return _array(_gamma(2 * (n + 1)) * terms + (n + 1) * _TINY)
 
 
 def activation(name: str, z: Array, a: Array) -> Array:
     """The bound for a = σ(z), relative to |a|."""
     if name == "softmax":
         return _array(_softmax(z) * np.abs(a) + _TINY)
-    roundings = _ROUNDINGS[name][0]
+    roundings = sum(_SIGMA[name])
     error = _gamma(roundings) * np.abs(a) + (_TINY if roundings else 0)
     if name == "gelu":  # Φ(x) moves by |x| φ(x) times the relative error of x
         x = np.clip(z, -_FAR, _FAR)
-        error = error + _gamma(_ARGUMENT) * x**2 * _density(x)
+        error = error + _gamma(_ARGUMENT_ERFC) * x**2 * _density(x)
     return _array(error)
 
 
 def _softmax(z: Array) -> Array:
-    """Relative bound of exp(z − max z) / Σ: an error of z − max z counts by its own size.
+    """Relative bound of e⁻ᵗ / Σ e⁻ᵗ with t = max z − z, whose rounding counts by t's own size.
 
-    Beyond 2¹⁰ the power is 0 whatever its error. In the sum each power has its size t e⁻ᵗ ≤ 1/e
-    to contribute, together less than n.
+    In the sum each power has its size t e⁻ᵗ ≤ 1/e to contribute, together less than n/2.
+    Beyond 2¹⁰ the power is 0 whatever its error.
     """
-    shift = np.minimum(np.abs(z - z.max(axis=-1, keepdims=True)), 2.0**10)
-    return _array(_gamma(2 * _LIBRARY + 3 * z.shape[-1] + 8 + 2 * shift))
+    n = z.shape[-1]
+    t = np.minimum(np.abs(z - z.max(axis=-1, keepdims=True)), 2.0**10)
+    # A power in the numerator and those in the sum, the sum itself, the quotient.
+    graph = t + _P + (_P + n / 2) + 1 + 1  # fsum rounds once
+    equation = t + _N + (_N + n / 2) + (n - 1) + 1
+    return _array(_gamma(graph + equation))
 
 
 def _sigma_prime(name: str, z: Array) -> tuple[Array, Array]:
@@ -117,10 +141,10 @@ def _sigma_prime(name: str, z: Array) -> tuple[Array, Array]:
         density = _density(x)
         tail = np.minimum(0.5, density / np.maximum(np.abs(x), 1e-3))
         terms = np.where(x > 0, 1, tail) + np.abs(x) * density
-        argument = _gamma(_ARGUMENT) * (1 + x**2) * np.abs(x) * density
+        argument = (_gamma(_ARGUMENT_ERFC) + _gamma(_ARGUMENT_EXP) * x**2 / 2) * np.abs(x) * density
     elif name == "softsign":
         terms = (1 / (1 + np.abs(z))) ** 2
-    return terms, _gamma(_ROUNDINGS[name][1]) * terms + argument + _TINY
+    return terms, _gamma(sum(_SIGMA_PRIME[name])) * terms + argument + _TINY
 
 
 _FAR = 700.0  # where e⁻ˣ is not yet 0, and so what stands for the tails beyond is too much
@@ -131,24 +155,24 @@ def _density(x: Array) -> Array:
 
 
 def _cost_prime(name: str, a: Array, y: Array) -> tuple[Array, Array]:
-    """Σ|terms| of C′(a), and its relative rounding."""
+    """Σ|terms| of C′(a), and its relative bound."""
     n = a.shape[-1]
-    if name == "quadratic":
-        return np.abs(a - y), _gamma(6 + 0 * y)
-    if name == "hinge":
-        return np.abs(y), _gamma(4 + 0 * y)
-    if name == "cross_entropy":
-        return _quotient(y, a) + _quotient(1 - y, 1 - a), _gamma(10 + 0 * y)
-    if name == "log_likelihood":
-        return _quotient(y, a), _gamma(8 + 0 * y)
-    if name == "cross_entropy_from_z":
+    if name == "quadratic":  # pow(a − y, 1);  a − y
+        return np.abs(a - y), _gamma((_P + 1) + 1 + 0 * y)
+    if name == "hinge":  # −y, −y/2 or 0, both
+        return np.abs(y), _gamma(0 * y)
+    if name == "cross_entropy":  # (1 − y)/(1 − a) − y/a, both: the first 3, the difference 1
+        return _quotient(y, a) + _quotient(1 - y, 1 - a), _gamma(4 + 4 + 0 * y)
+    if name == "log_likelihood":  # −y/a, both
+        return _quotient(y, a), _gamma(1 + 1 + 0 * y)
+    if name == "cross_entropy_from_z":  # (1 − y) σ(z) − y σ(−z): 1, σ, 1, 1;  σ(z) − y: σ, 1
         terms, _ = _sigma_prime("softplus", a)
-        return terms + np.abs(y), _gamma(_LIBRARY + 12 + 0 * y)
-    if name == "log_likelihood_from_z":
+        return terms + np.abs(y), _gamma((_P + 5) + (_N + 3) + 0 * y)
+    if name == "log_likelihood_from_z":  # softmax(z) Σy − y, both: Σ n − 1, the product, 1
         power = np.exp(a - a.max(axis=-1, keepdims=True))
         share = power / power.sum(axis=-1, keepdims=True)
         total = np.abs(y).sum(axis=-1, keepdims=True)
-        return share * total + np.abs(y), _gamma(2 * n + 4) + _softmax(a)
+        return share * total + np.abs(y), _gamma(2 * (n + 1)) + _softmax(a)
     raise ValueError(f"no bound for the cost {name!r}")
 
 
@@ -157,80 +181,101 @@ def _quotient(y: Array, a: Array) -> Array:
 
 
 def output_error(cost: str, activation: str, z: Array, a: Array, y: Array) -> Array:
-    """The bound for BP1, δᴸ = C′(aᴸ) ⊙ σ′(zᴸ), or Jᵀ C′ for softmax."""
+    """The bound for BP1, δᴸ = C′(aᴸ) ⊙ σ′(zᴸ): a product on each side; or Jᵀ C′ for softmax."""
     terms, rounding = _cost_prime(cost, a, y)
     if activation == "softmax":
         return _output_error_softmax(terms, rounding, z, a)
     slope, error = _sigma_prime(activation, z)
-    return _array((rounding + _gamma(4)) * terms * slope + terms * error + _TINY * (1 + slope))
+    return _array((rounding + _gamma(1 + 1)) * terms * slope + terms * error + _TINY * (1 + slope))
 
 
 def _output_error_softmax(terms: Array, rounding: Array, z: Array, a: Array) -> Array:
-    """δⱼ = aⱼ Σₖ aₖ (C′ⱼ − C′ₖ) over the k other than j: so 1 − aⱼ has its digits."""
+    """δⱼ = aⱼ Σₖ aₖ (C′ⱼ − C′ₖ) over the k other than j: so 1 − aⱼ has its digits.
+
+    Besides those of C′ and of the two shares, the longest way is the diagonal's: n − 2 additions
+    to 1 − aⱼ, two products, n − 1 additions over the components; on both sides.
+    """
     n = a.shape[-1]
     relative = _softmax(z)
     own, other = np.s_[..., :, np.newaxis], np.s_[..., np.newaxis, :]
     pairs = (1 - np.eye(n)) * np.abs(a[own] * a[other])
-    share = relative[own] + relative[other] + 2 * _gamma(n + 5)
+    share = relative[own] + relative[other] + _gamma(2 * (2 * n - 1))
     errors = (share + rounding[own]) * terms[own] + (share + rounding[other]) * terms[other]
     rest = n * _TINY * (1 + terms + terms.max(axis=-1, keepdims=True))
     return _array((pairs * errors).sum(axis=-1) + rest)
 
 
 def hidden_error(W_next: Array, delta_next: Array, activation: str, z: Array) -> Array:
-    """The bound for BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ): a sum over the neurons of layer l + 1."""
+    """The bound for BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ): a sum over the n of layer l + 1.
+
+    On each side a product and n − 1 additions, and the product with σ′.
+    """
     slope, error = _sigma_prime(activation, z)
     n = W_next.shape[0]
     terms = np.abs(delta_next) @ np.abs(W_next)
-    return _array(2 * _gamma(n + 3) * terms * slope + terms * error + (n + 1) * _TINY * (1 + slope))
+    error = _gamma(2 * (n + 1)) * slope + error
+    return _array(terms * error + (n + 1) * _TINY * (1 + slope))
 
 
 def bias_gradient(delta: Array) -> Array:
-    """The bound for BP3, ∂C/∂b = δ, summed over the m examples."""
+    """The bound for BP3, ∂C/∂b = δ, summed over the m examples by m − 1 additions."""
     m = len(delta)
-    return _array(2 * _gamma(m - 1) * np.abs(delta).sum(axis=0))
+    return _array(_gamma(2 * (m - 1)) * np.abs(delta).sum(axis=0))
 
 
 def weight_gradient(delta: Array, a_prev: Array) -> Array:
-    """The bound for BP4, ∂C/∂W = δ aᵀ, summed over the m examples."""
+    """The bound for BP4, ∂C/∂W = δ aᵀ, a product, and m − 1 additions over the examples."""
     m = len(delta)
     terms: Array = np.abs(delta).T @ np.abs(a_prev)
-    return _array(2 * _gamma(m) * terms + m * _TINY)
+    return _array(_gamma(2 * m) * terms + m * _TINY)
 
 
 def update(w: Array, gradient: Array, eta: Any, m: int) -> Array:
     """The bound for w − (η/m)·gradient: a quotient, a product, a difference."""
     terms = np.abs(w) + abs(float(eta)) / m * np.abs(gradient)
-    return _array(2 * _gamma(3) * terms + _TINY * (1 + np.abs(gradient)))
+    return _array(_gamma(2 * 3) * terms + _TINY * (1 + np.abs(gradient)))
 
 
 def cost(name: str, a: Array, y: Array) -> Array:
-    """The bound for C of each example."""
+    """The bound for C of each example, a sum over n outputs: n − 1 additions on each side."""
     n = a.shape[-1]
-    size = np.abs(a)
-    if name == "quadratic":
-        terms = (a - y) ** 2
-    elif name == "hinge":
-        terms = 1 + np.abs(y * a)
+    z, e = np.abs(a), np.log1p(np.exp(-np.abs(a)))
+    once = 0 * y  # what is off by one rounding only
+    if name == "quadratic":  # pow(a − y, 2), which doubles what a − y is off;  (a − y)²
+        roundings, terms = (2 + _P) + (2 + 1), (a - y) ** 2 / 2
+    elif name == "hinge":  # 1 − y a, both
+        roundings, terms = 2 + 2, 1 + np.abs(y * a)
     elif name == "cross_entropy":
-        # 1 − a rounds once: so much for its logarithm, absolutely.
-        terms = _entropy(y, a) + _entropy(1 - y, 1 - a) + np.abs(1 - y)
-    elif name == "log_likelihood":
-        terms = _entropy(y, a)
+        # (1 − y) ln(1 − a), both: 1, the logarithm, the product; and the sum with y ln a. On the
+        # graph's side 1 − a rounds, which the logarithm is off by, absolutely.
+        roundings = (_P + 3) + (_N + 3)
+        terms, once = _entropy(y, a) + _entropy(1 - y, 1 - a), np.abs(1 - y)
+    elif name == "log_likelihood":  # y ln a, both
+        roundings, terms = (_P + 1) + (_N + 1), _entropy(y, a)
     elif name == "cross_entropy_from_z":
-        terms = (1 + np.abs(y)) * (1 + size)
+        # (1 − y) softplus(z) + y softplus(−z): 1, softplus, the product, the sum;
+        # max(z, 0) − y z + log1p(e): log1p and exp, the sum; y z has 3.
+        roundings = (2 * _P + 4) + (2 * _N + 1)
+        terms = np.maximum(a, 0) + np.abs(y) * z + (1 + 2 * np.abs(y)) * e
+    elif name == "log_likelihood_from_z":
+        # y (ln Σ exp z − z): exp, fsum, log1p, the sum with max z, the difference, the product;
+        # exp, n − 1 additions, log, the difference, the product. The shifts as in _softmax.
+        roundings = (2 * _P + 4 + n / 2) + (2 * _N + n + 1 + n / 2)
+        terms = np.abs(y) * (1 + np.log(n) + z + z.max(axis=-1, keepdims=True))
     else:
-        terms = np.abs(y) * (1 + np.log(n) + size + size.max(axis=-1, keepdims=True))
-    total: Array = terms.sum(axis=-1)
-    # Sums of n on both sides; at most exp within log1p or log, and one more; products, sums, signs.
-    return _array(_gamma(2 * n + 3 * _LIBRARY + 12) * total + n * _TINY)
+        raise ValueError(f"no bound for the cost {name!r}")
+    error: Array = (_gamma(roundings + 2 * (n - 1)) * terms + _gamma(1) * once).sum(axis=-1)
+    return _array(error + n * _TINY)
 
 
 def chain_rule(products: Sequence[Sequence[float]]) -> Array:
-    """The bound for a node's gradient, the sum of what its uses pass on: each a product or two."""
+    """The bound for a node's gradient, the sum of what its k uses pass on.
+
+    Both sides have each product by one rule from one adjoint: only the k − 1 additions differ.
+    """
     terms = np.array([sum(map(abs, passed)) for passed in products])
     uses = np.array([len(passed) for passed in products])
-    return _array(2 * _gamma(uses + 2) * terms + uses * _TINY)
+    return _array(_gamma(2 * (uses - 1)) * terms)
 
 
 def _entropy(y: Array, a: Array) -> Array:

@@ -304,13 +304,9 @@ def _judge(claim: _Claim, exact: bool) -> Row:
         want = np.full(got.shape, np.nan)
     difference = _distance(got, want)
     bound = np.zeros(got.shape) if exact else claim.bound()
-    # A bound that is no number allows nothing. A difference that is NaN is never allowed.
-    allowed = np.where(np.isfinite(bound), bound, 0)
-    holds = difference <= allowed
-    # The worst entry is the one that uses up, or exceeds, the most of its bound.
-    used = np.where(difference == 0, 0, difference / allowed)
-    used = np.where(holds, used, np.inf)
-    worst = np.unravel_index(np.argmax(np.where(used == used.max(), allowed, -1)), got.shape)
+    bound = np.where(np.isfinite(bound), bound, 0)  # one that is no number allows nothing
+    keys = [key.ravel() for key in _badness(difference, bound)]
+    worst = np.unravel_index(np.lexsort(keys[::-1])[-1], got.shape)
     wrong = float(difference[worst])
     end_to_end = None if claim.program is None else float(np.max(_distance(got, claim.program)))
     return Row(
@@ -322,15 +318,27 @@ def _judge(claim: _Claim, exact: bool) -> Row:
         bound=float(bound[worst]),
         ulps=wrong and wrong / float(np.spacing(_nearest(abs(want[worst])))),
         end_to_end=end_to_end,
-        holds=bool(np.all(holds)),
+        holds=bool(np.all(difference <= bound)),
     )
 
 
+def _badness(difference: Any, bound: Any) -> tuple[Any, ...]:
+    """What makes one entry worse than another, first things first; the report tells the order."""
+    undefined = np.isnan(difference)
+    wrong = np.where(undefined, 0, difference)
+    outcome = np.where(undefined, 1, np.where(wrong <= bound, 0, 2))
+    return outcome, np.where(wrong == 0, 0, wrong / bound), wrong, bound
+
+
 def _distance(got: Array, want: Array) -> Array:
-    """|got − want| as floats, 0 only where they are equal, be it as the same infinity."""
+    """|got − want| as floats, 0 only where they are equal, be it as the same infinity.
+
+    It is NaN where both are, and inf where one alone is.
+    """
     apart = np.abs(got - want)
     if apart.dtype == object:  # a rational may lie below or beyond all floats
         apart = np.vectorize(_nearest, otypes=[float])(apart)
+    apart = np.where((got != got) ^ (want != want), np.inf, apart)
     return np.where(got == want, 0, apart)
 
 
@@ -346,10 +354,11 @@ def _worse(old: Row | None, new: Row) -> Row:
     """Of one equation's rows at two steps, the worse; the end-to-end difference of both."""
     if old is None:
         return new
-    keep = old if (not old.holds, old.used) >= (not new.holds, new.used) else new
+    rank_old, rank_new = (_badness(row.difference, row.bound) for row in (old, new))
+    keep = old if rank_old >= rank_new else new
     if old.end_to_end is None or new.end_to_end is None:
         return keep
-    return replace(keep, end_to_end=max(old.end_to_end, new.end_to_end))
+    return replace(keep, end_to_end=float(np.maximum(old.end_to_end, new.end_to_end)))
 
 
 # The numbers of a network

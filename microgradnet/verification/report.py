@@ -19,9 +19,10 @@ __all__ = ["Report", "Row"]
 class Row:
     """One equation of one layer, over all examples and steps.
 
-    difference, bound and ulps belong to the worst entry: the one that uses up, or exceeds, the most
-    of its bound; where no entry differs, the one with the largest bound. In rationals the bound
-    is 0.
+    difference, bound and ulps belong to the worst entry: the one with the largest ratio of
+    difference to bound, of equal ones that with the largest difference, then bound. Entries that
+    are undefined come after those that are wrong, and before those that hold. In rationals the
+    bound is 0.
     """
 
     equation: str
@@ -31,20 +32,15 @@ class Row:
     formula: str
     shape: tuple[int, ...]
     difference: float
+    """NaN where both sides are: undefined. inf where one side alone is NaN: wrong."""
     bound: float
+    """0 where the terms overflow: then only equal numbers are the same."""
     ulps: float
     """The difference in units in the last place of what the equation says (of 0: of 2⁻¹⁰⁷⁴)."""
     end_to_end: float | None
     """The largest difference from the matrix program run by itself; None where it has no such."""
     holds: bool
     """Whether every entry is within its bound."""
-
-    @property
-    def used(self) -> float:
-        """How much of the bound is used up; inf where the row does not hold."""
-        if not self.holds:
-            return math.inf
-        return self.difference / self.bound if self.difference else 0.0
 
 
 @dataclass(frozen=True)
@@ -83,13 +79,18 @@ class Report:
     @property
     def verdict(self) -> str:
         """The outcome, in a line."""
-        wrong = [row for row in self.rows if not row.holds]
-        if wrong and all(math.isnan(row.difference) for row in wrong):
-            return f"Undefined, not a number: {'; '.join(row.formula for row in wrong)}"
+        red = [row for row in self.rows if not row.holds]
+        undefined = [row for row in red if math.isnan(row.difference)]
+        wrong = [row for row in red if row not in undefined]
+        parts = []
         if wrong:
-            return f"NOT the same: {'; '.join(row.formula for row in wrong)}"
+            parts.append(f"NOT the same: {_formulas(wrong)}")
+        if undefined:
+            parts.append(f"Undefined, not a number: {_formulas(undefined)}")
+        if parts:
+            return ". ".join(parts)
         if self.exact and self._apart:
-            names = "; ".join(row.formula for row in self._apart)
+            names = _formulas(self._apart)
             return f"NOT the same from end to end, though each equation holds: {names}"
         if self.exact:
             return f"The same numbers, exactly: all {len(self.rows)} equations hold."
@@ -168,6 +169,10 @@ def _cells(row: Row) -> dict[str, str]:
         "✓" if row.holds else "✗ no",
     )
     return dict(zip(_HEADINGS, texts, strict=True))
+
+
+def _formulas(rows: list[Row]) -> str:
+    return "; ".join(row.formula for row in rows)
 
 
 def _small(x: float) -> str:
