@@ -1,14 +1,23 @@
-"""Indices as the equations write them: zˡⱼ, wˡⱼₖ."""
+"""Indices as the equations write them, zˡⱼ and wˡⱼₖ, and numbers of things in words."""
 
 import re
 from functools import lru_cache
 
-__all__ = ["indexed", "is_weighted_input", "superscript"]
+__all__ = ["counted", "indexed", "is_weighted_input", "superscript"]
 
 _UP = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _DOWN = "₀₁₂₃₄₅₆₇₈₉"
 _RAISE = str.maketrans("0123456789", _UP)
 _LOWER = str.maketrans("0123456789", _DOWN)
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things, the noun in the plural but for one.
+
+    >>> counted(1, "example"), counted(3, "example")
+    ('1 example', '3 examples')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def superscript(n: int) -> str:

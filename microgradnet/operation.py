@@ -30,6 +30,7 @@ from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
 from microgradnet.arithmetic import Number, evaluate, number
+from microgradnet.notation import counted
 
 __all__ = [
     "Operation",
@@ -120,7 +121,7 @@ class Operation:
         if self.arity is None and len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = tuple(operands[0])  # log_sum_exp([a, b]) is log_sum_exp(a, b)
         if len(operands) != self.arity and (self.arity is not None or not operands):
-            wanted = "at least 1 operand" if self.arity is None else _count(self.arity, "operand")
+            wanted = "at least 1 operand" if self.arity is None else counted(self.arity, "operand")
             raise TypeError(f"{self.name} takes {wanted}, not {len(operands)}")
         kind = recorder(operands)
         if kind is not None:
@@ -150,8 +151,8 @@ class Operation:
                 "write (g * ..., ) with its comma"
             )
         raise TypeError(
-            f"the rule of {self.name} returned {_count(len(products), 'product')} "
-            f"for {_count(count, 'operand')}"
+            f"the rule of {self.name} returned {counted(len(products), 'product')} "
+            f"for {counted(count, 'operand')}"
         )
 
     def variant(self, **parameters: Number) -> Operation:
@@ -198,9 +199,9 @@ class Operation:
             return notation(*operands)
         open_ended = not isinstance(self.text, str) or _BRACKETED.search(self.text) is None
         if open_ended and not latex:
-            operands = tuple(x if _ATOM.fullmatch(x) else f"({x})" for x in operands)
+            operands = tuple(x if _is_atom(x) else f"({x})" for x in operands)
         elif open_ended:
-            operands = tuple(x if _ATOM.fullmatch(x) else rf"\left({x}\right)" for x in operands)
+            operands = tuple(x if _is_atom(x) else rf"\left({x}\right)" for x in operands)
         names = dict(zip("xyz", operands, strict=False))
         constants = {key: str(value) for key, value in self.parameters.items()}
         return Template(notation).safe_substitute(constants, xs=", ".join(operands), **names)
@@ -232,20 +233,22 @@ def _constant(name: str, parameter: str, x: Any) -> Number:
     return x
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
 def _describe(op: Operation, doc: str | None, signature: inspect.Signature | None) -> None:
     """Let help(op) speak of the operation rather than of operations."""
     for name, value in (("__doc__", doc), ("__name__", op.name), ("__signature__", signature)):
         object.__setattr__(op, name, value)
 
 
-# Notation that stands without brackets inside any other: a word or number, a call, a LaTeX command.
-_ATOM = re.compile(
-    r"[^\W_](\w|[.,])*(\(.*\)|\[\w*\])*|\|.*\||\(.*\)|\\[a-z]+(\{.*\}|\\left.*\\right.)*"
-)
+def _is_atom(notation: str) -> bool:
+    """Whether notation can stand inside any other as it is: no operator outside its brackets."""
+    depth = 0
+    for character in notation:
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0 and character in " +-*/^":
+            return False
+    return True
+
+
 # Notation that has brackets of its own around its operands.
 _BRACKETED = re.compile(r"[(|]\$x")
 

@@ -24,8 +24,9 @@ __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
     "elu", "erf", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
     "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative",
-    "power", "power_constant", "relu", "sigmoid", "silu", "sin", "sinh", "softmax",
-    "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "weighted_input", "xlogy",
+    "power", "power_constant", "raise_to", "relu", "sigmoid", "silu", "sin", "sinh", "softmax",
+    "softmax_component", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh",
+    "weighted_input", "weighted_sum", "xlogy",
 ]  # fmt: skip
 
 M: TypeAlias = Arithmetic

@@ -1087,6 +1087,13 @@ def test_a_sequence_of_operands_is_the_operands():
     [
         ("multiply", ("a + b", "c"), "(a + b) * c", r"\left(a + b\right) \cdot c"),
         ("subtract", ("a", "b - c"), "a - (b - c)", r"a - \left(b - c\right)"),
+        (
+            "multiply",
+            ("f(a) + g(b)", "c"),
+            "(f(a) + g(b)) * c",
+            r"\left(f(a) + g(b)\right) \cdot c",
+        ),
+        ("multiply", ("(a) + (b)", "c"), "((a) + (b)) * c", r"\left((a) + (b)\right) \cdot c"),
         ("power_constant", ("-2",), "(-2)**2", r"{\left(-2\right)}^{2}"),
         ("power_constant", ("z²₁",), "z²₁**2", "{z²₁}^{2}"),
         ("tanh", ("a + b",), "tanh(a + b)", r"\tanh\left(a + b\right)"),

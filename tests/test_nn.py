@@ -134,7 +134,8 @@ def test_an_activation_of_ones_own(declared: bool, own_table: None) -> None:
     forward = model.forward([1.0, -2.0])
     assert [a.data for a in forward.a[1]] == [z.data**2 for z in forward.z[1]]
     hinge(forward.output, 1).backward()
-    for z, error, w in zip(forward.z[1], forward.delta[1], model.layers[1].neurons[0].w):  # noqa: B905
+    outgoing = model.layers[1].neurons[0].w
+    for z, error, w in zip(forward.z[1], forward.delta[1], outgoing, strict=True):
         assert error == forward.delta[2][0] * w.data * 2 * z.data
 
 

@@ -9,6 +9,8 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from microgradnet.notation import counted
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -68,11 +70,11 @@ class Report:
     @property
     def title(self) -> str:
         """What was verified, in two lines."""
-        steps = f"{_count(self.steps, 'step')} of gradient descent"
+        steps = f"{counted(self.steps, 'step')} of gradient descent"
         return (
             f"{self.network} network of {self.parameters:,} parameters, "
             f"{'-'.join(self.activations)}, {self.cost}\n"
-            f"{_count(self.examples, 'example')}, {steps}, "
+            f"{counted(self.examples, 'example')}, {steps}, "
             f"in {'rationals' if self.exact else 'floats'}"
         )
 
@@ -177,10 +179,6 @@ def _formulas(rows: list[Row]) -> str:
 
 def _small(x: float) -> str:
     return "0" if x == 0 else f"{x:.1e}"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _finite(x: Any) -> Any:
