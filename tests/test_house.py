@@ -23,8 +23,10 @@ FLOORS = [
     {"operation"},
     {"ops"},
     {"engine"},
-    {"nn", "costs", "optim", "explanation"},
-    {"verification"},
+    {"nn", "costs", "optim", "explanation", "transforms", "anomaly", "expression"},
+    {"lifting"},
+    {"verification", "training", "files", "drawing"},
+    {"exploring", "experiments", "interop"},
     {"cli"},
     {"__main__"},
 ]

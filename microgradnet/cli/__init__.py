@@ -1,0 +1,69 @@
+"""The command line: one verb a file, each with `add`, which declares its options.
+
+What several verbs take is in `options`. A verb's module imports what it needs when it runs, so
+that a help text and an error are there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import NoReturn
+
+from microgradnet import __version__
+from microgradnet.cli import verify
+from microgradnet.cli.options import Refused
+
+__all__ = ["main"]
+
+_VERBS = (verify,)
+"""The verbs, in the order in which the help lists them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status.
+
+    0 when all is well, 1 when a verification failed, 2 for arguments that make no sense.
+
+    >>> main(["verify", "--data", "xor", "--sizes", "2,3,2", "--examples", "-1"])
+    Traceback (most recent call last):
+        ...
+    SystemExit: 2
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without δ gets a ? instead
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except Refused as refusal:
+        print(f"microgradnet {options.verb}: error: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("microgradnet: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with one line for an error instead of the usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="microgradnet",
+        description="A scalar autograd engine, and the formulas of backpropagation beside it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"microgradnet {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in _VERBS:
+        verb.add(verbs)
+    return parser

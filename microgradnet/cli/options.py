@@ -1,0 +1,190 @@
+"""Options that several verbs have, and what they describe: sizes, rates, a network on its data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from microgradnet.nn import MLP
+
+__all__ = [
+    "COSTS",
+    "EXACT_STEPS",
+    "HIDDEN",
+    "OUTPUT",
+    "Progress",
+    "Refused",
+    "count",
+    "network",
+    "rate",
+    "sizes",
+]
+
+_DENOMINATOR = 64
+"""With --exact, weights and features are rounded to fractions of this denominator, for a start
+from which the numbers do not grow too long."""
+
+EXACT_STEPS = 2
+
+_OUTPUTS = {
+    "cross_entropy": "sigmoid",
+    "log_likelihood": "softmax",
+    "cross_entropy_from_z": "linear",
+    "log_likelihood_from_z": "linear",
+}
+"""What stands at the output unless it is said: what the cost was made for."""
+
+
+class Refused(Exception):
+    """Arguments that make no sense, said in one line."""
+
+
+# Written out, not read off the tables: those would load NumPy to print a help text.
+HIDDEN = (
+    "of the hidden layers: linear, sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, gelu, "
+    "softsign, hard_tanh, hard_sigmoid (default: sigmoid; with --exact hard_sigmoid)"
+)
+OUTPUT = "of the last layer: one of these, or softmax (default: what fits the cost)"
+COSTS = (
+    "quadratic (default), cross_entropy, log_likelihood, hinge, cross_entropy_from_z, "
+    "log_likelihood_from_z"
+)
+
+
+def sizes(text: str) -> list[int]:
+    """Layer sizes: whole numbers with commas between them."""
+    try:
+        numbers = [int(size) for size in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: sizes are whole numbers with commas between them, as in 64,16,10"
+        ) from None
+    if len(numbers) < 2 or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: give at least the inputs and the outputs, each 1 or more"
+        )
+    return numbers
+
+
+def count(least: int) -> Callable[[str], int]:
+    """A whole number, at least so large."""
+
+    def whole_number(text: str) -> int:
+        try:
+            n = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if n < least:
+            raise argparse.ArgumentTypeError(f"{n} is too small: at least {least}")
+        return n
+
+    return whole_number
+
+
+def rate(text: str) -> Fraction:
+    """A learning rate, exact: 0.5 or 1/3."""
+    try:
+        eta = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a learning rate: give a number, as in 0.5 or 1/3"
+        ) from None
+    if abs(eta) > sys.float_info.max:
+        raise argparse.ArgumentTypeError(f"{text} is beyond the largest float")
+    return eta
+
+
+def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any]]:
+    """The network and the examples that the options describe."""
+    import numpy as np
+
+    from microgradnet import datasets, delta
+    from microgradnet.nn import MLP
+
+    try:
+        data = datasets.load(options.data, seed=options.seed)
+    except ValueError as error:
+        raise Refused(error) from None
+    inputs, outputs = len(data.feature_names), len(data.class_names)
+    layers = options.sizes or [inputs, 16 if options.data == "digits" else 8, outputs]
+    if (layers[0], layers[-1]) != (inputs, outputs):
+        raise Refused(
+            f"{options.data} has {inputs} inputs and {outputs} classes: --sizes must begin with "
+            f"{inputs} and end with {outputs}, not {','.join(map(str, layers))}"
+        )
+    m = options.examples or min(4 if options.exact else 32, len(data.train.X))
+    if m > len(data.train.X):
+        raise Refused(f"{options.data} has {len(data.train.X)} examples, not {m}")
+    X, Y = data.train.X[:m], data.train.Y[:m]
+    if options.cost == "hinge":
+        Y = 2 * Y - 1  # hinge's targets are ±1
+    activation, output_activation = options.activation, options.output_activation
+    if activation is None:
+        activation = "hard_sigmoid" if options.exact else "sigmoid"
+    if output_activation is None:
+        output_activation = _OUTPUTS.get(options.cost, activation)
+    if options.cost.endswith("_from_z") and output_activation != "linear":
+        raise Refused(f"{options.cost} has its activation within: --output-activation linear")
+    if options.exact:
+        if (options.steps or 0) > EXACT_STEPS:
+            raise Refused(
+                f"in rationals the numbers grow many times longer with each step: --steps "
+                f"{EXACT_STEPS} at most with --exact"
+            )
+        for name, known in (
+            (options.cost, delta.COSTS),
+            (activation, delta.ACTIVATIONS),
+            (output_activation, delta.ACTIVATIONS),
+        ):
+            rational = [each for each in known if each in delta.RATIONAL]
+            if name in known and name not in rational:
+                raise Refused(f"{name} is not rational: --exact takes {', '.join(rational)}")
+    try:
+        model = MLP(
+            layers[0],
+            layers[1:],
+            activation=activation,
+            output_activation=output_activation,
+            init="xavier",
+            rng=Random(options.seed),
+        )
+    except ValueError as error:
+        raise Refused(error) from None
+    if options.exact:
+        rounded = np.frompyfunc(lambda x: Fraction(round(x * _DENOMINATOR), _DENOMINATOR), 1, 1)
+        X, Y = rounded(X), rounded(Y)
+        for parameter in model.parameters():
+            parameter.data = rounded(parameter.data)
+    return model, X, Y
+
+
+class Progress:
+    """A progress bar on standard error, where that is a terminal; it goes when the work is done."""
+
+    def __init__(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(what, total=None)
+
+    def __enter__(self) -> Progress:
+        if self._bar.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much is done, of so much in all."""
+        self._bar.update(self._task, completed=done, total=total)
