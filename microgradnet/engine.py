@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import count
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, overload
 
 from microgradnet import ops, recording
 from microgradnet.arithmetic import Number, common, evaluate, ieee, number
+from microgradnet.differentiable import Gradients, adjoints
 from microgradnet.graph import topological_order
+from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find, methods_on, operations
 
 __all__ = ["UNTOUCHED", "Value", "is_untouched", "pack", "unpack"]
@@ -206,6 +208,7 @@ class Value:
     log1p = _method(ops.log1p)
     sqrt = _method(ops.sqrt)
     erf = _method(ops.erf)
+    erfc = _method(ops.erfc)
     sin = _method(ops.sin)
     cos = _method(ops.cos)
     tan = _method(ops.tan)
@@ -288,7 +291,11 @@ class Value:
         one = 1.0 if type(self.data) is float else 1
         return self.op.pull_back(one, self.data, [parent.data for parent in self.parents])
 
-    def backward(self) -> None:
+    @overload
+    def backward(self) -> None: ...
+    @overload
+    def backward(self, *, create_graph: Literal[True]) -> Gradients: ...
+    def backward(self, *, create_graph: bool = False) -> Gradients | None:
         """Give every node that this one was computed from its adjoint, ∂(this)/∂(node).
 
         The chain rule, node by node from the last to the first: each passes its own adjoint g on
@@ -302,18 +309,32 @@ class Value:
         >>> y.backward()
         >>> x.grad
         12.0
+
+        With create_graph=True the adjoints are recorded as a graph and *returned*, a mapping from
+        node to gradient, each a Value to differentiate further; every .grad stays as it is.
+
+        >>> slope = y.backward(create_graph=True)[x]
+        >>> slope.data, slope.backward(create_graph=True)[x].data, x.grad
+        (6.0, 2.0, 12.0)
         """
         one = 1.0 if type(self.data) is float else 1
+        watcher = recording.watcher() if recording._open else None
+        if watcher is not None:
+            watcher.differentiating(self)
+        if create_graph:
+            return Gradients(adjoints(self, Value(one)))
         if self.op is None:
             self.grad = one if is_untouched(self.grad) else _sum(self.grad, one)
-            return
+            return None
         fresh = _Untouched()
+        at: Value | None = None
         order: list[Value] = []
         leaves: list[tuple[Value, Number]] = []
         try:
             _order_afresh(self, fresh, order, leaves)
             self.grad = one
             for node in reversed(order):
+                at = node
                 g = node.grad
                 op: Any = node.op
                 left, right = node._left, node._right
@@ -363,11 +384,16 @@ class Value:
                     right.grad = h + to_right
                 else:
                     right.grad = _sum(h, to_right)
+            at = None
             sums = [
                 leaf.grad if is_untouched(before) else _sum(before, leaf.grad)
                 for leaf, before in leaves
             ]
-        except BaseException:
+        except BaseException as error:
+            if at is not None and at.op is not None:
+                annotate(
+                    error, f"in the backward pass, at {described(at.op, at.parents, at.label)}"
+                )
             for node in order:
                 node.grad = UNTOUCHED
             for leaf, before in leaves:
@@ -375,6 +401,7 @@ class Value:
             raise
         for (leaf, _), total in zip(leaves, sums, strict=True):
             leaf.grad = total
+        return None
 
     # Copies. Deep graphs must not recurse, and nodes shared within must stay shared.
 
@@ -454,10 +481,18 @@ def _node(
 
 def _record(op: Operation, operands: tuple[Value, ...]) -> Value:
     """The node of an operation on Values."""
-    data = evaluate(op.forward, *[operand.data for operand in operands])
-    if recording._open and recording.is_paused():
-        return Value(data)
-    return _node(data, op, operands)
+    try:
+        data = evaluate(op.forward, *[operand.data for operand in operands])
+    except Exception as error:
+        annotate(error, f"in {described(op, operands)}")
+        raise
+    if not recording._open:
+        return _node(data, op, operands)
+    node = Value(data) if recording.is_paused() else _node(data, op, operands)
+    watcher = recording.watcher()
+    if watcher is not None:
+        watcher.made(node, op, operands)
+    return node
 
 
 def _unary(op: Operation, operand: Value) -> Value:
@@ -465,7 +500,11 @@ def _unary(op: Operation, operand: Value) -> Value:
     if type(x) is not float or recording._open:
         return _record(op, (operand,))
     node: Value = _new(Value)
-    node.data = op.forward(ieee, x)
+    try:
+        node.data = op.forward(ieee, x)
+    except Exception as error:
+        annotate(error, f"in {described(op, (operand,))}")
+        raise
     node.grad = UNTOUCHED
     node.op = op
     node.label = ""
@@ -479,7 +518,11 @@ def _binary(op: Operation, left: Value, right: Value) -> Value:
     if type(x) is not float or type(y) is not float or recording._open:
         return _record(op, (left, right))
     node: Value = _new(Value)
-    node.data = op.forward(ieee, x, y)
+    try:
+        node.data = op.forward(ieee, x, y)
+    except Exception as error:
+        annotate(error, f"in {described(op, (left, right))}")
+        raise
     node.grad = UNTOUCHED
     node.op = op
     node.label = ""

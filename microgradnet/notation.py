@@ -1,9 +1,11 @@
-"""Indices as the equations write them, zˡⱼ and wˡⱼₖ, and numbers of things in words."""
+"""Indices as the equations write them, zˡⱼ and wˡⱼₖ; things in words, with their numbers."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-__all__ = ["counted", "indexed", "is_weighted_input", "superscript"]
+__all__ = ["annotate", "counted", "described", "indexed", "is_weighted_input", "superscript"]
 
 _UP = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _DOWN = "₀₁₂₃₄₅₆₇₈₉"
@@ -50,3 +52,34 @@ def is_weighted_input(label: str) -> bool:
     (True, False)
     """
     return re.fullmatch(f"z[{_UP}]+[{_DOWN}]+", label) is not None
+
+
+def described(op: Any, operands: Sequence[Any], label: str = "") -> str:
+    """An operation on nodes as a formula with their names, and the numbers behind the names.
+
+    >>> from microgradnet import Value
+    >>> z = Value(3.0, label="z")
+    >>> a = (z * 2).tanh()
+    >>> described(a.op, a.parents, "a"), described(z.tanh().op, [z])
+    ('a = tanh(6.0)', 'tanh(z), z = 3.0')
+    """
+    few = operands[:_FEW]
+    if len(operands) <= _FEW:
+        text = op.write(*[x.label or str(x.data) for x in operands])
+    else:
+        text = f"{op.name} of {counted(len(operands), 'operand')}"
+    numbers = {x.label: x.data for x in few if x.label}  # each name once
+    names = [f"{name} = {x}" for name, x in numbers.items()]
+    names += ["..."] * (len(operands) > _FEW)
+    return ", ".join([f"{label} = {text}" if label else text, *names])
+
+
+_FEW = 8
+
+
+def annotate(error: BaseException, note: str) -> None:
+    """Add a line to what an error says; before Python 3.11, to its message."""
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    elif error.args and isinstance(error.args[0], str):
+        error.args = (f"{error.args[0]}\n{note}", *error.args[1:])

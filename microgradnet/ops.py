@@ -22,7 +22,7 @@ from microgradnet.operation import Recorder, operation, recorder
 
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
-    "elu", "erf", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
+    "elu", "erf", "erfc", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
     "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative",
     "power", "power_constant", "raise_to", "relu", "sigmoid", "silu", "sin", "sinh", "softmax",
     "softmax_component", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh",
@@ -113,8 +113,11 @@ def exponential(m: M, x: N, *, base: N = 2) -> N:
 
 
 def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
-    # y = 0: x⁰ is 1 everywhere. x = 0, y ≥ 0: out is 0 (or 1) on the right, whatever ln 0 is.
-    slope_x = m.where(m.equal(y, 0), 0, y * m.power(x, y - 1))
+    # y = 0: x⁰ is 1 everywhere, also where x⁻¹ is infinite or NaN; elsewhere y·x^(y − 1) is 0 by
+    # itself, and its own derivative by y is not. x = 0, y ≥ 0: out is 0 (or 1) on the right,
+    # whatever ln 0 is.
+    slope_x = y * m.power(x, y - 1)
+    slope_x = m.where(m.abs(x) > 0, slope_x, m.where(m.equal(y, 0), 0, slope_x))
     slope_y = m.where(m.both(m.equal(x, 0), y >= 0), 0, out * m.log(x))
     return g * slope_x, g * slope_y
 
@@ -316,8 +319,8 @@ def cosh(m: M, x: N) -> N:
 
 
 def tanh_vjp(m: M, g: N, y: N, x: N) -> Products:
-    # 1/cosh² x: the usual 1 − tanh² x has no digits left beyond |x| = 19.
-    return (m.divide(m.divide(g, m.cosh(x)), m.cosh(x)),)
+    sech = m.sech(x)
+    return (g * sech * sech,)  # the usual 1 − tanh² x has no digits left beyond |x| = 19
 
 
 @operation(tanh_vjp, latex=r"\tanh\left($x\right)")
@@ -365,6 +368,16 @@ def erf_vjp(m: M, g: N, y: N, x: N) -> Products:
 def erf(m: M, x: N) -> N:
     """The error function, 2/√π ∫₀ˣ exp(−t²) dt."""
     return m.erf(x)
+
+
+def erfc_vjp(m: M, g: N, y: N, x: N) -> Products:
+    return (-g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
+
+
+@operation(erfc_vjp, latex=r"\operatorname{erfc}\left($x\right)")
+def erfc(m: M, x: N) -> N:
+    """The complement 1 − erf x of the error function, keeping its digits on the right."""
+    return m.erfc(x)
 
 
 def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:

@@ -128,6 +128,7 @@ VALUES: dict[str, Callable[..., Any]] = {
     "acosh": lambda x: mp.log(x + mp.sqrt(x * x - 1)) if x >= 1 else mp.nan,
     "atanh": lambda x: mp.log((1 + x) / (1 - x)) / 2 if abs(x) < 1 else _real(mp.atanh(x), x),
     "erf": lambda x: 2 * mp.ncdf(x * mp.sqrt(2)) - 1,
+    "erfc": lambda x: 2 * mp.ncdf(-x * mp.sqrt(2)) if x < mpf("1e100") else mpf(0),
     "xlogy": lambda x, y: mpf(0) if x == 0 else x * VALUES["log"](y),
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "relu": lambda x: max(x, mpf(0)),
@@ -201,11 +202,12 @@ ACCURACY: dict[str, Accuracy] = {
     "asin": Accuracy((_L, 0), (4, 0)),  # ½·3 under the root, the root, the quotient
     "acos": Accuracy((_L, 0), (4, 0)),
     "atan": Accuracy((_L, 0), (3, 0)),
-    "tanh": Accuracy((_L, 0), (2 * _L + 2, 0)),
+    "tanh": Accuracy((_L, 0), (2 * _L + 4, 0)),
     "asinh": Accuracy((_L, 0), (_L + 1, 0)),
     "acosh": Accuracy((_L, 0), (5, 0)),
     "atanh": Accuracy((_L, 0), (4, 0)),
     "erf": Accuracy((_L, 0), (_L + 5, 1)),  # x² is rounded before exp
+    "erfc": Accuracy((_L, 1), (_L + 5, 1)),  # and may be inside an erfc
     "xlogy": Accuracy((_L + 1, 0), (_L, 0)),
     "sigmoid": Accuracy((_L + 2, 0), (2 * _L + 5, 0)),
     "leaky_relu": Accuracy((2, 0), (1, 0)),

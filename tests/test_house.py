@@ -22,6 +22,7 @@ FLOORS = [
     {"arithmetic", "graph", "delta", "datasets", "notation", "recording"},
     {"operation"},
     {"ops"},
+    {"differentiable"},
     {"engine"},
     {"nn", "costs", "optim", "explanation", "transforms", "anomaly", "expression"},
     {"lifting"},

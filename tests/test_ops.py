@@ -92,7 +92,7 @@ def _torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     functions = torch.nn.functional
     same_name = (
         "abs exp expm1 log log1p sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-        "erf sigmoid relu maximum minimum xlogy add subtract multiply divide negative"
+        "erf erfc sigmoid relu maximum minimum xlogy add subtract multiply divide negative"
     )
     return {
         **{name: getattr(torch, name) for name in same_name.split()},

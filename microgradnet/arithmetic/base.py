@@ -147,6 +147,10 @@ class Arithmetic(ABC):
     def erfc(self, x: Number, /) -> Number:
         """The complement 1 − erf x, keeping the digits on the right."""
 
+    def sech(self, x: Number) -> Number:
+        """1 / cosh x."""
+        return self.divide(self.convert(1), self.cosh(x))
+
     def sigmoid(self, x: Number) -> Number:
         """σ(x) = 1 / (1 + e⁻ˣ)."""
         return self.divide(self.convert(1), 1 + self.exp(-x))

@@ -68,7 +68,8 @@ _SIGMA_PRIME = {
     "hard_sigmoid": (0, 1),  # g/6 is the product;  1/6
     "softsign": (3, 5),  # g/s/s: s = 1 + |x| twice, one quotient;  (1/s)²: 2 roundings twice, 1
     "sigmoid": (2 * _P + 5, 2 * _N + 5),  # σ(x) σ(−x), both: twice σ's, and their product
-    "tanh": (2 * _P + 1, 2 * _N + 3),  # g/cosh/cosh: cosh twice, 1;  (1/cosh)²: twice cosh and 1, 1
+    # g·sech·sech: cosh twice, a quotient twice, 1;  (1/cosh)²: twice cosh and 1, 1
+    "tanh": (2 * _P + 3, 2 * _N + 3),
     "elu": (_P, _N),  # exp
     "softplus": (_P + 2, _N + 2),  # σ
     # The longer term x σ(x) σ(−x), and the sum: twice σ's, 2 products, 1; silu's, σ's, product, 1.

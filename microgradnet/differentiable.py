@@ -1,0 +1,185 @@
+"""The arithmetic of nodes: run in it, a derivative rule records what it computes.
+
+So a gradient is a graph of its own, which can be drawn, lifted and differentiated again, and one
+table of rules gives derivatives of every order. This file stands below the nodes' own: all it
+asks of them is `data`, `op`, `parents`, the operators, and a constructor that takes a number.
+
+Branches are chosen by the numbers: `where` gives back the chosen node itself, so that the other
+one, however infinite its slope, has no part in any further derivative. (A mask, 0·∞, would be NaN.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
+
+from microgradnet import ops
+from microgradnet.arithmetic import Arithmetic, Number, common, ieee
+from microgradnet.arithmetic.exact import IrrationalError
+from microgradnet.graph import topological_order
+from microgradnet.notation import annotate, described
+from microgradnet.operation import Operation
+
+__all__ = ["Gradients", "adjoints", "pull_back"]
+
+
+class Gradients(dict[Any, Any]):
+    """∂C/∂node for every node that C was computed from, each a node itself; 0 for any other.
+
+    >>> from microgradnet import Value
+    >>> x, other = Value(3.0), Value(5.0)
+    >>> y = x**3
+    >>> slope = y.backward(create_graph=True)[x]
+    >>> slope.data, slope.backward(create_graph=True)[x].data
+    (27.0, 18.0)
+    >>> slope.backward(create_graph=True)[other].data
+    0.0
+    """
+
+    def __missing__(self, node: Any) -> Any:
+        if not _is_node(node):
+            raise KeyError(node)
+        return type(node)(common(node.data).convert(0))
+
+
+def adjoints(root: Any, one: Any, within: Collection[Any] | None = None) -> dict[Any, Any]:
+    """The adjoint of every node below the root, where that of the root is `one`.
+
+    Where one is a node, so are the adjoints, and how they are computed is recorded. The sums are
+    those of `Value.backward`, but no node is changed. Given a collection of nodes, the adjoints
+    stay within it.
+    """
+    recorded = _is_node(one)
+    found = {root: one}
+    for node in reversed(topological_order([root])):
+        if node.op is None or node not in found:
+            continue
+        g, op, parents = found[node], node.op, node.parents
+        try:
+            if recorded:
+                products = pull_back(op, g, node, parents)
+            else:
+                products = op.pull_back(g, node.data, [parent.data for parent in parents])
+            for parent, product in zip(parents, products, strict=True):
+                if within is None or parent in within:
+                    found[parent] = ops.add(found[parent], product) if parent in found else product
+        except Exception as error:
+            annotate(error, f"in the backward pass, at {described(op, parents, node.label)}")
+            raise
+    return found
+
+
+def pull_back(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
+    """The products g·∂y/∂xₖ as nodes: the rule of the operation, recorded."""
+    kind = common(g.data, y.data, *[x.data for x in xs])
+    try:
+        products = op.vjp(_differentiable(kind), g, y, *xs)
+    except IrrationalError:  # a constant that is no rational
+        products = op.vjp(_differentiable(ieee), g, y, *xs)
+    if type(products) is not tuple or len(products) != len(xs):
+        op.refuse(products, len(xs))
+    node = type(y)
+    return tuple([p if _is_node(p) else node(p) for p in products])
+
+
+def _is_node(x: Any) -> bool:
+    return hasattr(type(x), "_record")
+
+
+def _data(x: Any) -> Number:
+    return x.data if _is_node(x) else x
+
+
+class _Differentiable(Arithmetic):
+    """Nodes, and beside them plain numbers for a rule's constants."""
+
+    def __init__(self, inner: Arithmetic) -> None:
+        self.inner = inner  # the arithmetic of the nodes' numbers
+        self.name = f"nodes of {inner.name}"
+
+    @property
+    def pi(self) -> Number:
+        return self.inner.pi
+
+    def convert(self, x: Number) -> Number:
+        return x if _is_node(x) else self.inner.convert(x)
+
+    def where(self, condition: Any, x: Number, y: Number) -> Number:
+        try:
+            return self.convert(x if condition else y)
+        except TypeError:
+            if isinstance(condition, bool):
+                raise
+            raise TypeError(
+                f"which branch to differentiate depends on whether {condition}: a graph of Values "
+                "has the one or the other; differentiate the formula, value.data.diff(symbol)"
+            ) from None
+
+    def both(self, p: Any, q: Any) -> Any:
+        return self.inner.both(p, q)
+
+    def equal(self, x: Number, y: Number) -> Any:
+        return self.inner.equal(*map(self.inner.convert, (_data(x), _data(y))))
+
+    def is_infinite(self, x: Number) -> Any:
+        return self.inner.is_infinite(self.inner.convert(_data(x)))
+
+    def damped(self, x: Number, y: Number) -> Number:
+        return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
+
+    def sech(self, x: Number) -> Number:
+        if self.inner is not ieee:
+            return super().sech(x)
+        # cosh overflows where 1/cosh is only 0, and ∞·0 would follow. This has finite parts.
+        t = self.where(x >= 0, x, -x)
+        return 2 * self.exp(-t) * self.sigmoid(2 * t)
+
+    def hypot(self, x: Number, y: Number, /) -> Number:
+        if self.inner is not ieee:
+            return super().hypot(x, y)
+        # Scaled by a power of two, which rounds nothing and on which the result does not depend.
+        largest = max(abs(_data(x)), abs(_data(y)))
+        _, exponent = math.frexp(largest)
+        if -400 < exponent < 400 or not 0 < largest < math.inf:
+            return super().hypot(x, y)
+        scale = math.ldexp(1.0, exponent - 1)
+        return scale * super().hypot(self.divide(x, scale), self.divide(y, scale))
+
+    def log_sum_exp(self, xs: Sequence[Number]) -> Number:
+        return ops.log_sum_exp(*xs)
+
+    def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
+        return tuple(ops.softmax(xs))
+
+    divide = staticmethod(ops.divide)
+    power = staticmethod(ops.power)
+    abs = staticmethod(ops.abs)
+    exp = staticmethod(ops.exp)
+    expm1 = staticmethod(ops.expm1)
+    log = staticmethod(ops.log)
+    log1p = staticmethod(ops.log1p)
+    sqrt = staticmethod(ops.sqrt)
+    sin = staticmethod(ops.sin)
+    cos = staticmethod(ops.cos)
+    tan = staticmethod(ops.tan)
+    asin = staticmethod(ops.asin)
+    acos = staticmethod(ops.acos)
+    atan = staticmethod(ops.atan)
+    sinh = staticmethod(ops.sinh)
+    cosh = staticmethod(ops.cosh)
+    tanh = staticmethod(ops.tanh)
+    asinh = staticmethod(ops.asinh)
+    acosh = staticmethod(ops.acosh)
+    atanh = staticmethod(ops.atanh)
+    erf = staticmethod(ops.erf)
+    erfc = staticmethod(ops.erfc)
+    sigmoid = staticmethod(ops.sigmoid)
+    softplus = staticmethod(ops.softplus)
+    xlogy = staticmethod(ops.xlogy)
+
+
+@cache
+def _differentiable(inner: Arithmetic) -> _Differentiable:
+    return _Differentiable(inner)
