@@ -1,10 +1,13 @@
-"""The update rule, w → w − (η/m) Σₙ ∂C_{xₙ}/∂w."""
+"""The update rule, w → w − (η/m) Σₙ ∂C_{xₙ}/∂w, and those that remember."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +16,11 @@ from microgradnet import delta
 from microgradnet.costs import quadratic
 from microgradnet.engine import Value
 from microgradnet.nn import MLP
-from microgradnet.optim import GradientDescent
+from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 
 fractions = st.fractions(-5, 5, max_denominator=9)
+shares = st.fractions(0, Fraction(8, 9), max_denominator=9)
+EPS = 2.0**-53
 
 
 @given(st.lists(st.tuples(fractions, fractions), min_size=1), fractions, st.integers(1, 7))
@@ -80,3 +85,232 @@ def test_it_descends() -> None:
         descent.step(len(data))
         costs.append(sum(cost.data for cost in batch))
     assert costs[-1] < costs[0]
+
+
+# --- With a memory --------------------------------------------------------------------------------
+
+MOMENTA = [
+    {},
+    {"momentum": 0},
+    {"momentum": 0, "dampening": Fraction(1, 2)},
+    {"momentum": Fraction(1, 2)},
+    {"momentum": Fraction(1, 2), "dampening": Fraction(1, 4)},
+    {"momentum": Fraction(1, 2), "nesterov": True},
+    {"momentum": Fraction(3, 4), "weight_decay": Fraction(1, 8)},
+    {"momentum": Fraction(3, 4), "weight_decay": Fraction(1, 8), "nesterov": True},
+]
+ADAMS = [
+    {},
+    {"lr": 0.25, "betas": (0.5, 0.75), "eps": 0.125},
+    {"lr": 0.25, "betas": (0.0, 0.0)},
+    {"amsgrad": True, "betas": (0.5, 0.5)},
+    {"weight_decay": 0.125},
+]
+
+
+def descend(
+    optimizer: Callable[[Sequence[Value]], Optimizer], w: Any, gradients: Sequence[Any], m: int
+) -> list[Any]:
+    """The places of one parameter after each of the steps."""
+    parameter = Value(w)
+    descent = optimizer([parameter])
+    places = []
+    for gradient in gradients:
+        parameter.grad = gradient
+        descent.step(m)
+        places.append(parameter.data)
+    return places
+
+
+@pytest.mark.parametrize("options", MOMENTA[1:], ids=str)
+@given(fractions, st.lists(fractions, min_size=1, max_size=5), shares, st.integers(1, 7))
+def test_momentum_is_its_recurrence_exactly(
+    options: dict[str, Any], w: Fraction, gradients: list[Fraction], eta: Fraction, m: int
+) -> None:
+    got = descend(lambda p: Momentum(p, lr=eta, **options), w, gradients, m)
+    mu, tau = options["momentum"], options.get("dampening", 0)
+    want, velocity = [], None
+    for total in gradients:
+        g = total / m + options.get("weight_decay", 0) * w
+        velocity = g if velocity is None or mu == 0 else mu * velocity + (1 - tau) * g
+        w -= eta * (g + mu * velocity if options.get("nesterov") else velocity)
+        want.append(w)
+    assert got == want
+    assert all(isinstance(place, (int, Fraction)) for place in got)
+
+
+@pytest.mark.parametrize("options", ADAMS, ids=str)
+@given(fractions, st.lists(fractions, min_size=1, max_size=5), st.integers(1, 7))
+def test_adam_is_its_recurrence_in_fifty_digits(
+    require_oracle: Callable[[str], Any],
+    options: dict[str, Any],
+    w: Fraction,
+    gradients: list[Fraction],
+    m: int,
+) -> None:
+    mpmath = require_oracle("mpmath")
+    with mpmath.workdps(60):
+        w, *gradients = (mpmath.mpf(x.numerator) / x.denominator for x in (w, *gradients))
+        got = descend(lambda p: Adam(p, **options), w, gradients, m)
+        eta, eps = (mpmath.mpf(options.get(k, d)) for k, d in (("lr", 1e-3), ("eps", 1e-8)))
+        beta1, beta2 = map(mpmath.mpf, options.get("betas", (0.9, 0.999)))
+        mean = square = largest = mpmath.mpf(0)
+        for t, total in enumerate(gradients, 1):
+            g = total / m + options.get("weight_decay", 0) * w
+            mean = beta1 * mean + (1 - beta1) * g
+            square = beta2 * square + (1 - beta2) * g**2
+            largest = max(largest, square) if options.get("amsgrad") else square
+            w -= eta * (mean / (1 - beta1**t)) / (mpmath.sqrt(largest / (1 - beta2**t)) + eps)
+            # 60 digits, of which 1 − β²ᵗ, for floats the 2⁻⁵³ nearest, loses three at the most
+            assert abs(got[t - 1] - w) <= mpmath.mpf(10) ** -50
+
+
+@pytest.mark.parametrize("options", MOMENTA, ids=str)
+@given(st.floats(-8, 8), st.lists(st.floats(-8, 8), min_size=1, max_size=6), st.integers(1, 7))
+def test_momentum_is_pytorchs(
+    require_oracle: Callable[[str], Any],
+    options: dict[str, Any],
+    w: float,
+    gradients: list[float],
+    m: int,
+) -> None:
+    torch = require_oracle("torch")
+    floats = {k: v if k == "nesterov" else float(v) for k, v in options.items()}
+    got = descend(lambda p: Momentum(p, lr=0.25, **floats), w, gradients, m)
+    want = in_torch(torch, torch.optim.SGD, {"lr": 0.25, "momentum": 0.9} | floats, w, gradients, m)
+    # Every number met is at most 8·(1 + 6·¼·10) < 200, and a step rounds fewer than 12 times.
+    for t, (ours, theirs) in enumerate(zip(got, want, strict=True), 1):
+        assert abs(ours - theirs) <= 12 * t * EPS * 200
+
+
+@pytest.mark.parametrize("options", ADAMS, ids=str)
+@given(st.floats(1, 8), st.lists(st.floats(0.125, 8), min_size=1, max_size=6), st.integers(1, 7))
+def test_adam_is_pytorchs(
+    require_oracle: Callable[[str], Any],
+    options: dict[str, Any],
+    w: float,
+    gradients: list[float],
+    m: int,
+) -> None:
+    torch = require_oracle("torch")
+    got = descend(lambda p: Adam(p, **options), w, gradients, m)
+    want = in_torch(torch, torch.optim.Adam, options, w, gradients, m)
+    # Gradients of one sign: no sum cancels but w's own. 1 − β²ᵗ has lost ten bits where β₂ is
+    # 0.999, the same to both sides. The largest quotient of means is 8/⅛ = 64, and η ≤ ¼.
+    for t, (ours, theirs) in enumerate(zip(got, want, strict=True), 1):
+        assert abs(ours - theirs) <= 24 * t * EPS * (8 + t * 16)
+
+
+def in_torch(
+    torch: Any, optimizer: Any, options: dict[str, Any], w: float, gradients: list[float], m: int
+) -> list[float]:
+    parameter = torch.tensor(w, dtype=torch.float64, requires_grad=True)
+    descent = optimizer([parameter], **options)
+    places = []
+    for gradient in gradients:
+        parameter.grad = torch.tensor(gradient / m, dtype=torch.float64)
+        descent.step()
+        places.append(parameter.item())
+    return places
+
+
+OPTIMIZERS: list[Callable[[Sequence[Value]], Optimizer]] = [
+    lambda p: GradientDescent(p, lr=0.5),
+    lambda p: Momentum(p, lr=0.5, momentum=0.5, dampening=0.25, weight_decay=0.125),
+    lambda p: Momentum(p, lr=0.5, nesterov=True),
+    lambda p: Adam(p, lr=0.5, weight_decay=0.125),
+    lambda p: Adam(p, lr=0.5, betas=(0.5, 0.5), amsgrad=True),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@given(
+    st.lists(st.floats(-8, 8), min_size=3, max_size=3),
+    st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=5),
+    st.integers(1, 7),
+    st.data(),
+)
+def test_steps_on_arrays_are_steps_on_values(
+    optimizer: Callable[[Sequence[Value]], Optimizer],
+    w: list[float],
+    gradients: list[list[float]],
+    m: int,
+    data: st.DataObject,
+) -> None:
+    """The same operations in the same order, hence the same bits, and in any turns."""
+    ours, theirs = [[Value(x) for x in w] for _ in range(2)]
+    scalars, arrays = optimizer(ours), optimizer(theirs)
+    vector = np.array(w)
+    for gradient in gradients:
+        for parameter, g in zip(ours, gradient, strict=True):
+            parameter.grad = g
+        scalars.step(m)
+        if data.draw(st.booleans()):
+            arrays.step_arrays(vector, np.array(gradient), m)
+            for parameter, x in zip(theirs, vector.tolist(), strict=True):
+                parameter.data = x
+        else:
+            for parameter, g in zip(theirs, gradient, strict=True):
+                parameter.grad = g
+            arrays.step(m)
+            vector[:] = [p.data for p in theirs]
+        assert [p.data for p in ours] == vector.tolist()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_step_is_taken_by_all_parameters_or_by_none(
+    optimizer: Callable[[Sequence[Value]], Optimizer],
+) -> None:
+    good, bad = Value(1.0), Value(1.0)
+    descent = optimizer([good, bad])
+    good.grad = bad.grad = 1.0
+    descent.step()
+    before, memory = (good.data, bad.data), dict(vars(descent))
+    bad.grad = "one"
+    with pytest.raises(TypeError):
+        descent.step()
+    assert (good.data, bad.data) == before
+    assert vars(descent) == memory
+    for vector in (np.ones(2), np.ones(3)):
+        with pytest.raises((TypeError, ValueError)):
+            descent.step_arrays(vector, np.array(["a", "b"]))
+    assert vars(descent) == memory
+
+
+def test_the_root_makes_floats_of_fractions() -> None:
+    w = Value(Fraction(1))
+    w.grad = Fraction(1)
+    Adam([w], lr=Fraction(1, 4)).step()
+    assert isinstance(w.data, float)
+    assert abs(w.data - 0.75) < 1e-8  # ε
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Momentum([], momentum=-1), "momentum must be at least 0, not -1"),
+        (lambda: Momentum([], momentum=float("nan")), "not nan"),
+        (lambda: Momentum([], weight_decay=-0.5), "weight_decay"),
+        (lambda: Momentum([], momentum=0, nesterov=True), "nesterov"),
+        (lambda: Momentum([], dampening=0.5, nesterov=True), "nesterov"),
+        (lambda: Adam([], betas=(0.9, 1)), "betas must be below 1"),
+        (lambda: Adam([], betas=(-0.1, 0.9)), "betas"),
+        (lambda: Adam([], eps=-1e-8), "eps"),
+        (lambda: Adam([], weight_decay=-1), "weight_decay"),
+    ],
+)
+def test_arguments_that_make_no_sense(make: Callable[[], Optimizer], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        make()
+
+
+def test_what_is_no_number_is_refused() -> None:
+    for make in (lambda: Adam([], lr="fast"), lambda: Momentum([], momentum=None)):
+        with pytest.raises(TypeError, match="not a number"):
+            make()
+    with pytest.raises(TypeError, match=r"model.parameters\(\)"):
+        Adam(Value(1.0))
+
+
+def test_the_repr_says_what_it_is() -> None:
+    assert repr(Adam([Value(1.0)], lr=0.5)) == "<Adam of 1 parameters, lr=0.5>"
