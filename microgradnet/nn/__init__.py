@@ -4,6 +4,7 @@ from microgradnet.nn.forward import Deltas, ForwardPass
 from microgradnet.nn.initialisers import INITIALISERS
 from microgradnet.nn.matrices import Matrices
 from microgradnet.nn.modules import ACTIVATIONS, MLP, Layer, Module, Neuron
+from microgradnet.nn.state import Keys
 
 __all__ = [
     "ACTIVATIONS",
@@ -11,6 +12,7 @@ __all__ = [
     "MLP",
     "Deltas",
     "ForwardPass",
+    "Keys",
     "Layer",
     "Matrices",
     "Module",

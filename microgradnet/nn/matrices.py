@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.arithmetic import number
+from microgradnet.nn.state import entries, numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,25 +48,13 @@ class Matrices(Mapping[int, "NDArray[Any]"]):
         return np.array(self._values(l), dtype=object)
 
     def __getitem__(self, l: int) -> NDArray[Any]:
-        import numpy as np
-
-        nodes = self._nodes(l)
-        numbers = [node.data for node in nodes.flat]
-        kind = float if all(type(x) is float for x in numbers) else object
-        return np.array(numbers, dtype=kind).reshape(nodes.shape)
+        return numbers(self._nodes(l))
 
     def __setitem__(self, l: int, matrix: Any) -> None:
-        import numpy as np
-
         nodes = self._nodes(l)
-        given = np.asarray(matrix)
-        if given.shape != nodes.shape:
-            raise ValueError(f"{self._name}[{l}] has shape {nodes.shape}, not {given.shape}")
-        # NumPy's numbers, its integers too, are floats here; lists keep what they hold.
-        exact = not isinstance(matrix, np.ndarray) or given.dtype == object
-        entries = np.asarray(matrix, dtype=object) if exact else given
-        numbers = [number(x) for x in entries.flat]  # all of them, before the first is written
-        for node, x in zip(nodes.flat, numbers, strict=True):
+        # All of the entries, before the first is written.
+        given = entries(f"{self._name}[{l}]", nodes.shape, matrix)
+        for node, x in zip(nodes.flat, given, strict=True):
             node.data = x
 
     def __repr__(self) -> str:

@@ -7,17 +7,21 @@ is a list of neurons, and the matrices are read off it (`model.weights[l]`).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from microgradnet import ops
 from microgradnet.engine import UNTOUCHED, Value
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
+from microgradnet.nn.state import Keys, by_name, entries, numbers
 from microgradnet.notation import indexed
 from microgradnet.operation import Operation, find
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["ACTIVATIONS", "MLP", "Activation", "Layer", "Module", "Neuron"]
 
@@ -63,6 +67,47 @@ class Module:
     def parameters(self) -> list[Value]:
         """The parameters in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """The parameters' numbers by name, those of one matrix or vector together.
+
+        Copies, as from `MLP.weights`. In an `MLP` they are layers.1.weight, of shape (n_out, n_in),
+        layers.1.bias and so on, numbered as in the equations.
+
+        >>> {name: array.shape for name, array in MLP(2, [3]).state_dict().items()}
+        {'layers.1.weight': (3, 2), 'layers.1.bias': (3,)}
+        """
+        return {name: numbers(nodes) for name, nodes in by_name(self.named_parameters()).items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
+        """Write the numbers of a `state_dict` into the parameters, all of them or none.
+
+        Raises ValueError, and leaves the parameters as they were, where shapes differ, and with
+        `strict` where names are missing or unexpected; without, these are what is returned.
+
+        >>> layer = Layer(2, 1)
+        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bias": [0.0]})
+        Keys(missing_keys=[], unexpected_keys=[])
+        >>> layer([1.0, 1.0]).data
+        7.0
+        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bais": [0.0]})
+        Traceback (most recent call last):
+            ...
+        ValueError: the names are not those of the parameters: missing 'bias'; unexpected 'bais'
+        """
+        own = by_name(self.named_parameters())
+        keys = Keys([k for k in own if k not in state], [k for k in state if k not in own])
+        if strict and (keys.missing_keys or keys.unexpected_keys):
+            raise ValueError(f"the names are not those of the parameters: {keys.told()}")
+        new = [
+            (node, x)
+            for name, nodes in own.items()
+            if name in state
+            for node, x in zip(nodes.flat, entries(name, nodes.shape, state[name]), strict=True)
+        ]  # every one of them, before the first is written
+        for node, x in new:
+            node.data = x
+        return keys
 
     def zero_grad(self) -> None:
         """Forget the gradients that have accumulated in the parameters."""

@@ -1,0 +1,221 @@
+"""Saving the parameters of a network, and loading them.
+
+    .npz            NumPy's, without pickle: an array for each name of the state_dict
+    .safetensors    where the package safetensors is installed
+
+A file is written beside its place and then put there in one step, so a reader never meets half of
+one. A file that is loaded is looked at before it is read: names, shapes and kinds must be those of
+the model, so no file, however made, can take more memory than the model itself or leave it changed
+by half.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+from microgradnet.nn import Keys, Module
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["load", "save"]
+
+
+def save(model: Module, path: str | os.PathLike[str]) -> None:
+    """Write the parameters to a file, .npz or .safetensors by its name.
+
+    What is written are the arrays of `model.state_dict()` in float64. Raises ValueError for
+    another ending, and for a number that no float equals, as ⅓; ImportError where safetensors is
+    needed and missing; OSError where the place cannot be written. What stood there then stays.
+
+    >>> import tempfile
+    >>> from microgradnet import MLP
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(MLP(2, [3, 1], init="zeros"), f"{folder}/model.npz")
+    ...     load(model := MLP(2, [3, 1]), f"{folder}/model.npz")
+    >>> model([1.0, 2.0]).data
+    0.0
+    """
+    place = Path(path)
+    pack, _ = _format(place)
+    state = {name: _floats(name, array) for name, array in model.state_dict().items()}
+    _write(place, pack(state))
+
+
+def load(model: Module, path: str | os.PathLike[str]) -> None:
+    """Read the parameters from a file that `save` wrote, or any other with the same arrays.
+
+    Raises ValueError, and leaves the model as it was, for a file that is damaged or of another
+    kind, and where names or shapes are not those of the model; ImportError where safetensors is
+    needed and missing; OSError where the file cannot be read.
+    """
+    place = Path(path)
+    _, read = _format(place)
+    shapes = {name: array.shape for name, array in model.state_dict().items()}
+    state = read(place, shapes)
+    try:
+        model.load_state_dict(state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+_Shapes = Mapping[str, tuple[int, ...]]
+_State = dict[str, "NDArray[Any]"]
+
+
+def _format(place: Path) -> tuple[Callable[[_State], bytes], Callable[[Path, _Shapes], _State]]:
+    if place.suffix == ".npz":
+        return _pack_npz, _read_npz
+    if place.suffix == ".safetensors":
+        return _pack_safetensors, _read_safetensors
+    raise ValueError(f"{str(place)!r}: the name of a file ends in .npz or .safetensors")
+
+
+def _floats(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    for x in array.flat:
+        with suppress(TypeError, ValueError, OverflowError):  # as of a formula
+            if isinstance(x, float) or float(x) == x:
+                continue
+        raise ValueError(f"{name} holds {x!r}, which no float equals: a file holds floats")
+    return array.astype(np.float64)
+
+
+def _write(place: Path, content: bytes) -> None:
+    """Put the content in its place at once, or leave what is there."""
+    place = Path(os.path.realpath(place))  # through a link to what it names
+    beside = place.with_name(f".{place.name}.{token_hex(4)}")
+    try:
+        with open(beside, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, place)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _check(names: list[str], shapes: _Shapes) -> None:
+    keys = Keys([k for k in shapes if k not in names], [k for k in names if k not in shapes])
+    if keys.missing_keys or keys.unexpected_keys:
+        raise _Unfit(f"its names are not those of the model: {keys.told()}")
+
+
+def _check_entry(name: str, shape: tuple[int, ...], wanted: tuple[int, ...], kind: str) -> None:
+    if shape != wanted:
+        raise _Unfit(f"{name} has shape {wanted} in the model, not {shape}")
+    if kind not in "fiu":
+        raise _Unfit(f"{name} holds no real numbers")
+
+
+class _Unfit(Exception):
+    """The file is whole, but not for this model."""
+
+
+@contextmanager
+def _reading(place: Path, kind: str) -> Iterator[None]:
+    """One clear error, whatever the reader of a damaged or hostile file ran into."""
+    try:
+        yield
+    except _Unfit as unfit:
+        raise ValueError(f"{place}: {unfit}") from None
+    except Exception as error:  # what a parser may raise on bytes of any kind has no end
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the system's: there is no such file, or no leave to read it
+        what = " ".join(str(error).split())
+        raise ValueError(
+            f"{place} is damaged, or no {kind} file{f' ({what:.80})' if what else ''}"
+        ) from None
+
+
+# NumPy's format: a zip archive with a file name.npy for each array
+
+
+def _pack_npz(state: _State) -> bytes:
+    import numpy as np
+
+    content = BytesIO()
+    with ZipFile(content, "w") as archive:  # savez has arguments of its own, as names might be
+        for name, array in state.items():
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+    return content.getvalue()
+
+
+def _read_npz(place: Path, shapes: _Shapes) -> _State:
+    state = {}
+    with _reading(place, ".npz"), ZipFile(place) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        _check(names, shapes)
+        if len(set(names)) < len(names):
+            raise _Unfit("it has two arrays of one name")
+        for name, wanted in shapes.items():
+            state[name] = _read_entry(archive, name, wanted)
+    return state
+
+
+def _read_entry(archive: ZipFile, name: str, wanted: tuple[int, ...]) -> NDArray[Any]:
+    import numpy as np
+
+    with archive.open(f"{name}.npy") as entry:
+        version = np.lib.format.read_magic(entry)
+        if version == (1, 0):
+            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(entry)
+        elif version == (2, 0):
+            shape, by_columns, dtype = np.lib.format.read_array_header_2_0(entry)
+        else:
+            raise ValueError(f"version {version}")
+        _check_entry(name, shape, wanted, dtype.kind)
+        size = math.prod(shape) * dtype.itemsize
+        content = entry.read(size + 1)  # no more, whatever it unpacks to; to its end, for its sum
+        if len(content) != size:
+            raise ValueError(f"{name} has not the bytes that it promises")
+    flat = np.frombuffer(content, dtype)
+    return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+# safetensors
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError:
+        raise ImportError(
+            "a .safetensors file needs the package safetensors: pip install safetensors, or "
+            "save as .npz"
+        ) from None
+    return safetensors
+
+
+def _pack_safetensors(state: _State) -> bytes:
+    content: bytes = _safetensors().numpy.save(state)
+    return content
+
+
+def _read_safetensors(place: Path, shapes: _Shapes) -> _State:
+    import numpy as np
+
+    library = _safetensors()
+    place.open("rb").close()  # what is missing or forbidden is the system's error
+    state = {}
+    with _reading(place, ".safetensors"), library.safe_open(place, framework="numpy") as file:
+        _check(list(file.keys()), shapes)
+        for name, wanted in shapes.items():
+            entry = file.get_slice(name)
+            kind = str(entry.get_dtype())[0].lower()
+            _check_entry(name, tuple(entry.get_shape()), wanted, kind)
+            state[name] = np.asarray(file.get_tensor(name))
+    return state
