@@ -5,7 +5,9 @@
     operation, Operation          an operation of your own, with its derivative rule
     MLP, Layer, Neuron, Module    networks; forward(x) keeps every z and a, and then every δ
     costs                         quadratic, cross_entropy, log_likelihood, hinge
-    GradientDescent               w → w − (η/m) Σ ∂C/∂w
+    GradientDescent, Momentum, Adam   w → w − (η/m) Σ ∂C/∂w, and the like
+    fit, History                  training, with any of these
+    save, load                    the parameters in a file
     explain                       where a node's gradient came from, in words and numbers
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
@@ -71,23 +73,29 @@ from microgradnet.ops import (
     weighted_input,
     xlogy,
 )
-from microgradnet.optim import GradientDescent
+from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
 
 if TYPE_CHECKING:
     from microgradnet import datasets, delta
+    from microgradnet.files import load, save
+    from microgradnet.training import History, fit
     from microgradnet.verification import Report, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "Adam",
     "ForwardPass",
     "GradientDescent",
+    "History",
     "Layer",
     "Module",
+    "Momentum",
     "Neuron",
     "Operation",
+    "Optimizer",
     "Report",
     "Value",
     "acos",
@@ -109,10 +117,12 @@ __all__ = [
     "exp",
     "explain",
     "expm1",
+    "fit",
     "gelu",
     "hard_sigmoid",
     "hard_tanh",
     "leaky_relu",
+    "load",
     "log",
     "log1p",
     "log_sum_exp",
@@ -124,6 +134,7 @@ __all__ = [
     "operation",
     "power",
     "relu",
+    "save",
     "sigmoid",
     "silu",
     "sin",
@@ -144,7 +155,11 @@ __all__ = [
 _LATER = {
     "datasets": "microgradnet.datasets",
     "delta": "microgradnet.delta",
+    "History": "microgradnet.training",
     "Report": "microgradnet.verification",
+    "fit": "microgradnet.training",
+    "load": "microgradnet.files",
+    "save": "microgradnet.files",
     "verify": "microgradnet.verification",
 }
 

@@ -1,0 +1,137 @@
+"""What computes costs and gradients during training: the scalar graph of each example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microgradnet.engine import Value, is_untouched
+from microgradnet.nn import Module
+from microgradnet.optim import Optimizer
+from microgradnet.training.diagnosis import first_gradient, first_value, is_finite
+from microgradnet.training.judging import output_row
+
+__all__ = ["Batch", "Eager", "Engine", "Network", "diagnose"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Network(NamedTuple):
+    """A model and the cost of one example."""
+
+    model: Module
+    cost: Callable[..., Value]
+    single: bool
+    """Whether the targets came as plain numbers, one an example, and go to the cost as such."""
+
+    def run(self, x: Any, y: Any) -> tuple[Value, list[Value]]:
+        """The cost of the example, and the outputs."""
+        output = self.model(x)  # type: ignore[operator]
+        return self.cost(output, y[0] if self.single else y), output_row(output)
+
+
+class Batch(NamedTuple):
+    """What a batch came to."""
+
+    costs: Array
+    outputs: Array
+
+    @property
+    def finite(self) -> bool:
+        """Whether all costs are."""
+        return all(map(is_finite, self.costs.tolist()))
+
+
+class Engine(Protocol):
+    """Runs batches, whose rows are examples, and moves the parameters."""
+
+    name: str
+
+    def measure(self, X: Array, Y: Array) -> Batch:
+        """Costs and outputs alone."""
+
+    def differentiate(self, X: Array, Y: Array) -> Batch:
+        """Costs and outputs, and the gradients ready for `step`, which asks if these are finite."""
+
+    def step(self, m: int) -> bool:
+        """Move the parameters by the gradients of m examples.
+
+        Where gradients or new parameters are not finite it leaves all as it was and says False.
+        """
+
+    def write(self) -> None:
+        """See that the model has the parameters as they are now."""
+
+    def read(self) -> None:
+        """Take the parameters from the model, where someone may have written into them."""
+
+
+class Eager:
+    """Builds and differentiates each example's graph, in whatever kind of number."""
+
+    name = "eager"
+
+    def __init__(self, network: Network, optimizer: Optimizer) -> None:
+        self._network = network
+        self._optimizer = optimizer
+
+    def measure(self, X: Array, Y: Array) -> Batch:
+        """Costs and outputs of the graphs."""
+        return self._run(X, Y, backward=False)
+
+    def differentiate(self, X: Array, Y: Array) -> Batch:
+        """The same, and each graph differentiated: the gradients add up in the parameters."""
+        self._network.model.zero_grad()
+        return self._run(X, Y, backward=True)
+
+    def _run(self, X: Array, Y: Array, *, backward: bool) -> Batch:
+        costs, outputs = [], []
+        for x, y in zip(X.tolist(), Y.tolist(), strict=True):
+            cost, output = self._network.run(x, y)
+            if backward:
+                cost.backward()
+            costs.append(cost.data)
+            outputs.append([v.data for v in output])
+        return Batch(np.array(costs), np.array(outputs))
+
+    def step(self, m: int) -> bool:
+        """The optimizer's step on the parameters."""
+        optimizer = self._optimizer
+        parameters = optimizer.parameters
+        if not all(is_finite(p.grad) for p in parameters):
+            return False
+        before = [p.data for p in parameters]
+        memory = dict(vars(optimizer))  # steps replace what is in it, and change nothing within
+        optimizer.step(m)
+        if all(is_finite(p.data) for p in parameters):
+            return True
+        for parameter, data in zip(parameters, before, strict=True):
+            parameter.data = data
+        vars(optimizer).update(memory)
+        return False
+
+    def write(self) -> None:
+        """Nothing: the parameters are the model's own."""
+
+    def read(self) -> None:
+        """Nothing."""
+
+
+def diagnose(network: Network, X: Array, Y: Array) -> tuple[int, str] | None:
+    """The first example whose graph holds a number that is not finite, and the first such node.
+
+    Values are looked at first, then gradients; None where each by itself is finite.
+    """
+    for n, (x, y) in enumerate(zip(X.tolist(), Y.tolist(), strict=True)):
+        network.model.zero_grad()
+        cost, _ = network.run(x, y)
+        found = first_value(cost)
+        if found is None:
+            cost.backward()
+            found = None if is_untouched(cost.grad) else first_gradient(cost)
+        if found is not None:
+            return n, found
+    return None

@@ -1,0 +1,306 @@
+"""Fitting a network to examples, batch by batch."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from microgradnet.arithmetic import Number
+from microgradnet.costs import COSTS, Cost
+from microgradnet.nn import Module
+from microgradnet.notation import counted
+from microgradnet.ops import add, divide
+from microgradnet.optim import GradientDescent, Optimizer
+from microgradnet.training.diagnosis import is_finite
+from microgradnet.training.engines import Array, Batch, Eager, Engine, Network, diagnose
+from microgradnet.training.history import Epoch, History
+from microgradnet.training.judging import Judge, judge
+
+__all__ = ["fit"]
+
+ENGINES = ("auto", "lifted", "eager")
+
+
+def fit(
+    model: Module,
+    X: ArrayLike,
+    Y: ArrayLike,
+    cost: str | Cost = "quadratic",
+    *,
+    lr: Number | None = None,
+    optimizer: Optimizer | None = None,
+    epochs: int = 10,
+    batch_size: int | None = 10,
+    test: Sequence[Any] | None = None,
+    engine: str = "auto",
+    seed: int | None = 0,
+    patience: int | None = None,
+    callback: Callable[[Epoch], object] | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a network: for each batch of m examples, w → w − (η/m) Σₙ ∂C_{xₙ}/∂w.
+
+    model       an `MLP`, or any `Module` that can be called on an example
+    X, Y        examples and targets, one a row; a single target an example may be a plain number
+    cost        a name of `costs.COSTS`, or a function (outputs, targets) → Value
+    lr          the learning rate η of gradient descent (default: 0.1)
+    optimizer   instead of lr: a `GradientDescent`, `Momentum`, `Adam` ... of the parameters that
+                are to be trained
+    epochs      how often to go through all the examples
+    batch_size  the number m of examples a step; None for all of them
+    test        (X, Y) of examples held back, to measure after each epoch
+    engine      "lifted": the matrix program that `lift` finds in one example's graph, in NumPy;
+                "eager": the scalar graph of each example, in whatever kind of number; "auto":
+                lifted if all numbers are floats and the program does what the model does
+    seed        of the order in which examples come, anew each epoch; None: as they stand
+    patience    stop when the cost (on `test`, where it is given) has not been lower for so many
+                epochs, and go back to the parameters of the epoch where it was lowest
+    callback    called with each `Epoch`; if it returns True, training stops
+    progress    show a bar on standard error where that is a terminal
+
+    Returns the `History`. With Ctrl-C training ends, and the model keeps what it has learned.
+    Where a cost, a gradient or a parameter ceases to be finite it ends with a FloatingPointError
+    that names the epoch, the example and the node; the parameters are those before the step.
+    Raises ValueError for shapes and options that make no sense.
+
+    >>> from random import Random
+    >>> from microgradnet import MLP, datasets
+    >>> X, Y, labels = datasets.xor().train
+    >>> model = MLP(2, [4, 2], activation="tanh", output_activation="softmax", rng=Random(1))
+    >>> history = fit(model, X, Y, "log_likelihood", lr=2.0, epochs=100, batch_size=4)
+    >>> history[-1].accuracy
+    1.0
+    """
+    optimizer = _optimizer(model, lr, optimizer)
+    if engine not in ENGINES:
+        raise ValueError(f"no engine {engine!r}: there are {', '.join(ENGINES)}")
+    for name, n in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
+        if n is not None and n < 1:
+            raise ValueError(f"{name} must be at least 1, not {n}")
+    function = _cost(cost)
+    exact = any(type(p.data) is not float for p in model.parameters())
+    x, y, single = _examples(model, X, Y, exact)
+    held_back = None
+    if test is not None and len(test[0]):
+        held_back = _examples(model, test[0], test[1], exact, prefix="test ")[:2]
+    network = Network(model, function, single)
+    runner: Engine = Eager(network, optimizer)
+    history = History(engine=runner.name)
+    fitting = _Fitting(
+        network, runner, history, judge(y, getattr(function, "__name__", "")), optimizer
+    )
+    size = len(x) if batch_size is None else min(batch_size, len(x))
+    rng = None if seed is None else Random(seed)
+    try:
+        with _bar(epochs, len(x), progress) as tell:
+            for _ in range(epochs):
+                order = list(range(len(x)))
+                if rng is not None:  # by random keys: rng.shuffle may change between versions
+                    order.sort(key=lambda _: rng.random())
+                fitting.epoch(x, y, [order[k : k + size] for k in range(0, len(x), size)], tell)
+                epoch = fitting.finish(held_back)
+                tell(0, epoch.cost, epoch.accuracy)
+                if callback is not None:
+                    runner.write()
+                    enough = callback(epoch)
+                    runner.read()
+                    if enough is True:
+                        history.stopped = f"stopped by the callback after epoch {epoch.number}"
+                        break
+                if patience is not None and fitting.waited(epoch) >= patience:
+                    history.stopped = (
+                        f"stopped after epoch {epoch.number}: the cost had not been lower for "
+                        f"{counted(patience, 'epoch')}"
+                    )
+                    break
+    except KeyboardInterrupt:
+        history.stopped = (
+            f"interrupted in epoch {len(history) + 1}; the model keeps what it has learned"
+        )
+        print(history.stopped, file=sys.stderr)
+    finally:
+        runner.write()
+        model.zero_grad()
+    if patience is not None:
+        fitting.go_back()
+    return history
+
+
+class _Fitting:
+    """The course of a training: epochs, and the best of them."""
+
+    def __init__(
+        self,
+        network: Network,
+        engine: Engine,
+        history: History,
+        judge: Judge | None,
+        optimizer: Optimizer,
+    ) -> None:
+        self._network = network
+        self._engine = engine
+        self._history = history
+        self._judge = judge
+        self._optimizer = optimizer
+        self._best: tuple[Number, int, list[Number]] | None = None
+        self._met: list[tuple[list[Number], int]] = []
+        self._begun = 0.0
+
+    def epoch(
+        self, x: Array, y: Array, batches: list[list[int]], tell: Callable[..., None]
+    ) -> None:
+        """One step a batch."""
+        self._begun = perf_counter()
+        self._met = []
+        for rows in batches:
+            batch = self._engine.differentiate(x[rows], y[rows])
+            if not batch.finite or not self._engine.step(len(rows)):
+                raise FloatingPointError(self._diagnosis(x, y, rows))
+            self._met.append((batch.costs.tolist(), self._right(batch, y[rows])))
+            costs, right = self._met[-1]
+            shown = None if self._judge is None else right / len(rows)
+            tell(len(rows), _mean(costs), shown)
+
+    def finish(self, held_back: tuple[Array, Array] | None) -> Epoch:
+        """Measure on the examples held back, and enter the epoch into the history."""
+        costs = [cost for some, _ in self._met for cost in some]
+        right = sum(right for _, right in self._met)
+        test_cost = test_accuracy = None
+        if held_back is not None:
+            batch = self._engine.measure(*held_back)
+            test_cost = _mean(batch.costs.tolist())
+            if self._judge is not None:
+                test_accuracy = self._right(batch, held_back[1]) / len(held_back[0])
+        epoch = Epoch(
+            len(self._history) + 1,
+            _mean(costs),
+            None if self._judge is None else right / len(costs),
+            test_cost,
+            test_accuracy,
+            perf_counter() - self._begun,
+        )
+        self._history.append(epoch)
+        return epoch
+
+    def _right(self, batch: Batch, targets: Array) -> int:
+        return 0 if self._judge is None else int(self._judge(batch.outputs, targets).sum())
+
+    def waited(self, epoch: Epoch) -> int:
+        """For how many epochs the cost has not been lower; the best parameters are kept."""
+        cost = epoch.cost if epoch.test_cost is None else epoch.test_cost
+        if self._best is None or cost < self._best[0]:
+            self._engine.write()
+            self._best = cost, epoch.number, [p.data for p in self._optimizer.parameters]
+        return epoch.number - self._best[1]
+
+    def go_back(self) -> None:
+        """Give the model the parameters of the best epoch."""
+        if self._best is not None:
+            _, self._history.best, data = self._best
+            for parameter, x in zip(self._optimizer.parameters, data, strict=True):
+                parameter.data = x
+
+    def _diagnosis(self, x: Array, y: Array, rows: list[int]) -> str:
+        self._engine.write()
+        found = diagnose(self._network, x[rows], y[rows])
+        where = f"epoch {len(self._history) + 1}"
+        if found is None:
+            what = f"{where}: the step would make a parameter infinite"
+        else:
+            n, node = found
+            what = f"{where}, example {rows[n]}: {node}, the first node that is not finite"
+        return f"{what}. The parameters are those before the step; try a smaller learning rate"
+
+
+def _optimizer(model: Module, lr: Number | None, optimizer: Optimizer | None) -> Optimizer:
+    if optimizer is None:
+        optimizer = GradientDescent(model.parameters(), 0.1 if lr is None else lr)
+    elif lr is not None:
+        raise ValueError("give either lr or an optimizer, which has its own")
+    elif not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"an optimizer is made of the parameters, as in Adam(model.parameters()), "
+            f"not {optimizer!r}"
+        )
+    own = set(model.parameters())
+    if not optimizer.parameters or not own.issuperset(optimizer.parameters):
+        raise ValueError("the optimizer must hold parameters of this model, and only such")
+    return optimizer
+
+
+def _cost(cost: str | Cost) -> Cost:
+    if callable(cost):
+        return cost
+    if cost not in COSTS:
+        raise ValueError(f"no cost {cost!r}: there are {', '.join(COSTS)}")
+    return COSTS[cost]
+
+
+def _examples(
+    model: Module, X: ArrayLike, Y: ArrayLike, exact: bool, prefix: str = ""
+) -> tuple[Array, Array, bool]:
+    """X and Y as matrices, floats unless something is exact; and whether Y was plain numbers."""
+    x, y = np.asarray(X), np.asarray(Y)
+    single = y.ndim == 1
+    if single:
+        y = y[:, None]
+    widths = getattr(model, "sizes", None)
+    for name, matrix, end in (("X", x, 0), ("Y", y, -1)):
+        width = None if widths is None else widths[end]
+        if matrix.ndim != 2 or width not in (None, matrix.shape[1]):
+            shape = f"(examples, {width or 'n'})"
+            raise ValueError(
+                f"{prefix}{name} must have shape {shape}, one example a row, not "
+                f"{np.shape(X if name == 'X' else Y)}"
+            )
+    if len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"{prefix}X has {len(x)} rows and {prefix}Y {len(y)}: one target for each example"
+        )
+    if not exact and object not in (x.dtype, y.dtype):
+        x, y = x.astype(np.float64), y.astype(np.float64)
+    for name, matrix in (("X", x), ("Y", y)):
+        for n, row in enumerate(matrix.tolist()):
+            if not all(map(is_finite, row)):
+                raise ValueError(f"{prefix}{name}[{n}] holds a number that is not finite")
+    return x, y, single
+
+
+def _mean(costs: list[Number]) -> Number:
+    if all(type(cost) is float for cost in costs):
+        return math.fsum(costs) / len(costs)
+    total = costs[0]
+    for cost in costs[1:]:
+        total = add(total, cost)
+    return divide(total, len(costs))
+
+
+@contextmanager
+def _bar(epochs: int, examples: int, wanted: bool) -> Iterator[Callable[..., None]]:
+    """A progress bar; what is called as (examples done, cost, accuracy)."""
+    if not (wanted and sys.stderr is not None and sys.stderr.isatty()):
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("training", total=epochs * examples)
+
+        def tell(done: int, cost: Number, accuracy: float | None) -> None:
+            at = min(int(bar.tasks[0].completed // examples) + 1, epochs)
+            shown = f"epoch {at}/{epochs}  cost {float(cost):.4g}"
+            if accuracy is not None:
+                shown += f"  accuracy {100 * accuracy:.1f} %"
+            bar.update(task, advance=done, description=shown)
+
+        yield tell

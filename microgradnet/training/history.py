@@ -1,0 +1,191 @@
+"""What training went through: an `Epoch` a row, and ways to read and draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING, Any, overload
+
+from microgradnet.arithmetic import Number
+from microgradnet.notation import counted
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Epoch", "History"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Once through all the examples."""
+
+    number: int
+    """Counted from 1."""
+    cost: Number
+    """The mean of the examples' costs, each as it was met: before the step that learns from it."""
+    accuracy: float | None
+    """The share of the examples that was right when met; None where there are no classes."""
+    test_cost: Number | None
+    """The mean cost of the examples held back, after the epoch; None where there are none."""
+    test_accuracy: float | None
+    """The share of the examples held back that is right after the epoch."""
+    seconds: float
+
+
+class History(Sequence[Epoch]):
+    """The epochs of a training, in their order.
+
+    engine   "lifted" or "eager": what did the computing
+    why      why not lifted, where that was looked for in vain
+    stopped  why it ended before its time: "" if it did not
+    best     the number of the epoch whose parameters the model has now, where `patience` was asked
+
+    The columns can be had as lists, cost, accuracy, test_cost, test_accuracy; and seconds, in all.
+    """
+
+    def __init__(self, epochs: Sequence[Epoch] = (), engine: str = "eager", why: str = "") -> None:
+        self._epochs = list(epochs)
+        self.engine = engine
+        self.why = why
+        self.stopped = ""
+        self.best: int | None = None
+
+    def append(self, epoch: Epoch) -> None:
+        """One more epoch."""
+        self._epochs.append(epoch)
+
+    def __len__(self) -> int:
+        return len(self._epochs)
+
+    @overload
+    def __getitem__(self, k: int) -> Epoch: ...
+    @overload
+    def __getitem__(self, k: slice) -> list[Epoch]: ...
+    def __getitem__(self, k: int | slice) -> Epoch | list[Epoch]:
+        return self._epochs[k]
+
+    @property
+    def cost(self) -> list[Number]:
+        """The costs of the epochs."""
+        return [epoch.cost for epoch in self]
+
+    @property
+    def accuracy(self) -> list[float | None]:
+        """The accuracies of the epochs."""
+        return [epoch.accuracy for epoch in self]
+
+    @property
+    def test_cost(self) -> list[Number | None]:
+        """The costs of the examples held back."""
+        return [epoch.test_cost for epoch in self]
+
+    @property
+    def test_accuracy(self) -> list[float | None]:
+        """The accuracies on the examples held back."""
+        return [epoch.test_accuracy for epoch in self]
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs."""
+        return sum(epoch.seconds for epoch in self)
+
+    def __repr__(self) -> str:
+        if not self:
+            return f"<History of 0 epochs{f', {self.stopped}' if self.stopped else ''}>"
+        first, last = self[0], self[-1]
+        parts = [f"cost {_short(first.cost)} → {_short(last.cost)}"]
+        if first.accuracy is not None and last.accuracy is not None:
+            parts.append(f"accuracy {_percent(first.accuracy)} → {_percent(last.accuracy)}")
+        if last.test_accuracy is not None:
+            parts.append(f"test accuracy {_percent(last.test_accuracy)}")
+        parts += [f"{self.seconds:.1f} s", self.engine, *[self.stopped] * bool(self.stopped)]
+        return f"<History of {counted(len(self), 'epoch')}: {', '.join(parts)}>"
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        text = StringIO()
+        Console(file=text, width=100, no_color=True, force_terminal=False).print(self)
+        return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
+
+    def __rich_console__(self, console: Any, options: Any) -> Any:
+        yield self._table(options.max_width)
+        if self.stopped:
+            yield self.stopped
+
+    def _table(self, width: int) -> Table:
+        from rich.table import Table
+
+        table = Table(box=None, padding=(0, 1), header_style="bold")
+        # Where there is no room for all columns some are left out, rather than cut.
+        fitting = next(names for room, names in _FITTING if width >= room)
+        columns = [heading for heading in self._columns() if heading in fitting]
+        for heading in columns:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for epoch in self._shown():
+            cells = _cells(epoch)
+            table.add_row(*(cells[heading] for heading in columns))
+        return table
+
+    def _columns(self) -> list[str]:
+        """The headings of columns that have anything to show."""
+        return [h for h in _HEADINGS if any(_cells(epoch)[h] for epoch in self)]
+
+    def _shown(self, most: int = 12) -> list[Epoch]:
+        """All epochs if they are few; else some, evenly, with the first and the last."""
+        if len(self) <= most:
+            return list(self)
+        return [self[round(k * (len(self) - 1) / (most - 1))] for k in range(most)]
+
+    def _repr_html_(self) -> str:
+        columns = self._columns()
+        head = "".join(f"<th>{escape(heading)}</th>" for heading in columns)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(_cells(epoch)[h])}</td>' for h in columns)}</tr>"
+            for epoch in self._shown()
+        )
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<p>{escape(repr(self)[1:-1])}</p>"
+        )
+
+
+_HEADINGS = ("epoch", "cost", "accuracy", "test cost", "test accuracy", "time")
+_FITTING = (
+    (72, _HEADINGS),
+    (48, ("epoch", "cost", "accuracy", "test accuracy")),
+    (36, ("epoch", "cost", "test accuracy")),
+    (0, ("epoch", "cost")),
+)
+"""The least width, and the columns that fit it."""
+
+
+def _cells(epoch: Epoch) -> dict[str, str]:
+    texts = (
+        str(epoch.number),
+        _short(epoch.cost),
+        _percent(epoch.accuracy),
+        _short(epoch.test_cost),
+        _percent(epoch.test_accuracy),
+        f"{epoch.seconds:.2f} s",
+    )
+    return dict(zip(_HEADINGS, texts, strict=True))
+
+
+def _short(x: Number | None) -> str:
+    """A few digits of a number; a fraction or a formula in full where that is short."""
+    if x is None:
+        return ""
+    text = str(x)
+    if not isinstance(x, float) and len(text) <= 12:
+        return text
+    try:
+        return f"{float(x):.4g}"
+    except (TypeError, ValueError, OverflowError):  # a formula
+        return f"{text:.12}…"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"

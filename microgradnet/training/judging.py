@@ -1,0 +1,85 @@
+"""What a network says, and whether it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from microgradnet.nn import Module
+
+__all__ = ["Judge", "confusion", "judge", "outputs", "predictions"]
+
+Array: TypeAlias = NDArray[Any]
+Judge: TypeAlias = "Callable[[Array, Array], NDArray[np.bool_]]"
+"""(outputs, targets) → which of the examples are right; rows are examples."""
+
+
+def judge(Y: Array, cost: str) -> Judge | None:
+    """How to tell right from wrong, from the targets and the name of the cost; None for no classes.
+
+    With an output for each class, the largest is what the network says. A single output tells two
+    classes apart: above or below ½ where the targets are 0 and 1, above or below 0 where they are
+    ±1 and where the output is a weighted input z.
+    """
+    values = sorted(set(Y.flat))
+    if Y.shape[1] > 1:
+        one_hot = len(values) == 2 and all(list(row).count(values[1]) == 1 for row in Y)
+        return _largest if one_hot else None
+    if not set(values) <= {-1, 0, 1} or len(values) > 2:
+        return None
+    signs = cost == "hinge" or -1 in values
+    if signs and 0 in values:
+        return None
+    between = 0.0 if signs else 0.5
+    threshold = 0.0 if cost.endswith("_from_z") else between
+
+    def same_side(outputs: Array, targets: Array) -> NDArray[np.bool_]:
+        right: NDArray[np.bool_] = ((outputs > threshold) == (targets > between))[:, 0]
+        return right
+
+    return same_side
+
+
+def _largest(outputs: Array, targets: Array) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = outputs.argmax(axis=1) == targets.argmax(axis=1)
+    return right
+
+
+def outputs(model: Module, X: ArrayLike) -> Array:
+    """The outputs of a network as numbers, one example a row."""
+    rows = [output_row(model(x)) for x in np.asarray(X).tolist()]  # type: ignore[operator]
+    return np.array([[v.data for v in row] for row in rows])
+
+
+def output_row(output: Any) -> list[Any]:
+    """The outputs as a list, of a single one too."""
+    return list(output) if isinstance(output, (list, tuple)) else [output]
+
+
+def predictions(model: Module, X: ArrayLike) -> NDArray[np.int64]:
+    """The class that the network says for each example: the place of the largest output.
+
+    >>> from microgradnet import MLP
+    >>> model = MLP(1, [2], init="zeros")
+    >>> model.weights[1] = [[1.0], [-1.0]]
+    >>> predictions(model, [[2.0], [-2.0]])
+    array([0, 1])
+    """
+    said: NDArray[np.int64] = outputs(model, X).argmax(axis=1)
+    return said
+
+
+def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
+    """The confusion matrix: row i, column j counts the examples of class i that were called j.
+
+    >>> confusion([0, 0, 1, 1], [0, 1, 1, 1], 2)
+    array([[1, 1],
+           [0, 2]])
+    """
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(matrix, (np.asarray(labels), np.asarray(predicted)), 1)
+    return matrix

@@ -1,0 +1,411 @@
+"""Training: the update rule batch by batch, what is measured, and how it ends."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from io import StringIO
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from microgradnet import (
+    MLP,
+    Adam,
+    GradientDescent,
+    History,
+    Module,
+    Momentum,
+    Value,
+    costs,
+    datasets,
+    delta,
+    fit,
+)
+from microgradnet.training import Epoch, confusion, predictions
+
+XOR = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+
+
+def model_of(*sizes: int, seed: int = 0, **options: Any) -> MLP:
+    return MLP(sizes[0], sizes[1:], rng=Random(seed), **options)
+
+
+def numbers(model: Module) -> list[Any]:
+    return [p.data for p in model.parameters()]
+
+
+def rational(model: MLP) -> MLP:
+    for p in model.parameters():
+        p.data = Fraction(round(8 * p.data), 8)
+    return model
+
+
+# --- The update rule ------------------------------------------------------------------------------
+
+rationals = st.fractions(-2, 2, max_denominator=3)
+
+
+@given(
+    st.lists(st.tuples(rationals, rationals, rationals), min_size=1, max_size=4),
+    st.integers(1, 5),
+    st.fractions(0, 1, max_denominator=4),
+)
+def test_in_fractions_it_is_the_specification_exactly(
+    examples: list[tuple[Fraction, ...]], size: int, eta: Fraction
+) -> None:
+    """Each batch w − (η/m) Σₙ ∂C_{xₙ}/∂w, by the closed form; m is the batch's own size."""
+    X, Y = [e[:2] for e in examples], [e[2:] for e in examples]
+    model = rational(model_of(2, 2, 1, activation="relu"))
+    W, b = [model.weights[l] for l in (1, 2)], [model.biases[l] for l in (1, 2)]
+    history = fit(model, X, Y, lr=eta, epochs=1, batch_size=size, seed=None)
+    met = []
+    for k in range(0, len(X), size):
+        x, y = (np.array(part[k : k + size], dtype=object) for part in (X, Y))
+        program = delta.backprop(W, b, ["relu", "linear"], "quadratic", x, y)
+        met += delta.cost("quadratic", program.a[-1], y).tolist()
+        W = [delta.update(w, g, eta, len(x)) for w, g in zip(W, program.nabla_w, strict=True)]
+        b = [delta.update(w, g, eta, len(x)) for w, g in zip(b, program.nabla_b, strict=True)]
+    for l in (1, 2):
+        assert (model.weights[l] == W[l - 1]).all()
+        assert (model.biases[l] == b[l - 1]).all()
+    assert history[0].cost == Fraction(sum(met)) / len(met)
+    assert all(isinstance(x, (int, Fraction)) for x in numbers(model))
+
+
+def test_every_epoch_meets_every_example_once_in_an_order_of_its_own() -> None:
+    met: list[float] = []
+
+    def cost(output: Any, target: float) -> Value:
+        met.append(target)
+        return costs.quadratic(output, target)
+
+    def orders(seed: int | None) -> list[list[float]]:
+        met.clear()
+        fit(model_of(1, 1), [[0.0]] * 6, range(6), cost, epochs=2, batch_size=4, seed=seed,
+            engine="eager")  # fmt: skip
+        return [met[:6], met[6:]]
+
+    first, second = orders(0)
+    assert sorted(first) == sorted(second) == list(range(6))
+    assert first != second
+    assert orders(0) == [first, second]
+    assert orders(1) != [first, second]
+    assert orders(None) == [list(range(6))] * 2
+
+
+def test_gradients_from_before_do_not_count_and_none_are_left() -> None:
+    models = [model_of(2, 2, 1) for _ in range(2)]
+    costs.quadratic(models[0]([1.0, 2.0]), 5.0).backward()
+    for model in models:
+        fit(model, XOR, [0, 1, 1, 0], epochs=2, engine="eager")
+        assert [p.grad for p in model.parameters()] == [0] * 9
+    assert numbers(models[0]) == numbers(models[1])
+
+
+def test_only_what_the_optimizer_holds_is_trained() -> None:
+    model = model_of(2, 3, 1, activation="tanh")
+    before = model.weights[1]
+    fit(model, XOR, [0, 1, 1, 0], optimizer=Adam(model.layers[1].parameters()), epochs=2)
+    assert np.array_equal(model.weights[1], before)
+    assert not np.array_equal(model.weights[2], model_of(2, 3, 1).weights[2])
+
+
+def test_a_second_fit_goes_on_where_the_first_left_off() -> None:
+    once, twice = model_of(2, 3, 1, activation="tanh"), model_of(2, 3, 1, activation="tanh")
+    fit(once, XOR, [0, 1, 1, 0], optimizer=Momentum(once.parameters(), 0.5), epochs=4, seed=None)
+    descent = Momentum(twice.parameters(), 0.5)
+    for _ in range(2):
+        fit(twice, XOR, [0, 1, 1, 0], optimizer=descent, epochs=2, seed=None)
+    assert numbers(once) == numbers(twice)
+    assert descent.steps == 4
+
+
+def test_a_module_of_ones_own_and_a_cost_of_ones_own() -> None:
+    class Line(Module):
+        def __init__(self) -> None:
+            self.slope, self.offset = Value(0.0), Value(0.0)
+
+        def __call__(self, x: Any) -> Value:
+            return self.slope * x[0] + self.offset
+
+    line = Line()
+    X = [[k / 4] for k in range(5)]
+    history = fit(line, X, [3 * x - 1 for (x,) in X], lambda a, y: (a - y) ** 2,
+                  lr=0.5, epochs=200, batch_size=None)  # fmt: skip
+    assert abs(line.slope.data - 3) < 1e-6
+    assert abs(line.offset.data + 1) < 1e-6
+    assert history[-1].accuracy is None
+
+
+# --- What is measured -----------------------------------------------------------------------------
+
+
+def test_costs_are_of_the_examples_as_met_and_held_back_ones_after_the_epoch() -> None:
+    model = model_of(2, 3, 2, activation="tanh", output_activation="sigmoid")
+    X, Y, labels = datasets.xor().train
+    start = [costs.cross_entropy(model(x), y).data for x, y in zip(X, Y, strict=True)]
+    right = (predictions(model, X) == labels).mean()
+    history = fit(model, X, Y, "cross_entropy", lr=1.0, epochs=2, batch_size=4, test=(X, Y))
+    # The mean of 4: as many roundings as additions, and one; fsum on one side.
+    assert abs(history[0].cost - sum(start) / 4) <= 4 * 2.0**-53 * sum(start)
+    assert history[0].accuracy == right
+    end = [costs.cross_entropy(model(x), y).data for x, y in zip(X, Y, strict=True)]
+    assert abs(history[1].test_cost - sum(end) / 4) <= 4 * 2.0**-53 * sum(end)
+    assert history[1].test_accuracy == (predictions(model, X) == labels).mean()
+    assert history.cost == [epoch.cost for epoch in history]
+    assert history.test_cost[1] == history[1].test_cost
+    assert [epoch.number for epoch in history] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("cost", "bias", "targets", "accuracy"),
+    [
+        ("quadratic", [0.6], [1, 1, 0, 1], 0.75),
+        ("quadratic", [0.4], [1, 1, 0, 1], 0.25),
+        ("quadratic", [0.4], [1, 1, -1, 1], 0.75),
+        ("quadratic", [0.4], [1, 2, 0, 1], None),
+        ("quadratic", [0.4], [1, -1, 0, 1], None),
+        ("hinge", [0.4], [1, 1, 1, 1], 1.0),
+        ("cross_entropy_from_z", [0.4], [1, 1, 0, 1], 0.75),
+        ("quadratic", [0.1, 0.2], [[0, 1], [1, 0], [0, 1], [0, 1]], 0.75),
+        ("hinge", [0.1, 0.2], [[-1, 1], [1, -1], [-1, 1], [-1, 1]], 0.75),
+        ("quadratic", [0.1, 0.2], [[0, 1], [1, 1], [0, 1], [0, 1]], None),
+        ("quadratic", [0.1, 0.2], [[0, 1], [1, 3], [0, 1], [0, 1]], None),
+    ],
+)
+def test_right_and_wrong(
+    cost: str, bias: list[float], targets: Any, accuracy: float | None
+) -> None:
+    model = model_of(1, len(bias), init="zeros")
+    model.biases[1] = bias
+    history = fit(model, [[0.0]] * 4, targets, cost, epochs=1, batch_size=4)
+    assert history[0].accuracy == accuracy
+
+
+def test_confusion_counts_what_was_called_what() -> None:
+    assert confusion([0, 1, 1, 2], [1, 1, 1, 0], 3).tolist() == [[0, 1, 0], [0, 2, 0], [1, 0, 0]]
+    model = model_of(1, 3, init="zeros")
+    model.weights[1] = [[1.0], [0.0], [-1.0]]
+    assert predictions(model, [[1.0], [-1.0]]).tolist() == [0, 2]
+
+
+# --- How it ends ----------------------------------------------------------------------------------
+
+
+def test_the_callback_sees_every_epoch_and_can_stop() -> None:
+    seen: list[tuple[Epoch, list[float]]] = []
+    model = model_of(2, 2, 1)
+
+    def watch(epoch: Epoch) -> bool:
+        seen.append((epoch, numbers(model)))
+        return epoch.number == 2
+
+    history = fit(model, XOR, [0, 1, 1, 0], callback=watch)
+    assert [epoch for epoch, _ in seen] == list(history)
+    assert len(history) == 2
+    assert seen[1][1] == numbers(model) != seen[0][1]
+    assert history.stopped == "stopped by the callback after epoch 2"
+
+
+def test_the_callback_may_write_into_the_model() -> None:
+    model = model_of(1, 1)
+
+    def reset(epoch: Epoch) -> None:
+        model.weights[1] = [[0.0]]
+        model.biases[1] = [0.0]
+
+    history = fit(model, [[1.0]], [1.0], callback=reset, epochs=3)
+    assert history.cost[1:] == [0.5, 0.5]
+    assert numbers(model) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+def test_patience_stops_and_goes_back_to_the_best(held_back: bool) -> None:
+    model = model_of(1, 1, init="zeros")
+    kept: list[list[float]] = []
+    # η = 3 on C = ½(w + b − 1)²: each step takes the distance from 1 fivefold to the other side.
+    history = fit(model, [[1.0]], [1.0], lr=3, patience=2, epochs=50,
+                  test=([[1.0]], [1.0]) if held_back else None,
+                  callback=lambda epoch: kept.append(numbers(model)))  # fmt: skip
+    assert len(history) == 3
+    assert history.best == 1
+    assert numbers(model) == kept[0]
+    assert history.stopped == "stopped after epoch 3: the cost had not been lower for 2 epochs"
+
+
+def test_patience_without_need_keeps_the_best_too() -> None:
+    model = model_of(1, 1)
+    history = fit(model, [[1.0]], [1.0], patience=2, epochs=5)
+    assert (history.best, history.stopped) == (5, "")
+
+
+def test_ctrl_c_keeps_what_was_learned_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = 0
+
+    def cost(output: Any, target: Any) -> Value:
+        nonlocal calls
+        calls += 1
+        if calls == 7:  # in the second batch of the second epoch
+            raise KeyboardInterrupt
+        return costs.quadratic(output, target)
+
+    model, other = model_of(2, 2, 1), model_of(2, 2, 1)
+    X, Y = XOR, [0, 1, 1, 0]
+    history = fit(model, X, Y, cost, batch_size=2, seed=None, engine="eager")
+    assert len(history) == 1
+    message = "interrupted in epoch 2; the model keeps what it has learned"
+    assert history.stopped == message
+    assert capsys.readouterr().err == message + "\n"
+    fit(other, X, Y, epochs=1, batch_size=2, seed=None, engine="eager")
+    fit(other, X[:2], Y[:2], epochs=1, batch_size=2, seed=None, engine="eager")
+    assert numbers(model) == numbers(other)
+
+
+class Logarithm(Module):
+    """ln w, which is not a number beyond w = 0."""
+
+    def __init__(self) -> None:
+        self.w = Value(1.0, label="w")
+
+    def __call__(self, x: Any) -> Value:
+        y = (self.w - x[0]).log()
+        y.label = "y"
+        return y
+
+
+def test_a_cost_that_is_not_finite_names_epoch_example_and_node() -> None:
+    model = Logarithm()
+    X = [[0.0], [0.25], [2.0], [0.5]]
+    with pytest.raises(FloatingPointError, match=r"epoch 1, example 2: y = log\(.*\) = nan") as e:
+        fit(model, X, [0.0] * 4, lambda a, y: a * 2, lr=0.125, batch_size=2, seed=None)
+    assert "those before the step" in str(e.value)
+    # One whole step: d(2 ln(1 − x)) = 2/1 and 2/¾, of which the mean.
+    assert model.w.data == 1 - 0.125 / 2 * (2 / 1 + 2 / 0.75)
+
+
+def test_a_gradient_that_is_not_finite_names_its_node() -> None:
+    class Root(Module):
+        def __init__(self) -> None:
+            self.w = Value(0.0, label="w")
+
+        def __call__(self, x: Any) -> Value:
+            z = self.w * x[0]
+            z.label = "z"
+            return z.sqrt()
+
+    model = Root()
+    with pytest.raises(FloatingPointError, match="epoch 1, example 0: ∂C/∂z = inf"):
+        fit(model, [[1.0]], [0.0], lambda a, y: a + y)
+    assert model.w.data == 0.0
+
+
+def test_a_step_beyond_the_floats_is_not_taken() -> None:
+    model = model_of(1, 1, init="zeros")
+    descent = Momentum(model.parameters(), lr=1e308)
+    with pytest.raises(FloatingPointError, match="epoch 1: the step would make a parameter"):
+        fit(model, [[1.0]], [100.0], optimizer=descent)
+    assert numbers(model) == [0.0, 0.0]
+    assert descent.steps == 0
+    descent.lr = 0.5
+    fit(model, [[1.0]], [100.0], optimizer=descent, epochs=1)
+    assert numbers(model) == [50.0, 50.0]
+
+
+# --- Arguments ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "named"),
+    [
+        ({"X": [[1.0]]}, ValueError, r"X must have shape \(examples, 2\), .* not \(1, 1\)"),
+        ({"X": [1.0, 2.0]}, ValueError, r"not \(2,\)"),
+        ({"Y": [[1.0, 2.0]] * 4}, ValueError, r"Y must have shape \(examples, 1\)"),
+        ({"Y": [1.0]}, ValueError, "X has 4 rows and Y 1"),
+        ({"X": np.empty((0, 2)), "Y": []}, ValueError, "X has 0 rows"),
+        ({"X": [[1.0, math.nan]] * 4}, ValueError, r"X\[0\] holds a number that is not finite"),
+        ({"test": ([[1.0]], [1.0])}, ValueError, "test X must have shape"),
+        ({"cost": "mean"}, ValueError, "no cost 'mean': there are quadratic"),
+        ({"engine": "fast"}, ValueError, "no engine 'fast': there are auto, lifted, eager"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
+        ({"patience": 0}, ValueError, "patience"),
+        ({"lr": "fast"}, TypeError, "not a number"),
+        ({"optimizer": "adam"}, TypeError, r"Adam\(model.parameters\(\)\), not 'adam'"),
+        ({"optimizer": GradientDescent([Value(1.0)], 1.0)}, ValueError, "of this model"),
+        ({"optimizer": GradientDescent([], 1.0)}, ValueError, "must hold parameters"),
+    ],
+)
+def test_arguments_that_make_no_sense(
+    options: dict[str, Any], error: type[Exception], named: str
+) -> None:
+    model = model_of(2, 2, 1)
+    before = numbers(model)
+    with pytest.raises(error, match=named):
+        fit(model, **({"X": XOR, "Y": [0, 1, 1, 0]} | options))
+    assert numbers(model) == before
+
+
+def test_either_a_rate_or_an_optimizer() -> None:
+    model = model_of(2, 1)
+    with pytest.raises(ValueError, match="either lr or an optimizer"):
+        fit(model, XOR, [0, 1, 1, 0], lr=1.0, optimizer=Adam(model.parameters()))
+
+
+# --- Reading the history --------------------------------------------------------------------------
+
+
+def history_of(n: int, **options: Any) -> History:
+    return History([Epoch(k, 1 / k, 0.5, None, None, 0.5) for k in range(1, n + 1)], **options)
+
+
+def test_the_repr_is_one_line() -> None:
+    assert repr(history_of(0)) == "<History of 0 epochs>"
+    assert repr(history_of(1)) == (
+        "<History of 1 epoch: cost 1 → 1, accuracy 50.0 % → 50.0 %, 0.5 s, eager>"
+    )
+    history = History([Epoch(1, Fraction(1, 3), None, Fraction(1, 4), 0.975, 2.0)], "lifted")
+    history.stopped = "stopped by the callback after epoch 1"
+    assert repr(history) == (
+        "<History of 1 epoch: cost 1/3 → 1/3, test accuracy 97.5 %, 2.0 s, lifted, "
+        "stopped by the callback after epoch 1>"
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 12, 13, 100])
+def test_the_table_has_the_first_and_the_last_epoch_and_not_too_many(n: int) -> None:
+    lines = str(history_of(n)).splitlines()
+    assert len(lines) <= 13
+    shown = [int(line.split()[0]) for line in lines[1:]]
+    assert shown == sorted(set(shown))
+    assert shown[:1] + shown[-1:] == [1, n] * bool(n)
+    assert history_of(n)._repr_html_().count("<tr>") == len(shown) + 1
+
+
+def test_columns_without_anything_in_them_are_left_out() -> None:
+    assert "test" not in str(history_of(3))
+    assert "accuracy" in str(history_of(3))
+    assert "accuracy" not in str(History([Epoch(1, 1.0, None, None, None, 1.0)]))
+
+
+def test_a_history_is_a_sequence() -> None:
+    history = history_of(4)
+    assert history[-1].number == 4
+    assert [epoch.number for epoch in history[1:3]] == [2, 3]
+    assert history.seconds == 2.0
+    assert history.accuracy == [0.5] * 4
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 100])
+def test_the_table_fits(width: int) -> None:
+    console = Console(width=width, file=StringIO(), record=True)
+    console.print(History([Epoch(k, -1.2345678e-300, 0.5, 1.2345e-300, 1.0, 9.87) for k in (1, 2)]))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    assert "cost" in lines[0]
