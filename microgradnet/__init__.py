@@ -12,6 +12,7 @@
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     datasets                      digits, iris, moons, xor
+    interop                       to_torch, MicrogradClassifier, symbolic: where others take over
 
 >>> w, x, b = Value(0.5), Value(2.0), Value(-1.0)
 >>> a = (w * x + b).tanh()
@@ -77,7 +78,7 @@ from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
 
 if TYPE_CHECKING:
-    from microgradnet import datasets, delta
+    from microgradnet import datasets, delta, interop
     from microgradnet.files import load, save
     from microgradnet.training import History, fit
     from microgradnet.verification import Report, verify
@@ -121,6 +122,7 @@ __all__ = [
     "gelu",
     "hard_sigmoid",
     "hard_tanh",
+    "interop",
     "leaky_relu",
     "load",
     "log",
@@ -158,6 +160,7 @@ _LATER = {
     "History": "microgradnet.training",
     "Report": "microgradnet.verification",
     "fit": "microgradnet.training",
+    "interop": "microgradnet.interop",
     "load": "microgradnet.files",
     "save": "microgradnet.files",
     "verify": "microgradnet.verification",

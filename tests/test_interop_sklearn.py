@@ -1,0 +1,101 @@
+"""scikit-learn: its own checks of an estimator, and what they do not ask."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from microgradnet import costs, datasets, interop
+from microgradnet.interop import MicrogradClassifier
+
+
+@parametrize_with_checks([MicrogradClassifier(hidden_layer_sizes=(4,), lr=0.05, epochs=5)])
+def test_scikit_learns_own_checks(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+def test_probabilities_are_those_of_the_scalar_network() -> None:
+    iris = datasets.iris()
+    classifier = MicrogradClassifier((3, 4), "gelu", epochs=2, random_state=1)
+    classifier.fit(iris.train.X, iris.train.labels)
+    rows = classifier.predict_proba(iris.test.X)
+    assert rows.shape == (36, 3)
+    for x, y, row in zip(iris.test.X[:9], iris.test.Y, rows, strict=False):
+        z = classifier.model_(x)
+        likelihood = np.exp(-costs.log_likelihood_from_z(z, y).data)
+        assert likelihood == pytest.approx(row @ y, rel=1e-14)
+    assert (classifier.predict(iris.test.X) == rows.argmax(axis=1)).all()
+
+
+def test_it_learns_and_says_how() -> None:
+    data = datasets.moons(n=120)
+    names, scale = np.array(data.class_names), StandardScaler().fit(data.train.X)
+    classifier = MicrogradClassifier(lr=0.05, epochs=30, random_state=0)
+    classifier.fit(scale.transform(data.train.X), names[data.train.labels])
+    assert classifier.classes_.tolist() == sorted(names)
+    assert classifier.score(scale.transform(data.test.X), names[data.test.labels]) > 0.9
+    assert len(classifier.history_) == 30
+    assert classifier.history_.cost[-1] < classifier.history_.cost[0] / 2
+    assert classifier.model_.sizes == [2, 16, 2]
+
+
+def test_the_same_random_state_gives_the_same_network() -> None:
+    X, _, labels = datasets.xor().train
+    first, same, other = (
+        MicrogradClassifier(epochs=2, random_state=seed).fit(X, labels).predict_proba(X)
+        for seed in (1, 1, 2)
+    )
+    assert (first == same).all()
+    assert (first != other).any()
+
+
+def test_without_hidden_layers_it_is_logistic_regression() -> None:
+    iris = datasets.iris()
+    classifier = MicrogradClassifier((), epochs=20, random_state=0)
+    assert classifier.fit(iris.train.X, iris.train.labels).model_.sizes == [4, 3]
+    assert classifier.predict_proba(iris.test.X).sum(axis=1) == pytest.approx(1)
+
+
+def test_in_a_pipeline_searched_cloned_and_pickled() -> None:
+    iris = datasets.iris()
+    estimator = make_pipeline(StandardScaler(), MicrogradClassifier(epochs=2, random_state=0))
+    search = GridSearchCV(estimator, {"microgradclassifier__lr": [1e-9, 0.05]}, cv=2)
+    search.fit(iris.train.X, iris.train.labels)
+    assert search.best_params_ == {"microgradclassifier__lr": 0.05}
+    copy = pickle.loads(pickle.dumps(search.best_estimator_))
+    expected = search.predict_proba(iris.test.X)
+    assert (copy.predict_proba(iris.test.X) == expected).all()
+    with pytest.raises(NotFittedError):
+        clone(copy).predict(iris.test.X)
+
+
+def test_what_it_refuses() -> None:
+    X, _, labels = datasets.xor().train
+    with pytest.raises(ValueError, match="no activation 'step'"):
+        MicrogradClassifier(activation="step").fit(X, labels)
+    with pytest.raises(ValueError, match="softmax stands at the output"):
+        MicrogradClassifier(activation="softmax").fit(X, labels)
+    with pytest.raises(ValueError, match="epochs must be at least 1, not 0"):
+        MicrogradClassifier(epochs=0).fit(X, labels)
+
+
+def test_missing_scikit_learn_is_said_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "sklearn.base", raising=False)
+    monkeypatch.delitem(sys.modules, "microgradnet.interop.scikit_learn", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=r"needs sklearn.*microgradnet\[sklearn\]"):
+        interop.MicrogradClassifier  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'to_tensorflow'"):
+        interop.to_tensorflow  # noqa: B018
+    assert dir(interop) == sorted(interop.__all__)
