@@ -8,6 +8,8 @@
     GradientDescent, Momentum, Adam   w → w − (η/m) Σ ∂C/∂w, and the like
     fit, History                  training, with any of these
     save, load                    the parameters in a file
+    grad, jacobian, hessian, ...  derivatives of functions, of any order; check_grad tries them
+    detect_anomaly                the first NaN or infinity, and the line it came from
     explain                       where a node's gradient came from, in words and numbers
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from microgradnet import costs
+from microgradnet.anomaly import AnomalyError, detect_anomaly
 from microgradnet.engine import Value
 from microgradnet.explanation import explain
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
@@ -76,6 +79,17 @@ from microgradnet.ops import (
 )
 from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
+from microgradnet.transforms import (
+    GradientError,
+    check_grad,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 if TYPE_CHECKING:
     from microgradnet import datasets, delta, interop
@@ -88,8 +102,10 @@ __version__ = "0.1.0"
 __all__ = [
     "MLP",
     "Adam",
+    "AnomalyError",
     "ForwardPass",
     "GradientDescent",
+    "GradientError",
     "History",
     "Layer",
     "Module",
@@ -106,11 +122,13 @@ __all__ = [
     "asinh",
     "atan",
     "atanh",
+    "check_grad",
     "cos",
     "cosh",
     "costs",
     "datasets",
     "delta",
+    "detect_anomaly",
     "divide",
     "elu",
     "erf",
@@ -120,9 +138,14 @@ __all__ = [
     "expm1",
     "fit",
     "gelu",
+    "grad",
     "hard_sigmoid",
     "hard_tanh",
+    "hessian",
+    "hvp",
     "interop",
+    "jacobian",
+    "jvp",
     "leaky_relu",
     "load",
     "log",
@@ -148,7 +171,9 @@ __all__ = [
     "subtract",
     "tan",
     "tanh",
+    "value_and_grad",
     "verify",
+    "vjp",
     "weighted_input",
     "xlogy",
 ]

@@ -11,7 +11,7 @@ one, however infinite its slope, has no part in any further derivative. (A mask,
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,7 +22,7 @@ from microgradnet.graph import topological_order
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation
 
-__all__ = ["Gradients", "adjoints", "pull_back"]
+__all__ = ["Gradients", "adjoints", "products"]
 
 
 class Gradients(dict[Any, Any]):
@@ -44,44 +44,51 @@ class Gradients(dict[Any, Any]):
         return type(node)(common(node.data).convert(0))
 
 
-def adjoints(root: Any, one: Any, within: Collection[Any] | None = None) -> dict[Any, Any]:
-    """The adjoint of every node below the root, where that of the root is `one`.
+def adjoints(
+    seeds: Mapping[Any, Any], order: Sequence[Any] | None = None, within: Container[Any] = ()
+) -> dict[Any, Any]:
+    """The adjoint of every node below some roots, where those of the roots are the seeds.
 
-    Where one is a node, so are the adjoints, and how they are computed is recorded. The sums are
-    those of `Value.backward`, but no node is changed. Given a collection of nodes, the adjoints
-    stay within it.
+    Where the seeds are nodes, so are the adjoints, and how they are computed is recorded. The sums
+    are those of `Value.backward`, but no node is changed. Given an order, parents first, these
+    nodes alone pass gradients on, and only to nodes `within`.
     """
-    recorded = _is_node(one)
-    found = {root: one}
-    for node in reversed(topological_order([root])):
+    found = dict(seeds)
+    for node in reversed(topological_order(found) if order is None else order):
         if node.op is None or node not in found:
             continue
-        g, op, parents = found[node], node.op, node.parents
-        try:
-            if recorded:
-                products = pull_back(op, g, node, parents)
-            else:
-                products = op.pull_back(g, node.data, [parent.data for parent in parents])
-            for parent, product in zip(parents, products, strict=True):
-                if within is None or parent in within:
-                    found[parent] = ops.add(found[parent], product) if parent in found else product
-        except Exception as error:
-            annotate(error, f"in the backward pass, at {described(op, parents, node.label)}")
-            raise
+        for parent, product in zip(node.parents, products(node, found[node]), strict=True):
+            if order is None or parent in within:
+                found[parent] = ops.add(found[parent], product) if parent in found else product
     return found
 
 
-def pull_back(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
-    """The products g·∂y/∂xₖ as nodes: the rule of the operation, recorded."""
+def products(node: Any, g: Any) -> tuple[Any, ...]:
+    """The products g·∂(node)/∂(parent), by the rule of its operation: nodes where g is one.
+
+    What the rule raises is told where it was.
+    """
+    op, parents = node.op, node.parents
+    try:
+        if _is_node(g):
+            return _recorded(op, g, node, parents)
+        numbers: tuple[Any, ...] = op.pull_back(g, node.data, [x.data for x in parents])
+        return numbers
+    except Exception as error:
+        annotate(error, f"in the backward pass, at {described(op, parents, node.label)}")
+        raise
+
+
+def _recorded(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
     kind = common(g.data, y.data, *[x.data for x in xs])
     try:
-        products = op.vjp(_differentiable(kind), g, y, *xs)
+        found = op.vjp(_differentiable(kind), g, y, *xs)
     except IrrationalError:  # a constant that is no rational
-        products = op.vjp(_differentiable(ieee), g, y, *xs)
-    if type(products) is not tuple or len(products) != len(xs):
-        op.refuse(products, len(xs))
+        found = op.vjp(_differentiable(ieee), g, y, *xs)
+    if type(found) is not tuple or len(found) != len(xs):
+        op.refuse(found, len(xs))
     node = type(y)
-    return tuple([p if _is_node(p) else node(p) for p in products])
+    return tuple([p if _is_node(p) else node(p) for p in found])
 
 
 def _is_node(x: Any) -> bool:
@@ -130,10 +137,10 @@ class _Differentiable(Arithmetic):
         return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
 
     def sech(self, x: Number) -> Number:
-        if self.inner is not ieee:
+        if self.inner is not ieee or not abs(_data(x)) > 350:
             return super().sech(x)
         # cosh overflows where 1/cosh is only 0, and ∞·0 would follow. This has finite parts.
-        t = self.where(x >= 0, x, -x)
+        t = self.where(x > 0, x, -x)
         return 2 * self.exp(-t) * self.sigmoid(2 * t)
 
     def hypot(self, x: Number, y: Number, /) -> Number:

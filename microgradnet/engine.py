@@ -322,7 +322,7 @@ class Value:
         if watcher is not None:
             watcher.differentiating(self)
         if create_graph:
-            return Gradients(adjoints(self, Value(one)))
+            return Gradients(adjoints({self: Value(one)}))
         if self.op is None:
             self.grad = one if is_untouched(self.grad) else _sum(self.grad, one)
             return None

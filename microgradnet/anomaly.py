@@ -1,0 +1,142 @@
+"""Where the first NaN or infinity came from."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from microgradnet.arithmetic import Number, common
+from microgradnet.engine import Value
+from microgradnet.graph import topological_order
+from microgradnet.notation import described
+from microgradnet.operation import Operation
+from microgradnet.ops import add
+from microgradnet.recording import watched
+
+__all__ = ["AnomalyError", "detect_anomaly"]
+
+
+class AnomalyError(ArithmeticError):
+    """A node's number or gradient became NaN or infinite. Its `node` is that node, to be drawn."""
+
+    node: Value
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """Within the block, the first NaN or infinity raises AnomalyError, forward and backward.
+
+    The error names the operation, its operands with their numbers, and the line of your program
+    that applied it: so the infinity is found where it arose, and not where the loss is NaN at last.
+    Lines are kept only of what is computed within the block, in this thread or task; a leaf may
+    hold an infinity, and is named once an operation hands it on. It takes time: for the search.
+
+    >>> from microgradnet import Value
+    >>> x = Value(0.0, label="x")
+    >>> with detect_anomaly():  # doctest: +ELLIPSIS
+    ...     y = x.sqrt()
+    ...     y.backward()
+    Traceback (most recent call last):
+        ...
+    microgradnet.anomaly.AnomalyError: ∂C/∂x is inf after the backward pass through sqrt,
+      sqrt(x), x = 0.0
+    whose own gradient was 1.0; it was computed in
+      <doctest ...>, line 2, in <module>: y = x.sqrt()
+    """
+    with watched(_Detector()):
+        yield
+
+
+class _Line(NamedTuple):
+    """A line of the user's program."""
+
+    file: str
+    number: int
+    function: str
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.number).strip()
+        return f"{self.file}, line {self.number}, in {self.function}{text and f': {text}'}"
+
+
+class _Detector:
+    def __init__(self) -> None:
+        # By id, so that the table keeps no graph alive; a node that comes to an old one's place
+        # overwrites it, and is told from one that has not been here by its operation and number.
+        self._lines: dict[int, tuple[Operation, Number, _Line]] = {}
+
+    def made(self, node: Value, op: Operation, operands: Sequence[Value]) -> None:
+        line, in_a_rule = _users_line()
+        self._lines[id(node)] = (op, node.data, line)
+        # A rule may compute an infinity and choose the other branch; what comes of it is judged.
+        if in_a_rule or _is_finite(node.data):
+            return
+        entered = [x for x in operands if x.op is None and not _is_finite(x.data)]
+        raise _error(
+            node,
+            f"{node.data} is the result of {op.name},\n  {described(op, operands)}\n"
+            + (f"into which {entered[0].data} came as a leaf; " if entered else "")
+            + f"it was computed in\n  {line}",
+        )
+
+    def differentiating(self, root: Value) -> None:
+        """The backward pass, done with care before it is done: no gradient is changed yet."""
+        adjoints: dict[Value, Number] = {root: common(root.data).convert(1)}
+        for node in reversed(topological_order([root])):
+            if node.op is None:
+                continue
+            g = adjoints[node]
+            try:
+                products = node.op.pull_back(g, node.data, [x.data for x in node.parents])
+            except Exception:
+                return  # the pass itself will say it
+            for k, (parent, product) in enumerate(zip(node.parents, products, strict=True)):
+                total = add(adjoints[parent], product) if parent in adjoints else product
+                if not _is_finite(total):
+                    raise self._backward_error(node, k, g, product, total)
+                adjoints[parent] = total
+
+    def _backward_error(
+        self, node: Value, k: int, g: Number, product: Number, total: Number
+    ) -> AnomalyError:
+        parent = node.parents[k]
+        op: Any = node.op
+        made_by, data, line = self._lines.get(id(node), (None, None, None))
+        known = made_by is op and data is node.data
+        summed = f" (of which {product} from there)" if _is_finite(product) else ""
+        return _error(
+            parent,
+            f"∂C/∂{parent.label or f'(operand {k + 1})'} is {total}{summed} after the backward "
+            f"pass through {op.name},\n  {described(op, node.parents, node.label)}\n"
+            f"whose own gradient was {g}; it was computed "
+            + (f"in\n  {line}" if known else "before detect_anomaly began"),
+        )
+
+
+def _error(node: Value, message: str) -> AnomalyError:
+    error = AnomalyError(message)
+    error.node = node
+    return error
+
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_RULES = _PACKAGE + "differentiable.py"
+
+
+def _users_line() -> tuple[_Line, bool]:
+    """The line outside the package that is being run, and whether a rule is run on its behalf."""
+    frame = sys._getframe(1)
+    in_a_rule = False
+    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+        in_a_rule = in_a_rule or frame.f_code.co_filename == _RULES
+        frame = frame.f_back
+    return _Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name), in_a_rule
+
+
+def _is_finite(x: Number) -> bool:
+    """Not NaN and not infinite; a formula may be evaluated to be either, and counts as finite."""
+    return bool(x == x) and not common(x).is_infinite(x)

@@ -1,0 +1,241 @@
+"""Gradients held against numerical differentiation, input by input.
+
+Two numbers are held against the gradient, neither of which knows the derivative rules:
+
+The complex step Im f(x + ih) / h, f's graph being evaluated once more a step off the real line
+(`arithmetic.complex_step`). Nothing cancels, so it lies within k·u·Σ|terms| of the gradient: the
+terms are the products of local derivatives, summed over all paths, k the roundings on the longest.
+
+The central difference of four points, f itself being called anew: so it sees also what the graph
+does not, as a detached node or a number that f computed from another's data. Its bound is how far
+it lies from the one of two points, which is far worse, and the roundings of f over the step.
+
+At a kink any number between the slopes of its two sides is right. Where there is no number to
+compare with, beyond the end of the domain or at an infinite slope, there is no verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from microgradnet.arithmetic import ieee, number
+from microgradnet.arithmetic.complex_step import Complex, complex_step
+from microgradnet.engine import Value
+from microgradnet.recording import no_grad
+from microgradnet.transforms.derivatives import Function, Trace
+from microgradnet.transforms.nesting import nested, places
+
+__all__ = ["GradientCheck", "GradientError", "check_grad"]
+
+_U = 2.0**-53
+_TINY = 2.0**-1022
+_ROUNDINGS = 64  # of an operation's value or rule: some library functions, of 8 each, and products
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """One input's gradient, beside what numerical differentiation says."""
+
+    input: str
+    """Which argument, and which entry of it: args[0], args[1][2]."""
+    at: float
+    gradient: float
+    difference: float
+    """The central difference quotient; NaN where there is none."""
+    step: float
+    difference_bound: float
+    """How far it may be from the gradient, by truncation and rounding."""
+    sides: tuple[float, float] | None
+    """At a kink, the slopes on its two sides."""
+    complex_step: float
+    """Im f(x + ih) / h; NaN where there is none."""
+    complex_bound: float
+    """How far it may be from the gradient, by rounding."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether each of the two numbers, where there is one, lies within its bound."""
+        if self.sides is not None:
+            low, high = sorted(self.sides)
+            bound = self.difference_bound
+            return math.isnan(self.gradient) or low - bound <= self.gradient <= high + bound
+        return not (
+            _differs(self.gradient, self.difference, self.difference_bound)
+            # at an infinite slope the function goes on nowhere
+            or (
+                (not math.isinf(self.gradient))
+                and _differs(self.gradient, self.complex_step, self.complex_bound)
+            )
+        )
+
+    def __str__(self) -> str:
+        kink = ", a kink of slopes {:.6g} and {:.6g}".format(*self.sides) if self.sides else ""
+        return (
+            f"{self.input} = {self.at!r}: gradient {self.gradient!r}, "
+            f"central difference {self.difference!r} ± {self.difference_bound:.1e} "
+            f"(step {self.step:.1e}{kink}), "
+            f"complex step {self.complex_step!r} ± {self.complex_bound:.1e}"
+        )
+
+
+class GradientError(AssertionError):
+    """A gradient differs from numerical differentiation. Its `checks` are those of all inputs."""
+
+    checks: tuple[GradientCheck, ...]
+
+
+def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
+    """Hold the gradient of f at args against central differences and the complex step.
+
+    Every number in the arguments is an input; f must give one number. Returns a check for each
+    input, or raises GradientError, an AssertionError, that lists those which fail. All is done in
+    floats. For a second derivative, check `grad(f)`.
+
+    >>> [check] = check_grad(lambda x: x.tanh(), [0.5])
+    >>> check.holds, f"{check.gradient:.12f} {check.difference:.8f} {check.complex_step:.12f}"
+    (True, '0.786447732966 0.78644773 0.786447732966')
+    >>> from microgradnet import operation
+    >>> @operation(lambda m, g, y, x: (g * y,))
+    ... def gauss(m, x):
+    ...     return m.exp(-x * x)
+    >>> check_grad(gauss, [0.5])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    microgradnet.transforms.checking.GradientError: the gradient is wrong at 1 of 1 inputs
+      args[0] = 0.5: gradient 0.7788..., central difference -0.7788... complex step -0.7788...
+    """
+    inputs = [(f"args{place}", _float(x)) for place, x in places(args)]
+    xs = [x for _, x in inputs]
+
+    def value(*xs: float) -> float:
+        with no_grad():
+            result = f(*nested(map(Value, xs), like=list(args)))
+        return _float(result)
+
+    trace = Trace(f, nested(xs, like=list(args)), {}, range(len(args)))
+    if isinstance(trace.result, (list, tuple)):
+        raise TypeError("check_grad is for a function with one number, not for a list of them")
+    gradients = [_float(g) for g in trace.pull([1])]
+    sizes, roundings, noise = _terms(trace)
+    checks = []
+    for k, (place, x) in enumerate(inputs):
+        along = partial(_with, value, xs, k)
+        difference, step, bound, sides = _central(along, x, noise)
+        node = trace.inputs[k]
+        imaginary, h = _complex_step(trace, k)
+        rounding = _U * roundings.get(node, 0) * sizes.get(node, 0.0) + _TINY / h
+        checks.append(
+            GradientCheck(
+                place, x, gradients[k], difference, step, bound, sides, imaginary, rounding
+            )
+        )
+    wrong = [check for check in checks if not check.holds]
+    if wrong:
+        error = GradientError(
+            f"the gradient is wrong at {len(wrong)} of {len(checks)} inputs\n"
+            + "\n".join(f"  {check}" for check in wrong)
+        )
+        error.checks = tuple(checks)
+        raise error
+    return tuple(checks)
+
+
+def _with(f: Callable[..., float], xs: Sequence[float], k: int, x: float) -> float:
+    """The value of f where the k-th number is another one."""
+    return f(*xs[:k], x, *xs[k + 1 :])
+
+
+def _float(x: Any) -> float:
+    return ieee.convert(number(x.data if isinstance(x, Value) else x))
+
+
+def _differs(gradient: float, other: float, bound: float) -> bool:
+    if math.isnan(gradient):
+        return math.isfinite(other)
+    return abs(gradient - other) > bound  # false where one is NaN: there is no verdict
+
+
+def _terms(trace: Trace) -> tuple[dict[Value, float], dict[Value, int], float]:
+    """Of each node's adjoint Σ|terms| and the number of roundings; and the rounding error of f.
+
+    A local derivative counts with the error that a rounded operand, or terms that cancel in it,
+    may bring: |∂y/∂x| + |x ∂²y/∂x²|, the second by a difference.
+    """
+    [output] = trace.outputs
+    sizes, roundings, noise = {output: 1.0}, {output: 0}, abs(_float(output)) * _U
+    for node in reversed(trace.path):
+        if node not in sizes:
+            continue
+        size, steps = sizes[node], roundings[node]
+        error = _ROUNDINGS * _U * size * abs(_float(node))
+        noise += error if math.isfinite(error) else 0.0
+        for parent, slope in zip(node.parents, _sensitive(node), strict=True):
+            sizes[parent] = sizes.get(parent, 0.0) + size * slope
+            roundings[parent] = max(roundings.get(parent, 0), steps + _ROUNDINGS) + 1
+    return sizes, roundings, noise
+
+
+def _sensitive(node: Value) -> list[float]:
+    op: Any = node.op
+    xs = [_float(x) for x in node.parents]
+    nudge = 2.0**-20
+    nudged = [x * (1 + nudge * (-1) ** k) for k, x in enumerate(xs)]
+    slopes = zip(op.vjp_at(1.0, *xs), op.vjp_at(1.0, *nudged), strict=True)
+    return [abs(p) + (abs(q - p) / nudge if math.isfinite(q) else 0.0) for p, q in slopes]
+
+
+def _complex_step(trace: Trace, k: int) -> tuple[float, float]:
+    """Im f(x + ih) / h for the k-th input, and h."""
+    x = abs(_float(trace.inputs[k]))
+    h = math.ldexp(1.0, -300 + min(0, max(-600, math.frexp(x)[1])))
+    found: dict[Value, Any] = {}
+
+    def number_of(node: Value) -> Any:
+        return found[node] if node in found else Complex(_float(node))
+
+    found[trace.inputs[k]] = Complex(_float(trace.inputs[k]), h)
+    try:
+        for node in trace.path:
+            op: Any = node.op
+            found[node] = complex_step.convert(
+                op.forward(complex_step, *map(number_of, node.parents))
+            )
+    except TypeError:  # an operation of the user's that is not written against the arithmetic
+        return math.nan, h
+    return number_of(trace.outputs[0]).imag / h, h
+
+
+_STEPS = (2.0**-10, 2.0**-15, 2.0**-20)
+
+
+def _central(
+    f: Callable[[float], float], x: float, noise: float
+) -> tuple[float, float, float, tuple[float, float] | None]:
+    """The central difference of four points, its step and bound, and at a kink the two sides.
+
+    Of several steps the one with the smallest bound. At a kink the jump from the slope on the left
+    to that on the right does not shrink with the step.
+    """
+    best = (math.nan, math.nan, math.nan)
+    jumps: list[float] = []
+    sides = None
+    y = f(x)
+    for relative in _STEPS:
+        h = relative * math.ldexp(1.0, math.frexp(x)[1] if x else 0)
+        left, right = f(x - h), f(x + h)
+        two = (right - left) / (2 * h)
+        four = (8 * (right - left) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h)
+        rounding = 2 * noise / h + abs(four) * 2.0**-40  # of f, and of x ± h
+        bound = abs(four - two) + rounding
+        if not bound >= best[2]:  # true also of NaN
+            best = (four, h, bound)
+        slopes = ((y - left) / h, (right - y) / h)
+        jumps.append(abs(slopes[1] - slopes[0]))
+        sides = slopes if jumps[-1] > 4 * rounding else None
+    if len(jumps) > 1 and not jumps[-1] > jumps[-2] / 2:
+        sides = None
+    return *best, sides

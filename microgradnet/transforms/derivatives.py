@@ -1,0 +1,315 @@
+"""Gradients, Jacobians, Hessians, and their products with vectors, as functions of functions.
+
+f is any function of numbers and of nested lists and tuples of them, written with operators, the
+operations of this package and plain Python. It is called with Values in the place of the arguments
+it is differentiated by; the graph it leaves behind is read backwards (reverse mode: gradients of
+one output by all inputs) or forwards (forward mode: derivatives of all outputs along one
+direction), by the one table of rules.
+
+Given numbers, the results are numbers, exact where the numbers are: ints and fractions stay so.
+Given Values anywhere, or called within a function that is being differentiated itself, they are
+Values, recorded in turn; so `grad(grad(f))` is the second derivative, and so on without end. No
+`.grad` is read or written.
+
+The names and signatures are those of JAX and of torch.func, but f's numbers are scalars, and
+nested lists take the place of arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+from microgradnet import recording
+from microgradnet.arithmetic import common
+from microgradnet.differentiable import adjoints, products
+from microgradnet.engine import Value
+from microgradnet.graph import topological_order
+from microgradnet.notation import counted
+from microgradnet.ops import add, multiply, weighted_input
+from microgradnet.transforms.nesting import flat, nested, places
+
+__all__ = [
+    "Function",
+    "Trace",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]
+
+Function = Callable[..., Any]
+
+
+def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives the gradient of f, nested like the argument it is taken by.
+
+    argnums says by which argument, or by which several (then the gradients are a tuple). f must
+    give one number: TypeError otherwise.
+
+    >>> grad(lambda x: x**3)(2)
+    12
+    >>> grad(grad(grad(lambda x: x**3)))(2)
+    6
+    >>> grad(lambda w, x: w[0] * x + w[1], argnums=(0, 1))([0.5, 1.0], 3.0)
+    ([3.0, 1.0], 0.5)
+    """
+    both = value_and_grad(f, argnums)
+
+    @wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives f's value and its gradient, as `grad` does.
+
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+
+    @wraps(f)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        trace = Trace(f, args, kwargs, argnums)
+        if isinstance(trace.result, (list, tuple)):
+            raise TypeError(
+                f"the function gave {counted(len(trace.outputs), 'number')} in a "
+                f"{type(trace.result).__name__}: grad is for one; jacobian takes all"
+            )
+        return trace.value(), trace.like_inputs(trace.pull([1]))
+
+    return value_and_gradient
+
+
+def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives all derivatives of all numbers that f gives.
+
+    The result is nested like f's, and in the place of each number stands its gradient, nested like
+    the argument. Forward mode where f gives at least as many numbers as it takes, else reverse.
+
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1], x[0]])([2, 5])
+    [[5, 2], [1, 1], [1, 0]]
+    """
+
+    @wraps(f)
+    def derivatives(*args: Any, **kwargs: Any) -> Any:
+        trace = Trace(f, args, kwargs, argnums)
+        n, m = len(trace.inputs), len(trace.outputs)
+        if n <= m:
+            columns = [trace.push([int(k == i) for k in range(n)]) for i in range(n)]
+            rows = [[column[j] for column in columns] for j in range(m)]
+        else:
+            rows = [trace.pull([int(k == j) for k in range(m)]) for j in range(m)]
+        return nested(map(trace.like_inputs, rows), like=trace.result)
+
+    return derivatives
+
+
+def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives all second derivatives of f: forward mode over reverse mode.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([3, 5])
+    [[10, 6], [6, 0]]
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f(*args), and its derivative along the tangents, which are nested like the arguments.
+
+    The Jacobian times a vector, by one pass in forward mode.
+
+    >>> jvp(lambda x, y: [x * y, x + y], (2.0, 5.0), (1.0, 10.0))
+    ([10.0, 7.0], [25.0, 11.0])
+    """
+    args, tangents = _arguments(args), _arguments(tangents)
+    trace = Trace(f, args, {}, range(len(args)), beside=tangents)
+    along = trace.push(_alike(tangents, args, "tangents", "arguments"))
+    return trace.value(), nested(along, like=trace.result)
+
+
+def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
+    """f(*args), and the function that pulls back adjoints of its result to those of the arguments.
+
+    The latter takes numbers nested like f's result, and gives a tuple, an entry for each argument:
+    a vector times the Jacobian, by one pass in reverse mode.
+
+    >>> value, pull_back = vjp(lambda x, y: [x * y, x + y], 2.0, 5.0)
+    >>> value, pull_back([1.0, 10.0])
+    ([10.0, 7.0], (15.0, 12.0))
+    """
+    trace = Trace(f, args, {}, range(len(args)))
+
+    def pull_back(cotangents: Any) -> Any:
+        g = _alike(cotangents, trace.result, "adjoints", "function's result")
+        return nested(trace.pull(g), like=tuple(args))
+
+    return trace.value(), pull_back
+
+
+def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian of f times the tangents: a tuple, an entry for each argument.
+
+    Forward mode over reverse mode: a fixed multiple of f's own work, however many numbers f takes.
+
+    >>> hvp(lambda x: x[0] ** 2 * x[1], ([3, 5],), ([1, 0],))
+    ([10, 6],)
+    """
+    args = _arguments(args)
+    return jvp(grad(f, range(len(args))), args, tangents)[1]
+
+
+class Trace:
+    """A function's graph between the numbers it was given and the numbers it gave.
+
+    inputs   a node for each number in the arguments by which it is differentiated
+    result   what the function gave, nested as it was
+    outputs  a node for each number in the result
+    path     the nodes from inputs to outputs, parents first, without the inputs
+    """
+
+    def __init__(
+        self,
+        f: Function,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        argnums: int | Sequence[int],
+        beside: Any = (),
+    ) -> None:
+        chosen = [argnums] if isinstance(argnums, int) else [*argnums]
+        for k in chosen:
+            if not -len(args) <= k < len(args):
+                raise IndexError(f"there is no argument {k} among {len(args)}")
+        self._alone = isinstance(argnums, int)
+        self._like = [args[k] for k in chosen]
+        given = flat([list(args), list(kwargs.values()), beside])
+        self._recorded = _nested.get() or any(isinstance(x, Value) for x in given)
+        with recording.resumed(), _differentiating():
+            self.inputs = [_input(x) for x in flat(self._like)]
+            args = list(args)
+            for k, arg in zip(chosen, nested(self.inputs, like=self._like), strict=True):
+                args[k] = arg
+            self.result = f(*args, **kwargs)
+            self.outputs = [x if isinstance(x, Value) else Value(x) for x in flat(self.result)]
+            self._reached = set(self.inputs)
+            self._known: dict[Value, Sequence[Any]] = {}
+            self.path: list[Value] = []
+            for node in topological_order(self.outputs):
+                if node not in self._reached and any(p in self._reached for p in node.parents):
+                    self._reached.add(node)
+                    self.path.append(node)
+
+    def pull(self, cotangents: Sequence[Any]) -> list[Any]:
+        """Reverse mode: from the adjoints of the outputs those of the inputs."""
+        watcher = recording.watcher()
+        if watcher is not None:
+            for output in self.outputs:
+                watcher.differentiating(output)
+        recorded = self._recorded or any(isinstance(g, Value) for g in cotangents)
+        with recording.resumed():
+            seeds: dict[Value, Any] = {}
+            for node, g in _numbers(self.outputs, cotangents, recorded):
+                seeds[node] = add(seeds[node], g) if node in seeds else g
+            found = adjoints(seeds, self.path, self._reached)
+            gradients = [found.get(node, 0) for node in self.inputs]
+            gradients = [g for _, g in _numbers(self.inputs, gradients, recorded)]
+        return _given_out(gradients, recorded)
+
+    def push(self, tangents: Sequence[Any]) -> list[Any]:
+        """Forward mode: from the tangents of the inputs those of the outputs.
+
+        The partial derivatives are the products that the rule gives for the adjoint 1.
+        """
+        with recording.resumed():
+            along = dict(_numbers(self.inputs, tangents, self._recorded))
+            for node in self.path:
+                terms = [
+                    multiply(slope, along[parent])
+                    for parent, slope in zip(node.parents, self._slopes(node), strict=True)
+                    if parent in along
+                ]
+                total = terms[0]
+                for term in terms[1:]:
+                    total = add(total, term)
+                along[node] = total
+            found = [along.get(node, 0) for node in self.outputs]
+            found = [t for _, t in _numbers(self.outputs, found, self._recorded)]
+        return _given_out(found, self._recorded)
+
+    def value(self) -> Any:
+        """What the function gave, as Values or as numbers."""
+        return nested(_given_out(self.outputs, self._recorded), like=self.result)
+
+    def like_inputs(self, gradients: Sequence[Any]) -> Any:
+        """Numbers nested like the arguments differentiated by."""
+        found = nested(gradients, like=self._like)
+        return found[0] if self._alone else tuple(found)
+
+    def _slopes(self, node: Value) -> Sequence[Any]:
+        """The local derivatives of a node, each computed once."""
+        if node not in self._known:
+            [(_, one)] = _numbers([node], [1], self._recorded)
+            self._known[node] = products(node, one)
+        return self._known[node]
+
+
+def _numbers(
+    nodes: Sequence[Value], numbers: Sequence[Any], recorded: bool
+) -> Iterator[tuple[Value, Any]]:
+    """Each node with its number, made one of the node's own kind; as a node, if to be recorded."""
+    for node, x in zip(nodes, numbers, strict=True):
+        if type(x) is int:
+            x = common(node.data).convert(x)
+        yield node, Value(x) if recorded and not isinstance(x, Value) else x
+
+
+def _given_out(nodes: Sequence[Any], recorded: bool) -> list[Any]:
+    """Values if they are to be differentiated further, which in a no_grad block none is."""
+    if not recorded:
+        return [x.data if isinstance(x, Value) else x for x in nodes]
+    return [x.detach() if recording.is_paused() else x for x in nodes]
+
+
+def _input(x: Any) -> Value:
+    # A node of its own for each: by what else is known of a given Value is not differentiated.
+    return weighted_input([], [], x) if isinstance(x, Value) else Value(x)
+
+
+_nested: ContextVar[bool] = ContextVar("within a function being differentiated", default=False)
+
+
+@contextmanager
+def _differentiating() -> Iterator[None]:
+    before = _nested.get()
+    _nested.set(True)
+    try:
+        yield
+    finally:
+        _nested.set(before)
+
+
+def _arguments(args: Any) -> Sequence[Any]:
+    if not isinstance(args, (list, tuple)):
+        raise TypeError(
+            f"the arguments come in a tuple, one by one: write (x,), not a {type(args).__name__}"
+        )
+    return args
+
+
+def _alike(tree: Any, like: Any, name: str, pattern: str) -> list[Any]:
+    """The numbers in a tree, which must be nested like the other one."""
+    found, wanted = [*places(tree)], [*places(like)]
+    if [place for place, _ in found] != [place for place, _ in wanted]:
+        raise ValueError(
+            f"the {name} must be nested like the {pattern}: here they are "
+            f"{counted(len(found), 'number')} for {len(wanted)}"
+        )
+    return [x for _, x in found]

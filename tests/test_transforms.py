@@ -1,0 +1,371 @@
+"""Derivatives as functions: exactly, in rationals; in floats beside `backward`; of any order."""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+from microgradnet import (
+    MLP,
+    Value,
+    costs,
+    detect_anomaly,
+    exp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    log_sum_exp,
+    no_grad,
+    operation,
+    recording,
+    sigmoid,
+    softmax,
+    tanh,
+    value_and_grad,
+    vjp,
+    xlogy,
+)
+
+fractions = st.fractions(-3, 3, max_denominator=8)
+
+
+# Polynomials, in rationals: coefficient lists are differentiated by the oracle
+
+coefficients = st.lists(st.integers(-4, 4), min_size=1, max_size=6)
+
+
+def polynomial(c: list[int], x: Any) -> Any:
+    total: Any = c[-1]
+    for a in reversed(c[:-1]):
+        total = total * x + a
+    return total
+
+
+def derivative(c: list[int]) -> list[int]:
+    return [k * a for k, a in enumerate(c)][1:] or [0]
+
+
+@given(coefficients, fractions)
+def test_every_derivative_of_a_polynomial_is_exact(c: list[int], x: Fraction) -> None:
+    f: Any = partial(polynomial, c)
+    for _ in range(4):
+        assert f(x) == polynomial(c, x)
+        assert not isinstance(f(x), float)
+        f, c = grad(f), derivative(c)
+
+
+@given(fractions.filter(bool), fractions.filter(bool))
+def test_second_derivatives_of_a_quotient_are_exact(x: Fraction, y: Fraction) -> None:
+    def f(v: Any) -> Any:
+        return v[0] ** 3 / v[1]
+
+    assert grad(f)([x, y]) == [3 * x**2 / y, -(x**3) / y**2]
+    assert hessian(f)([x, y]) == [
+        [6 * x / y, -3 * x**2 / y**2],
+        [-3 * x**2 / y**2, 2 * x**3 / y**3],
+    ]
+    third = jacobian(hessian(f))([x, y])
+    assert third[0][0] == [6 / y, -6 * x / y**2]
+    assert third[1][1] == [6 * x**2 / y**3, -6 * x**3 / y**4]
+
+
+def rational_map(v: Any) -> Any:
+    x, (y, z) = v
+    return [x * y - z / 3, (x.softsign() if isinstance(x, Value) else x, [y * y * z]), x, 5, x]
+
+
+def test_jacobians_by_both_modes_and_products_agree():
+    v = [Fraction(1, 2), (Fraction(3), Fraction(-2))]
+    t = [Fraction(1), (Fraction(2), Fraction(-1, 3))]
+    u = [1, (Fraction(1, 7), [2]), 3, 4, 5]
+    J = jacobian(rational_map)(v)  # five rows of three: forward
+    assert J[0] == [3, (Fraction(1, 2), Fraction(-1, 3))]
+    assert J[1] == ([Fraction(4, 9), (0, 0)], [[0, (-12, 9)]])
+    assert J[2:] == [[1, (0, 0)], [0, (0, 0)], [1, (0, 0)]]
+    value, along = jvp(rational_map, (v,), (t,))
+    assert value == [Fraction(13, 6), (Fraction(1, 3), [-18]), Fraction(1, 2), 5, Fraction(1, 2)]
+    assert along == [3 + 1 + Fraction(1, 9), (Fraction(4, 9), [-27]), 1, 0, 1]
+    value_again, pull_back = vjp(rational_map, v)
+    assert value_again == value
+    by_hand = [
+        3 + Fraction(4, 63) + 3 + 5,
+        (Fraction(1, 2) + 2 * -12, Fraction(-1, 3) + 2 * 9),
+    ]
+    assert pull_back(u) == (by_hand,)
+    assert pull_back(u) == (by_hand,)  # as often as you like
+
+    assert jacobian(lambda v: rational_map(v)[0])(v) == J[0]  # one row of three: in reverse
+
+
+def test_the_jacobian_of_more_inputs_than_outputs_runs_in_reverse():
+    J = jacobian(lambda v: (v[0] * v[1] * v[2], v[2]))([2, 3, 5])
+    assert J == ([15, 10, 6], [0, 0, 1])
+
+
+def test_the_jacobian_of_softmax_is_the_textbooks():
+    a = softmax([1.0, 2.0, 4.0])
+    for i, row in enumerate(jacobian(softmax)([1.0, 2.0, 4.0])):
+        for j, entry in enumerate(row):
+            assert entry == pytest.approx(a[i] * ((i == j) - a[j]), rel=1e-14)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
+def test_gradients_are_those_of_backward(numbers: list[float]) -> None:
+    """The same sums in the same order: bit for bit, and no .grad is touched."""
+
+    def f(v: Any) -> Any:
+        x, y, z = v
+        h = (x * y + z).tanh() + exp(x / 4) * y
+        return log_sum_exp(h, x * h, -z) + (h - x).sigmoid() * h**2 + xlogy(y * y, 1 + z * z)
+
+    leaves = [Value(x) for x in numbers]
+    root = f(leaves)
+    recorded = root.backward(create_graph=True)
+    assert all(leaf.grad == 0 for leaf in leaves)
+    root.backward()
+    want = [leaf.grad for leaf in leaves]
+    assert grad(f)(numbers) == want
+    assert [recorded[leaf].data for leaf in leaves] == want
+    assert [x.data for x in grad(f)(leaves)] == want
+    assert [leaf.grad for leaf in leaves] == want
+
+
+@given(st.lists(st.floats(-3, 3), min_size=2, max_size=2), st.floats(-2, 2), st.floats(-2, 2))
+def test_a_hessians_products(x: list[float], s: float, t: float) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return tanh(x * y) + sigmoid(x - y) * x**3
+
+    [[a, b], [c, d]] = hessian(f, argnums=(0, 1))(*x)
+    size = sum(map(abs, (a, b, c, d))) + 30
+    assert b == pytest.approx(c, abs=1e-14 * size)
+    got = hvp(f, x, (s, t))
+    assert got == pytest.approx((a * s + b * t, c * s + d * t), abs=1e-13 * size)
+
+
+# Where derivatives are taken within functions that are being differentiated
+
+
+def test_an_outer_variable_within_an_inner_derivative():
+    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0) == 1.0
+    assert grad(lambda x: x * grad(lambda y: x * y)(1.0))(3.0) == 6.0  # x·x
+    assert grad(lambda x: jvp(lambda y: x * y, (1.0,), (1.0,))[1])(3.0) == 1.0
+
+
+def test_the_same_node_as_argument_and_as_known_from_outside():
+    def outer(x: Any) -> Any:
+        z = x * 3
+        return grad(lambda y: y * z)(x)  # z is a constant to the inner derivative
+
+    assert outer(2.0) == 6.0
+    assert grad(outer)(2.0) == 3.0
+    x = Value(2.0)
+    assert outer(x).data == 6.0
+
+
+def test_in_step_with_plain_python():
+    def root_of(c: Any) -> Any:  # Newton's method, its derivative taken by grad itself
+        def f(x: Any) -> Any:
+            return x**3 - c
+
+        x: Any = 1.0
+        for _ in range(60):
+            x = x - f(x) / grad(f)(x)
+        return x
+
+    assert root_of(8.0) == pytest.approx(2.0)
+    assert grad(root_of)(8.0) == pytest.approx(1 / 12)
+
+
+def test_values_in_values_out():
+    x = Value(3.0)
+    g = grad(lambda t: t**3)(x)
+    assert isinstance(g, Value)
+    assert g.data == 27.0
+    g.backward()
+    assert x.grad == 18.0
+    assert isinstance(grad(lambda t, u: t * u)(2.0, Value(5.0)), Value)
+    value, pull_back = vjp(lambda t: t * t, 3.0)
+    assert value == 9.0
+    adjoint = Value(2.0)
+    [pulled] = pull_back(adjoint)
+    pulled.backward()
+    assert adjoint.grad == 6.0
+    assert pull_back(2.0) == (12.0,)
+    value, along = jvp(lambda t: t * t, (3.0,), (Value(1.0),))
+    assert (value.data, along.data) == (9.0, 6.0)
+
+
+def test_gradients_by_parameters():
+    """A network's Hessian by one weight, through its parameters as arguments."""
+    model = MLP(2, [2, 1], activation="tanh")
+
+    def cost(numbers: Any) -> Any:
+        for parameter, x in zip(parameters, numbers, strict=True):
+            slots[id(parameter)] = x
+        w, b = numbers[:2], numbers[2]
+        return costs.quadratic([(w[0] * 0.5 - w[1] + b).tanh()], [0.25])
+
+    parameters = model.parameters()[:3]
+    slots: dict[int, Any] = {}
+    gradient = grad(cost)([p.data for p in parameters])
+    second = hessian(cost)([p.data for p in parameters])
+    h = 2.0**-20
+    nudged = grad(cost)([parameters[0].data + h, *(p.data for p in parameters[1:])])
+    assert (nudged[0] - gradient[0]) / h == pytest.approx(second[0][0], abs=1e-5)
+
+
+def test_under_no_grad_derivatives_are_there_and_nothing_is_recorded():
+    with no_grad():
+        assert grad(grad(lambda x: x**3))(2.0) == 12.0
+        g = grad(lambda x: x**3)(Value(2.0))
+        assert (g.data, g.op) == (12.0, None)
+        assert recording.is_paused()
+        x = Value(2.0)
+        y = x * x
+        assert y.backward(create_graph=True)[y].data == 1.0
+
+
+def test_no_grad_within_the_function_cuts_as_detach_does():
+    def f(x: Any) -> Any:
+        with no_grad():
+            c = x * x
+        return c * x
+
+    assert grad(f)(3.0) == 9.0
+    assert grad(lambda x: x.detach() * x)(3.0) == 3.0
+
+
+# Numbers of other kinds, structures, keyword arguments
+
+
+def test_precision_is_kept():
+    with mp.workdps(50):
+        x = mpf(1) / 3
+        third = grad(grad(grad(lambda x: x.tanh())))(x)
+        want = mp.diff(mp.tanh, x, 3)
+        assert abs(third - want) < mpf(10) ** -30
+        base = grad(grad(lambda x: 2**x))(x)
+        assert abs(base - mp.log(2) ** 2 * mpf(2) ** x) < mpf(10) ** -45
+
+
+def test_formulas_as_far_as_no_branch_depends_on_them(require_oracle):
+    sympy = require_oracle("sympy")
+    x = sympy.Symbol("x")
+    second = grad(grad(lambda v: v.tanh() * v**2))(x)
+    assert sympy.simplify(second - sympy.diff(sympy.tanh(x) * x**2, x, 2)) == 0
+    with pytest.raises(TypeError, match="depends on whether x <= 0"):
+        grad(grad(lambda v: v.relu() * v))(x)
+
+
+def test_structures_come_back_as_they_were():
+    Point = namedtuple("Point", "x y")
+    got = grad(lambda p: p.x * p.y)(Point(2, 5))
+    assert got == Point(5, 2)
+    assert isinstance(got, Point)
+    assert grad(lambda v: v[0][0] * v[1][0])([(2,), [5]]) == [(5,), [2]]
+    assert grad(lambda v: 1.0)([[], ()]) == [[], ()]
+    assert value_and_grad(lambda a, b, *, c: a * b + c, argnums=(1, 0))(2, 3, c=4) == (10, (2, 3))
+    assert grad(lambda a, b: a * b, argnums=-1)(2, 3) == 2
+
+
+def test_a_result_that_depends_on_nothing_has_gradient_zero():
+    assert value_and_grad(lambda x: 3)(2.0) == (3, 0.0)
+    assert hessian(lambda x: 3 * x[0])([2, 1]) == [[0, 0], [0, 0]]
+    assert jvp(lambda x: [x, 1], (2.0,), (5.0,)) == ([2.0, 1], [5.0, 0])
+
+
+def test_a_function_keeps_its_name():
+    def cost(x: Any) -> Any:
+        """What it costs."""
+        return x
+
+    assert grad(cost).__name__ == "cost"
+    assert jacobian(cost).__doc__ == "What it costs."
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "said"),
+    [
+        (lambda: grad(lambda x: [x, x])(1.0), TypeError, "gave 2 numbers in a list"),
+        (lambda: grad(lambda x: None)(1.0), TypeError, "did a function forget to return"),
+        (lambda: grad(lambda x: x, argnums=1)(1.0), IndexError, "no argument 1 among 1"),
+        (lambda: grad(lambda x: x)("1"), TypeError, "write float"),
+        (lambda: jvp(lambda x: x, 1.0, 1.0), TypeError, r"write \(x,\)"),
+        (lambda: jvp(lambda x: x[0], ([1.0],), (1.0,)), ValueError, "nested like the arguments"),
+        (lambda: vjp(lambda x: [x, x], 1.0)[1](1.0), ValueError, "nested like the function"),
+    ],
+)
+def test_mistakes_are_named(call: Any, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        call()
+
+
+# Faults
+
+
+def test_a_rule_that_raises_names_its_node(own_table):
+    @operation(lambda m, g, y, x: (math.sqrt(-1),))
+    def unlucky(m: Any, x: Any) -> Any:
+        return x
+
+    x = Value(2.0, label="x")
+    y = unlucky(x)
+    y.label = "y"
+    for differentiate in (
+        lambda: (y * 3).backward(),
+        lambda: (y * 3).backward(create_graph=True),
+        lambda: grad(unlucky)(x),
+        lambda: jvp(unlucky, (x,), (1.0,)),
+    ):
+        with pytest.raises(ValueError, match=r"math domain error|nonnegative") as caught:
+            differentiate()
+        said = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+        assert "in the backward pass, at " in said
+        assert "unlucky(" in said
+    assert x.grad == 0
+
+
+def test_a_forward_function_that_raises_names_its_operands(own_table):
+    @operation(lambda m, g, y, x: (g,))
+    def unlucky(m: Any, x: Any) -> Any:
+        return math.sqrt(-x)
+
+    for x in (Value(2.0, label="w"), Value(Fraction(2), label="w")):
+        with pytest.raises(ValueError, match=r"math domain error|nonnegative") as caught:
+            unlucky(x)
+        said = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+        assert "in unlucky(w), w = 2" in said
+    with pytest.raises(ZeroDivisionError) as divided:
+        Value(1, label="one") / Value(0)
+    assert "one / 0, one = 1" in str(getattr(divided.value, "__notes__", divided.value))
+
+
+def test_a_rule_with_too_few_products_is_named_when_recorded(own_table):
+    @operation(lambda m, g, out, x, y: (g,))
+    def stingy(m: Any, x: Any, y: Any) -> Any:
+        return x + y
+
+    with pytest.raises(TypeError, match="stingy returned 1 product for 2 operands"):
+        grad(lambda x: stingy(x, x))(Value(1.0))
+
+
+def test_anomalies_are_seen_in_transforms_too():
+    with detect_anomaly(), pytest.raises(ArithmeticError, match="after the backward pass"):
+        vjp(lambda x: [x, x.sqrt()], 0.0)[1]([1.0, 1.0])
+
+
+def test_gradients_of_strangers():
+    gradients = (Value(2.0) * 3).backward(create_graph=True)
+    assert gradients[Value(Fraction(1, 2))].data == 0
+    with pytest.raises(KeyError):
+        gradients[3.0]
