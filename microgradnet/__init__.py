@@ -11,6 +11,8 @@
     grad, jacobian, hessian, ...  derivatives of functions, of any order; check_grad tries them
     detect_anomaly                the first NaN or infinity, and the line it came from
     explain                       where a node's gradient came from, in words and numbers
+    draw                          the graph as a picture
+    read_expression               tanh(w*x + b) as a text, read safely
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     datasets                      digits, iris, moons, xor
@@ -31,6 +33,7 @@ from microgradnet import costs
 from microgradnet.anomaly import AnomalyError, detect_anomaly
 from microgradnet.engine import Value
 from microgradnet.explanation import explain
+from microgradnet.expression import read_expression
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
 from microgradnet.ops import abs as abs  # not in __all__: a star import must not hide Python's own
@@ -93,6 +96,7 @@ from microgradnet.transforms import (
 
 if TYPE_CHECKING:
     from microgradnet import datasets, delta, interop
+    from microgradnet.drawing import draw
     from microgradnet.files import load, save
     from microgradnet.training import History, fit
     from microgradnet.verification import Report, verify
@@ -130,6 +134,7 @@ __all__ = [
     "delta",
     "detect_anomaly",
     "divide",
+    "draw",
     "elu",
     "erf",
     "erfc",
@@ -158,6 +163,7 @@ __all__ = [
     "no_grad",
     "operation",
     "power",
+    "read_expression",
     "relu",
     "save",
     "sigmoid",
@@ -178,10 +184,11 @@ __all__ = [
     "xlogy",
 ]
 
-# What needs NumPy is imported when it is asked for, so that the rest is there at once.
+# What needs NumPy or Graphviz is imported when it is asked for, so that the rest is there at once.
 _LATER = {
     "datasets": "microgradnet.datasets",
     "delta": "microgradnet.delta",
+    "draw": "microgradnet.drawing",
     "History": "microgradnet.training",
     "Report": "microgradnet.verification",
     "fit": "microgradnet.training",

@@ -8,7 +8,7 @@ from microgradnet.graph import topological_order
 from microgradnet.notation import is_weighted_input
 from microgradnet.ops import add
 
-__all__ = ["explain"]
+__all__ = ["adjoint", "explain", "made"]
 
 
 def explain(node: Value, cost: Value) -> str:
@@ -35,7 +35,7 @@ def explain(node: Value, cost: Value) -> str:
     if is_untouched(cost.grad):
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
-        return f"{_adjoint(node)} = {_short(node.grad)}: it is the cost itself"
+        return f"{adjoint(node)} = {_short(node.grad)}: it is the cost itself"
     uses = [
         (consumer, product, slope)
         for consumer in order
@@ -52,10 +52,10 @@ def explain(node: Value, cost: Value) -> str:
     for product in products[1:]:
         total = evaluate(add.forward, total, product)
     sums = [_short(total)] + [" + ".join(map(_short, products))] * (len(products) > 1)
-    lines = [" = ".join([_adjoint(node), *sums])]
+    lines = [" = ".join([adjoint(node), *sums])]
     for consumer, product, slope in uses:
         factors = f"{_short(consumer.grad)} × {_short(slope)}"
-        lines.append(f"  {_short(product)} = {factors} through {_made(consumer)}")
+        lines.append(f"  {_short(product)} = {factors} through {made(consumer)}")
     if node.op is None and node.grad != total:
         lines.append(f"  (in all its grad is {_short(node.grad)}: other passes have added to it)")
     return "\n".join(lines)
@@ -68,8 +68,12 @@ def _products(node: Value) -> tuple[Number, ...]:
     return node.op.pull_back(node.grad, node.data, [parent.data for parent in node.parents])
 
 
-def _adjoint(node: Value) -> str:
-    """δ²₁ for the weighted input z²₁, which is what the error δ is; else ∂C/∂ and the name."""
+def adjoint(node: Value) -> str:
+    """The name of a gradient: δ²₁ for the weighted input z²₁, which is what δ is; else ∂C/∂….
+
+    >>> adjoint(Value(1.0, label="z²₁")), adjoint(Value(1.0, label="x"))
+    ('δ²₁', '∂C/∂x')
+    """
     if is_weighted_input(node.label):
         return f"δ{node.label[1:]}"
     return f"∂C/∂{_name(node)}"
@@ -81,8 +85,8 @@ def _name(node: Value) -> str:
     return f"({_formula(node)})" if node.op is not None else str(node.data)
 
 
-def _made(node: Value) -> str:
-    """How the node was made: a²₁ = sigmoid(z²₁)."""
+def made(node: Value) -> str:
+    """How a node was made: a²₁ = sigmoid(z²₁)."""
     return f"{node.label} = {_formula(node)}" if node.label else _formula(node)
 
 

@@ -5,12 +5,21 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["annotate", "counted", "described", "indexed", "is_weighted_input", "superscript"]
+__all__ = [
+    "annotate",
+    "counted",
+    "described",
+    "indexed",
+    "indices",
+    "is_weighted_input",
+    "superscript",
+]
 
 _UP = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _DOWN = "₀₁₂₃₄₅₆₇₈₉"
 _RAISE = str.maketrans("0123456789", _UP)
 _LOWER = str.maketrans("0123456789", _DOWN)
+_SINK = str.maketrans(_UP + _DOWN, 2 * "0123456789")
 
 
 def counted(n: int, noun: str) -> str:
@@ -43,6 +52,23 @@ def indexed(letter: str, l: int, *indices: int) -> str:
     separator = "," if len(indices) > 1 and max(indices) > 9 else ""
     below = separator.join(str(index).translate(_LOWER) for index in indices)
     return f"{letter}{superscript(l)}{below}"
+
+
+def indices(label: str) -> tuple[str, int, tuple[int, ...]] | None:
+    """What `indexed` was given, read off a label; None for a label that it did not write.
+
+    >>> indices("w¹₂₃"), indices("z²₁₀"), indices("w¹₁₀,₃"), indices("x₁")
+    (('w', 1, (2, 3)), ('z', 2, (10,)), ('w', 1, (10, 3)), None)
+    """
+    found = re.fullmatch(f"([azb])([{_UP}]+)([{_DOWN}]+)", label) or re.fullmatch(
+        f"(w)([{_UP}]+)([{_DOWN}]+,[{_DOWN}]+|[{_DOWN}]{{2}})", label
+    )
+    if found is None:
+        return None
+    letter, above, below = found.groups()
+    below = below.translate(_SINK)
+    numbers = list(below) if letter == "w" and "," not in below else below.split(",")
+    return letter, int(above.translate(_SINK)), tuple(map(int, numbers))
 
 
 def is_weighted_input(label: str) -> bool:

@@ -98,6 +98,21 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
         (["verify", "--exact", "--activation", "sigmoid"], "sigmoid is not rational"),
         (["verify", "--exact", "--cost", "cross_entropy"], "cross_entropy is not rational"),
         (["verify", "--no-such-option"], "--no-such-option"),
+        (["draw"], "give an expression"),
+        (["draw", "x", "x=1", "--sizes", "2,1"], "give an expression"),
+        (["draw", "tanh(w*x"], "no expression"),
+        (["draw", "x.real", "x=1"], "'x.real' is no arithmetic"),
+        (["draw", "tanh(w*x)", "w=1"], "x has no number: give x=..."),
+        (["draw", "x", "x=one"], "'x=one': give a number"),
+        (["draw", "x", "x=1/0"], "'x=1/0': give a number"),
+        (["draw", "x", "x"], "numbers are given as in w=0.5"),
+        (["draw", "x", "x=1", "x=2"], "x is given twice"),
+        (["draw", "x", "x=1", "--highlight", "y"], "there are x"),
+        (["draw", "x", "x=1", "-o", "x.odf"], "ends in no format"),
+        (["draw", "x", "x=1", "-o", "nowhere/x.svg"], "nowhere/x.svg cannot be written"),
+        (["draw", "--sizes", "2"], "'2'"),
+        (["draw", "--sizes", "2,1", "--activation", "tan"], "'tan'"),
+        (["draw", "--sizes", "64,100,10", "--zoom", "scalar"], "more than 2,000 nodes"),
     ],
 )
 def test_arguments_that_make_no_sense_are_one_line_and_exit_2(arguments, named):
@@ -139,6 +154,27 @@ def test_the_same_seed_gives_the_same_report():
 def test_help_names_every_activation_and_cost():
     words = set(re.findall(r"\w+", run("verify", "--help").stdout))
     assert {*delta.ACTIVATIONS, *delta.COSTS} <= words
+
+
+def test_draw_writes_a_picture_of_an_expression(tmp_path):
+    target = tmp_path / "neuron.svg"
+    done = run("draw", "tanh(w*x + b)", "w=0.5", "x=2", "b=-1", "-o", str(target))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{target}: the scalar zoom\n"
+    assert "grad 2" in target.read_text(encoding="utf-8")
+
+
+def test_draw_without_a_file_prints_the_text(capsys):
+    assert cli.main(["draw", "x/3", "x=1/2"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("digraph {\n")
+    assert 'label="x = 1/2\\ngrad 1/3"' in out
+
+
+def test_draw_writes_a_picture_of_a_network(tmp_path):
+    target = tmp_path / "net.png"
+    assert cli.main(["draw", "--sizes", "2,3,1", "--zoom", "scalar", "-o", str(target)]) == 0
+    assert target.read_bytes().startswith(b"\x89PNG")
 
 
 def test_help_and_version():

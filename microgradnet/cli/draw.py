@@ -1,0 +1,139 @@
+"""microgradnet draw: the graph of an expression, or of a network, as a picture."""
+
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from microgradnet.cli.options import Refused, sizes
+
+if TYPE_CHECKING:
+    from microgradnet.engine import Value
+
+__all__ = ["add"]
+
+
+def add(verbs: Any) -> None:
+    """Declare the verb."""
+    draw = verbs.add_parser(
+        "draw",
+        help="draw the graph of an expression or of a network",
+        description="Draw the computation graph of an expression, with every number and gradient\n"
+        "in it, or with --sizes that of a small network on one random example.",
+        epilog="examples:\n"
+        '  microgradnet draw "tanh(w*x + b)" w=0.5 x=2 b=-1 -o neuron.svg\n'
+        '  microgradnet draw "x*x + x/3" x=1/2 --highlight x -o paths.png\n'
+        "  microgradnet draw --sizes 2,3,1 --zoom neuron -o net.png",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = draw.add_argument
+    add("expression", nargs="?", metavar="EXPRESSION",
+        help="names, numbers, + - * / ** and functions, as in \"tanh(w*x + b)\"")  # fmt: skip
+    add("numbers", nargs="*", metavar="NAME=NUMBER",
+        help="what each name stands for; 1/3 stays a fraction")  # fmt: skip
+    add("--sizes", type=sizes, metavar="N,N,...",
+        help="a network with these layer sizes, from input to output")  # fmt: skip
+    add("--activation", default="tanh", metavar="NAME",
+        help="of the network's hidden layers and output (default: tanh)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N",
+        help="of the network's weights and example (default: 0)")  # fmt: skip
+    add("--zoom", default="auto", choices=("auto", "scalar", "neuron", "layer"),
+        help="every node, a box a neuron, a box a matrix (default: what can be read)")  # fmt: skip
+    add("--highlight", metavar="NAME", help="show the paths of this node's gradient")
+    add("--rankdir", default="LR", choices=("LR", "RL", "TB", "BT"),
+        help="from where to where, left, right, top, bottom (default: LR)")  # fmt: skip
+    add("--renderer", default="auto", choices=("auto", "embedded", "dot"),
+        help="the embedded one, or the system's dot (default: embedded where it can)")  # fmt: skip
+    add("-o", "--output", metavar="FILE",
+        help="a file in .svg, .png, .pdf ... (default: the DOT text, printed)")  # fmt: skip
+    draw.set_defaults(run=_run, verb="draw")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from microgradnet.drawing import RenderError, draw
+    from microgradnet.graph import topological_order
+
+    if (options.sizes is None) == (options.expression is None):
+        raise Refused('give an expression, as in "tanh(w*x + b)" w=0.5 x=2 b=-1, or --sizes 2,3,1')
+    value, roles = _network(options) if options.sizes else _expression(options)
+    value.backward()
+    highlight = None
+    if options.highlight is not None:
+        named = {node.label: node for node in topological_order([value]) if node.label}
+        if options.highlight not in named:
+            raise Refused(f"--highlight {options.highlight}: there are {', '.join(named)}")
+        highlight = named[options.highlight]
+    try:
+        picture = draw(
+            value,
+            zoom=options.zoom,
+            highlight=highlight,
+            rankdir=options.rankdir,
+            renderer=options.renderer,
+            **roles,
+        )
+        if options.output is None:
+            print(picture.source, end="")
+        else:
+            print(f"{picture.save(options.output)}: the {picture.zoom} zoom")
+    except (ValueError, RenderError) as error:
+        raise Refused(error) from None
+    except OSError as error:
+        raise Refused(f"{options.output} cannot be written: {error.strerror or error}") from None
+    return 0
+
+
+def _expression(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
+    """The value of the expression, and what is known of its leaves: nothing."""
+    from microgradnet.expression import ExpressionError, read_expression
+
+    numbers = {}
+    for given in options.numbers:
+        name, equals, number = given.partition("=")
+        if not equals or not name.isidentifier():
+            raise Refused(f"{given!r}: numbers are given as in w=0.5")
+        if name in numbers:
+            raise Refused(f"{name} is given twice")
+        numbers[name] = _number(given, number)
+    try:
+        return read_expression(options.expression, numbers), {}
+    except ExpressionError as error:
+        raise Refused(error) from None
+
+
+def _number(given: str, text: str) -> Any:
+    """A float, or a fraction if it is written as one."""
+    try:
+        number = Fraction(text) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        raise Refused(f"{given!r}: give a number, as in 0.5 or 1/3") from None
+    return number
+
+
+def _network(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
+    """The cost of a random network on a random example, and the roles of its leaves."""
+    from microgradnet import costs
+    from microgradnet.engine import Value
+    from microgradnet.nn import MLP
+
+    n_in, *layers = options.sizes
+    rng = Random(options.seed)
+    try:
+        model = MLP(
+            n_in,
+            layers,
+            activation=options.activation,
+            output_activation=options.activation,
+            init="xavier",
+            rng=rng,
+        )
+    except ValueError as error:
+        raise Refused(error) from None
+    forward = model.forward([round(rng.uniform(-1, 1), 2) for _ in range(n_in)])
+    y = [Value(float(j == 0), label=f"y{j}") for j, _ in enumerate(forward.a[-1], 1)]
+    cost = costs.quadratic(forward.a[-1], y)
+    cost.label = "C"
+    return cost, {"inputs": forward.a[0], "targets": y, "parameters": model.parameters()}

@@ -1,0 +1,212 @@
+"""A safe reader of expressions such as tanh(w*x + b), for the command line and for pages.
+
+Python's own parser reads the text, and nothing of it is ever run: of its tree only names, numbers,
++ − × ÷ ** and calls of the table's operations are let through, and the tree is walked here.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import unicodedata
+import warnings
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import isfinite
+from typing import Any, NoReturn
+
+from microgradnet import ops
+from microgradnet.arithmetic import Number
+from microgradnet.engine import Value
+from microgradnet.operation import operations
+
+__all__ = ["ExpressionError", "names_in", "read_expression"]
+
+_CHARACTERS, _DEPTH, _BITS = 2_000, 200, 10_000
+
+# On two numbers an operation of the table, which keeps whole numbers exact; on Values the operator.
+_BINARY: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    ast.Add: (ops.add, operator.add),
+    ast.Sub: (ops.subtract, operator.sub),
+    ast.Mult: (ops.multiply, operator.mul),
+    ast.Div: (ops.divide, operator.truediv),
+}
+_UNARY: dict[type, Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+
+
+class ExpressionError(ValueError):
+    """A text that is no expression, or not one that can be computed, said in one line."""
+
+
+def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
+    """The node of the expression, its leaves labelled by their names.
+
+    numbers  what each name stands for
+
+    Numbers without names are computed beforehand, whole ones exactly: in x**(1 + 1) the exponent is
+    the constant 2. Raises ExpressionError for anything but arithmetic and the operations of the
+    table, a name without a number and a number without its name in the text, for a text that is too
+    long or nested too deep, and for a part in exact numbers that is not finite or needs more than
+    10⁴ bits.
+
+    >>> read_expression("tanh(w*x + b)", {"w": 0.5, "x": 2.0, "b": -1.0})
+    Value(data=0.0, grad=0)
+    >>> read_expression("x.__class__", {"x": 1.0})
+    Traceback (most recent call last):
+        ...
+    microgradnet.expression.ExpressionError: 'x.__class__' is no arithmetic: write names, numbers, \
++ - * / ** and functions, as in tanh(w*x + b)
+    """
+    given = {unicodedata.normalize("NFKC", name): x for name, x in numbers.items()}
+    tree = _tree(text)
+    names = _names(tree)
+    for name in names:
+        if name not in given:
+            raise ExpressionError(
+                f"{name} is a function: write {name}(...)"
+                if name in _functions()
+                else f"{name} has no number: give {name}=..."
+            )
+    for name in given:
+        if name not in names:
+            raise ExpressionError(f"{name} is not in the expression: {_listed(names)}")
+    leaves = {name: Value(given[name], label=name) for name in names}
+    result = _compute(tree, text.strip(), leaves, _functions())
+    return result if isinstance(result, Value) else Value(result)
+
+
+def names_in(text: str) -> list[str]:
+    """The names that an expression needs numbers for, first use first.
+
+    >>> names_in("tanh(w*x + b) * w")
+    ['w', 'x', 'b']
+    """
+    return _names(_tree(text))
+
+
+def _tree(text: str) -> ast.expr:
+    """Python's tree of the text, small enough to walk by recursion."""
+    if len(text) > _CHARACTERS:
+        raise ExpressionError(f"an expression has at most {_CHARACTERS:,} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below anyway
+            tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ExpressionError(f"{text.strip()!r:.80} is no expression: {error.msg}") from None
+    except (RecursionError, MemoryError):
+        raise ExpressionError("the expression is nested too deep") from None
+    except ValueError as error:  # a null character
+        raise ExpressionError(f"{text!r:.80} is no expression: {error}") from None
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            _check(tree, text.strip())
+            return tree
+    raise ExpressionError(f"the expression is nested more than {_DEPTH} deep")
+
+
+def _check(tree: ast.expr, text: str) -> None:
+    """Let nothing through but names, numbers, operators, and calls of the table's operations."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name() | ast.Constant(value=int() | float()) | ast.BinOp() | ast.UnaryOp():
+                allowed = not isinstance(getattr(node, "value", 0), bool)
+            case ast.Call(func=ast.Name(id=name), keywords=[]):
+                allowed = True
+                if name not in _functions():
+                    raise ExpressionError(
+                        f"there is no function {name}: there are {', '.join(sorted(_functions()))}"
+                    )
+            case _:
+                allowed = isinstance(node, (ast.Load, ast.Pow, *_BINARY, *_UNARY))
+        if not allowed:
+            part = _written(node if isinstance(node, ast.expr) else tree, text)
+            raise ExpressionError(
+                f"{part!r} is no arithmetic: write names, numbers, + - * / ** and functions, "
+                "as in tanh(w*x + b)"
+            )
+
+
+def _names(tree: ast.expr) -> list[str]:
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    found = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called
+    ]
+    found.sort(key=lambda node: (node.lineno, node.col_offset))
+    return list(dict.fromkeys(node.id for node in found))
+
+
+def _functions() -> dict[str, Callable[..., Any]]:
+    """The functions that may be called, by name: the table's, a power being one and not three."""
+    powers = (ops.power_constant, ops.exponential, ops.raise_to)
+    table = {op.name: op for op in operations() if op not in powers}
+    return {**table, "power": _power}
+
+
+def _compute(
+    node: ast.expr, text: str, leaves: dict[str, Value], functions: dict[str, Callable[..., Any]]
+) -> Any:
+    """The Value of a part of the tree, or its number if there is no name in it."""
+
+    def part(inner: ast.expr) -> Any:
+        return _compute(inner, text, leaves, functions)
+
+    try:
+        match node:
+            case ast.Name(id=name):
+                return leaves[name]
+            case ast.Constant(value=x):
+                result = x
+            case ast.UnaryOp(op=op, operand=operand):
+                result = _UNARY[type(op)](part(operand))
+            case ast.BinOp(left=left, op=ast.Pow(), right=right):
+                result = _power(part(left), part(right))
+            case ast.BinOp(left=left, op=op, right=right):
+                x, y = part(left), part(right)
+                on_numbers, on_values = _BINARY[type(op)]
+                recorded = isinstance(x, Value) or isinstance(y, Value)
+                result = (on_values if recorded else on_numbers)(x, y)
+            case ast.Call(func=ast.Name(id=name), args=operands):
+                result = functions[name](*map(part, operands))
+    except ExpressionError:
+        raise
+    except ZeroDivisionError:
+        raise ExpressionError(f"{_written(node, text)!r} divides by zero") from None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ExpressionError(f"{_written(node, text)!r} cannot be computed: {error}") from None
+    if isinstance(result, float) and not isfinite(result):
+        raise ExpressionError(f"{_written(node, text)!r} is not finite")
+    if _bits(result) > _BITS:
+        _too_long(_written(node, text))
+    return result
+
+
+def _written(node: ast.expr, text: str) -> str:
+    part = ast.get_source_segment(text, node) or text
+    return part if len(part) <= 60 else f"{part[:59]}…"
+
+
+def _power(x: Any, y: Any) -> Any:
+    base, exponent = (v.data if isinstance(v, Value) else v for v in (x, y))
+    exact = isinstance(exponent, (int, Fraction)) and base not in (0, 1, -1)
+    if exact and _bits(base) * abs(exponent) > _BITS:
+        _too_long(f"{base}**{exponent}")
+    return ops.power(x, y)
+
+
+def _bits(x: Any) -> int:
+    """The bits that an exact number needs; 0 for a float."""
+    x = x.data if isinstance(x, Value) else x
+    if not isinstance(x, (int, Fraction)):
+        return 0
+    return max(x.numerator.bit_length(), x.denominator.bit_length())
+
+
+def _too_long(written: str) -> NoReturn:
+    raise ExpressionError(f"{written:.80} needs more than {_BITS:,} bits: write a number as 2.0")
+
+
+def _listed(names: list[str]) -> str:
+    return f"it has {', '.join(names)}" if names else "it has no names"

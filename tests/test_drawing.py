@@ -1,0 +1,468 @@
+"""Pictures: the DOT text to the letter for small graphs, and real renderings of all kinds."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+from xml.etree import ElementTree
+
+import graphviz
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgradnet import MLP, Value, costs, draw
+from microgradnet.drawing import RenderError, inline, render, rendering, scalar, svg
+from microgradnet.drawing.dot import label, tooltip
+
+DRAWINGS = Path(__file__).parent / "drawings"
+"""The DOT of small graphs, to the letter."""
+
+SVG = "{http://www.w3.org/2000/svg}"
+needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+RENDERERS = ["embedded", pytest.param("dot", marks=needs_dot)]
+
+
+def neuron():
+    w, x, b = Value(0.5, label="w"), Value(2.0, label="x"), Value(-1.0, label="b")
+    return (w * x + b).tanh()
+
+
+def network(cost=True):
+    model = MLP(2, [3, 1], activation="tanh", rng=Random(0))
+    forward = model.forward([1.0, -2.0])
+    C = costs.quadratic(forward.output, Value(1.0, label="y"))
+    C.label = "C"
+    return C
+
+
+def statements(source):
+    """The nodes and edges of a DOT text, without what every picture has."""
+    return [line.strip() for line in source.splitlines() if line.strip().startswith(("n", "op"))][
+        1:
+    ]
+
+
+def groups(picture, kind):
+    """The groups of an SVG of one class, by id."""
+    root = ElementTree.fromstring(picture)
+    return {g.get("id"): g for g in root.iter(f"{SVG}g") if kind in g.get("class", "").split()}
+
+
+def texts(element):
+    return ["".join(text.itertext()) for text in element.iter(f"{SVG}text")]
+
+
+def title(group):
+    return group.find(f"{SVG}title").text
+
+
+# The text
+
+
+def test_a_neuron_to_the_letter():
+    a = neuron()
+    a.label = "a"
+    a.backward()
+    assert scalar([a]) == (DRAWINGS / "neuron.gv").read_text(encoding="utf-8")
+
+
+def test_x_times_x_has_both_edges_and_a_difference_its_operands_in_order():
+    x = Value(3.0, label="x")
+    edges = [
+        line.split(" tooltip")[0] for line in statements(scalar([x / 2 - x * x])) if "->" in line
+    ]
+    assert edges == [
+        'n0 -> op2:nw [id=e2_0 label="0.5"',
+        'n1 -> op2:sw [id=e2_1 label="−0.75"',
+        "op2 -> n2 [id=e2]",
+        'n0 -> op3:nw [id=e3_0 label="3"',
+        'n0 -> op3:sw [id=e3_1 label="3"',
+        "op3 -> n3 [id=e3]",
+        'n2 -> op4:nw [id=e4_0 label="1"',
+        'n3 -> op4:sw [id=e4_1 label="−1"',
+        "op4 -> n4 [id=e4]",
+    ]
+
+
+def test_the_first_operand_comes_before_the_second_in_every_direction():
+    for rankdir, axis, sign in (("LR", 1, 1), ("RL", 1, 1), ("TB", 0, 1), ("BT", 0, 1)):
+        a, b = Value(1.0, label="a"), Value(2.0, label="b")
+        arrows = groups(draw(b / a, rankdir=rankdir).svg(), "edge")
+        ends = []
+        for edge in ("e2_0", "e2_1"):
+            tip = arrows[edge].find(f"{SVG}polygon").get("points").split()[1]
+            ends.append(sign * float(tip.split(",")[axis]))
+        assert ends[0] < ends[1], rankdir
+
+
+def test_not_differentiated_yet_is_not_gradient_0():
+    x = Value(-1.0, label="x")
+    y = x.relu()
+    before = scalar([y])
+    assert "grad not yet" in before
+    assert "call backward()" in before
+    y.backward()
+    after = scalar([y])
+    assert 'label="x = −1\\ngrad 0"' in after
+    assert "not yet" not in after
+    assert "call backward()" not in after
+
+
+def test_delta_is_the_gradient_of_a_weighted_input():
+    C = network()
+    C.backward()
+    source = scalar([C])
+    assert 'label="z¹₁ = ' in source
+    assert "\\nδ¹₁ = " in source
+    assert 'label="a¹₁ = ' in source
+
+
+def test_a_network_is_framed_by_layer_and_neuron():
+    lines = scalar([network()]).splitlines()
+    frames = {}
+    inside = []
+    for line in map(str.strip, lines):
+        if line.startswith("subgraph"):
+            inside.append(line.split()[1])
+        elif line == "}" and inside:
+            inside.pop()
+        elif line.startswith("n") and 'label="' in line and "->" not in line:
+            frames[line.split('label="')[1].split(" =")[0]] = tuple(inside)
+    assert frames["w¹₂₁"] == frames["b¹₂"] == frames["z¹₂"] == frames["a¹₂"]
+    assert frames["z¹₂"] == ("cluster_1", "cluster_1_2")
+    assert frames["w²₁₃"] == ("cluster_2", "cluster_2_1")
+    assert frames["a⁰₁"] == ("cluster_0",)
+    assert frames["C"] == frames["y"] == ()
+    # The unlabelled products and sums of a neuron stand in its frame, those of the cost in none.
+    unframed = [line for line in lines if line.startswith("\tn") and " -> " not in line]
+    assert len(unframed) == 5 + 1  # y, a − y, its square, 2 and C; and the defaults of nodes
+
+
+def test_roles_by_label_and_by_word():
+    w, x, y, other = (Value(1.0, label=name) for name in ("w1", "x_2", "y", "speed"))
+    z = w * x + y + other + 3
+    classes = [
+        line.split("class=")[1].split()[0] for line in statements(scalar([z])) if "id=n" in line
+    ]
+    assert [c for c in classes if c != "computed"] == [
+        "parameter", "input", "target", "leaf", "constant",
+    ]  # fmt: skip
+    said = scalar([z], inputs=[[other], 2.0], parameters=[x], targets=w)
+    classes = [line.split("class=")[1].split()[0] for line in statements(said) if "id=n" in line]
+    assert [c for c in classes if c != "computed"] == [
+        "target", "parameter", "target", "input", "constant",
+    ]  # fmt: skip
+
+
+def test_the_same_program_gives_the_same_text_in_every_process():
+    code = (
+        "from random import Random\n"
+        "from microgradnet import MLP, costs, draw\n"
+        "f = MLP(2, [3, 2], rng=Random(3)).forward([1.0, 2.0])\n"
+        "c = costs.quadratic(f.output, [1, 0]); c.backward()\n"
+        "print(draw(c, zoom='scalar').source)"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-X", "utf8", "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(runs) == 1
+
+
+def test_numbers_of_every_kind():
+    import sympy
+
+    for x, shown in (
+        (Fraction(-1, 3), "−1/3"),
+        (7, "7"),
+        (10**40, "1e+40"),
+        (2**20_000, "a rational too long"),
+        (Fraction(10**20 + 1, 10**20), "1"),
+        (1e-9, "1e−09"),
+        (sympy.Symbol("t") ** 2 - 1, "t**2 − 1"),
+        (math.nan, "‼ x = NaN"),
+        (-math.inf, "‼ x = −inf"),
+        (sympy.oo, "‼ x = oo"),
+    ):
+        leaf = Value(x, label="x")
+        y = leaf * leaf
+        y.backward()
+        source = draw(y).source
+        assert f"{shown if '‼' in shown else f'x = {shown}'}" in source, shown
+        svg(source)
+
+
+def test_what_is_not_finite_is_marked_by_more_than_colour():
+    x = Value(0.0, label="x")
+    y = x.log() * 0
+    y.backward()
+    marked = [line for line in statements(draw(y).source) if "‼" in line and "->" not in line]
+    assert all('color="#D55E00"' in line and "penwidth=2.5" in line for line in marked)
+    assert len(marked) == 4  # x by its gradient, log x, 0 by its gradient, and the product
+
+
+def test_a_rule_that_fails_does_not_spoil_the_picture(own_table):
+    from microgradnet import operation
+
+    def broken(m, g, y, x):
+        raise RuntimeError("not today")
+
+    @operation(broken, "odd($x)")
+    def odd(m, x):
+        return x
+
+    edges = [line for line in statements(draw(Value(1.0).odd()).source) if "->" in line]
+    assert edges == ["n0 -> op1 [id=e1_0]", "op1 -> n1 [id=e1]"]
+
+
+# Labels
+
+HOSTILE = ['{ } | < > " \\ &', "\\N \\G \\n \\l", "&lt;b&gt; &#65;", "\\", 'a"b\\', "δ²₁ ∂ ⊙ 中文",
+           "<b>bold</b> 🎉", "]]>", "<!--", "%s {0}", " ", "node [", "n0 -> n1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_label_appears_as_it_is(text, renderer):
+    picture = draw(Value(1.0, label=text) * 2, renderer=renderer).svg()
+    node = groups(picture, "node")["n0"]
+    assert texts(node)[0].replace("\xa0", " ") == f"{text} = 1"
+    assert title(node).startswith(f"{text}: leaf\n")
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_label_appears_as_it_is(first, second):
+    texts_given = f"label={label(first, 'x' + second)} tooltip={tooltip(first, second)}"
+    source = f"digraph {{ a [id=a {texts_given}] }}"
+    node = groups(svg(source), "node")["a"]
+    shown = [texts(node)[-1], title(node).split("\n")[-1]]
+    for got, want in zip(shown, ("x" + second, second), strict=True):
+        for character, expected in zip(got.replace("\xa0", " "), want, strict=True):
+            assert character in (expected, "�", " "), (got, want)
+            if expected.isprintable():
+                assert character == expected
+
+
+# Renderings
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_svg_has_a_group_with_a_readable_title_for_every_node_and_edge(renderer):
+    C = network()
+    C.backward()
+    picture = draw(C, zoom="scalar", renderer=renderer).svg()
+    root = ElementTree.fromstring(picture)
+    assert root[0].tag == f"{SVG}title"
+    assert root[0].text == "The graph that computes C: 41 values"
+    assert root[1].tag == f"{SVG}desc"
+    assert "local derivatives" in root[1].text
+    nodes, edges = groups(picture, "node"), groups(picture, "edge")
+    operations = [name for name in nodes if name.startswith("op")]
+    assert len(nodes) - len(operations) == 41
+    assert len(edges) == sum(name.count("_") for name in edges) + len(operations)
+    assert title(nodes["n0"]).startswith("b²₁: parameter\ndata 0.0\ngrad ")
+    for group in (*nodes.values(), *edges.values()):
+        assert title(group)
+    assert not list(root.iter(f"{SVG}a"))
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_png_is_sharp(renderer):
+    picture = draw(neuron(), renderer=renderer)
+    data = picture.pipe("png")
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", data[16:24])
+    natural = ElementTree.fromstring(picture.svg()).get("width")
+    assert width == pytest.approx(float(natural.removesuffix("pt")) / 72 * 192, abs=8)
+    assert height > 200
+
+
+def test_a_large_picture_is_small_enough_to_be_opened():
+    x = Value(1.0, label="x")
+    for _ in range(400):
+        x = x.tanh()
+    data = draw(x, zoom="scalar").pipe("png")
+    assert max(struct.unpack(">II", data[16:24])) <= 60 * 192 + 1
+
+
+@needs_dot
+def test_formats_that_the_embedded_renderer_lacks_come_from_dot(tmp_path):
+    path = draw(neuron()).save(tmp_path / "neuron.pdf")
+    assert (tmp_path / "neuron.pdf").read_bytes().startswith(b"%PDF")
+    assert path == str(tmp_path / "neuron.pdf")
+
+
+def test_without_any_renderer_there_is_text(monkeypatch):
+    monkeypatch.setattr(rendering, "_embedded", lambda: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    picture = draw(neuron())
+    shown = picture._repr_mimebundle_()
+    assert "pip install graphviz-pure" in shown["text/plain"]
+    assert "w = 0.5" in shown["text/plain"]
+    assert "image/svg+xml" not in shown
+    with pytest.raises(RenderError, match="pip install graphviz-pure"):
+        picture.svg()
+    with pytest.raises(RenderError, match="there is no program dot"):
+        draw(neuron(), renderer="dot").svg()
+
+
+def test_without_dot_a_pdf_is_one_clear_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(RenderError, match="svg, png, jpg, not pdf: install Graphviz"):
+        draw(neuron()).save(tmp_path / "neuron.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+@needs_dot
+def test_where_no_embedded_renderer_is_made_dot_takes_its_place(monkeypatch):
+    monkeypatch.setattr(rendering, "_embedded", lambda: None)
+    assert draw(neuron()).svg().count("graphics-document") == 1
+    with pytest.raises(RenderError):
+        draw(neuron(), renderer="embedded").svg()
+
+
+def test_a_layout_that_takes_too_long_and_a_text_that_is_no_dot():
+    with pytest.raises(RenderError, match=r"longer than 1e-05 seconds.*fewer nodes"):
+        render(draw(neuron()).source, timeout=1e-5)
+    with pytest.raises(RenderError, match="syntax error"):
+        render("digraph {")
+
+
+def test_a_notebook_shows_svg_that_is_part_of_the_page_and_scales():
+    shown = draw(neuron())._repr_mimebundle_()
+    assert set(shown) == {"text/html", "image/svg+xml", "text/plain"}
+    element = ElementTree.fromstring(shown["text/html"])[0]
+    assert element.get("width") == "100%"
+    assert element.get("height") is None
+    assert (
+        element.get("style")
+        == f"max-width:{ElementTree.fromstring(shown['image/svg+xml']).get('width')};height:auto"
+    )
+    assert element.get("viewBox")
+    png = draw(neuron())._repr_mimebundle_(
+        include=["image/png", "text/plain"], exclude=["text/plain"]
+    )
+    assert list(png) == ["image/png"]
+    assert inline(svg("digraph { a }")).startswith("<svg")
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"),
+    [
+        ("svg", b"<?xml"),
+        ("png", b"\x89PNG"),
+        ("jpg", b"\xff\xd8"),
+        ("gv", b"digraph"),
+        ("PNG", b"\x89PNG"),
+    ],
+)
+def test_a_file_is_of_the_kind_that_its_suffix_says(suffix, begins, tmp_path):
+    assert draw(neuron()).save(str(tmp_path / f"graph.{suffix}")) == str(
+        tmp_path / f"graph.{suffix}"
+    )
+    assert (tmp_path / f"graph.{suffix}").read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize("name", ["graph.svgz2", "graph", "graph.py"])
+def test_a_bad_suffix_is_one_clear_error(name, tmp_path):
+    with pytest.raises(ValueError, match=rf"{name}.*ends in no format.*\.svg"):
+        draw(neuron()).save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_is_not_there_is_one_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"graph\.svg"):
+        draw(neuron()).save(tmp_path / "nowhere" / "graph.svg")
+
+
+def test_it_is_a_digraph_as_any_other(tmp_path):
+    picture = draw(neuron(), format="png")
+    assert isinstance(picture, graphviz.Digraph)
+    rendered = picture.render("graph", directory=tmp_path, cleanup=True)
+    assert Path(rendered).read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir()] == ["graph.png"]
+    rendered = picture.render(outfile=tmp_path / "other.svg")
+    assert {path.name for path in tmp_path.iterdir()} == {"graph.png", "other.svg", "other.gv"}
+    with pytest.raises(graphviz.FileExistsError):
+        picture.render(outfile=tmp_path / "other.svg", raise_if_result_exists=True)
+    assert picture.pipe("svg", encoding="utf-8") == picture.svg()
+    copy = picture.copy()
+    copy.node("mine", "a note")
+    copy.edge("mine", "n0")
+    assert "a note" in texts(ElementTree.fromstring(copy.svg()))
+    assert "a note" not in picture.source
+    assert (
+        repr(picture) == "<Picture, scalar zoom: .save('graph.svg') writes it, .source is its DOT>"
+    )
+
+
+@needs_dot
+def test_what_only_graphviz_knows_goes_to_graphviz():
+    assert draw(neuron()).pipe("png", renderer="cairo").startswith(b"\x89PNG")
+    assert draw(neuron()).pipe("svg", engine="neato").startswith(b"<?xml")
+
+
+# What cannot be drawn
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"zoom": "neurons"}, "no zoom 'neurons': there are auto, scalar"),
+        ({"rankdir": "XY"}, "no rankdir 'XY'"),
+        ({"format": "bmp3"}, "no format 'bmp3'"),
+        ({"renderer": "neato"}, "no renderer 'neato'"),
+        ({"max_nodes": 3}, "more than 3 nodes"),
+    ],
+)
+def test_options_that_make_no_sense(options, named):
+    with pytest.raises(ValueError, match=named):
+        draw(neuron(), **options)
+
+
+def test_values_that_are_none():
+    with pytest.raises(ValueError, match="nothing to draw"):
+        draw([])
+    with pytest.raises(TypeError, match="takes a Value"):
+        draw("x")
+    with pytest.raises(TypeError, match="takes a Value"):
+        draw(3.0)
+    with pytest.raises(TypeError, match="inputs"):
+        draw(neuron(), inputs=3)
+
+
+def test_several_values_in_one_picture_and_a_single_leaf():
+    x = Value(1.0, label="x")
+    picture = draw([x + 1, [x * 2, x + 1]])
+    assert picture.source.count("peripheries=2") == 3
+    assert draw([x, x]).source.count("peripheries=2") == 1
+
+
+def test_a_graph_too_large_says_so_without_walking_all_of_it():
+    x = Value(1.0)
+    for _ in range(100_000):
+        x = x + 1.0
+    with pytest.raises(ValueError, match="more than 2,000 nodes cannot be read"):
+        draw(x, zoom="scalar")
+
+
+def test_a_thousand_nodes_are_drawn():
+    C = costs.quadratic(MLP(2, [16, 16, 1], rng=Random(0)).forward([1.0, 2.0]).output, [1.0])
+    picture = draw(C, zoom="scalar")
+    assert len(groups(picture.svg(), "node")) > 1_000
