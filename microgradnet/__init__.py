@@ -13,6 +13,7 @@
     explain                       where a node's gradient came from, in words and numbers
     draw                          the graph as a picture
     read_expression               tanh(w*x + b) as a text, read safely
+    lift, trace, Program          the matrix program inside a scalar graph, with its δ equations
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     datasets                      digits, iris, moons, xor
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from microgradnet import datasets, delta, interop
     from microgradnet.drawing import draw
     from microgradnet.files import load, save
+    from microgradnet.lifting import Program, lift, trace
     from microgradnet.training import History, fit
     from microgradnet.verification import Report, verify
 
@@ -117,6 +119,7 @@ __all__ = [
     "Neuron",
     "Operation",
     "Optimizer",
+    "Program",
     "Report",
     "Value",
     "acos",
@@ -152,6 +155,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "lift",
     "load",
     "log",
     "log1p",
@@ -177,6 +181,7 @@ __all__ = [
     "subtract",
     "tan",
     "tanh",
+    "trace",
     "value_and_grad",
     "verify",
     "vjp",
@@ -190,11 +195,14 @@ _LATER = {
     "delta": "microgradnet.delta",
     "draw": "microgradnet.drawing",
     "History": "microgradnet.training",
+    "Program": "microgradnet.lifting",
     "Report": "microgradnet.verification",
     "fit": "microgradnet.training",
     "interop": "microgradnet.interop",
+    "lift": "microgradnet.lifting",
     "load": "microgradnet.files",
     "save": "microgradnet.files",
+    "trace": "microgradnet.lifting",
     "verify": "microgradnet.verification",
 }
 
