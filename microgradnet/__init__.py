@@ -12,8 +12,8 @@
     detect_anomaly                the first NaN or infinity, and the line it came from
     explain                       where a node's gradient came from, in words and numbers
     draw                          the graph as a picture
+    explore                       a page that plays the backward pass, graph and equations in one
     read_expression               tanh(w*x + b) as a text, read safely
-    lift, trace, Program          the matrix program inside a scalar graph, with its δ equations
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     datasets                      digits, iris, moons, xor
@@ -98,8 +98,8 @@ from microgradnet.transforms import (
 if TYPE_CHECKING:
     from microgradnet import datasets, delta, interop
     from microgradnet.drawing import draw
+    from microgradnet.exploring import explore
     from microgradnet.files import load, save
-    from microgradnet.lifting import Program, lift, trace
     from microgradnet.training import History, fit
     from microgradnet.verification import Report, verify
 
@@ -119,7 +119,6 @@ __all__ = [
     "Neuron",
     "Operation",
     "Optimizer",
-    "Program",
     "Report",
     "Value",
     "acos",
@@ -143,6 +142,7 @@ __all__ = [
     "erfc",
     "exp",
     "explain",
+    "explore",
     "expm1",
     "fit",
     "gelu",
@@ -155,7 +155,6 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
-    "lift",
     "load",
     "log",
     "log1p",
@@ -181,7 +180,6 @@ __all__ = [
     "subtract",
     "tan",
     "tanh",
-    "trace",
     "value_and_grad",
     "verify",
     "vjp",
@@ -195,14 +193,12 @@ _LATER = {
     "delta": "microgradnet.delta",
     "draw": "microgradnet.drawing",
     "History": "microgradnet.training",
-    "Program": "microgradnet.lifting",
     "Report": "microgradnet.verification",
+    "explore": "microgradnet.exploring",
     "fit": "microgradnet.training",
     "interop": "microgradnet.interop",
-    "lift": "microgradnet.lifting",
     "load": "microgradnet.files",
     "save": "microgradnet.files",
-    "trace": "microgradnet.lifting",
     "verify": "microgradnet.verification",
 }
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
+import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +50,51 @@ def own_table() -> Iterator[None]:
         del _TABLE[name]
         if name in vars(Value):
             delattr(Value, name)
+
+
+def _missing(what: str) -> None:
+    """Skip the test for want of a tool, or fail where MICROGRADNET_REQUIRE_BROWSER is set."""
+    if os.environ.get("MICROGRADNET_REQUIRE_BROWSER"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The system's Chromium, driven by Playwright."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("no Playwright: pip install playwright")
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        _missing("no Chromium on the path: apt-get install chromium, or another's package of it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, which finds what in a page is not accessible; from npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        _missing("no npm to get axe-core by")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [str(npm), "pack", "--silent", "axe-core@4", "--pack-destination", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    packed = next(Path(folder).glob("*.tgz"), None)
+    if packed is None:
+        _missing(f"npm cannot get axe-core: {done.stderr.strip()[-300:]}")
+    with tarfile.open(packed) as archive:
+        source = archive.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()

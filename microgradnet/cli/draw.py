@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.cli.options import Refused, sizes
+from microgradnet.cli.options import Refused, expression, sizes
 
 if TYPE_CHECKING:
     from microgradnet.engine import Value
@@ -58,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if (options.sizes is None) == (options.expression is None):
         raise Refused('give an expression, as in "tanh(w*x + b)" w=0.5 x=2 b=-1, or --sizes 2,3,1')
-    value, roles = _network(options) if options.sizes else _expression(options)
+    value, roles = _network(options) if options.sizes else (expression(options), {})
     value.backward()
     highlight = None
     if options.highlight is not None:
@@ -84,33 +83,6 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise Refused(f"{options.output} cannot be written: {error.strerror or error}") from None
     return 0
-
-
-def _expression(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
-    """The value of the expression, and what is known of its leaves: nothing."""
-    from microgradnet.expression import ExpressionError, read_expression
-
-    numbers = {}
-    for given in options.numbers:
-        name, equals, number = given.partition("=")
-        if not equals or not name.isidentifier():
-            raise Refused(f"{given!r}: numbers are given as in w=0.5")
-        if name in numbers:
-            raise Refused(f"{name} is given twice")
-        numbers[name] = _number(given, number)
-    try:
-        return read_expression(options.expression, numbers), {}
-    except ExpressionError as error:
-        raise Refused(error) from None
-
-
-def _number(given: str, text: str) -> Any:
-    """A float, or a fraction if it is written as one."""
-    try:
-        number = Fraction(text) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        raise Refused(f"{given!r}: give a number, as in 0.5 or 1/3") from None
-    return number
 
 
 def _network(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:

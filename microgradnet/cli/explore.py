@@ -1,0 +1,102 @@
+"""microgradnet explore: the page that plays a backward pass."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from microgradnet.cli import options as shared
+from microgradnet.cli.options import Refused, count, expression, network, sizes
+
+__all__ = ["add"]
+
+_SIZES = {"moons": [2, 3, 2], "xor": [2, 3, 2], "iris": [4, 3, 3]}
+"""Small enough to be seen whole."""
+
+
+def add(verbs: Any) -> None:
+    """Declare the verb."""
+    explore = verbs.add_parser(
+        "explore",
+        help="write a page that plays the backward pass, node by node",
+        description="Write one HTML file that needs no network: the scalar graph, beside it the\n"
+        "equations with their numbers, and a player that goes through both node by node.\n"
+        "Without arguments: a 2-3-2 network on one of two moons' points. With an expression\n"
+        "and its numbers: that expression.",
+        epilog="examples:\n"
+        '  microgradnet explore "tanh(w*x + b)" w=0.5 x=2 b=-1\n'
+        "  microgradnet explore --data iris --cost cross_entropy\n"
+        "  microgradnet explore --data xor --sizes 2,4,2 --activation tanh\n\n"
+        "In an expression, names that begin with x are inputs and those with y targets; gradient\n"
+        "descent moves the others.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = explore.add_argument
+    add("expression", nargs="?", metavar="EXPRESSION",
+        help="instead of a network: names, numbers, + - * / ** and functions")  # fmt: skip
+    add("numbers", nargs="*", metavar="NAME=NUMBER", help="what each name stands for")
+    add("-o", "--output", type=Path, default=Path("explore.html"), metavar="FILE",
+        help="the file to write (default: explore.html)")  # fmt: skip
+    add("--data", default="moons", metavar="NAME", help="digits, iris, moons (default) or xor")
+    add("--sizes", type=sizes, metavar="N,N,...",
+        help="layer sizes from input to output (default: 2,3,2 for moons)")  # fmt: skip
+    add(
+        "--activation",
+        metavar="NAME",
+        help=shared.HIDDEN.replace("; with --exact hard_sigmoid", ""),
+    )
+    add("--output-activation", metavar="NAME", help=shared.OUTPUT)
+    add("--cost", default="quadratic", metavar="NAME", help=shared.COSTS)
+    add("--example", type=count(1), default=1, metavar="N", help="which example (default: 1)")
+    add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
+    explore.set_defaults(run=_run, verb="explore")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from microgradnet.drawing import RenderError
+    from microgradnet.exploring import explore
+
+    cost, arguments = _expression(options) if options.expression else _network(options)
+    try:
+        path = explore(cost, options.output, **arguments)
+    except (ValueError, RenderError) as error:
+        raise Refused(error) from None
+    except OSError as error:
+        raise Refused(f"cannot write {options.output}: {error.strerror}") from None
+    print(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB): open it in a browser.")
+    return 0
+
+
+def _expression(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """The value of the expression, and what its names say they are."""
+    from microgradnet.graph import topological_order
+
+    value = expression(options)
+    leaves = [node for node in topological_order([value]) if node.op is None and node.label]
+    inputs = [leaf for leaf in leaves if leaf.label.startswith("x")]
+    parameters = [leaf for leaf in leaves if not leaf.label.startswith(("x", "y"))]
+    title = f"Backpropagation through {options.expression}"
+    return value, {"inputs": inputs, "parameters": parameters, "title": title}
+
+
+def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """The cost of one example, and its forward pass."""
+    from microgradnet.costs import COSTS
+    from microgradnet.engine import Value
+
+    if options.cost not in COSTS:
+        raise Refused(f"no cost {options.cost!r}: there are {', '.join(COSTS)}")
+    options.sizes = options.sizes or _SIZES.get(options.data)
+    options.examples, options.exact = options.example, False
+    model, X, Y = network(options)
+    forward_pass = model.forward([float(x) for x in X[-1]])
+    targets = [Value(float(y), label=f"y{_below(j)}") for j, y in enumerate(Y[-1], 1)]
+    cost = COSTS[options.cost](forward_pass.output, targets)
+    cost.label = "C"
+    return cost, {"forward_pass": forward_pass}
+
+
+def _below(j: int) -> str:
+    return str(j).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -1,0 +1,129 @@
+"""The three pictures of one graph, as boxes with places for numbers, laid out and ready to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from microgradnet.exploring.layout import lay_out
+from microgradnet.exploring.numbers import Passes
+from microgradnet.exploring.structure import Box
+
+__all__ = ["Drawn", "Picture", "boxes_picture", "scalars_picture"]
+
+Arrow: TypeAlias = "tuple[int, int, str, list[int]]"
+"""From one box to another: its path, and the weights that it stands for."""
+
+_GRID = 4
+"""A matrix with more rows or columns is drawn by its shape alone."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A box with its place: slots are (kind, node, name, x, y) with x, y from the box's middle."""
+
+    number: int
+    title: str
+    detail: str
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+    slots: list[tuple[str, int, str, float, float]]
+    nodes: list[int]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One zoom: its boxes and arrows."""
+
+    zoom: str
+    width: float
+    height: float
+    boxes: list[Drawn]
+    arrows: list[Arrow]
+
+
+def scalars_picture(passes: Passes, names: Sequence[str], roles: Sequence[str]) -> Picture:
+    """Every node a box: its name, the operation, data and gradient."""
+    width, height = 112.0, 58.0
+    edges = [(p, k) for k, parents in enumerate(passes.parents) for p in parents]
+    layout = lay_out([(width, height)] * len(names), edges)
+    drawn = []
+    for k, node in enumerate(passes.order):
+        slots = [("data", k, "data", -30.0, 9.0), ("grad", k, "gradient", 28.0, 9.0)]
+        detail = "" if node.op is None else node.op.symbol
+        if roles[k] == "constant":
+            slots = [("data", k, "data", 0.0, 9.0)]
+            detail = "constant"
+        x, y = layout.centres[k]
+        drawn.append(Drawn(k, names[k], detail, roles[k], x, y, width, height, slots, [k]))
+    arrows: list[Arrow] = [
+        (a, b, path, []) for (a, b), path in zip(edges, layout.paths, strict=True)
+    ]
+    return Picture("scalars", layout.width, layout.height, drawn, arrows)
+
+
+def boxes_picture(
+    zoom: str,
+    passes: Passes,
+    boxes: Sequence[Box],
+    owner: Sequence[int],
+    carriers: dict[tuple[int, int], list[int]] | None = None,
+) -> Picture:
+    """A box each; an arrow wherever a node in one box is made from a node in another."""
+    sizes, places = zip(*[_inside(box) for box in boxes], strict=True)
+    edges = sorted(
+        {
+            (owner[p], owner[k])
+            for k, parents in enumerate(passes.parents)
+            for p in parents
+            if owner[p] != owner[k]
+        }
+    )
+    layout = lay_out(sizes, edges, gap=78 if zoom == "neurons" else 40)
+    drawn = []
+    for number, box in enumerate(boxes):
+        (width, height), (x, y) = sizes[number], layout.centres[number]
+        detail = "" if places[number] or box.kind == "neuron" else _shape(box)
+        drawn.append(
+            Drawn(number, box.title, detail, box.kind, x, y, width, height, places[number],
+                  box.entries)
+        )  # fmt: skip
+    arrows = [
+        (*edge, path, (carriers or {}).get(edge, []))
+        for edge, path in zip(edges, layout.paths, strict=True)
+    ]
+    return Picture(zoom, layout.width, layout.height, drawn, arrows)
+
+
+def _inside(box: Box) -> tuple[tuple[float, float], list[tuple[str, int, str, float, float]]]:
+    """The size of a box and the places of its numbers."""
+    if box.slots:
+        pitch = 19.0
+        height = 32 + pitch * len(box.slots)
+        slots: list[Any] = [
+            (kind, node, name, 12.0, 36 + pitch * k - height / 2)
+            for k, (name, kind, node) in enumerate(box.slots)
+        ]
+        return (132.0, height), slots
+    columns = len(box.entries) // box.rows
+    if box.rows > _GRID or columns > _GRID:
+        return (86.0, 56.0), []
+    wide, pitch = 56.0, 18.0
+    kinds = ["data"] if box.kind in ("input", "target", "cost") else ["data", "grad"]
+    width = max(74.0, 18 + wide * columns)
+    height = 34 + pitch * box.rows * len(kinds) + 4 * (len(kinds) - 1)
+    slots = [
+        (kind, node, "", wide * (k % columns - (columns - 1) / 2),
+         36 + (pitch * box.rows + 4) * below + pitch * (k // columns) - height / 2)
+        for below, kind in enumerate(kinds)
+        for k, node in enumerate(box.entries)
+    ]  # fmt: skip
+    return (width, height), slots
+
+
+def _shape(box: Box) -> str:
+    return f"{box.rows}×{len(box.entries) // box.rows}"

@@ -1,0 +1,200 @@
+"""The page without a browser: what is put into it, and what is refused."""
+
+import json
+import re
+from fractions import Fraction
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgradnet import MLP, Value, cli, costs, explore
+from microgradnet.exploring import page
+from microgradnet.exploring.layout import lay_out
+from microgradnet.exploring.numbers import plain, run
+from microgradnet.graph import topological_order
+
+
+def network(sizes=(2, 3, 1), activation="sigmoid", output="sigmoid", seed=0, **options):
+    model = MLP(
+        sizes[0], sizes[1:], activation=activation, output_activation=output, rng=Random(seed),
+        **options,
+    )  # fmt: skip
+    rng = Random(seed + 1)
+    forward = model.forward([rng.uniform(-1, 1) for _ in range(sizes[0])])
+    cost = costs.quadratic(forward.output, [rng.random() for _ in range(sizes[-1])])
+    return model, forward, cost
+
+
+def model_of(text):
+    """The JSON that a page holds."""
+    found = re.search(r'<script type="application/json" id="model">(.*?)</script>', text, re.DOTALL)
+    return json.loads(found[1])
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(1, 3), min_size=2, max_size=4))
+def test_the_adjoints_are_those_of_backward_and_the_graph_is_left_alone(seed, sizes):
+    _, _, cost = network(sizes, seed=seed)
+    passes = run(cost)
+    assert all(type(node.grad).__name__ == "_Untouched" for node in passes.order)
+    cost.backward()
+    uses = [0.0] * len(passes.order)
+    for k, products in enumerate(passes.products):
+        for p, product in zip(passes.parents[k], products, strict=True):
+            uses[p] += abs(product)
+    # The same products, added up in another order: as many roundings as there are uses.
+    for k, node in enumerate(passes.order):
+        assert abs(passes.adjoints[k] - node.grad) <= len(passes.order) * 2**-53 * uses[k]
+
+
+def test_rationals_stay_exact():
+    x = Value(Fraction(1, 3), label="x")
+    nodes = model_of(page(x * x))["nodes"]
+    assert nodes[0]["data"] == "1/3"
+    assert nodes[0]["grad"] == "2/3"
+
+
+@given(st.floats())
+def test_every_float_is_json_or_a_word(x):
+    told = plain(x)
+    assert told in ("inf", "-inf", "nan") or told == x
+    json.dumps(told, allow_nan=False)
+
+
+def test_nodes_are_in_topological_order_with_their_roles():
+    model, forward, cost = network()
+    data = model_of(page(cost, forward))
+    order = topological_order([cost])
+    assert [node["data"] for node in data["nodes"]] == [node.data for node in order]
+    roles = [node["role"] for node in data["nodes"]]
+    assert [order[k] for k, role in enumerate(roles) if role == "input"] == forward.a[0]
+    assert [order[k] for k in data["parameters"]] == model.parameters()
+    assert roles[-1] == "cost"
+
+
+def test_formulas_know_their_operands_and_brackets():
+    x, y = Value(2.0, label="x"), Value(-3.0)
+    (data,) = (model_of(page((x - y).tanh()))["nodes"],)
+    assert data[2]["formula"] == [0, " - ", 1]
+    assert data[2]["brackets"]
+    assert data[3]["formula"] == ["tanh(", 0, ")"]
+    assert not data[3]["brackets"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=12))
+def test_a_layout_places_every_box_apart_and_every_arrow(pairs):
+    edges = [(min(a, b), max(a, b)) for a, b in pairs if a != b]
+    layout = lay_out([(60, 30)] * 8, edges)
+    assert len(layout.paths) == len(edges)
+    for k, (x, y) in enumerate(layout.centres):
+        assert 0 <= x <= layout.width and 0 <= y <= layout.height
+        for other in layout.centres[:k]:
+            assert abs(x - other[0]) >= 59 or abs(y - other[1]) >= 29
+
+
+@pytest.mark.parametrize("granularity", ["atomic", "neuron"])
+@pytest.mark.parametrize("output", ["sigmoid", "linear", "softmax"])
+def test_the_page_of_a_2_3_2_network_is_small(granularity, output):
+    _, forward, cost = network((2, 3, 2), output=output, granularity=granularity)
+    assert len(page(cost, forward).encode()) < 500_000
+
+
+def test_it_holds_nothing_from_elsewhere():
+    _, forward, cost = network()
+    text = page(cost, forward)
+    assert "default-src 'none'" in text
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)
+    assert re.findall(r"https?://[^\s\"']+", text) == ["http://www.w3.org/2000/svg"]
+    assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
+
+
+def test_labels_are_text_wherever_they_stand():
+    x = Value(1.0, label='</script><img src=x onerror="alert(1)">')
+    y = x.tanh()
+    y.label = "<!--<script>"
+    text = page(y, title="<b>&amp;</b>")
+    assert "<img" not in text
+    assert "<!--" not in text
+    assert "<b>&amp;" not in text
+    assert model_of(text)["nodes"][0]["label"] == x.label
+
+
+def test_a_large_graph_opens_at_its_layers_and_says_what_is_left_out():
+    _, forward, cost = network((20, 60, 10))
+    text = page(cost, forward)
+    data = model_of(text)
+    assert len(data["nodes"]) > 3000
+    assert data["zoom"] == "layers"
+    assert "too many to draw one by one" in text
+    assert 'id="picture-scalars"' not in text
+    assert 'id="picture-layers"' in text
+
+
+def test_a_cost_that_leaves_a_part_of_the_network_out_has_no_equations():
+    _, forward, _ = network((2, 3, 2))
+    text = page(forward.a[2][0] ** 2, forward)
+    assert "does not depend on every part" in text
+    assert model_of(text)["network"] is None
+
+
+def test_what_cannot_be_explored_is_said():
+    with pytest.raises(TypeError, match=r"not 3\.0"):
+        explore(3.0)
+    _, forward, _ = network()
+    with pytest.raises(ValueError, match="not computed from this forward pass"):
+        explore(Value(1.0) * 2, forward_pass=forward)
+    x = Value(1.0)
+    for _ in range(50_000):
+        x = -x
+    with pytest.raises(ValueError, match="50,001 nodes"):
+        explore(x)
+
+
+def test_it_writes_the_file_and_says_where(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["explore"]) == 0
+    assert capsys.readouterr().out.startswith("Wrote explore.html (")
+    data = model_of((tmp_path / "explore.html").read_text(encoding="utf-8"))
+    assert data["nodes"][-1]["label"] == "C"
+    assert [len(layer["z"]) for layer in data["network"]["layers"]] == [3, 2]
+
+
+def test_an_expressions_names_say_what_they_are(tmp_path, capsys):
+    path = tmp_path / "page.html"
+    arguments = ["tanh(w*x + b) - y1", "w=0.5", "x=2", "b=-1", "y1=1/3"]
+    assert cli.main(["explore", *arguments, "-o", str(path)]) == 0
+    nodes = model_of(path.read_text(encoding="utf-8"))["nodes"]
+    roles = {node["label"]: node["role"] for node in nodes}
+    wanted = {"w": "parameter", "b": "parameter", "x": "input", "y1": "target"}
+    assert wanted.items() <= roles.items()
+
+
+@pytest.mark.parametrize("cost", costs.COSTS)
+def test_every_cost_on_the_command_line(cost, tmp_path, capsys):
+    path = tmp_path / "page.html"
+    assert cli.main(["explore", "--data", "iris", "--cost", cost, "--output", str(path)]) == 0
+    assert path.stat().st_size < 500_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--data", "mnist"], "mnist"),
+        (["--cost", "mean"], "mean"),
+        (["--sizes", "3,2"], "must begin with 2"),
+        (["--example", "0"], "too small"),
+        (["--example", "9999"], "9999"),
+        (["tanh(w*q)", "w=1"], "q"),
+        (["w*x", "w=1", "x"], "as in w=0.5"),
+        (["--output", "/nowhere/at/all.html"], "cannot write"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, named, capsys):
+    try:
+        status = cli.main(["explore", *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert named in line
