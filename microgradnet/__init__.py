@@ -14,6 +14,7 @@
     draw                          the graph as a picture
     explore                       a page that plays the backward pass, graph and equations in one
     read_expression               tanh(w*x + b) as a text, read safely
+    lift, trace, Program          the matrix program inside a scalar graph, with its δ equations
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     datasets                      digits, iris, moons, xor
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from microgradnet.drawing import draw
     from microgradnet.exploring import explore
     from microgradnet.files import load, save
+    from microgradnet.lifting import Program, lift, trace
     from microgradnet.training import History, fit
     from microgradnet.verification import Report, verify
 
@@ -119,6 +121,7 @@ __all__ = [
     "Neuron",
     "Operation",
     "Optimizer",
+    "Program",
     "Report",
     "Value",
     "acos",
@@ -155,6 +158,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "lift",
     "load",
     "log",
     "log1p",
@@ -180,6 +184,7 @@ __all__ = [
     "subtract",
     "tan",
     "tanh",
+    "trace",
     "value_and_grad",
     "verify",
     "vjp",
@@ -193,12 +198,15 @@ _LATER = {
     "delta": "microgradnet.delta",
     "draw": "microgradnet.drawing",
     "History": "microgradnet.training",
+    "Program": "microgradnet.lifting",
     "Report": "microgradnet.verification",
     "explore": "microgradnet.exploring",
     "fit": "microgradnet.training",
     "interop": "microgradnet.interop",
+    "lift": "microgradnet.lifting",
     "load": "microgradnet.files",
     "save": "microgradnet.files",
+    "trace": "microgradnet.lifting",
     "verify": "microgradnet.verification",
 }
 

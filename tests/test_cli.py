@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -183,6 +184,15 @@ def test_help_and_version():
         assert done.returncode == 0
         assert "verify" in done.stdout
     assert run("--version").stdout.startswith("microgradnet 0.")
+
+
+def test_the_help_has_an_example_of_every_verb_which_its_parser_takes():
+    parser = cli._parser()
+    verbs = next(a for a in parser._actions if a.dest == "==SUPPRESS==" or a.choices).choices
+    examples = parser.format_help().partition("examples:\n")[2].splitlines()
+    assert [line.split()[:2] for line in examples] == [["microgradnet", verb] for verb in verbs]
+    for line in examples:
+        parser.parse_args(shlex.split(line)[1:])
 
 
 def test_a_terminal_that_knows_no_unicode_still_gets_a_report():

@@ -193,6 +193,10 @@ def test_confusion_counts_what_was_called_what() -> None:
     model = model_of(1, 3, init="zeros")
     model.weights[1] = [[1.0], [0.0], [-1.0]]
     assert predictions(model, [[1.0], [-1.0]]).tolist() == [0, 2]
+    single = model_of(1, 1, init="zeros")
+    single.biases[1] = [0.25]
+    assert predictions(single, [[1.0]]).tolist() == [0]
+    assert predictions(single, [[1.0]], threshold=0.0).tolist() == [1]
 
 
 # --- How it ends ----------------------------------------------------------------------------------

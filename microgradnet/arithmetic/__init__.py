@@ -17,7 +17,7 @@ from microgradnet.arithmetic.base import Arithmetic, Number
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee
 
-__all__ = ["Arithmetic", "Number", "common", "evaluate", "ieee", "number"]
+__all__ = ["Arithmetic", "Number", "common", "evaluate", "ieee", "number", "register"]
 
 _ARITHMETICS: dict[type, Arithmetic] = {
     float: ieee,
@@ -25,7 +25,13 @@ _ARITHMETICS: dict[type, Arithmetic] = {
     Fraction: exact,
     Decimal: decimals,
 }
-_WIDTHS = (exact.name, ieee.name, "mpmath", "SymPy")
+_WIDTHS = [exact.name, ieee.name, "mpmath", "SymPy"]
+
+
+def register(kind: type, arithmetic: Arithmetic) -> None:
+    """Let one more kind of numbers in, in whose arithmetic they meet all others."""
+    _ARITHMETICS[kind] = arithmetic
+    _WIDTHS.append(arithmetic.name)
 
 
 def _arithmetic(kind: type) -> Arithmetic | None:

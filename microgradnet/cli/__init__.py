@@ -13,12 +13,12 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from microgradnet import __version__
-from microgradnet.cli import draw, explore, verify
+from microgradnet.cli import draw, explore, train, verify
 from microgradnet.cli.options import Refused
 
 __all__ = ["main"]
 
-_VERBS = (verify, draw, explore)
+_VERBS = (verify, train, draw, explore)
 """The verbs, in the order in which the help lists them."""
 
 
@@ -60,10 +60,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="microgradnet",
         description="A scalar autograd engine, and the formulas of backpropagation beside it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"microgradnet {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in _VERBS:
         verb.add(verbs)
+    examples = [_example(each) for each in verbs.choices.values()]
+    parser.epilog = "examples:\n" + "\n".join(examples)
     return parser
+
+
+def _example(verb: argparse.ArgumentParser) -> str:
+    """The first example in a verb's own help."""
+    _, _, examples = (verb.epilog or "").partition("examples:\n")
+    return examples.partition("\n")[0]

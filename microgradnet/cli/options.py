@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from microgradnet.datasets import Dataset
     from microgradnet.engine import Value
     from microgradnet.nn import MLP
 
@@ -23,10 +24,13 @@ __all__ = [
     "Progress",
     "Refused",
     "count",
+    "dataset",
     "expression",
+    "mlp",
     "network",
     "rate",
     "sizes",
+    "targets",
 ]
 
 _DENOMINATOR = 64
@@ -103,6 +107,16 @@ def rate(text: str) -> Fraction:
     return eta
 
 
+def dataset(options: argparse.Namespace) -> Dataset:
+    """The data set that the options name."""
+    from microgradnet import datasets
+
+    try:
+        return datasets.load(options.data, seed=options.seed)
+    except ValueError as error:
+        raise Refused(error) from None
+
+
 def expression(options: argparse.Namespace) -> Value:
     """The value of `options.expression`, with numbers for its names as in w=0.5."""
     from microgradnet.expression import ExpressionError, read_expression
@@ -134,13 +148,30 @@ def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any
     """The network and the examples that the options describe."""
     import numpy as np
 
-    from microgradnet import datasets, delta
+    data = dataset(options)
+    m = options.examples or min(4 if options.exact else 32, len(data.train.X))
+    if m > len(data.train.X):
+        raise Refused(f"{options.data} has {len(data.train.X)} examples, not {m}")
+    model = mlp(options, data)
+    X, Y = data.train.X[:m], targets(options, data.train.Y[:m])
+    if options.exact:
+        rounded = np.frompyfunc(lambda x: Fraction(round(x * _DENOMINATOR), _DENOMINATOR), 1, 1)
+        X, Y = rounded(X), rounded(Y)
+        for parameter in model.parameters():
+            parameter.data = rounded(parameter.data)
+    return model, X, Y
+
+
+def targets(options: argparse.Namespace, Y: NDArray[Any]) -> NDArray[Any]:
+    """The targets as the cost wants them: hinge's are ±1."""
+    return 2 * Y - 1 if options.cost == "hinge" else Y
+
+
+def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic") -> MLP:
+    """The network that the options describe, for this data."""
+    from microgradnet import delta
     from microgradnet.nn import MLP
 
-    try:
-        data = datasets.load(options.data, seed=options.seed)
-    except ValueError as error:
-        raise Refused(error) from None
     inputs, outputs = len(data.feature_names), len(data.class_names)
     layers = options.sizes or [inputs, 16 if options.data == "digits" else 8, outputs]
     if (layers[0], layers[-1]) != (inputs, outputs):
@@ -148,12 +179,6 @@ def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any
             f"{options.data} has {inputs} inputs and {outputs} classes: --sizes must begin with "
             f"{inputs} and end with {outputs}, not {','.join(map(str, layers))}"
         )
-    m = options.examples or min(4 if options.exact else 32, len(data.train.X))
-    if m > len(data.train.X):
-        raise Refused(f"{options.data} has {len(data.train.X)} examples, not {m}")
-    X, Y = data.train.X[:m], data.train.Y[:m]
-    if options.cost == "hinge":
-        Y = 2 * Y - 1  # hinge's targets are ±1
     activation, output_activation = options.activation, options.output_activation
     if activation is None:
         activation = "hard_sigmoid" if options.exact else "sigmoid"
@@ -176,22 +201,17 @@ def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any
             if name in known and name not in rational:
                 raise Refused(f"{name} is not rational: --exact takes {', '.join(rational)}")
     try:
-        model = MLP(
+        return MLP(
             layers[0],
             layers[1:],
             activation=activation,
             output_activation=output_activation,
             init="xavier",
             rng=Random(options.seed),
+            granularity=granularity,
         )
     except ValueError as error:
         raise Refused(error) from None
-    if options.exact:
-        rounded = np.frompyfunc(lambda x: Fraction(round(x * _DENOMINATOR), _DENOMINATOR), 1, 1)
-        X, Y = rounded(X), rounded(Y)
-        for parameter in model.parameters():
-            parameter.data = rounded(parameter.data)
-    return model, X, Y
 
 
 class Progress:

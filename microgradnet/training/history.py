@@ -14,6 +14,8 @@ from microgradnet.notation import counted
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from microgradnet.nn import Module
+
 __all__ = ["Epoch", "History"]
 
 
@@ -138,6 +140,33 @@ class History(Sequence[Epoch]):
         if len(self) <= most:
             return list(self)
         return [self[round(k * (len(self) - 1) / (most - 1))] for k in range(most)]
+
+    def plot(
+        self, model: Module | None = None, examples: Any = None, names: Sequence[str] = ()
+    ) -> Any:
+        """Cost and accuracy by epoch, as a matplotlib figure; `.savefig(path)` writes it.
+
+        With a model and examples (X, Y, labels) of two features, as a data set's train or test,
+        the decision boundary beside them, the classes called by their names. Raises ImportError
+        where matplotlib is missing, and ValueError for an empty history and for examples with
+        another number of features.
+        """
+        from microgradnet.training import pictures
+
+        if not self:
+            raise ValueError("there is nothing to plot: the history has no epochs")
+        if (model is None) != (examples is None):
+            raise ValueError("the decision boundary needs both, a model and examples")
+        if examples is not None and len(examples[0][0]) != 2:
+            raise ValueError(
+                f"a decision boundary is drawn for 2 features, not {len(examples[0][0])}"
+            )
+        with_accuracy = any(x is not None for x in self.accuracy)
+        figure, axes = pictures.figure(1 + with_accuracy + (model is not None))
+        pictures.curves(self, axes[0], axes[1] if with_accuracy else None)
+        if model is not None:
+            pictures.boundary(axes[-1], model, examples[0], examples[2], names)
+        return figure
 
     def _repr_html_(self) -> str:
         columns = self._columns()

@@ -60,8 +60,10 @@ def output_row(output: Any) -> list[Any]:
     return list(output) if isinstance(output, (list, tuple)) else [output]
 
 
-def predictions(model: Module, X: ArrayLike) -> NDArray[np.int64]:
+def predictions(model: Module, X: ArrayLike, threshold: float = 0.5) -> NDArray[np.int64]:
     """The class that the network says for each example: the place of the largest output.
+
+    A single output says class 1 where it is above the threshold, else 0.
 
     >>> from microgradnet import MLP
     >>> model = MLP(1, [2], init="zeros")
@@ -69,8 +71,11 @@ def predictions(model: Module, X: ArrayLike) -> NDArray[np.int64]:
     >>> predictions(model, [[2.0], [-2.0]])
     array([0, 1])
     """
-    said: NDArray[np.int64] = outputs(model, X).argmax(axis=1)
-    return said
+    said = outputs(model, X)
+    if said.shape[1] == 1:
+        return (said[:, 0] > threshold).astype(np.int64)
+    largest: NDArray[np.int64] = said.argmax(axis=1)
+    return largest
 
 
 def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:

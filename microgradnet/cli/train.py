@@ -1,0 +1,254 @@
+"""microgradnet train: fit a network to a data set."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from microgradnet.cli.options import (
+    COSTS,
+    HIDDEN,
+    OUTPUT,
+    Refused,
+    count,
+    dataset,
+    mlp,
+    rate,
+    sizes,
+    targets,
+)
+from microgradnet.notation import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from microgradnet.datasets import Dataset
+    from microgradnet.nn import MLP
+    from microgradnet.optim import Optimizer
+    from microgradnet.training import History
+
+__all__ = ["add"]
+
+_COURSE = {
+    "digits": (30, 0.5, "tanh"),
+    "iris": (100, 0.3, "tanh"),
+    "moons": (300, 1.0, "leaky_relu"),
+    "xor": (300, 1.0, "tanh"),
+}
+"""Epochs, η of plain gradient descent, and the hidden activation, unless they are said."""
+
+_RATES = {"momentum": 0.1, "adam": 0.01}
+
+
+def add(verbs: Any) -> None:
+    """Declare the verb."""
+    train = verbs.add_parser(
+        "train",
+        help="train a network on a data set, and see how well it does on new examples",
+        description="Train a network, batch by batch: w → w − (η/m) Σ ∂C/∂w. Without options:\n"
+        "1,352 handwritten digits through a tanh-softmax 64-16-10 network, and how many of the\n"
+        "445 held back it then knows.",
+        epilog="examples:\n"
+        "  microgradnet train --sizes 64,30,10 --save model.npz\n"
+        "  microgradnet train --data moons --plot moons.png\n"
+        "  microgradnet train --load model.npz --sizes 64,30,10 --epochs 5 --eta 0.1",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = train.add_argument
+    add("--data", default="digits", metavar="NAME", help="digits (default), iris, moons or xor")
+    add("--sizes", type=sizes, metavar="N,N,...",
+        help="layer sizes from input to output (default: 64,16,10 for digits)")  # fmt: skip
+    hidden, _, _ = HIDDEN.partition(" (default")
+    add("--activation", metavar="NAME", help=f"{hidden} (default: tanh; for moons leaky_relu)")
+    add("--output-activation", metavar="NAME", help=OUTPUT)
+    costs = COSTS.replace(" (default)", "").replace("log_likelihood", "log_likelihood (default)", 1)
+    add("--cost", default="log_likelihood", metavar="NAME", help=costs)
+    add("--optimizer", choices=("descent", "momentum", "adam"), default="descent", metavar="NAME",
+        help="descent (default), momentum or adam")  # fmt: skip
+    add("--eta", type=rate, metavar="η",
+        help="learning rate (default: 0.5 for digits, 0.3 for iris, else 1; momentum 0.1, adam "
+        "0.01)")  # fmt: skip
+    add("--epochs", type=count(1), metavar="N",
+        help="how often to go through the examples (default: 30 for digits, 100 for iris, else "
+        "300)")  # fmt: skip
+    add("--batch-size", type=count(1), default=10, metavar="M",
+        help="examples a step (default: 10)")  # fmt: skip
+    add("--patience", type=count(1), metavar="N",
+        help="stop when the cost on held-back examples was not lower for N epochs, and keep the "
+        "best")  # fmt: skip
+    add("--engine", choices=("auto", "lifted", "eager"), default="auto", metavar="NAME",
+        help="lifted: the matrix program found in the graph; eager: node by node; auto (default): "
+        "lifted if it can be")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N",
+        help="of weights, data and the order of examples (default: 0)")  # fmt: skip
+    add("--load", type=Path, metavar="FILE", help="begin with the parameters in a file")
+    add("--save", type=Path, metavar="FILE", help="write the parameters: .npz or .safetensors")
+    add("--plot", type=Path, metavar="FILE",
+        help="draw cost, accuracy and, for two features, the decision boundary: .png, .svg, "
+        ".pdf ... (needs matplotlib)")  # fmt: skip
+    train.set_defaults(run=_run, verb="train", exact=False)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from microgradnet.costs import COSTS as KNOWN
+    from microgradnet.files import save
+    from microgradnet.training import fit
+
+    if options.cost not in KNOWN:
+        raise Refused(f"no cost {options.cost!r}: there are {', '.join(KNOWN)}")
+    data = dataset(options)
+    if options.activation is None:
+        options.activation = _COURSE[data.name][2]
+    model = mlp(options, data, granularity="neuron")
+    optimizer = _optimizer(options, model)
+    _look_ahead(options)
+    if options.load is not None:
+        _load(model, options.load)
+    console = Console(highlight=False)
+    console.print(_title(options, model, data, optimizer))
+    X, Y, _ = data.test
+    try:
+        history = fit(
+            model,
+            data.train.X,
+            targets(options, data.train.Y),
+            options.cost,
+            optimizer=optimizer,
+            epochs=options.epochs or _COURSE[data.name][0],
+            batch_size=options.batch_size,
+            test=(X, targets(options, Y)),
+            engine=options.engine,
+            seed=options.seed,
+            patience=options.patience,
+        )
+    except (FloatingPointError, ValueError) as error:
+        raise Refused(error) from None
+    if history:
+        console.print(history)
+        _judge(console, model, data, history)
+    if options.save is not None:
+        with _writing(options.save):
+            save(model, options.save)
+        console.print(f"parameters written to {options.save}", soft_wrap=True)
+    if options.plot is not None and history:
+        flat = len(data.feature_names) == 2
+        shown = (model, data.train, data.class_names) if flat else ()
+        with _writing(options.plot):
+            history.plot(*shown).savefig(options.plot, dpi=150)
+        console.print(f"picture written to {options.plot}", soft_wrap=True)
+    return 130 if history.stopped.startswith("interrupted") else 0
+
+
+def _optimizer(options: argparse.Namespace, model: MLP) -> Optimizer:
+    from microgradnet.optim import Adam, GradientDescent, Momentum
+
+    kinds = {"descent": GradientDescent, "momentum": Momentum, "adam": Adam}
+    eta = options.eta
+    if eta is None:
+        eta = _RATES.get(options.optimizer, _COURSE[options.data][1])
+    optimizer: Optimizer = kinds[options.optimizer](model.parameters(), lr=float(eta))
+    return optimizer
+
+
+def _look_ahead(options: argparse.Namespace) -> None:
+    """What would spoil the end of a long training is refused before it, not after."""
+    from importlib.util import find_spec
+
+    for place in (options.save, options.plot):
+        if place is not None and not place.parent.is_dir():
+            raise Refused(f"{place}: there is no folder {place.parent}")
+    if options.save is not None:
+        if options.save.suffix not in (".npz", ".safetensors"):
+            raise Refused(f"--save {options.save}: the name of a file ends in .npz or .safetensors")
+        if options.save.suffix == ".safetensors" and find_spec("safetensors") is None:
+            raise Refused(f"--save {options.save} needs safetensors: pip install safetensors")
+    if options.plot is not None:
+        from microgradnet.training import pictures
+
+        try:
+            figure, _ = pictures.figure(1)
+        except ImportError as error:
+            raise Refused(f"--plot: {error}") from None
+        endings = figure.canvas.get_supported_filetypes()
+        if options.plot.suffix[1:].lower() not in endings:
+            raise Refused(f"--plot {options.plot}: the name ends in .{', .'.join(endings)}")
+
+
+def _load(model: MLP, place: Path) -> None:
+    from microgradnet.files import load
+
+    try:
+        load(model, place)
+    except (ValueError, ImportError) as error:
+        raise Refused(error) from None
+    except OSError as error:
+        raise Refused(f"{place}: {error.strerror}") from None
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{place}: {error.strerror}") from None
+
+
+def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Optimizer) -> str:
+    """What is trained, on what and how, in two lines."""
+    activations = "-".join(str(layer.activation) for layer in model.layers)
+    rule = {"descent": "gradient descent", "momentum": "momentum", "adam": "Adam"}
+    held_back = f", {len(data.test.X)} held back" if len(data.test.X) else ""
+    return (
+        f"{'-'.join(map(str, model.sizes))} network of {len(model.parameters()):,} parameters, "
+        f"{activations}, {options.cost}\n"
+        f"{data.name}, {counted(len(data.train.X), 'example')} in batches of "
+        f"{min(options.batch_size, len(data.train.X))}{held_back}; "
+        f"{rule[options.optimizer]}, η = {optimizer.lr:g}"
+    )
+
+
+def _judge(console: Console, model: MLP, data: Dataset, history: History) -> None:
+    """How well the network does now, class by class."""
+    from microgradnet.training import confusion, predictions
+
+    X, _, labels = data.test if len(data.test.X) else data.train
+    matrix = confusion(labels, predictions(model, X), len(data.class_names))
+    right = int(matrix.trace())
+    which = "held-back" if len(data.test.X) else "training"
+    console.print("\nclasses by row, what they were called by column")
+    console.print(_confusion_table(matrix.tolist(), data.class_names, console.width))
+    engine = f"{history.engine} engine" + (f" ({history.why})" if history.why else "")
+    console.print(
+        f"{right} of {counted(len(X), f'{which} example')} right, {100 * right / len(X):.1f} %; "
+        f"{history.seconds:.1f} s, {engine}"
+    )
+
+
+def _confusion_table(matrix: list[list[int]], names: tuple[str, ...], width: int) -> Table:
+    """A row a class, a column for what it was called; 0 is a dot, so that errors stand out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    longest = max(map(len, names))
+    if (longest + 1) * (len(names) + 1) + 1 > width:  # headings cut to what there is room for
+        heads = [name[: max(2, (width - longest - 2) // len(names) - 1)] for name in names]
+    else:
+        heads = list(names)
+    table = Table(box=None, padding=(0, 0, 0, 1), header_style="bold")
+    table.add_column("", style="bold", no_wrap=True)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for i, (name, row) in enumerate(zip(names, matrix, strict=True)):
+        cells = [
+            Text(str(n) if n else "·", style="green" if i == j else "red" if n else "dim")
+            for j, n in enumerate(row)
+        ]
+        table.add_row(name, *cells)
+    return table

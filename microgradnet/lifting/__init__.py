@@ -1,0 +1,25 @@
+"""The matrices inside a scalar graph: from nodes to vectors, equations, and a NumPy program.
+
+reading      nodes → atoms and sums: every tree of +, − and × in one form
+grouping     atoms → vectors: what is computed alike from the same vectors
+derivation   vectors → equations, forward and, by the chain rule, backward
+expressions  formulas: written as Python, as text and as LaTeX
+source       equations → Python that needs NumPy alone
+program      what `lift` returns
+tracing      `trace`: graphs of functions, built of nodes without numbers
+"""
+
+from microgradnet.lifting.program import Program, lift
+from microgradnet.lifting.structure import Equation, Structure, Variable, recognise
+from microgradnet.lifting.tracing import TracingError, trace
+
+__all__ = [
+    "Equation",
+    "Program",
+    "Structure",
+    "TracingError",
+    "Variable",
+    "lift",
+    "recognise",
+    "trace",
+]

@@ -1,0 +1,332 @@
+"""`lift`: the matrix program inside a scalar graph, and what can be done with it."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from microgradnet.arithmetic import evaluate, ieee
+from microgradnet.engine import Value
+from microgradnet.graph import topological_order
+from microgradnet.lifting.derivation import View
+from microgradnet.lifting.source import write_source
+from microgradnet.lifting.structure import Equation, analyse, equations
+from microgradnet.notation import counted
+
+__all__ = ["Program", "check_against", "lift"]
+
+Floats = NDArray[np.floating[Any]]
+
+
+def lift(
+    cost: Value | Sequence[Value],
+    inputs: Sequence[Value] = (),
+    targets: Sequence[Value] = (),
+    parameters: Sequence[Value] = (),
+    *,
+    check: tuple[ArrayLike, ArrayLike] | tuple[ArrayLike] | None = None,
+) -> Program:
+    """Find the matrix program inside the scalar graph of one example.
+
+    cost        the Value at its end, or a list of output Values
+    inputs      the leaves that hold the example x: they will be the columns of X
+    targets     the leaves that hold the target y, if there are any: the columns of Y
+    parameters  the leaves to differentiate by, in the order of the flat gradient
+    check       examples (X, Y) on which the graph is computed anew, node by node, and the program
+                must agree
+
+    A leaf in none of the lists is a constant. Who built the graph, and in which order of
+    summation, does not matter. Numbers are floats from here on.
+
+    A branch that the graph's builder took on the number of a node, as in `if v.data > 0`, is not
+    in the graph: the program takes the same branch for every example. `trace` sees such branches.
+
+    Raises TypeError for what is no Value, and for an operation whose rule branches in Python on a
+    number; ValueError for a listed node that is no leaf or stands in the lists twice, and where
+    a check fails.
+
+    >>> from microgradnet import MLP, costs
+    >>> model = MLP(2, [3, 1], activation="sigmoid", output_activation="sigmoid")
+    >>> forward, y = model.forward([0.5, -1.0]), [Value(1.0)]
+    >>> program = lift(costs.quadratic(forward.output, y), forward.a[0], y, model.parameters())
+    >>> print(program)
+    z1 = W1 a0 + b1          (3)
+    a1 = σ(z1)               (3)
+    z2 = W2 a1 + b2          (1)
+    a2 = σ(z2)               (1)
+    C = ½ (a2 − y)²
+    <BLANKLINE>
+    δ2 = (a2 − y) σ′(z2)     (1)
+    δ1 = (W2ᵀ δ2) ⊙ σ′(z1)   (3)
+    <BLANKLINE>
+    ∂C/∂b2 = δ2              (1)
+    ∂C/∂W2 = δ2 a1ᵀ          (1 × 3)
+    ∂C/∂b1 = δ1              (3)
+    ∂C/∂W1 = δ1 a0ᵀ          (3 × 2)
+    >>> costs, gradient = program.value_and_grad([[0.5, -1.0], [0.0, 2.0]], [[1.0], [0.0]])
+    >>> costs.shape, gradient.shape
+    ((2,), (13,))
+    """
+    program = Program(cost, inputs, targets, parameters)
+    if check is not None:
+        roots = [cost] if isinstance(cost, Value) else list(cost)
+        check_against(program, _recompute(roots, inputs, targets), *check)
+    return program
+
+
+class Program:
+    """The matrix program of a scalar graph, by NumPy; made by `lift` and `trace`.
+
+    parameters  the flat vector of the parameters' numbers, in the order given to `lift`; a copy
+                of the nodes' numbers, to be updated in place or assigned anew
+    equations   its equations, forward, backward and of the gradients: `Equation`s
+    source      the Python that runs, which needs NumPy alone
+
+    Rows of X and Y are examples. What a call returns is the caller's own. A program keeps work
+    arrays from call to call, so two threads must not call one program at once.
+    """
+
+    def __init__(
+        self,
+        cost: Value | Sequence[Value],
+        inputs: Sequence[Value],
+        targets: Sequence[Value],
+        parameters: Sequence[Value],
+    ) -> None:
+        self._scalar_cost = isinstance(cost, Value)
+        self._leaves = list(parameters)
+        self._widths = {"X": len(inputs), "Y": len(targets)}
+        self._n_outputs = 1 if isinstance(cost, Value) else len(cost)
+        places = {node: k for k, node in enumerate(inputs)}
+        shared = [(places[y], k) for k, y in enumerate(targets) if y in places]
+        self._shared = tuple(np.array(column) for column in zip(*shared, strict=True))
+        reading, derivation = analyse(cost, inputs, targets, parameters)
+        self._used = {reading.atoms[k].role for v in derivation.vectors.values() for k in v.atoms}
+        self.equations: tuple[Equation, ...] = equations(derivation)
+        self._views: list[View] = derivation.views
+        size = len(self._leaves)
+        title = f"Found in a scalar graph of {counted(reading.size, 'node')}."
+        written = write_source(derivation, title, self._scalar_cost, size)
+        self.source: str = written.text
+        self._work_sizes = written.work
+        self._work: dict[str, Floats] = {}
+        self._work_key: tuple[int, np.dtype[Any]] | None = None
+        self._value, self._pull = _compiled(self.source, self._scalar_cost)
+        self._gradient: Floats | None = None
+        self._parameters: Floats = np.empty(size)
+        self.read_parameters()
+
+    def __repr__(self) -> str:
+        parameters = counted(len(self._leaves), "parameter")
+        return f"<Program of {counted(len(self.equations), 'equation')}, {parameters}>"
+
+    def __str__(self) -> str:
+        """The equations, a line each, with the sizes of what they define."""
+        texts = [equation.text for equation in self.equations]
+        width = max(map(len, texts), default=0)
+        lines = []
+        for before, equation in zip((None, *self.equations), self.equations, strict=False):
+            if before is not None and before.part != equation.part:
+                lines.append("")
+            size = " × ".join(map(str, equation.shape))
+            lines.append(f"{equation.text:{width}}   ({size})" if size else equation.text)
+        return "\n".join(lines)
+
+    def _repr_latex_(self) -> str:
+        rows = [equation.latex.replace(" = ", " &= ", 1) for equation in self.equations]
+        return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
+
+    # Parameters
+
+    @property
+    def parameters(self) -> Floats:
+        """The flat vector of the parameters' numbers; the program's own, so updates count."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, vector: ArrayLike) -> None:
+        given = np.asarray(vector)
+        if given.shape != self._parameters.shape:
+            raise ValueError(f"parameters has shape {self._parameters.shape}, not {given.shape}")
+        if given is not self._parameters:  # as after program.parameters -= step
+            self._parameters = np.array(given, dtype=_float_kind(given))
+
+    def read_parameters(self) -> None:
+        """Take the parameters' numbers from the nodes."""
+        self._parameters[:] = [float(leaf.data) for leaf in self._leaves]
+
+    def write_parameters(self) -> None:
+        """Give the nodes the parameters' numbers."""
+        for leaf, x in zip(self._leaves, self._parameters.tolist(), strict=True):
+            leaf.data = x
+
+    @property
+    def gradients(self) -> dict[str, Floats]:
+        """Of the last gradient, its matrices and vectors by name: {"W1": ∂C/∂W1, "b1": ...}.
+
+        Copies. Of shared weights the vector of the different ones. RuntimeError before
+        `value_and_grad` or `vjp`.
+        """
+        if self._gradient is None:
+            raise RuntimeError("there is no gradient yet: call value_and_grad(X, Y) first")
+        found = {}
+        for view in self._views:
+            index = view.index if view.cells is None else np.unique(view.index)
+            found[view.variable.name] = self._gradient[index]
+        return found
+
+    # Running
+
+    def value(self, X: ArrayLike, Y: ArrayLike | None = None) -> Floats:
+        """The costs, one for each example; of several outputs a row for each example."""
+        X, Y = self._examples(X, Y)
+        return np.array(self._value(self._in_kind(X.dtype), X, Y))
+
+    def value_and_grad(
+        self, X: ArrayLike, Y: ArrayLike | None = None, out: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """The costs, one for each example, and the gradient, summed over the examples.
+
+        The gradient is flat, in the order of the parameters; out, where given, is filled with it.
+        float32 examples are computed in float32.
+        """
+        if not self._scalar_cost:
+            raise TypeError("this program has outputs and no cost: vjp(X, V) is its gradient")
+        X, Y = self._examples(X, Y)
+        p = self._in_kind(X.dtype)
+        costs, gradient = self._pull(p, X, Y, self._own(out, p), self._workspace(X))
+        self._gradient = gradient
+        return costs, gradient
+
+    def vjp(
+        self, X: ArrayLike, V: ArrayLike, Y: ArrayLike | None = None, out: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """The outputs, a row for each example, and the gradient of Σ V × outputs.
+
+        V has the outputs' shape. That gradient is the vector-Jacobian product.
+        """
+        X, Y = self._examples(X, Y)
+        given = np.asarray(V, dtype=X.dtype)
+        if self._scalar_cost:
+            raise TypeError("this program has a cost: value_and_grad(X, Y) is its gradient")
+        if given.shape != (len(X), self._n_outputs):
+            raise ValueError(f"V has shape {given.shape}, not {(len(X), self._n_outputs)}")
+        p = self._in_kind(X.dtype)
+        outputs, gradient = self._pull(p, X, given, Y, self._own(out, p), self._workspace(X))
+        self._gradient = gradient
+        return outputs, gradient
+
+    def _examples(self, X: ArrayLike, Y: ArrayLike | None) -> tuple[Floats, Floats | None]:
+        """X and Y as arrays of one kind of float, of the right shapes."""
+        x = np.asarray(X)
+        x = np.asarray(x, dtype=_float_kind(x))
+        n = self._widths["X"]
+        if x.ndim != 2 or x.shape[1] != n:
+            raise ValueError(f"X has shape {x.shape}, not (m, {n}): a row for each example")
+        if not self._widths["Y"]:
+            if Y is not None:
+                raise ValueError("the program has no targets: call it without Y")
+            return x, None
+        wanted = (len(x), self._widths["Y"])
+        if Y is None:
+            if len(self._shared) and len(self._shared[0]) == wanted[1]:
+                return x, x[:, self._shared[0]]  # every target is an input, as an autoencoder's
+            raise ValueError(f"the program has targets: Y is missing, of shape {wanted}")
+        y = np.asarray(Y, dtype=x.dtype)
+        if y.ndim == 1 and wanted[1] == 1 and len(y) == len(x):
+            raise ValueError(f"Y has shape {y.shape}, not {wanted}: write Y[:, None]")
+        if y.shape != wanted:
+            raise ValueError(f"Y has shape {y.shape}, not {wanted}: a row for each example")
+        if len(self._shared):
+            of_x, of_y = self._shared
+            if not np.array_equal(x[:, of_x], y[:, of_y], equal_nan=True):
+                raise ValueError(
+                    f"columns {of_y.tolist()} of Y are inputs too: they must be columns "
+                    f"{of_x.tolist()} of X"
+                )
+        return x, y
+
+    def _in_kind(self, kind: np.dtype[Any]) -> Floats:
+        return self._parameters.astype(kind, copy=False)
+
+    def _own(self, out: Floats | None, p: Floats) -> Floats:
+        if out is None:
+            return np.empty_like(p)
+        if out.shape != p.shape or out.dtype != p.dtype:
+            raise ValueError(
+                f"out is {out.dtype} of shape {out.shape}, not {p.dtype} of shape {p.shape}"
+            )
+        return out
+
+    def _workspace(self, X: Floats) -> dict[str, Floats]:
+        """The arrays to work in: those of the last call, if it had as many examples."""
+        key = (len(X), X.dtype)
+        if key != self._work_key:
+            self._work = {
+                name: np.empty((len(X), size), X.dtype) for name, size in self._work_sizes.items()
+            }
+            self._work_key = key
+        return self._work
+
+
+def _float_kind(x: NDArray[Any]) -> type[np.float32] | type[np.float64]:
+    return np.float32 if x.dtype == np.float32 else np.float64
+
+
+_numbers = count(1)
+
+
+def _compiled(source: str, scalar_cost: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The functions of a source text. Tracebacks show its lines."""
+    name = f"<lifted program {next(_numbers)}>"
+    lines = source.splitlines(keepends=True)
+    linecache.cache[name] = (len(source), None, lines, name)
+    space: dict[str, Any] = {}
+    exec(compile(source, name, "exec"), space)
+    return space["value"], space["value_and_grad" if scalar_cost else "vjp"]
+
+
+def check_against(
+    program: Program,
+    compute: Callable[[list[float], list[float]], list[float]],
+    X: ArrayLike,
+    Y: ArrayLike | None = None,
+) -> None:
+    """Raise ValueError naming the first example for which compute(x, y) gives other numbers."""
+    found = np.asarray(program.value(X, Y)).reshape(len(np.asarray(X)), -1)
+    rows_x = np.asarray(X, dtype=float).tolist()
+    rows_y = [[]] * len(rows_x) if Y is None else np.asarray(Y, dtype=float).tolist()
+    for n, (x, y) in enumerate(zip(rows_x, rows_y, strict=True)):
+        for got, want in zip(found[n].tolist(), map(ieee.convert, compute(x, y)), strict=True):
+            alike = got == want or (got != got and want != want)
+            if not alike and not abs(got - want) <= _CLOSE * (1 + abs(want)):
+                raise ValueError(
+                    f"example {n}: the program gives {got!r}, the scalar graph {want!r}; has a "
+                    "branch been taken on a node's number, or a parameter changed since?"
+                )
+
+
+_CLOSE = 1e-9
+
+
+def _recompute(
+    roots: Sequence[Value], inputs: Sequence[Value], targets: Sequence[Value]
+) -> Callable[[list[float], list[float]], list[float]]:
+    """The graph as a function of an example, node by node by the table's forward functions."""
+    order = topological_order(roots)
+
+    def compute(x: list[float], y: list[float]) -> list[float]:
+        data = {node: node.data for node in order if node.op is None}
+        data.update(zip(targets, y, strict=True))
+        data.update(zip(inputs, x, strict=True))
+        for node in order:
+            if node.op is not None:
+                data[node] = evaluate(node.op.forward, *[data[parent] for parent in node.parents])
+        return [data[root] for root in roots]
+
+    return compute

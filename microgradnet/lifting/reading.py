@@ -1,0 +1,229 @@
+"""From a scalar graph to atoms: every tree of +, −, × and constant factors becomes one flat sum.
+
+A network's z is written in many ways: a loop that adds product after product, `sum(...)`, a tree,
+one n-ary node. `read` brings them to the same form: a constant and terms c·u or c·u·v, whose u and
+v are *atoms*: leaves, applications of the table's other operations, and sums that are used more
+than once. What no sum can take in stays what it was, an operation on atoms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from microgradnet import ops
+from microgradnet.arithmetic import ieee
+from microgradnet.engine import Value
+from microgradnet.graph import topological_order
+from microgradnet.operation import Operation
+
+__all__ = ["NONE", "Atom", "Reading", "Term", "read"]
+
+NONE = -1
+"""The second factor of a term that has none."""
+
+Term: TypeAlias = "tuple[float, int, int]"
+"""c·u·v: the factor c, the atom u, and the atom v or NONE."""
+
+Form: TypeAlias = Any
+"""What a node is a sum of: a constant, a term, or [constant, whether it was scaled, *terms]."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Atom:
+    """A leaf, an operation on atoms, or a sum of terms.
+
+    role      "input", "target", "parameter", "constant", "operation" or "sum"
+    place     of an input, target or parameter its place in the list, counted from 0
+    value     of a constant its number, of a sum its constant
+    op        the operation, of its operands, which are atoms by their numbers
+    node      the scalar that it is; None for a constant that is none of the graph's
+    """
+
+    role: str
+    node: Value | None
+    place: int = 0
+    value: float = 0.0
+    op: Operation | None = None
+    operands: tuple[int, ...] = ()
+    terms: list[Term] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The atoms, each behind those it is made of; the roots among them; how many leaves of each."""
+
+    atoms: list[Atom]
+    roots: list[int]
+    counts: dict[str, int]
+    size: int
+    """How many nodes the graph has."""
+
+
+def read(
+    roots: Sequence[Value],
+    inputs: Sequence[Value],
+    targets: Sequence[Value],
+    parameters: Sequence[Value],
+) -> Reading:
+    """The atoms of the graph below the roots.
+
+    A leaf in none of the lists is a constant.
+    """
+    reader = _Reader()
+    lists = {"parameter": parameters, "target": targets, "input": inputs}
+    for role, leaves in lists.items():  # an input that is a target too is read as the input
+        for place, leaf in enumerate(leaves):
+            reader.forms[leaf] = (1.0, reader.enter(Atom(role, leaf, place)), NONE)
+    order = topological_order(roots)
+    uses: dict[Value, int] = dict.fromkeys(order, 0)
+    for node in order:
+        for parent in node.parents:
+            uses[parent] += 1
+    for root in roots:
+        uses[root] += 1
+    forms, combine = reader.forms, reader.combine
+    for node in order:
+        if node in forms:
+            continue
+        if node.op is None:
+            forms[node] = float(node.data)
+            continue
+        form = combine(node)
+        if (type(form) is list and uses[node] > 1) or (
+            type(form) is tuple and (form[2] != NONE and uses[node] > 1)
+        ):
+            form = (1.0, reader.atom(form, node), NONE)
+        forms[node] = form
+    places = [reader.atom(forms[root], root) for root in roots]
+    counts = {role: len(leaves) for role, leaves in lists.items()}
+    return Reading(reader.atoms, places, counts, len(order))
+
+
+class _Reader:
+    """The atoms so far, and the form of every node so far."""
+
+    def __init__(self) -> None:
+        self.atoms: list[Atom] = []
+        self.forms: dict[Value, Form] = {}
+        self._known: dict[object, int] = {}
+
+    def enter(self, atom: Atom) -> int:
+        self.atoms.append(atom)
+        return len(self.atoms) - 1
+
+    def atom(self, form: Form, node: Value | None) -> int:
+        """The atom of a form; the same one for the same operation on the same atoms."""
+        if type(form) is float:
+            return self._unique(("constant", form, math.copysign(1.0, form)),
+                                Atom("constant", node, value=form))  # fmt: skip
+        if type(form) is tuple:
+            if form[0] == 1.0 and form[2] == NONE:
+                return int(form[1])
+            return self._unique(form, Atom("sum", node, terms=[form]))
+        constant, terms = form[0], form[2:]
+        atom = Atom("sum", node, value=constant, terms=terms)
+        # Long sums are rarely written twice, and long to compare.
+        return self.enter(atom) if len(terms) > 4 else self._unique((constant, *terms), atom)
+
+    def _unique(self, key: object, atom: Atom) -> int:
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self.enter(atom)
+        return found
+
+    def combine(self, node: Value) -> Form:
+        """The form of a node from those of its parents."""
+        op: Any = node.op
+        forms = self.forms
+        if op is ops.add:
+            left, right = node.parents
+            return _add(forms[left], forms[right])
+        if op is ops.multiply:
+            left, right = node.parents
+            return self._multiply(forms[left], left, forms[right], right)
+        if op is ops.subtract:
+            left, right = node.parents
+            return _add(forms[left], self._times(forms[right], right, -1.0))
+        if op is ops.negative:
+            return self._times(forms[node.parents[0]], node.parents[0], -1.0)
+        if op is ops.weighted_sum:
+            parents = node.parents
+            n = len(parents) // 2
+            total: Form = forms[parents[-1]]
+            for w, a in zip(parents[:n], parents[n:-1], strict=True):
+                total = _add(total, self._multiply(forms[w], w, forms[a], a))
+            return total
+        parents = node.parents
+        operands = [forms[parent] for parent in parents]
+        if op is ops.divide and type(operands[1]) is float and _has_inverse(operands[1]):
+            return self._times(operands[0], parents[0], 1.0 / operands[1])
+        if all(type(form) is float for form in operands):
+            return ieee.convert(node.data)
+        atoms = tuple(self.atom(form, p) for form, p in zip(operands, parents, strict=True))
+        made = self._unique((op, atoms), Atom("operation", node, op=op, operands=atoms))
+        return (1.0, made, NONE)
+
+    def _multiply(self, left: Form, left_node: Value, right: Form, right_node: Value) -> Form:
+        if type(left) is float:
+            return self._times(right, right_node, left)
+        if type(right) is float:
+            return self._times(left, left_node, right)
+        c, u = self._factor(left, left_node)
+        d, v = self._factor(right, right_node)
+        return (c * d, u, v)
+
+    def _factor(self, form: Form, node: Value) -> tuple[float, int]:
+        """A form as a constant times an atom."""
+        if type(form) is tuple and form[2] == NONE:
+            return form[0], form[1]
+        return 1.0, self.atom(form, node)
+
+    def _times(self, form: Form, node: Value, c: float) -> Form:
+        # A long sum takes in one factor and no more: in a chain of them each would go through all
+        # that stands before it.
+        if type(form) is list and form[1] and len(form) > _LONG:
+            form = (1.0, self.atom(form, node), NONE)
+        return _scale(form, c)
+
+
+_LONG = 64
+
+
+def _has_inverse(c: float) -> bool:
+    return 1e-300 < abs(c) < 1e300
+
+
+def _scale(form: Form, c: float) -> Form:
+    if type(form) is float:
+        return form * c
+    if type(form) is tuple:
+        return (form[0] * c, form[1], form[2])
+    return [form[0] * c, True, *[(d * c, u, v) for d, u, v in form[2:]]]
+
+
+def _add(left: Form, right: Form) -> Form:
+    """The sum. A list is used once (else it would be an atom by now), so the longer is added to."""
+    if type(left) is not list:
+        if type(right) is not list:
+            if type(left) is float:
+                if type(right) is float:
+                    return left + right
+                return [left, False, right] if left else right
+            if type(right) is float:
+                return [right, False, left] if right else left
+            return [0.0, False, left, right]
+        left, right = right, left
+    elif type(right) is list and len(right) > len(left):
+        left, right = right, left
+    if type(right) is list:
+        left[0] += right[0]
+        left[1] = left[1] or right[1]
+        left += right[2:]
+    elif type(right) is float:
+        left[0] += right
+    else:
+        left.append(right)
+    return left

@@ -1,0 +1,206 @@
+"""microgradnet train, as a person types it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from microgradnet import MLP, cli, load, save
+from microgradnet.cli import train
+
+XOR = ["train", "--data", "xor", "--epochs", "2"]
+
+
+def numbers(model: MLP) -> list[Any]:
+    return [p.data for p in model.parameters()]
+
+
+def xor_model() -> MLP:
+    return MLP(2, [8, 2], rng=Random(0))
+
+
+def test_it_tells_what_it_trains_how_it_went_and_how_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["train", "--data", "iris", "--epochs", "30"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[0] == "4-8-3 network of 67 parameters, tanh-softmax, log_likelihood"
+    assert lines[1] == (
+        "iris, 114 examples in batches of 10, 36 held back; gradient descent, η = 0.3"
+    )
+    table = [line.split() for line in lines if line.split()[:1] in (["1"], ["30"])]
+    assert float(table[1][1]) < float(table[0][1])  # the cost
+    rows = [line.split()[1:] for line in lines[-4:-1]]
+    matrix = [[0 if n == "·" else int(n) for n in row] for row in rows]
+    assert [sum(row) for row in matrix] == [12, 12, 12]
+    right = sum(matrix[k][k] for k in range(3))
+    assert lines[-1].startswith(f"{right} of 36 held-back examples right, {100 * right / 36:.1f} %")
+    assert right > 24  # more than any that has not seen the difference between two of the species
+
+
+def test_what_is_saved_can_be_loaded_and_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "model.npz"
+    assert cli.main([*XOR, "--save", str(place)]) == 0
+    first = xor_model()
+    load(first, place)
+    assert numbers(first) != numbers(xor_model())
+    again = [*XOR, "--load", str(place), "--save", str(place), "--eta", "0"]
+    assert cli.main(again) == 0
+    second = xor_model()
+    load(second, place)
+    assert numbers(second) == numbers(first)
+    assert f"parameters written to {place}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("data", ["xor", "iris"])
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_picture_is_written(data: str, ending: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    place = tmp_path / f"picture.{ending}"
+    assert cli.main(["train", "--data", data, "--epochs", "2", "--plot", str(place)]) == 0
+    content = place.read_bytes()
+    assert content.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+    if ending == "svg":  # titles are drawn as paths, each after a comment that says its text
+        titles = set(re.findall(rb"<!-- (cost|accuracy|decision boundary) -->", content))
+        assert (b"decision boundary" in titles) == (data == "xor")
+        assert {b"cost", b"accuracy"} <= titles
+
+
+@pytest.mark.parametrize("optimizer", ["descent", "momentum", "adam"])
+@pytest.mark.parametrize("cost", ["quadratic", "hinge", "cross_entropy", "log_likelihood_from_z"])
+def test_every_optimizer_with_costs_of_every_kind(optimizer: str, cost: str) -> None:
+    assert cli.main([*XOR, "--optimizer", optimizer, "--cost", cost]) == 0
+
+
+def test_patience_goes_back_to_the_best(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--data", "iris", "--epochs", "99", "--patience", "1", "--eta", "3"]
+    assert cli.main(["train", *options]) == 0
+    assert re.search(r"stopped after epoch \d+: the cost had not been", capsys.readouterr().out)
+
+
+def test_a_rate_too_large_is_one_line_that_names_epoch_and_node(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = [*XOR, "--eta", "1e200", "--cost", "quadratic", "--activation", "softplus",
+                 "--output-activation", "linear"]  # fmt: skip
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert re.match(r"microgradnet train: error: epoch \d, example \d: .* not finite", err)
+    assert "smaller learning rate" in err
+
+
+def test_ctrl_c_keeps_what_was_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from microgradnet.training.engines import Eager
+
+    steps = []
+
+    def step(self: Eager, m: int) -> bool:
+        steps.append(m)
+        if len(steps) == 2:
+            raise KeyboardInterrupt
+        return right(self, m)
+
+    right = Eager.step
+    monkeypatch.setattr(Eager, "step", step)
+    place = tmp_path / "model.npz"
+    assert cli.main([*XOR, "--engine", "eager", "--save", str(place)]) == 130
+    assert capsys.readouterr().err.startswith("interrupted in epoch 2")
+    load(xor_model(), place)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--data", "mnist"], "mnist"),
+        (["--cost", "mean"], "no cost 'mean': there are quadratic"),
+        (["--activation", ""], "no activation ''"),
+        (["--activation", "tan"], "no activation 'tan'"),
+        (["--sizes", "4,2"], "must begin with 2"),
+        (["--optimizer", "sgd"], "sgd"),
+        (["--engine", "fast"], "fast"),
+        (["--epochs", "0"], "at least 1"),
+        (["--batch-size", "0"], "at least 1"),
+        (["--patience", "0"], "at least 1"),
+        (["--eta", "fast"], "fast"),
+        (["--save", "model.pt"], "ends in .npz or .safetensors"),
+        (["--save", "absent/model.npz"], "no folder absent"),
+        (["--plot", "picture.xyz"], "picture.xyz"),
+        (["--plot", "picture"], "the name ends in"),
+        (["--plot", "absent/picture.png"], "no folder absent"),
+        (["--load", "absent.npz"], "absent.npz: No such file"),
+        (["--load", "setup.cfg"], "ends in .npz or .safetensors"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_before_anything_is_trained(
+    arguments: list[str],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "--plot" in arguments:
+        pytest.importorskip("matplotlib")
+    try:
+        status = cli.main([*XOR, *arguments])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert named in err
+
+
+def test_another_networks_file_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "model.npz"
+    save(MLP(2, [4, 2]), place)
+    assert cli.main([*XOR, "--load", str(place)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "layers.1.weight has shape (8, 2) in the model, not (4, 2)" in err
+
+
+def test_without_matplotlib_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    assert cli.main([*XOR, "--plot", str(tmp_path / "picture.png")]) == 2
+    assert "pip install 'microgradnet[plot]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("data", ["iris", "xor"])
+def test_the_tables_fit_the_terminal(
+    data: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli.main(["train", "--data", data, "--epochs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= columns
+    assert "…" not in out
+
+
+def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
+    models = []
+    for seed in ("0", "0", "1"):
+        assert cli.main([*XOR, "--seed", seed, "--save", str(tmp_path / "model.npz")]) == 0
+        models.append(xor_model())
+        load(models[-1], tmp_path / "model.npz")
+    assert numbers(models[0]) == numbers(models[1]) != numbers(models[2])
+
+
+def test_every_data_set_has_a_course() -> None:
+    assert set(train._COURSE) == {"digits", "iris", "moons", "xor"}
