@@ -9,54 +9,39 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from functools import lru_cache
-from itertools import count
+from functools import lru_cache, partial
+from operator import mul
 from typing import Any, Literal, NoReturn, overload
 
-from microgradnet import ops, recording
-from microgradnet.arithmetic import Number, common, evaluate, ieee, number
+from microgradnet import ops, packing, recording
+from microgradnet.arithmetic import Number, compare, evaluate, ieee, is_array, number
+from microgradnet.backpropagation import backpropagate
 from microgradnet.differentiable import Gradients, adjoints
-from microgradnet.graph import topological_order
+from microgradnet.node import Node, Vector
 from microgradnet.notation import annotate, described
-from microgradnet.operation import Operation, find, methods_on, operations
+from microgradnet.operation import Operation, find_by_symbol, methods_on
+from microgradnet.packing import pack
+from microgradnet.untouched import UNTOUCHED, is_untouched
 
-__all__ = ["UNTOUCHED", "Value", "is_untouched", "pack", "unpack"]
-
-
-class _Untouched(int):
-    """The gradient 0 of a node that no backward pass has reached.
-
-    It counts as 0, but can be told from a 0 that was computed; and a fresh one, being an object
-    of its own, serves a backward pass as the mark of the nodes it has seen.
-    """
-
-    __slots__ = ()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _untouched, ()
-
-    def __deepcopy__(self, memo: object) -> _Untouched:
-        return UNTOUCHED
-
-
-UNTOUCHED = _Untouched()
-
-
-def _untouched() -> _Untouched:
-    return UNTOUCHED
-
-
-def is_untouched(grad: Number) -> bool:
-    """Whether a gradient is the 0 of a node that no backward pass has finished with."""
-    return grad is None or type(grad) is _Untouched  # None: as PyTorch's programs reset it
+__all__ = [
+    "UNTOUCHED",
+    "Value",
+    "Vector",
+    "elementwise",
+    "is_untouched",
+    "pack",
+    "sum_of_products",
+    "unpack",
+    "vector",
+    "weighted_input",
+]
 
 
 def _method(op: Operation) -> Callable[..., Value]:
     """The operation as a method of its first operand: v.tanh() is tanh(v)."""
 
     def method(self: Value, *others: Any, **parameters: Number) -> Value:
-        if op.arity == 1 and not others and not parameters:
+        if not others and not parameters and op.arity == 1:
             return _unary(op, self)
         node: Value = op(self, *others, **parameters)
         return node
@@ -66,7 +51,7 @@ def _method(op: Operation) -> Callable[..., Value]:
     return method
 
 
-class Value:
+class Value(Node):
     """A node of a computation graph.
 
     data     the number: float, int, Fraction, Decimal, mpmath.mpf or sympy.Expr
@@ -85,16 +70,7 @@ class Value:
     (0.0, 2.0, 0.5, 1.0)
     """
 
-    __slots__ = ("_left", "_right", "data", "grad", "label", "op")
-
-    data: Number
-    grad: Number
-    op: Operation | None
-    label: str
-    # The parents: one, two, or a tuple of any number of them on the left. As most nodes have two,
-    # a tuple of its own for each would be half of the memory, and of the collector's work.
-    _left: Any
-    _right: Any
+    __slots__ = ()
 
     def __init__(
         self, data: Number, _children: Iterable[Value] = (), _op: str = "", label: str = ""
@@ -106,18 +82,8 @@ class Value:
         self._left = self._right = None
         if _op or _children:
             parents = tuple(_children)
-            self.op = _find_by_symbol(_op, len(parents))
-            self._left, self._right = _sides(parents)
-
-    @property
-    def parents(self) -> tuple[Value, ...]:
-        """The nodes it was made from, in order; x twice in x·x."""
-        left, right = self._left, self._right
-        if right is not None:
-            return (left, right)
-        if type(left) is tuple:
-            return left
-        return () if left is None else (left,)
+            self.op = find_by_symbol(_op, len(parents))
+            self._left, self._right = _sides(self.op, parents)
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
@@ -161,25 +127,31 @@ class Value:
         return node
 
     def __sub__(self, other: Any) -> Value:
-        other = _operand(other, self)
-        return other if other is NotImplemented else _binary(ops.subtract, self, other)
+        if type(other) is not Value:
+            other = _operand(other, self)
+            if other is NotImplemented:
+                return NotImplemented
+        return _binary(ops.subtract, self, other)
 
     def __truediv__(self, other: Any) -> Value:
-        other = _operand(other, self)
-        return other if other is NotImplemented else _binary(ops.divide, self, other)
+        if type(other) is not Value:
+            other = _operand(other, self)
+            if other is NotImplemented:
+                return NotImplemented
+        return _binary(ops.divide, self, other)
 
     def __pow__(self, other: Any) -> Value:
         if type(other) is int or type(other) is float:
             return _unary(_power(other), self)
-        return NotImplemented if _is_array(other) else ops.power(self, other)
+        return NotImplemented if is_array(other) else ops.power(self, other)
 
     def __radd__(self, other: Any) -> Value:
         other = _operand(other, self)
-        return other if other is NotImplemented else other + self
+        return other if other is NotImplemented else other.__add__(self)
 
     def __rmul__(self, other: Any) -> Value:
         other = _operand(other, self)
-        return other if other is NotImplemented else other * self
+        return other if other is NotImplemented else other.__mul__(self)
 
     def __rsub__(self, other: Any) -> Value:
         other = _operand(other, self)
@@ -190,7 +162,7 @@ class Value:
         return other if other is NotImplemented else _binary(ops.divide, other, self)
 
     def __rpow__(self, other: Any) -> Value:
-        return NotImplemented if _is_array(other) else ops.power(other, self)
+        return NotImplemented if is_array(other) else ops.power(other, self)
 
     def __neg__(self) -> Value:
         return _unary(ops.negative, self)
@@ -256,16 +228,16 @@ class Value:
         raise sys.modules["sympy"].SympifyError(self)
 
     def __lt__(self, other: Any) -> Any:
-        return _compare(operator.lt, self, other)
+        return compare(operator.lt, self.data, _data(other))
 
     def __le__(self, other: Any) -> Any:
-        return _compare(operator.le, self, other)
+        return compare(operator.le, self.data, _data(other))
 
     def __gt__(self, other: Any) -> Any:
-        return _compare(operator.gt, self, other)
+        return compare(operator.gt, self.data, _data(other))
 
     def __ge__(self, other: Any) -> Any:
-        return _compare(operator.ge, self, other)
+        return compare(operator.ge, self.data, _data(other))
 
     def detach(self) -> Value:
         """A leaf with the same number, through which no gradient flows.
@@ -323,84 +295,7 @@ class Value:
             watcher.differentiating(self)
         if create_graph:
             return Gradients(adjoints({self: Value(one)}))
-        if self.op is None:
-            self.grad = one if is_untouched(self.grad) else _sum(self.grad, one)
-            return None
-        fresh = _Untouched()
-        at: Value | None = None
-        order: list[Value] = []
-        leaves: list[tuple[Value, Number]] = []
-        try:
-            _order_afresh(self, fresh, order, leaves)
-            self.grad = one
-            for node in reversed(order):
-                at = node
-                g = node.grad
-                op: Any = node.op
-                left, right = node._left, node._right
-                if op is _ADD:
-                    to_left = to_right = g
-                elif right is not None:
-                    x, y = left.data, right.data
-                    if not (type(x) is type(y) is type(g) is float):
-                        to_left, to_right = op.pull_back(g, node.data, (x, y))
-                    elif op is _MULTIPLY:
-                        to_left, to_right = g * y, g * x
-                    else:
-                        products = op.vjp(ieee, g, node.data, x, y)
-                        if type(products) is not tuple or len(products) != 2:
-                            op.refuse(products, 2)
-                        to_left, to_right = products
-                elif type(left) is not tuple and type(left.data) is type(g) is float:
-                    products = op.vjp(ieee, g, node.data, left.data)
-                    if type(products) is not tuple or len(products) != 1:
-                        op.refuse(products, 1)
-                    h = left.grad
-                    left.grad = products[0] if h is fresh else _sum(h, products[0])
-                    continue
-                else:
-                    parents = left if type(left) is tuple else (left,)
-                    products = op.pull_back(g, node.data, [parent.data for parent in parents])
-                    for parent, product in zip(parents, products, strict=True):
-                        h = parent.grad
-                        if h is fresh:
-                            parent.grad = product
-                        elif type(h) is type(product) is float:
-                            parent.grad = h + product
-                        else:
-                            parent.grad = _sum(h, product)
-                    continue
-                h = left.grad
-                if h is fresh:
-                    left.grad = to_left
-                elif type(h) is type(to_left) is float:
-                    left.grad = h + to_left
-                else:
-                    left.grad = _sum(h, to_left)
-                h = right.grad
-                if h is fresh:
-                    right.grad = to_right
-                elif type(h) is type(to_right) is float:
-                    right.grad = h + to_right
-                else:
-                    right.grad = _sum(h, to_right)
-            at = None
-            sums = [
-                leaf.grad if is_untouched(before) else _sum(before, leaf.grad)
-                for leaf, before in leaves
-            ]
-        except BaseException as error:
-            if at is not None and at.op is not None:
-                annotate(
-                    error, f"in the backward pass, at {described(at.op, at.parents, at.label)}"
-                )
-            for node in order:
-                node.grad = UNTOUCHED
-            for leaf, before in leaves:
-                leaf.grad = before
-            raise
-        for (leaf, _), total in zip(leaves, sums, strict=True):
-            leaf.grad = total
+        backpropagate(self, one)
         return None
 
     # Copies. Deep graphs must not recurse, and nodes shared within must stay shared.
@@ -409,11 +304,7 @@ class Value:
         return _node(self.data, self.op, self.parents, self.grad, self.label)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        for node in topological_order([self]):
-            if id(node) not in memo:
-                parents = tuple(memo[id(parent)] for parent in node.parents)
-                memo[id(node)] = _node(node.data, node.op, parents, node.grad, node.label)
-        copy: Value = memo[id(self)]
+        copy: Value = packing.deep_copy(self, memo, partial(_node, shared={}))
         return copy
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -454,10 +345,22 @@ class Value:
 
 methods_on(Value, _method)
 _new = object.__new__
-_ADD, _MULTIPLY = ops.add, ops.multiply
+_ADD, _SUBTRACT, _MULTIPLY = ops.add, ops.subtract, ops.multiply
+_RELU, _WEIGHTED_SUM = ops.relu, ops.weighted_sum
 
 
-def _sides(parents: tuple[Value, ...]) -> tuple[Any, Value | None]:
+def _sides(
+    op: Operation, parents: tuple[Value, ...], shared: dict[Any, Vector] | None = None
+) -> tuple[Any, Any]:
+    """The parents as a node of this operation holds them; shared keeps the vectors made so far."""
+    if op is _WEIGHTED_SUM:
+        n = len(parents) // 2
+        known = {} if shared is None else shared
+        row, activations = (parents[:n], parents[-1]), (parents[n:-1], None)
+        for key in (row, activations):
+            if key not in known:
+                known[key] = Vector(list(key[0]), key[1])
+        return known[row], known[activations]
     if len(parents) == 2:
         return parents
     return (parents[0] if len(parents) == 1 else parents), None
@@ -469,13 +372,14 @@ def _node(
     parents: tuple[Value, ...],
     grad: Number = UNTOUCHED,
     label: str = "",
+    shared: dict[Any, Vector] | None = None,
 ) -> Value:
     node: Value = _new(Value)
     node.data = data
     node.grad = grad
     node.op = op
     node.label = label
-    node._left, node._right = _sides(parents) if parents else (None, None)
+    node._left, node._right = (None, None) if op is None else _sides(op, parents, shared)
     return node
 
 
@@ -501,7 +405,7 @@ def _unary(op: Operation, operand: Value) -> Value:
         return _record(op, (operand,))
     node: Value = _new(Value)
     try:
-        node.data = op.forward(ieee, x)
+        node.data = (0.0 if x <= 0.0 else x) if op is _RELU else op.forward(ieee, x)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
         raise
@@ -519,7 +423,7 @@ def _binary(op: Operation, left: Value, right: Value) -> Value:
         return _record(op, (left, right))
     node: Value = _new(Value)
     try:
-        node.data = op.forward(ieee, x, y)
+        node.data = x - y if op is _SUBTRACT else op.forward(ieee, x, y)
     except Exception as error:
         annotate(error, f"in {described(op, (left, right))}")
         raise
@@ -536,12 +440,12 @@ def _operand(x: Any, beside: Value) -> Any:
 
     A whole number beside a float becomes a float, where that loses nothing.
     """
-    if isinstance(x, Value):
-        return x
-    if type(x) is int and type(beside.data) is float and -_EXACT <= x <= _EXACT:
-        x = float(x)
+    if type(x) is int and type(beside.data) is float and -(2**53) <= x <= 2**53:
+        x = float(x)  # up to here every int is a float
     elif type(x) is not float:
-        return NotImplemented if _is_array(x) else Value(x)
+        if isinstance(x, Value):
+            return x
+        return NotImplemented if is_array(x) else Value(x)
     leaf: Value = _new(Value)
     leaf.data = x
     leaf.grad = UNTOUCHED
@@ -550,123 +454,106 @@ def _operand(x: Any, beside: Value) -> Any:
     return leaf
 
 
-_EXACT = 2**53  # up to here every int is a float
-
-
 @lru_cache(typed=True)  # 2 and 2.0 lead to numbers of different kinds
 def _power(exponent: Number) -> Operation:
     return ops.power_constant.variant(exponent=exponent)
 
 
-def _compare(order: Callable[[Any, Any], Any], node: Value, other: Any) -> Any:
-    x, y = node.data, other.data if isinstance(other, Value) else other
-    try:
-        return order(x, y)
-    except TypeError:  # kinds that know nothing of each other, as mpf and Fraction
-        kind = common(x, y)
-        return order(kind.convert(x), kind.convert(y))
+def _data(x: Any) -> Any:
+    return x.data if isinstance(x, Value) else x
 
 
-def _is_array(x: object) -> bool:
-    if isinstance(x, (Value, float, int)) or not hasattr(type(x), "__array_ufunc__"):
-        return False
-    return not isinstance(x, sys.modules["numpy"].generic)
+# The short ways of layers: the nodes that operators and operations make, without a call for each
 
 
-def _find_by_symbol(symbol: str, arity: int) -> Operation:
-    """The operation behind micrograd's _op."""
-    if symbol.startswith("**") and arity == 1:
-        for kind in (int, float):
-            with suppress(ValueError):
-                return find("power_constant", {"exponent": kind(symbol[2:])})
-    for op in operations():
-        if symbol and symbol in (op.symbol, op.name) and op.arity in (arity, None):
-            return op
-    raise ValueError(
-        f"no operation of {arity} operands is written {symbol!r}: "
-        "declare it with @microgradnet.operation"
-    )
+def sum_of_products(z: Value, weights: Sequence[Value], activations: Sequence[Any]) -> Value:
+    """The sum z + w₁a₁ + w₂a₂ + …, every + and × a node."""
+    # The caller has counted them: a strict zip takes 0.3 µs, as long as a node.
+    for w, a in zip(weights, activations):  # noqa: B905
+        if type(a) is not Value or recording._open:
+            z = z + w * a
+            continue
+        x, y, start = w.data, a.data, z.data
+        if not (type(x) is type(y) is type(start) is float):
+            z = z + w * a
+            continue
+        product: Value = _new(Value)
+        product.data = y = x * y
+        product.grad = UNTOUCHED
+        product.op = _MULTIPLY
+        product.label = ""
+        product._left = w
+        product._right = a
+        total: Value = _new(Value)
+        total.data = start + y
+        total.grad = UNTOUCHED
+        total.op = _ADD
+        total.label = ""
+        total._left = z
+        total._right = product
+        z = total
+    return z
 
 
-def _sum(x: Number, y: Number) -> Number:
-    return x + y if type(x) is type(y) is float else evaluate(ops.add.forward, x, y)
+def vector(entries: Iterable[Any], bias: Value | None = None) -> Vector:
+    """Values and numbers as a `Vector`; the numbers become leaves."""
+    return Vector([x if type(x) is Value else _leaf(x) for x in entries], bias)
 
 
-def _order_afresh(
-    root: Value, fresh: _Untouched, order: list[Value], leaves: list[tuple[Value, Number]]
-) -> None:
-    """Fill in the interior nodes below the root, parents first, and the leaves with their grads.
+def _leaf(x: Any) -> Value:
+    return x if isinstance(x, Value) else Value(x)
 
-    A node may pass its gradient on only when every consumer of it has contributed; hence the
-    order (as in `graph.topological_order`, but without the leaves, which pass nothing on). Every
-    node seen gets the fresh 0 as its adjoint, which is also the mark that it has been seen: no
-    set is needed, and marks that an interrupted pass left behind, being other objects, mean
-    nothing. Leaves begin afresh too, so that what they had before is added to in one sum, and a
-    second pass adds exactly what the first did.
-    """
-    stack: list[Value] = []  # nodes that wait for a parent, each below what it waits for
-    push = stack.append
-    node = root
-    while True:
-        left, right = node._left, node._right
-        if right is not None:
-            if left.grad is not fresh:
-                push(node)
-                node = left
-                continue
-            if right.grad is not fresh:
-                push(node)
-                node = right
-                continue
-            order.append(node)
-        elif left is None:
-            leaves.append((node, node.grad))
-        elif type(left) is not tuple:
-            if left.grad is not fresh:
-                push(node)
-                node = left
-                continue
-            order.append(node)
-        else:
-            waiting = [parent for parent in left if parent.grad is not fresh]
-            if waiting:
-                push(node)
-                stack += reversed(waiting)
-                node = stack.pop()
-                continue
-            order.append(node)
-        node.grad = fresh
-        while node.grad is fresh:  # a node may wait twice, and be done at the first time
-            if not stack:
-                return
-            node = stack.pop()
+
+def weighted_input(weights: Vector, activations: Vector) -> Value:
+    """The weighted input z = Σₖ wₖaₖ + b as one node."""
+    z = None
+    if activations.data is not None and weights.bias is not None and not recording._open:
+        try:
+            xs = [w.data for w in weights.entries]
+            z = sum(map(mul, xs, activations.data), weights.bias.data)
+        except (ArithmeticError, TypeError):
+            pass  # the rule knows what to do, or to say
+    # The activations are floats, so z is one only where the weights and the bias are, or are
+    # rationals: those Python's own arithmetic converts as the rule would.
+    if type(z) is not float:
+        return _record(_WEIGHTED_SUM, weights.operands(activations))
+    node: Value = _new(Value)
+    node.data = z
+    node.grad = UNTOUCHED
+    node.op = _WEIGHTED_SUM
+    node.label = ""
+    node._left = weights
+    node._right = activations
+    return node
+
+
+def elementwise(op: Operation, operands: Sequence[Value]) -> list[Value]:
+    """An operation of one operand on each of several."""
+    if op is not _RELU or recording._open:
+        return [_unary(op, operand) for operand in operands]
+    nodes = []
+    for operand in operands:
+        x = operand.data
+        if type(x) is not float:
+            nodes.append(_unary(op, operand))
+            continue
+        node: Value = _new(Value)
+        node.data = 0.0 if x <= 0.0 else x
+        node.grad = UNTOUCHED
+        node.op = _RELU
+        node.label = ""
+        node._left = operand
+        node._right = None
+        nodes.append(node)
+    return nodes
 
 
 # Graphs as flat lists, to be pickled
 
 
-def pack(roots: Sequence[Value]) -> tuple[list[Value], list[tuple[Any, ...]], list[int]]:
-    """The graph below the roots as its leaves, a row for each interior node, the roots' places.
-
-    Pickling it takes no recursion, however deep the graph; `unpack` is the way back.
-    """
-    order = topological_order(roots)
-    leaves = [node for node in order if node.op is None]
-    interior = [node for node in order if node.op is not None]
-    place = dict(zip(leaves + interior, count()))
-    rows = [
-        (node.data, node.op, tuple(place[p] for p in node.parents), node.grad, node.label)
-        for node in interior
-    ]
-    return leaves, rows, [place[root] for root in roots]
-
-
 def unpack(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]) -> list[Value]:
     """The roots of a graph that `pack` laid flat."""
-    nodes = list(leaves)
-    for data, op, parents, grad, label in rows:
-        nodes.append(_node(data, op, tuple(nodes[k] for k in parents), grad, label))
-    return [nodes[k] for k in places]
+    return packing.unpack(leaves, rows, places, partial(_node, shared={}))
 
 
 def _unpack_one(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]) -> Value:

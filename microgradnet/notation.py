@@ -12,6 +12,7 @@ __all__ = [
     "indexed",
     "indices",
     "is_weighted_input",
+    "labels",
     "superscript",
 ]
 
@@ -40,7 +41,6 @@ def superscript(n: int) -> str:
     return str(n).translate(_RAISE)
 
 
-@lru_cache(maxsize=10_000)  # every forward pass labels its nodes anew
 def indexed(letter: str, l: int, *indices: int) -> str:
     """A letter with its layer above and its indices below, all counted from 1.
 
@@ -69,6 +69,16 @@ def indices(label: str) -> tuple[str, int, tuple[int, ...]] | None:
     below = below.translate(_SINK)
     numbers = list(below) if letter == "w" and "," not in below else below.split(",")
     return letter, int(above.translate(_SINK)), tuple(map(int, numbers))
+
+
+@lru_cache(maxsize=1000)  # every forward pass labels its nodes anew
+def labels(letter: str, l: int, n: int) -> tuple[str, ...]:
+    """The labels of the n nodes of a layer.
+
+    >>> labels("z", 2, 3)
+    ('z²₁', 'z²₂', 'z²₃')
+    """
+    return tuple([indexed(letter, l, j) for j in range(1, n + 1)])
 
 
 def is_weighted_input(label: str) -> bool:

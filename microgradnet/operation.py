@@ -21,6 +21,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -36,6 +37,7 @@ __all__ = [
     "Operation",
     "Recorder",
     "find",
+    "find_by_symbol",
     "methods_on",
     "operation",
     "operations",
@@ -349,6 +351,27 @@ def find(name: str, parameters: dict[str, Number] | None = None) -> Operation:
             f"no operation is named {name!r}: declare it with @microgradnet.operation first"
         ) from None
     return entry.variant(**parameters) if parameters else entry
+
+
+def find_by_symbol(symbol: str, arity: int) -> Operation:
+    """The operation that is written so, as micrograd's nodes name theirs.
+
+    Raises ValueError where there is none.
+
+    >>> find_by_symbol("*", 2)
+    <operation multiply>
+    """
+    if symbol.startswith("**") and arity == 1:
+        for kind in (int, float):
+            with suppress(ValueError):
+                return find("power_constant", {"exponent": kind(symbol[2:])})
+    for op in operations():
+        if symbol and symbol in (op.symbol, op.name) and op.arity in (arity, None):
+            return op
+    raise ValueError(
+        f"no operation of {arity} operands is written {symbol!r}: "
+        "declare it with @microgradnet.operation"
+    )
 
 
 def recorder(operands: Sequence[Any]) -> type[Recorder] | None:

@@ -91,7 +91,8 @@ def negative(m: M, x: N) -> N:
 def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Products:
     if exponent == 0:  # x⁰ is 1 everywhere, also at 0 where x⁻¹ is infinite
         return (m.convert(0),)
-    return (g * m.convert(exponent) * m.power(x, m.convert(exponent) - 1),)
+    exponent = m.convert(exponent)
+    return (g * exponent * m.power(x, exponent - 1),)
 
 
 @operation(power_constant_vjp, "$x**$exponent", "{$x}^{$exponent}", symbol="**$exponent")

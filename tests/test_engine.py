@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mpmath import mpf
 
@@ -184,6 +184,33 @@ def test_a_node_waits_for_all_its_consumers():
     d = b + c
     d.backward()
     assert [v.grad for v in (a, b, c, d)] == [8.0, 4.0, 1.0, 1.0]
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["+", "*", "-", "Σ"]), st.integers(0, 5), st.integers(0, 5)),
+    min_size=1,
+    max_size=16,
+)
+
+
+# A sum with a product of two nodes already seen on its left, and an unseen node on its right.
+@example([("*", 0, 1), ("*", 1, 2), ("-", 3, 0), ("+", 1, 0), ("+", 3, 0)])
+@given(STEPS)
+def test_any_graph_passes_gradients_on_in_an_order_that_works(steps: list[Any]):
+    # The order in which nodes were made is such an order, and adds up in an exact arithmetic.
+    nodes = [Value(2), Value(3)]
+    for step, i, j in steps:
+        x, y = nodes[-1 - i % len(nodes)], nodes[-1 - j % len(nodes)]
+        whole = microgradnet.weighted_input
+        made = {"+": x + y, "*": x * y, "-": -x, "Σ": whole([x, y], [y, x], x)}
+        nodes.append(made[step])
+    want = {id(node): 0 for node in nodes}
+    want[id(nodes[-1])] = 1
+    for node in reversed(nodes):
+        for parent, slope in zip(node.parents, node.partials(), strict=True):
+            want[id(parent)] += want[id(node)] * slope
+    nodes[-1].backward()
+    assert [node.grad for node in nodes] == list(want.values())
 
 
 def test_interior_adjoints_are_fresh_and_leaves_accumulate():

@@ -17,7 +17,17 @@ from microgradnet.arithmetic.base import Arithmetic, Number
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee
 
-__all__ = ["Arithmetic", "Number", "common", "evaluate", "ieee", "number", "register"]
+__all__ = [
+    "Arithmetic",
+    "Number",
+    "common",
+    "compare",
+    "evaluate",
+    "ieee",
+    "is_array",
+    "number",
+    "register",
+]
 
 _ARITHMETICS: dict[type, Arithmetic] = {
     float: ieee,
@@ -142,3 +152,19 @@ def evaluate(rule: Callable[..., Any], *numbers: Number) -> Any:
         if arithmetic is decimals:
             raise TypeError(f"no {function} on a Decimal: use mpmath.mpf for it") from None
         return rule(ieee, *map(ieee.convert, numbers))
+
+
+def compare(order: Callable[[Any, Any], Any], x: Number, y: Any) -> Any:
+    """order(x, y), also where the kinds know nothing of each other, as mpf and Fraction."""
+    try:
+        return order(x, y)
+    except TypeError:
+        kind = common(x, y)
+        return order(kind.convert(x), kind.convert(y))
+
+
+def is_array(x: object) -> bool:
+    """Whether x is a NumPy array, or something else that NumPy takes entry by entry."""
+    if isinstance(x, (float, int)) or not hasattr(type(x), "__array_ufunc__"):
+        return False
+    return not isinstance(x, sys.modules["numpy"].generic)

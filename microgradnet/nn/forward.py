@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from microgradnet.arithmetic import Number
 from microgradnet.engine import Value, is_untouched, pack, unpack
-from microgradnet.notation import indexed
+from microgradnet.notation import indexed, labels
 
 if TYPE_CHECKING:
     from microgradnet.nn.modules import MLP
@@ -47,9 +47,9 @@ class ForwardPass:
         ]
         for l, layer in enumerate(model.layers, 1):
             z, a = layer.forward(self.a[-1])
-            for j, (weighted, active) in enumerate(zip(z, a, strict=True), 1):
-                active.label = indexed("a", l, j)
-                weighted.label = indexed("z", l, j)  # the last word where they are one node
+            for letter, nodes in (("a", a), ("z", z)):  # z has the last word where they are one
+                for node, label in zip(nodes, labels(letter, l, len(nodes)), strict=True):
+                    node.label = label
             self.z.append(z)
             self.a.append(a)
 

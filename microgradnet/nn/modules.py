@@ -12,7 +12,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from microgradnet import ops
-from microgradnet.engine import UNTOUCHED, Value
+from microgradnet.engine import (
+    UNTOUCHED,
+    Value,
+    Vector,
+    elementwise,
+    sum_of_products,
+    vector,
+    weighted_input,
+)
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
@@ -172,23 +180,24 @@ class Neuron(Module):
         self.granularity = granularity
         self.w = [Value(begin(rng or random, n_in, 1)) for _ in range(n_in)]
         self.b = Value(0.0)
+        self._row: Vector | None = None  # w and b as all examples share them
 
     @property
     def nonlin(self) -> bool:
         """Whether the neuron is not linear: micrograd's name."""
         return self.activation != "linear"
 
-    def weighted_input(self, x: Sequence[Any]) -> Value:
+    def weighted_input(self, x: Sequence[Any] | Vector) -> Value:
         """The weighted input z = Σₖ wₖxₖ + b, summed from the bias on."""
-        if len(x) != len(self.w):
-            raise ValueError(f"a neuron with {len(self.w)} inputs was given {len(x)}")
-        if self.granularity == "neuron":
-            z: Value = ops.weighted_input(self.w, x, self.b)
-            return z
-        z = self.b
-        for w, a in zip(self.w, x, strict=True):
-            z = z + w * a
-        return z
+        entries = x.entries if isinstance(x, Vector) else x
+        if len(entries) != len(self.w):
+            raise ValueError(f"a neuron with {len(self.w)} inputs was given {len(entries)}")
+        if self.granularity != "neuron":
+            return sum_of_products(self.b, self.w, entries)
+        row = self._row
+        if row is None or row.bias is not self.b or row.entries != self.w:
+            row = self._row = vector(self.w, self.b)
+        return weighted_input(row, x if isinstance(x, Vector) else vector(x))
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """The activation a = σ(z)."""
@@ -228,6 +237,7 @@ class Layer(Module):
         if n_out < 1:
             raise ValueError(f"a layer needs at least 1 neuron, not {n_out}")
         begin = initialiser(init)
+        self.granularity = granularity
         self.activation = _activation(activation or ("relu" if nonlin else "linear"))
         inner = "linear" if self.activation == "softmax" else self.activation
         self.neurons = [
@@ -243,7 +253,8 @@ class Layer(Module):
 
     def forward(self, x: Sequence[Any]) -> tuple[list[Value], list[Value]]:
         """The weighted inputs z and the activations a."""
-        z = [neuron.weighted_input(x) for neuron in self.neurons]
+        inputs = vector(x) if self.granularity == "neuron" else x  # one for all neurons
+        z = [neuron.weighted_input(inputs) for neuron in self.neurons]
         return z, _activate(self.activation, z)
 
     def __call__(self, x: Sequence[Any]) -> Any:
@@ -367,6 +378,8 @@ def _activate(activation: Activation, z: list[Value]) -> list[Value]:
     if activation == "softmax":
         return ops.softmax(z)
     function = find(activation) if isinstance(activation, str) else activation
+    if isinstance(function, Operation) and function.arity == 1:
+        return elementwise(function, z)
     return [function(v) for v in z]
 
 

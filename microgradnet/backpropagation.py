@@ -1,0 +1,192 @@
+"""The backward pass: the chain rule, node by node from the last to the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from microgradnet import ops
+from microgradnet.arithmetic import Number, evaluate, ieee
+from microgradnet.node import Node, Vector
+from microgradnet.notation import annotate, described
+from microgradnet.untouched import UNTOUCHED, Untouched
+
+__all__ = ["backpropagate"]
+
+_ADD, _SUBTRACT, _MULTIPLY = ops.add, ops.subtract, ops.multiply
+_RELU, _WEIGHTED_SUM = ops.relu, ops.weighted_sum
+
+
+def backpropagate(root: Node, one: Number) -> None:
+    """Give every node below the root its adjoint, where the root's own is `one`.
+
+    Leaves add theirs to what they have. A pass that fails leaves them as they were, and interior
+    nodes without a gradient.
+    """
+    fresh = Untouched()
+    order: list[Node] = []
+    leaves: list[Node] = []
+    earlier: list[tuple[Node, Number]] = []
+    try:
+        _sort(root, fresh, order, leaves, earlier)
+        root.grad = one
+        _pass_on(order, fresh)
+        sums = [_sum(before, leaf.grad) for leaf, before in earlier]
+    except BaseException:
+        for node in order + leaves:
+            node.grad = UNTOUCHED
+        for leaf, before in earlier:
+            leaf.grad = before
+        raise
+    for k, (leaf, _) in enumerate(earlier):
+        leaf.grad = sums[k]
+
+
+def _sort(
+    root: Node,
+    fresh: Untouched,
+    order: list[Node],
+    leaves: list[Node],
+    earlier: list[tuple[Node, Number]],
+) -> None:
+    """Fill in the interior nodes below the root, parents first, and the leaves beside them.
+
+    A node may pass its gradient on only when every consumer of it has contributed; hence the
+    order (as in `graph.topological_order`, but without the leaves, which pass nothing on). Every
+    node seen gets the fresh 0 as its adjoint, which is also the mark that it has been seen: no
+    set is needed, and marks that an interrupted pass left behind, being other objects, mean
+    nothing. Leaves begin afresh too; what they had earlier is kept beside them, to be added to in
+    one sum, so that a second pass adds exactly what the first did.
+    """
+    stack: list[Node] = []  # nodes that wait for a parent, each below what it waits for
+    node = root
+    while True:
+        left, right = node._left, node._right
+        if left is None:
+            grad = node.grad
+            if type(grad) is Untouched or grad is None:  # None: as PyTorch's programs reset it
+                leaves.append(node)
+            else:
+                earlier.append((node, grad))
+        elif type(left) is tuple:
+            waiting = [parent for parent in left if parent.grad is not fresh]
+            if waiting:
+                stack.append(node)
+                stack += reversed(waiting)
+                node = stack.pop()
+                continue
+            if isinstance(node, Vector):
+                node.begin()
+            order.append(node)
+        else:
+            waits_for = left if left.grad is not fresh else right
+            if waits_for is not None and waits_for.grad is not fresh:
+                # A product of two that are done, as w·a mostly is, is done without a detour.
+                last = waits_for._right
+                if last is None or last.grad is not fresh or waits_for._left.grad is not fresh:
+                    stack.append(node)
+                    node = waits_for
+                    continue
+                waits_for.grad = fresh
+                order.append(waits_for)
+                if waits_for is left and right is not None and right.grad is not fresh:
+                    continue
+            order.append(node)
+        node.grad = fresh
+        while node.grad is fresh:  # a node may wait twice, and be done at the first time
+            if not stack:
+                return
+            node = stack.pop()
+
+
+def _pass_on(order: list[Node], fresh: Untouched) -> None:
+    """Let each node pass its adjoint g on as g·∂(node)/∂(parent), by its operation's rule.
+
+    The commonest operations on floats take short ways, which are held to the rules by the tests.
+    """
+    node: Any = None
+    try:
+        for node in reversed(order):
+            g = node.grad
+            op = node.op
+            left, right = node._left, node._right
+            if right is not None and op is not _WEIGHTED_SUM:
+                if op is _ADD:
+                    to_left = to_right = g
+                else:
+                    x, y = left.data, right.data
+                    if not (type(x) is type(y) is type(g) is float):
+                        to_left, to_right = op.pull_back(g, node.data, (x, y))
+                    elif op is _MULTIPLY:
+                        to_left, to_right = g * y, g * x
+                    elif op is _SUBTRACT:
+                        to_left, to_right = g, -g
+                    else:
+                        products = op.vjp(ieee, g, node.data, x, y)
+                        if type(products) is not tuple or len(products) != 2:
+                            op.refuse(products, 2)
+                        to_left, to_right = products
+                h = left.grad
+                if h is fresh:
+                    left.grad = to_left
+                elif type(h) is type(to_left) is float:
+                    left.grad = h + to_left
+                else:
+                    left.grad = _sum(h, to_left)
+                h = right.grad
+                if h is fresh:
+                    right.grad = to_right
+                elif type(h) is type(to_right) is float:
+                    right.grad = h + to_right
+                else:
+                    right.grad = _sum(h, to_right)
+                continue
+            if right is None and type(left) is not tuple:
+                x = left.data
+                if not (type(x) is type(g) is float):
+                    (product,) = op.pull_back(g, node.data, (x,))
+                elif op is _RELU:
+                    product = 0.0 if x <= 0.0 else g
+                else:
+                    products = op.vjp(ieee, g, node.data, x)
+                    if type(products) is not tuple or len(products) != 1:
+                        op.refuse(products, 1)
+                    product = products[0]
+                h = left.grad
+                if h is fresh:
+                    left.grad = product
+                elif type(h) is type(product) is float:
+                    left.grad = h + product
+                else:
+                    left.grad = _sum(h, product)
+                continue
+            if right is None:
+                parents = left
+            elif type(g) is float and left.data is not None and right.data is not None:
+                left.adjoints.append(g)
+                left.others.append(right.data)
+                right.adjoints.append(g)
+                right.others.append(left.data)
+                continue
+            else:
+                parents = node.parents
+            if op is None:
+                products = node.products()
+            else:
+                products = op.pull_back(g, node.data, [parent.data for parent in parents])
+            for parent, product in zip(parents, products):  # noqa: B905 (pull_back has counted)
+                h = parent.grad
+                if h is fresh:
+                    parent.grad = product
+                elif type(h) is type(product) is float:
+                    parent.grad = h + product
+                else:
+                    parent.grad = _sum(h, product)
+    except BaseException as error:
+        if node is not None and node.op is not None:
+            note = described(node.op, node.parents, node.label)
+            annotate(error, f"in the backward pass, at {note}")
+        raise
+
+
+def _sum(x: Number, y: Number) -> Number:
+    return x + y if type(x) is type(y) is float else evaluate(ops.add.forward, x, y)

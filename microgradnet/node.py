@@ -1,0 +1,97 @@
+"""What a graph is made of: plain nodes, and vectors of nodes that operations take as one."""
+
+from __future__ import annotations
+
+from operator import mul
+from typing import Any
+
+from microgradnet.arithmetic import Number
+from microgradnet.operation import Operation
+from microgradnet.untouched import UNTOUCHED
+
+__all__ = ["Node", "Vector"]
+
+
+class Node:
+    """The plain data of a node; `Value` adds what can be done with it."""
+
+    __slots__ = ("_left", "_right", "data", "grad", "label", "op")
+
+    data: Number
+    grad: Number
+    op: Operation | None
+    label: str
+    # The parents: one, two, or a tuple of any number of them on the left. As most nodes have two,
+    # a tuple of its own for each would be half of the memory, and of the collector's work.
+    _left: Any
+    _right: Any
+
+    @property
+    def parents(self) -> tuple[Any, ...]:
+        """The nodes it was made from, in order; x twice in x·x."""
+        left, right = self._left, self._right
+        if right is not None:
+            return left.operands(right) if type(left) is Vector else (left, right)
+        if type(left) is tuple:
+            return left
+        return () if left is None else (left,)
+
+
+class Vector(Node):
+    """Nodes that several operations take as one: the activations of a layer, a neuron's weights.
+
+    The weighted input z = Σₖ wₖaₖ + b has its 2n + 1 parents by two vectors: w with b, which all
+    examples share, and a, which all neurons of a layer share. In a backward pass a vector is a node
+    between z and its entries. Every z leaves its adjoint g there, and the other vector's numbers;
+    once all have, the products are summed entry by entry, which is (Wᵀδ)ₖ for the activations and
+    Σ δ aₖ over the examples for the weights.
+
+    entries  the nodes, without the bias
+    bias     None but for a neuron's weights
+    data     the entries' numbers, if all (and the bias) are floats, else None
+
+    Only the engine sees vectors: a node's parents are the entries.
+    """
+
+    __slots__ = ("adjoints", "bias", "entries", "others")
+
+    entries: list[Any]
+    bias: Node | None
+    adjoints: list[float]
+    others: list[list[float]]
+
+    def __init__(self, entries: list[Any], bias: Any = None) -> None:
+        self.entries = entries
+        self.bias = bias
+        self.grad = UNTOUCHED
+        self.op = self._right = None
+        self.label = ""
+        self._left = tuple(entries) if bias is None else (*entries, bias)
+        self.begin()
+
+    def operands(self, activations: Vector) -> tuple[Any, ...]:
+        """The operands of the weighted input of these weights: w₁ … wₙ, a₁ … aₙ, b."""
+        return (*self.entries, *activations.entries, self.bias)
+
+    def begin(self) -> None:
+        """Read the numbers; no adjoint has come yet."""
+        numbers = [node.data for node in self._left]
+        floats = list(map(type, numbers)).count(float) == len(numbers)
+        self.data = numbers[: len(self.entries)] if floats else None
+        self.adjoints = []
+        self.others = []
+
+    def products(self) -> list[float]:
+        """The sums of what all have left, for each entry and the bias; none where none has."""
+        # From −0.0 on, which changes no sum; from 0 on, a sum −0.0 would lose its sign.
+        sums = [
+            sum(map(mul, self.adjoints, column), -0.0) for column in zip(*self.others, strict=True)
+        ]
+        if self.bias is not None and self.adjoints:
+            sums.append(sum(self.adjoints, -0.0))
+        self.adjoints = []
+        self.others = []
+        return sums
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Vector, (self.entries, self.bias)
