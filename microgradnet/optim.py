@@ -50,7 +50,7 @@ class Optimizer(ABC):
     def __init__(self, parameters: Iterable[Value], lr: Number) -> None:
         if not isinstance(parameters, Iterable):
             raise TypeError(f"give the parameters, as in model.parameters(), not {parameters!r}")
-        self.parameters = list(parameters)
+        self.parameters = list(dict.fromkeys(parameters))  # one that is shared moves once
         self.lr = number(lr)
         self.steps = 0
         # One sequence for each number that the rule keeps, in the order of the parameters; steps

@@ -94,7 +94,7 @@ def test_a_rate_too_large_is_one_line_that_names_epoch_and_node(
     assert cli.main(arguments) == 2
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 1
-    assert re.match(r"microgradnet train: error: epoch \d, example \d: .* not finite", err)
+    assert re.match(r"microgradnet train: error: epoch \d, example \d: .* is the result of", err)
     assert "smaller learning rate" in err
 
 

@@ -1,4 +1,4 @@
-"""What computes costs and gradients during training: the scalar graph of each example."""
+"""What computes costs and gradients: the scalar graph of each example, or the matrix program."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet.engine import Value, is_untouched
+from microgradnet.lifting import trace
 from microgradnet.nn import Module
 from microgradnet.optim import Optimizer
 from microgradnet.training.diagnosis import first_gradient, first_value, is_finite
 from microgradnet.training.judging import output_row
 
-__all__ = ["Batch", "Eager", "Engine", "Network", "diagnose"]
+__all__ = ["Batch", "Eager", "Engine", "Lifted", "Network", "diagnose"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -31,6 +32,10 @@ class Network(NamedTuple):
         """The cost of the example, and the outputs."""
         output = self.model(x)  # type: ignore[operator]
         return self.cost(output, y[0] if self.single else y), output_row(output)
+
+    def outputs(self, x: Any) -> list[Value]:
+        """The outputs alone."""
+        return output_row(self.model(x))  # type: ignore[operator]
 
 
 class Batch(NamedTuple):
@@ -118,6 +123,67 @@ class Eager:
 
     def read(self) -> None:
         """Nothing."""
+
+
+class Lifted:
+    """Runs the matrix programs that are found in the graph of one example, on whole batches.
+
+    Raises what `trace` raises where there is no such program, or where for some of the examples it
+    does not do what the network does, as one with dropout.
+    """
+
+    name = "lifted"
+
+    def __init__(self, network: Network, optimizer: Optimizer, X: Array, Y: Array) -> None:
+        # All of the parameters, so that none is frozen into the program; the optimizer may hold
+        # some of them only.
+        parameters = list(dict.fromkeys(network.model.parameters()))
+        (_, n_in), (_, n_out) = X.shape, Y.shape
+        x, y = X[:_CHECKED], Y[:_CHECKED]
+        self._optimizer = optimizer
+        self._program = trace(
+            lambda x, y: network.run(x, y)[0], n_in, n_out, parameters, check=(x, y)
+        )
+        self._outputs = trace(network.outputs, n_in, 0, parameters, check=(x,))
+        places = {parameter: k for k, parameter in enumerate(parameters)}
+        self._own = np.array([places[parameter] for parameter in optimizer.parameters])
+        self._gradient = np.empty(len(parameters))
+
+    def measure(self, X: Array, Y: Array) -> Batch:
+        """Costs and outputs by the programs."""
+        self._outputs.parameters = self._program.parameters
+        return Batch(self._program.value(X, Y), self._outputs.value(X))
+
+    def differentiate(self, X: Array, Y: Array) -> Batch:
+        """The same, and the gradient summed over the examples."""
+        costs, _ = self._program.value_and_grad(X, Y, out=self._gradient)
+        self._outputs.parameters = self._program.parameters
+        return Batch(costs, self._outputs.value(X))
+
+    def step(self, m: int) -> bool:
+        """The optimizer's step on the program's own vector."""
+        w, gradient = self._program.parameters[self._own], self._gradient[self._own]
+        if not np.isfinite(gradient).all():
+            return False
+        memory = dict(vars(self._optimizer))
+        self._optimizer.step_arrays(w, gradient, m)
+        if not np.isfinite(w).all():
+            vars(self._optimizer).update(memory)
+            return False
+        self._program.parameters[self._own] = w
+        return True
+
+    def write(self) -> None:
+        """Give the model the program's parameters."""
+        self._program.write_parameters()
+
+    def read(self) -> None:
+        """Give the program the model's."""
+        self._program.read_parameters()
+
+
+_CHECKED = 4
+"""Examples on which a program must do what the network does."""
 
 
 def diagnose(network: Network, X: Array, Y: Array) -> tuple[int, str] | None:

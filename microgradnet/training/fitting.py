@@ -20,7 +20,15 @@ from microgradnet.notation import counted
 from microgradnet.ops import add, divide
 from microgradnet.optim import GradientDescent, Optimizer
 from microgradnet.training.diagnosis import is_finite
-from microgradnet.training.engines import Array, Batch, Eager, Engine, Network, diagnose
+from microgradnet.training.engines import (
+    Array,
+    Batch,
+    Eager,
+    Engine,
+    Lifted,
+    Network,
+    diagnose,
+)
 from microgradnet.training.history import Epoch, History
 from microgradnet.training.judging import Judge, judge
 
@@ -92,8 +100,8 @@ def fit(
     if test is not None and len(test[0]):
         held_back = _examples(model, test[0], test[1], exact, prefix="test ")[:2]
     network = Network(model, function, single)
-    runner: Engine = Eager(network, optimizer)
-    history = History(engine=runner.name)
+    runner, why = _engine(engine, network, optimizer, x, y)
+    history = History(engine=runner.name, why=why)
     fitting = _Fitting(
         network, runner, history, judge(y, getattr(function, "__name__", "")), optimizer
     )
@@ -163,7 +171,7 @@ class _Fitting:
         for rows in batches:
             batch = self._engine.differentiate(x[rows], y[rows])
             if not batch.finite or not self._engine.step(len(rows)):
-                raise FloatingPointError(self._diagnosis(x, y, rows))
+                raise FloatingPointError(self._diagnosis(x, y, rows, batch))
             self._met.append((batch.costs.tolist(), self._right(batch, y[rows])))
             costs, right = self._met[-1]
             shown = None if self._judge is None else right / len(rows)
@@ -208,15 +216,18 @@ class _Fitting:
             for parameter, x in zip(self._optimizer.parameters, data, strict=True):
                 parameter.data = x
 
-    def _diagnosis(self, x: Array, y: Array, rows: list[int]) -> str:
+    def _diagnosis(self, x: Array, y: Array, rows: list[int], batch: Batch) -> str:
         self._engine.write()
-        found = diagnose(self._network, x[rows], y[rows])
         where = f"epoch {len(self._history) + 1}"
-        if found is None:
-            what = f"{where}: the step would make a parameter infinite"
-        else:
+        found = diagnose(self._network, x[rows], y[rows])
+        if found is not None:
             n, node = found
-            what = f"{where}, example {rows[n]}: {node}, the first node that is not finite"
+            what = f"{where}, example {rows[n]}: {node}"
+        elif not batch.finite:
+            n = [is_finite(cost) for cost in batch.costs.tolist()].index(False)
+            what = f"{where}, example {rows[n]}: its cost is {batch.costs[n]}"
+        else:
+            what = f"{where}: the step would make a parameter infinite"
         return f"{what}. The parameters are those before the step; try a smaller learning rate"
 
 
@@ -234,6 +245,23 @@ def _optimizer(model: Module, lr: Number | None, optimizer: Optimizer | None) ->
     if not optimizer.parameters or not own.issuperset(optimizer.parameters):
         raise ValueError("the optimizer must hold parameters of this model, and only such")
     return optimizer
+
+
+def _engine(
+    wanted: str, network: Network, optimizer: Optimizer, x: Array, y: Array
+) -> tuple[Engine, str]:
+    """What computes, and why it is not the lifted program where that was looked for in vain."""
+    if wanted == "eager":
+        return Eager(network, optimizer), ""
+    why, cause = "not all numbers are floats", None
+    if x.dtype == y.dtype == np.float64:
+        try:
+            return Lifted(network, optimizer, x, y), ""
+        except Exception as error:  # the model's own too, on numbers that are not known yet
+            why, cause = str(error).partition("\n")[0], error
+    if wanted == "lifted":
+        raise ValueError(f"no lifted engine for this: {why}") from cause
+    return Eager(network, optimizer), why
 
 
 def _cost(cost: str | Cost) -> Cost:
