@@ -115,7 +115,6 @@ def fit(
                     order.sort(key=lambda _: rng.random())
                 fitting.epoch(x, y, [order[k : k + size] for k in range(0, len(x), size)], tell)
                 epoch = fitting.finish(held_back)
-                tell(0, epoch.cost, epoch.accuracy)
                 if callback is not None:
                     runner.write()
                     enough = callback(epoch)
@@ -323,12 +322,18 @@ def _bar(epochs: int, examples: int, wanted: bool) -> Iterator[Callable[..., Non
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("training", total=epochs * examples)
+        met, sums = 0, [0.0, 0.0]  # of the epoch: single batches would flicker
 
         def tell(done: int, cost: Number, accuracy: float | None) -> None:
-            at = min(int(bar.tasks[0].completed // examples) + 1, epochs)
-            shown = f"epoch {at}/{epochs}  cost {float(cost):.4g}"
+            nonlocal met, sums
+            if met == examples:
+                met, sums = 0, [0.0, 0.0]
+            met += done
+            sums = [sums[0] + done * float(cost), sums[1] + done * (accuracy or 0)]
+            at = int(bar.tasks[0].completed // examples) + 1
+            shown = f"epoch {at}/{epochs}  cost {sums[0] / met:.4g}"
             if accuracy is not None:
-                shown += f"  accuracy {100 * accuracy:.1f} %"
+                shown += f"  accuracy {100 * sums[1] / met:.1f} %"
             bar.update(task, advance=done, description=shown)
 
         yield tell
