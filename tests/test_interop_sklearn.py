@@ -60,6 +60,28 @@ def test_the_same_random_state_gives_the_same_network() -> None:
     assert (first != other).any()
 
 
+def test_its_parameters_reach_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    from microgradnet.interop import scikit_learn
+
+    given: dict[str, Any] = {}
+
+    def spy(*arguments: Any, **options: Any) -> Any:
+        given.update(options)
+        return fit(*arguments, **options)
+
+    fit = scikit_learn.fit
+    monkeypatch.setattr(scikit_learn, "fit", spy)
+    X, _, labels = datasets.xor().train
+    for seed, engine in ((1, "auto"), (2, "eager")):
+        MicrogradClassifier(
+            lr=0.5, epochs=2, batch_size=3, engine=engine, random_state=seed, verbose=True
+        ).fit(X, labels)
+        wanted = {"epochs": 2, "batch_size": 3, "engine": engine, "progress": True}
+        assert wanted.items() <= given.items()
+        assert given["optimizer"].lr == 0.5
+        assert given["seed"] == np.random.RandomState(seed).randint(2**31)
+
+
 def test_without_hidden_layers_it_is_logistic_regression() -> None:
     iris = datasets.iris()
     classifier = MicrogradClassifier((), epochs=20, random_state=0)

@@ -269,9 +269,9 @@ def test_what_cannot_be_said_in_pytorch(own_table: None) -> None:
 def test_there_and_back_is_the_same_model(network: tuple[MLP, list[float], list[float]]) -> None:
     model, x, _ = network
     back = from_torch(to_torch(model))
-    assert [layer.activation for layer in back.layers] == [
-        layer.activation for layer in model.layers
-    ]
+    for layer, original in zip(back.layers, model.layers, strict=True):
+        assert layer.activation == original.activation
+        assert [n.activation for n in layer.neurons] == [n.activation for n in original.neurons]
     assert [p.data for p in back.parameters()] == [p.data for p in model.parameters()]
     assert [p.label for p in back.parameters()] == [p.label for p in model.parameters()]
     assert [a.data for a in back.forward(x).a[-1]] == [a.data for a in model.forward(x).a[-1]]
