@@ -26,7 +26,9 @@ from typing import Any, TypeAlias
 
 from mpmath import mp, mpf
 
+from microgradnet import Value, ops
 from microgradnet.arithmetic import evaluate
+from microgradnet.graph import topological_order
 from microgradnet.operation import Operation, operations
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "grid",
     "limit",
     "operands",
+    "running_error",
+    "second_slope",
     "variants",
 ]
 
@@ -363,3 +367,69 @@ def limit(op: Operation, xs: Sequence[float], output: int | None) -> float:
             value(*points[:output], x + step, *points[output + 1 :]) for step in (-h, h)
         )
         return float((after - before) / (2 * h))
+
+
+# Second derivatives
+
+
+def second_slope(op: Operation, xs: tuple[float, ...], j: int, k: int) -> Any:
+    """∂²/∂xⱼ∂xₖ by the second difference of the forward function; None where there is none."""
+    found = []
+    for digits in (120, 400, 1000):
+        with mp.workdps(digits + 2 * max(0, *(math.frexp(x)[1] for x in xs))):
+            found = [
+                _second_difference(op.forward, xs, j, k, scale, shift)
+                for scale, shift in ((1, 0), (2, 0), (1, 3), (1, -3))
+            ]
+            if not all(map(mp.isfinite, (d for d, _ in found))):
+                return None
+            if all(abs(d) >= mpf(10) ** (30 - digits) * size for d, size in found):
+                break  # thirty digits have survived the subtraction
+    near, *others = (d for d, _ in found)
+    # Where there is a second derivative the quotients, of a longer step and beside the point,
+    # differ by some h; at a kink by as much as they are themselves.
+    tolerance = mpf("1e-10") * abs(near) + mpf("1e-25")
+    return None if any(abs(near - other) > tolerance for other in others) else near
+
+
+def _second_difference(
+    forward: Callable[..., Any], xs: tuple[float, ...], j: int, k: int, scale: int, shift: int
+) -> tuple[Any, Any]:
+    """The quotient, and the size of what was subtracted over the same denominator."""
+    steps = [mpf(10) ** -30 * scale * (min(1, abs(mpf(x))) or 1) for x in xs]
+
+    def at(a: int, b: int) -> Any:
+        points = [mpf(x) for x in xs]
+        points[j] += shift * steps[j]
+        points[j] += a * steps[j]
+        points[k] += b * steps[k]
+        return evaluate(forward, *points)
+
+    if j == k:
+        terms = [at(1, 0), -2 * at(0, 0), at(-1, 0)]
+        area = steps[j] ** 2
+    else:
+        terms = [at(1, 1), -at(1, -1), -at(-1, 1), at(-1, -1)]
+        area = 4 * steps[j] * steps[k]
+    return mp.fsum(terms) / area, max(map(abs, terms)) / area
+
+
+def running_error(result: Value, inputs: Sequence[Value]) -> float:
+    """How far a recorded result may be from its formula's value, to first order in u.
+
+    Each operation's result v is off by some roundings, c·u·|v|, and what is off there shows in the
+    result multiplied by its adjoint; and so is what is below the smallest normal float. Inputs are
+    exact, constants rounded once. (An adjoint that is NaN belongs to a whole exponent of a negative
+    base, which is exact.)
+    """
+    result.backward()
+    total = 0.0
+    for node in topological_order([result]):
+        if not (any(node is x for x in inputs) or math.isnan(node.grad)):
+            roundings: Any = 1 if node.op is None else 2 * LIBRARY
+            if node.op is not None and node.op.base is ops.power_constant:
+                # Its exponent, c − 1 or so, is rounded; the power moves by |ln x| times as much.
+                x = abs(node.parents[0].data)
+                roundings += abs(math.log(x)) if 0 < x < math.inf else 0
+            total += abs(node.grad) * (roundings * float(U) * abs(node.data) + float(TINY))
+    return total

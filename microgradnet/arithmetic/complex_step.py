@@ -18,11 +18,27 @@ from typing import Any
 from microgradnet.arithmetic.base import Arithmetic, Number
 from microgradnet.arithmetic.ieee import ieee
 
-__all__ = ["Complex", "complex_step"]
+__all__ = ["Complex", "KinkError", "complex_step", "step"]
+
+
+def step(x: float) -> float:
+    """A step for x: a power of two, so far below |x| and 1 that its square is nothing beside them.
+
+    >>> step(1.0) == 2.0**-300
+    True
+    """
+    if x == 0:
+        return 2.0**-300
+    exponent = math.frexp(x)[1]
+    return math.ldexp(1.0, max(-1060, min(-300 + max(-600, min(0, exponent)), exponent - 60)))
+
+
+class KinkError(ArithmeticError):
+    """Two numbers differ by a step alone: which is larger depends on the side one comes from."""
 
 
 class Complex(complex):
-    """x + ih, in the order of the real line."""
+    """x + ih, in the order of the real line; where the step alone would decide, KinkError."""
 
     def __add__(self, other: Any) -> Complex:
         return Complex(complex(self) + complex(other))
@@ -57,23 +73,31 @@ class Complex(complex):
         return Complex(-complex(self))
 
     def __abs__(self) -> Complex:  # type: ignore[override]
-        return -self if self.real < 0 else self
+        return -self if self < 0 else self
 
     def __lt__(self, other: Any) -> bool:
-        return bool(self.real < _real(other))
+        x, y = _apart(self, other)
+        return bool(x < y)
 
     def __le__(self, other: Any) -> bool:
-        return bool(self.real <= _real(other))
+        x, y = _apart(self, other)
+        return bool(x <= y)
 
     def __gt__(self, other: Any) -> bool:
-        return bool(self.real > _real(other))
+        x, y = _apart(self, other)
+        return bool(x > y)
 
     def __ge__(self, other: Any) -> bool:
-        return bool(self.real >= _real(other))
+        x, y = _apart(self, other)
+        return bool(x >= y)
 
 
-def _real(x: Any) -> Any:
-    return x.real if isinstance(x, complex) else x
+def _apart(x: Any, y: Any) -> tuple[Any, Any]:
+    """The real numbers to be compared."""
+    x, y = (z if isinstance(z, complex) else Complex(z) for z in (x, y))
+    if x.real == y.real and x.imag != y.imag:
+        raise KinkError(f"{x.real} on either side")
+    return x.real, y.real
 
 
 def _continued(name: str) -> Callable[..., Complex]:
@@ -107,7 +131,8 @@ class _ComplexStep(Arithmetic):
         return self.convert(x if condition else y)
 
     def equal(self, x: Number, y: Number) -> bool:
-        return bool(_real(x) == _real(y))
+        x, y = _apart(x, y)
+        return bool(x == y)
 
     def is_infinite(self, x: Complex) -> bool:
         return math.isinf(x.real)
@@ -120,7 +145,8 @@ class _ComplexStep(Arithmetic):
         value = ieee.divide(x.real, y.real)
         if x.imag == 0 == y.imag:
             return Complex(value, 0.0)
-        return _off(value, ieee.divide(x.imag - value * y.imag, y.real))
+        step = x.imag * y.real - x.real * y.imag  # exact, where the step is still a power of two
+        return _off(value, ieee.divide(ieee.divide(step, y.real), y.real))
 
     def power(self, x: Number, y: Number) -> Complex:
         x, y = self.convert(x), self.convert(y)
@@ -129,8 +155,8 @@ class _ComplexStep(Arithmetic):
         if x.imag == 0 == y.imag:
             return Complex(value, 0.0)
         if a == 0:  # h, h² and the like, or a slope that is infinite
-            imaginary = x.imag if b == 1 else 0.0 if b == 0 or b > 1 else nan
-            return _off(value, imaginary if y.imag == 0 or b > 1 else nan)
+            by_base = 0.0 if x.imag == 0 or b == 0 or b > 1 else x.imag if b == 1 else nan
+            return _off(value, by_base if y.imag == 0 or b > 0 else nan)
         # (a + ih)^(b + ik) = e^((b + ik)(ln a + ih/a)); a whole power also where a is negative
         angle = b * (x.imag / a) + (y.imag * ieee.log(a) if y.imag else 0.0)
         return _off(value, value * ieee.sin(angle))
@@ -177,8 +203,8 @@ class _ComplexStep(Arithmetic):
         return Complex(ieee.sigmoid(z.real), self.divide(numerator, 1 + power).imag)
 
     def softplus(self, z: Number) -> Complex:
-        power = self.exp(-abs(z))
-        rest = z.imag if z.real > 0 else 0.0
+        power = self.exp(z if z.real < 0 else -z)
+        rest = 0.0 if z.real < 0 else z.imag
         return Complex(ieee.softplus(z.real), self.log1p(power).imag + rest)
 
     def xlogy(self, x: Number, y: Number) -> Complex:
@@ -188,12 +214,12 @@ class _ComplexStep(Arithmetic):
         return _off(value, product.imag)
 
     def log_sum_exp(self, xs: Sequence[Number]) -> Complex:
-        largest = max(xs)
+        largest = max(xs, key=lambda x: x.real)
         total = sum([self.exp(x - largest) for x in xs], Complex(0))
         return _off(ieee.log_sum_exp([x.real for x in xs]), largest.imag + self.log(total).imag)
 
     def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
-        largest = max(xs)
+        largest = max(xs, key=lambda x: x.real)
         powers = [self.exp(x - largest) for x in xs]
         total = sum(powers, Complex(0))
         values = ieee.softmax([x.real for x in xs])

@@ -20,13 +20,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from microgradnet.arithmetic import ieee, number
-from microgradnet.arithmetic.complex_step import Complex, complex_step
+from microgradnet.arithmetic.complex_step import Complex, KinkError, complex_step, step
 from microgradnet.engine import Value
 from microgradnet.recording import no_grad
-from microgradnet.transforms.derivatives import Function, Trace
+from microgradnet.transforms.derivatives import Function, Trace, arguments
 from microgradnet.transforms.nesting import nested, places
 
 __all__ = ["GradientCheck", "GradientError", "check_grad"]
@@ -48,7 +49,7 @@ class GradientCheck:
     """The central difference quotient; NaN where there is none."""
     step: float
     difference_bound: float
-    """How far it may be from the gradient, by truncation and rounding."""
+    """How far it may be from the gradient, by truncation and rounding; at a kink, each side."""
     sides: tuple[float, float] | None
     """At a kink, the slopes on its two sides."""
     complex_step: float
@@ -108,7 +109,7 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
     microgradnet.transforms.checking.GradientError: the gradient is wrong at 1 of 1 inputs
       args[0] = 0.5: gradient 0.7788..., central difference -0.7788... complex step -0.7788...
     """
-    inputs = [(f"args{place}", _float(x)) for place, x in places(args)]
+    inputs = [(f"args{place}", _float(x)) for place, x in places(arguments(args))]
     xs = [x for _, x in inputs]
 
     def value(*xs: float) -> float:
@@ -123,14 +124,23 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
     sizes, roundings, noise = _terms(trace)
     checks = []
     for k, (place, x) in enumerate(inputs):
-        along = partial(_with, value, xs, k)
-        difference, step, bound, sides = _central(along, x, noise)
         node = trace.inputs[k]
         imaginary, h = _complex_step(trace, k)
-        rounding = _U * roundings.get(node, 0) * sizes.get(node, 0.0) + _TINY / h
+        rounding = _U * roundings.get(node, 0) * sizes.get(node, 0.0)
+        along = partial(_with, value, xs, k)
+        slope_noise = rounding if math.isfinite(rounding) else 0.0
+        difference, length, bound, sides = _central(along, x, noise, slope_noise)
         checks.append(
             GradientCheck(
-                place, x, gradients[k], difference, step, bound, sides, imaginary, rounding
+                place,
+                x,
+                gradients[k],
+                difference,
+                length,
+                bound,
+                sides,
+                imaginary,
+                rounding + _TINY / h,
             )
         )
     wrong = [check for check in checks if not check.holds]
@@ -154,9 +164,9 @@ def _float(x: Any) -> float:
 
 
 def _differs(gradient: float, other: float, bound: float) -> bool:
-    if math.isnan(gradient):
-        return math.isfinite(other)
-    return abs(gradient - other) > bound  # false where one is NaN: there is no verdict
+    if not (math.isfinite(other) and math.isfinite(bound)):
+        return False  # there is no verdict
+    return not abs(gradient - other) <= bound  # nor is a gradient right that is NaN
 
 
 def _terms(trace: Trace) -> tuple[dict[Value, float], dict[Value, int], float]:
@@ -190,8 +200,7 @@ def _sensitive(node: Value) -> list[float]:
 
 def _complex_step(trace: Trace, k: int) -> tuple[float, float]:
     """Im f(x + ih) / h for the k-th input, and h."""
-    x = abs(_float(trace.inputs[k]))
-    h = math.ldexp(1.0, -300 + min(0, max(-600, math.frexp(x)[1])))
+    h = step(_float(trace.inputs[k]))
     found: dict[Value, Any] = {}
 
     def number_of(node: Value) -> Any:
@@ -204,38 +213,68 @@ def _complex_step(trace: Trace, k: int) -> tuple[float, float]:
             found[node] = complex_step.convert(
                 op.forward(complex_step, *map(number_of, node.parents))
             )
-    except TypeError:  # an operation of the user's that is not written against the arithmetic
+    except (KinkError, TypeError):  # or an operation not written against the arithmetic
         return math.nan, h
     return number_of(trace.outputs[0]).imag / h, h
 
 
-_STEPS = (2.0**-10, 2.0**-15, 2.0**-20)
+_STEPS = (2.0**-9, 2.0**-12, 2.0**-15, 2.0**-18, 2.0**-21)
 
 
 def _central(
-    f: Callable[[float], float], x: float, noise: float
+    f: Callable[[float], float], x: float, noise: float, slope_noise: float
 ) -> tuple[float, float, float, tuple[float, float] | None]:
     """The central difference of four points, its step and bound, and at a kink the two sides.
 
-    Of several steps the one with the smallest bound. At a kink the jump from the slope on the left
-    to that on the right does not shrink with the step.
+    The truncation is at most how far the quotient lies from that of two points and from that of
+    the next shorter step, both together; of several steps the one with the smallest bound is taken.
+    With the step ought to shrink the differences between the points, else f jumps and there is no
+    verdict; and so ought the difference between the slopes of the two sides: what would be left of
+    it at step 0 is a kink.
     """
-    best = (math.nan, math.nan, math.nan)
-    jumps: list[float] = []
-    sides = None
     y = f(x)
+    found: list[_Quotient] = []
     for relative in _STEPS:
-        h = relative * math.ldexp(1.0, math.frexp(x)[1] if x else 0)
+        h = relative * math.ldexp(1.0, max(-900, math.frexp(x)[1]) if x else 0)
         left, right = f(x - h), f(x + h)
-        two = (right - left) / (2 * h)
         four = (8 * (right - left) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h)
-        rounding = 2 * noise / h + abs(four) * 2.0**-40  # of f, and of x ± h
-        bound = abs(four - two) + rounding
-        if not bound >= best[2]:  # true also of NaN
-            best = (four, h, bound)
-        slopes = ((y - left) / h, (right - y) / h)
-        jumps.append(abs(slopes[1] - slopes[0]))
-        sides = slopes if jumps[-1] > 4 * rounding else None
-    if len(jumps) > 1 and not jumps[-1] > jumps[-2] / 2:
-        sides = None
-    return *best, sides
+        # The rounding errors of f at x, and what they may differ by over the step; those of x ± h.
+        rounding = 2 * noise / h + 4 * slope_noise + abs(four * x) * 4 * _U / h
+        found.append(_Quotient(h, four, rounding, (y - left) / h, (right - y) / h))
+    before, last = found[-2:]
+    if last.spread > before.spread / 2:
+        return math.nan, last.step, math.nan, None
+    if abs(last.kink(before)) > 4 * last.rounding:
+        truncation = max(abs(last.left - before.left), abs(last.right - before.right))
+        return last.four, last.step, truncation + last.rounding, (last.left, last.right)
+    bounds = []
+    for q, shorter in pairwise([*found, before]):
+        truncation = abs(q.four - (q.left + q.right) / 2) + abs(q.four - shorter.four)
+        # A kink within the step moves the quotient by half of it, and rounding may hide one.
+        hidden = abs(shorter.kink(q)) / 2 + 2 * shorter.rounding
+        bounds.append((truncation + hidden + q.rounding, q))
+    bound, best = min(
+        (row for row in bounds if not math.isnan(row[0])),
+        key=lambda row: row[0],
+        default=(math.nan, last),
+    )
+    return best.four, best.step, bound, None
+
+
+class _Quotient(NamedTuple):
+    """What the points around x say with one step."""
+
+    step: float
+    four: float
+    rounding: float
+    left: float
+    right: float
+
+    @property
+    def spread(self) -> float:
+        return self.step * max(abs(self.left), abs(self.right))
+
+    def kink(self, other: _Quotient) -> float:
+        """What is left of the right slope less the left one where the step goes to 0, linearly."""
+        bend, others = self.right - self.left, other.right - other.left
+        return (other.step * bend - self.step * others) / (other.step - self.step)

@@ -35,6 +35,7 @@ from microgradnet.transforms.nesting import flat, nested, places
 __all__ = [
     "Function",
     "Trace",
+    "arguments",
     "grad",
     "hessian",
     "hvp",
@@ -130,7 +131,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     >>> jvp(lambda x, y: [x * y, x + y], (2.0, 5.0), (1.0, 10.0))
     ([10.0, 7.0], [25.0, 11.0])
     """
-    args, tangents = _arguments(args), _arguments(tangents)
+    args, tangents = arguments(args), arguments(tangents)
     trace = Trace(f, args, {}, range(len(args)), beside=tangents)
     along = trace.push(_alike(tangents, args, "tangents", "arguments"))
     return trace.value(), nested(along, like=trace.result)
@@ -163,7 +164,7 @@ def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
     >>> hvp(lambda x: x[0] ** 2 * x[1], ([3, 5],), ([1, 0],))
     ([10, 6],)
     """
-    args = _arguments(args)
+    args = arguments(args)
     return jvp(grad(f, range(len(args))), args, tangents)[1]
 
 
@@ -296,7 +297,8 @@ def _differentiating() -> Iterator[None]:
         _nested.set(before)
 
 
-def _arguments(args: Any) -> Sequence[Any]:
+def arguments(args: Any) -> Sequence[Any]:
+    """A function's arguments, which come in a tuple or list: TypeError otherwise."""
     if not isinstance(args, (list, tuple)):
         raise TypeError(
             f"the arguments come in a tuple, one by one: write (x,), not a {type(args).__name__}"

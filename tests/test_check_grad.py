@@ -1,0 +1,203 @@
+"""`check_grad`: what it confirms, what it notices, and where it has no verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import operands
+
+from microgradnet import (
+    MLP,
+    GradientError,
+    Value,
+    check_grad,
+    costs,
+    grad,
+    log_sum_exp,
+    maximum,
+    operation,
+    ops,
+    sigmoid,
+    tanh,
+)
+from microgradnet.operation import Operation, operations
+
+each_entry = pytest.mark.parametrize("op", [*operations()], ids=lambda op: op.name)
+
+
+def tame(op: Operation) -> tuple[float, ...]:
+    """Operands within every domain, no two of them equal."""
+    return (1.25, 1.5, 1.75, 2.25, 2.5)[: operands(op)] if op.name == "acosh" else (
+        0.25, 0.5, 0.75, 0.375, 0.625)[: operands(op)]  # fmt: skip
+
+
+@each_entry
+def test_every_rule_is_confirmed_and_every_wrong_one_noticed(op: Operation) -> None:
+    """An error of a part in 10¹¹, in any product; and a rule that is NaN."""
+    xs = tame(op)
+    assert all(check.holds for check in check_grad(op, xs))
+    for k, slope in enumerate(op.vjp_at(1.0, *xs)):
+        for error in (1e-11, -2.0, -0.5, math.nan):
+
+            def vjp(
+                m: Any, g: Any, y: Any, *xs: Any, k: int = k, slope: Any = slope, error: Any = error
+            ) -> Any:
+                products = list(op.vjp(m, g, y, *xs))
+                products[k] += error * (products[k] if slope else g)
+                return tuple(products)
+
+            with pytest.raises(GradientError) as caught:
+                check_grad(replace(op, vjp=vjp), xs)
+            failed = [check for check in caught.value.checks if not check.holds]
+            assert [check.input for check in failed] == [f"args[{k}]"]
+
+
+def test_it_names_input_numbers_step_and_bound():
+    with pytest.raises(GradientError) as caught:
+        check_grad(lambda v, w: v[1] * w.detach(), [[1.0, 2.0], Fraction(3)])
+    said = str(caught.value)
+    assert isinstance(caught.value, AssertionError)
+    assert said.startswith(
+        "the gradient is wrong at 1 of 3 inputs\n  args[1] = 3.0: gradient 0.0, "
+    )
+    assert "central difference 2.0" in said.replace("1.99999999999", "2.0")
+    for word in ("±", "step", "complex step"):
+        assert word in said
+    first, second, third = caught.value.checks
+    assert (first.holds, second.holds, third.holds) == (True, True, False)
+    assert (first.input, second.input) == ("args[0][0]", "args[0][1]")
+    assert third.difference == pytest.approx(2.0, abs=third.difference_bound)
+    assert 0 < third.difference_bound < 1e-6
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.detach() * x,
+        lambda x: x * x.data,
+        lambda x: x * float(x),
+        lambda x: Value(x.data**2) + 0 * x,
+        lambda x: x * math.sin(x),
+    ],
+)
+def test_what_the_graph_does_not_see_the_differences_do(f: Any) -> None:
+    with pytest.raises(GradientError) as caught:
+        check_grad(f, [3.0])
+    [check] = caught.value.checks
+    assert check.complex_step == check.gradient  # of what was recorded, it is the derivative
+
+
+def test_a_rule_right_once_and_wrong_twice_is_noticed(own_table):
+    def vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (g * math.cos(x),)  # a plain number: no derivative of it is known
+
+    @operation(vjp)
+    def sine(m: Any, x: Any) -> Any:
+        return m.sin(x)
+
+    check_grad(sine, [0.5])
+    with pytest.raises(GradientError):
+        check_grad(grad(sine), [0.5])
+    check_grad(grad(ops.sin), [0.5])
+
+
+def test_without_a_complex_step_the_differences_judge(own_table):
+    def vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (g * 2 * m.cos(x),)
+
+    @operation(vjp)
+    def sine(m: Any, x: Any) -> Any:
+        return math.sin(x)  # which knows nothing of complex numbers
+
+    with pytest.raises(GradientError) as caught:
+        check_grad(sine, [0.5])
+    assert math.isnan(caught.value.checks[0].complex_step)
+
+
+# Kinks, poles, ends of domains, jumps
+
+
+@pytest.mark.parametrize("slope", [-0.5, 0.0, 0.25, 1.0, 1.5])
+def test_at_a_kink_all_between_the_sides_is_right(own_table, slope: float) -> None:
+    def vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (g * m.where(m.equal(x, 0), slope, m.where(x > 0, 1, 0)),)
+
+    @operation(vjp)
+    def ramp(m: Any, x: Any) -> Any:
+        return m.where(x > 0, x, 0)
+
+    if 0 <= slope <= 1:
+        [check] = check_grad(ramp, [0.0])
+        assert check.sides == (0.0, 1.0)
+        assert "a kink of slopes 0 and 1" in str(check)
+    else:
+        with pytest.raises(GradientError):
+            check_grad(ramp, [0.0])
+    check_grad(lambda x: ramp(x - 1), [1 + 1e-9])  # near by there is none
+    check_grad(lambda x: ramp(x - 1), [1 - 1e-5])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (ops.sqrt, 0.0),
+        (ops.sqrt, -1.0),
+        (ops.log, 0.0),
+        (ops.log, 1e-200),
+        (ops.acosh, 1.0),
+        (ops.asin, 1.0),
+        (ops.xlogy, 0.0),
+        (ops.exp, 709.7),
+        (ops.exp, 800.0),
+        (ops.tanh, math.inf),
+        (ops.tanh, math.nan),
+        (lambda x: 1 / x, 0.0),
+        (lambda x: x / x, 0.0),
+        (lambda x: (x * x).sqrt(), 0.0),  # the gradient is NaN, at a kink
+        (grad(lambda x: maximum(x, 1.0)), 1.0),  # a jump
+        (grad(ops.log1p), -1 + 2.0**-53),  # a pole within the step
+        (lambda x: 3, 2.0),
+        (lambda x: 1e10 + x, 1.0),
+        (lambda x: (x * 1e4).sin(), 1.0),
+    ],
+)
+def test_where_there_is_nothing_to_compare_with_nothing_is_wrong(f: Any, x: float) -> None:
+    xs = [x] * (2 if f is ops.xlogy else 1)
+    assert all(check.holds for check in check_grad(f, xs))
+
+
+@given(st.lists(st.floats(-30, 30), min_size=3, max_size=3))
+def test_no_right_gradient_is_called_wrong(xs: list[float]) -> None:
+    def f(v: Any) -> Any:
+        x, y, z = v
+        h = tanh(x * y - z) * sigmoid(z) + maximum(x, y * z).relu()
+        return log_sum_exp(h, x.sin(), z * h) + abs(h - y) ** 3 / (1 + x * x) + (y * h).gelu()
+
+    check_grad(f, [xs])
+
+
+def test_a_network():
+    model = MLP(2, [3, 2], activation="tanh", output_activation="sigmoid")
+
+    def cost(*numbers: Any) -> Any:
+        forward = model.forward(numbers)
+        return costs.cross_entropy(forward.output, [1, 0])
+
+    assert len(check_grad(cost, [0.5, -1.5])) == 2
+    check_grad(grad(cost), [0.5, -1.5])
+    assert all(parameter.grad == 0 for parameter in model.parameters())
+
+
+def test_mistakes_are_named():
+    with pytest.raises(TypeError, match="one number"):
+        check_grad(lambda x: [x, x], [1.0])
+    with pytest.raises(TypeError, match=r"\(x,\)"):
+        check_grad(lambda x: x, 1.0)
+    with pytest.raises(TypeError, match="not a number"):
+        check_grad(lambda x: x, ["1"])
