@@ -475,6 +475,39 @@ def test_keys_alone_do_everything(visit):
     assert "kept" in tab.inner_text("#why-heading")
 
 
+def test_an_expression_has_the_equations_that_lift_finds(visit):
+    w, x, b = Value(0.5, label="w"), Value(2.0, label="x"), Value(-1.25, label="b")
+    cost = (w * x + b).tanh()
+    cost.backward()
+    tab = visit(cost, explore={"inputs": [x]})
+    tab.keyboard.press("End")
+    assert "∂C/∂W1 = δ1 a0ᵀ" in tab.inner_text("#sheet")
+    found = entries(tab)
+    assert close(found["∂C/∂w"], w.grad) and close(found["∂C/∂b"], b.grad)
+    assert close(found["δ of z1"], b.grad)
+    tab.hover("mtd[data-name='∂C/∂w']")
+    assert tab.evaluate("document.querySelector('.box.main').dataset.title") == "w"
+    # The column of the equations is the lifted program's, for the numbers that Python had.
+    row = tab.locator("#check tbody tr >> nth=0").locator("td")
+    assert all(close(cell.get_attribute("title"), w.grad) for cell in row.all()[:2])
+    tab.fill("input[aria-label='b, as a number']", "0.25")
+    tab.press("input[aria-label='b, as a number']", "Enter")
+    assert row.nth(1).inner_text() == "n/a"
+    assert tab.locator("tr.differs").count() == 0
+
+
+def test_a_loop_written_by_hand_has_matrices_too(visit):
+    W = [[Value(0.1 * (3 * j + k), label=f"w{j}{k}") for k in range(3)] for j in range(2)]
+    x = [Value(0.5 - k, label=f"x{k}") for k in range(3)]
+    z = [sum((w * a for w, a in zip(row, x, strict=True)), Value(0.0)) for row in W]
+    cost = z[0].tanh() * z[1].tanh()
+    tab = visit(cost, explore={"inputs": x}, fragment="#zoom=layers")
+    titles = "[...document.querySelectorAll('#picture-layers .box')].map(b => b.dataset.title)"
+    assert {"W1", "a0", "z1", "C"} <= set(tab.evaluate(titles))
+    tab.keyboard.press("End")
+    assert "not yet" not in entries(tab).values()
+
+
 def test_every_operation_is_known_to_the_page(visit):
     rng = Random(3)
     total = Value(0.0)

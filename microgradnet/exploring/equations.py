@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from microgradnet.engine import Value
+from microgradnet.lifting import Structure, Variable
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import indexed, superscript
 from microgradnet.operation import Operation
 
-__all__ = ["Equation", "Matrix", "Name", "Section", "Slot", "equations_of"]
+__all__ = ["Equation", "Matrix", "Name", "Section", "Slot", "lifted_equations", "network_equations"]
 
 _MOST = 8
 """Of a larger matrix so many rows and columns are shown; the page says how many there are."""
@@ -35,7 +36,8 @@ class Matrix:
     """Slots by rows, as shown; `shape` is what there is."""
 
     name: str
-    rows: list[list[Slot]]
+    rows: list[list[Slot | None]]
+    """None where an entry is 0 because there is no node, as in a sparse matrix."""
     shape: tuple[int, int]
     transposed: bool = False
 
@@ -71,7 +73,7 @@ class Section:
     equations: list[Equation]
 
 
-def equations_of(forward_pass: ForwardPass, place: dict[Value, int]) -> list[Section]:
+def network_equations(forward_pass: ForwardPass, place: dict[Value, int]) -> list[Section]:
     """Forward, BP1 to BP4 and the update, of this very network.
 
     Raises ValueError where a part of the network has no part in the cost, so that its numbers are
@@ -81,6 +83,47 @@ def equations_of(forward_pass: ForwardPass, place: dict[Value, int]) -> list[Sec
         return list(_Writer(forward_pass, place).sections())
     except KeyError:
         raise ValueError("the cost does not depend on every part of the network") from None
+
+
+_PARTS = {"forward": "Forward", "backward": "The errors", "gradient": "The gradients"}
+
+
+def lifted_equations(structure: Structure, place: dict[Value, int]) -> list[Section]:
+    """The equations that lift finds in any graph, each with the numbers that it speaks of."""
+    sections = []
+    for part, heading in _PARTS.items():
+        equations = []
+        for equation in structure.equations:
+            if equation.part != part:
+                continue
+            numbers: list[Part] = []
+            for name in dict.fromkeys((equation.left, *equation.uses)):
+                matrix = _lifted_matrix(name, structure.variables, place)
+                if matrix is not None:
+                    numbers += [f"{name} =", matrix]
+            equations.append(Equation([f" {equation.text} "], numbers))
+        if equations:
+            sections.append(Section(part, heading, equations))
+    return sections
+
+
+def _lifted_matrix(
+    name: str, variables: dict[str, Variable], place: dict[Value, int]
+) -> Matrix | None:
+    """The numbers of a variable, or with ∂C/∂ or δ before its name those of its gradient."""
+    kind, before, variable = "data", "", variables.get(name)
+    if name.startswith("∂C/∂"):
+        kind, before, variable = "grad", "∂C/∂", variables.get(name[4:])
+    elif name.startswith("δ"):
+        kind, before, variable = "grad", "δ of ", variables.get(f"z{name[1:]}")
+    if variable is None:
+        return None
+    slots = [
+        None if node is None else Slot(kind, place[node], before + (node.label or variable.name))
+        for node in variable.nodes
+    ]
+    columns = variable.shape[1] if len(variable.shape) == 2 else 1
+    return _matrix(name, [slots[k : k + columns] for k in range(0, len(slots), columns)])
 
 
 class _Writer:
@@ -240,6 +283,6 @@ class _Writer:
         ])  # fmt: skip
 
 
-def _matrix(name: str, rows: Sequence[Sequence[Slot]], transposed: bool = False) -> Matrix:
+def _matrix(name: str, rows: Sequence[Sequence[Slot | None]], transposed: bool = False) -> Matrix:
     shape = (len(rows), len(rows[0]))
     return Matrix(name, [list(row[:_MOST]) for row in rows[:_MOST]], shape, transposed)

@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from microgradnet.engine import Value
-from microgradnet.exploring.equations import Section, equations_of
+from microgradnet.exploring.equations import lifted_equations, network_equations
 from microgradnet.exploring.numbers import Passes, plain, run
 from microgradnet.exploring.pictures import Picture, boxes_picture, scalars_picture
-from microgradnet.exploring.structure import layers, neurons, owners, roles
+from microgradnet.exploring.structure import (
+    Roles,
+    layers,
+    neurons,
+    owners,
+    roles,
+    variables,
+)
+from microgradnet.lifting import Structure, lift, recognise
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import counted
 from microgradnet.operation import Operation
@@ -27,6 +35,8 @@ _SCALARS = 3_000
 
 _NEURONS = 150
 """Above so many boxes the neurons are not drawn one by one."""
+
+_READABLE = 24
 
 _MOST = 50_000
 """More nodes than this make a page that no browser opens gladly."""
@@ -55,7 +65,7 @@ def explore(
     cost          the node that the backward pass begins from
     path          the file to write
     forward_pass  model.forward(x), if the graph is a network's: the page then has the six
-                  equations, and zooms for neurons and for layers
+                  equations and a zoom for neurons; else what `lift` finds
     inputs        leaves that are inputs, where no forward_pass says so
     parameters    leaves that gradient descent moves; the model's, or else every labelled leaf that
                   is no input
@@ -97,30 +107,37 @@ def page(
             f"the graph has {len(passes.order):,} nodes, and a page holds {_MOST:,} at most: "
             "explore one example of a smaller network"
         )
+    place = passes.place()
+    if forward_pass is not None and not any(node in place for node in forward_pass.z[-1]):
+        raise ValueError("the cost was not computed from this forward pass")
     kinds = roles(passes, forward_pass, inputs, parameters)
     names = [_name(node) for node in passes.order]
-    sections: list[Section] = []
     notes: list[str] = []
-    pictures: list[Picture] = []
     network = None
     if forward_pass is not None:
-        place = passes.place()
-        if not any(node in place for node in forward_pass.z[-1]):
-            raise ValueError("the cost was not computed from this forward pass")
         try:
-            sections = equations_of(forward_pass, place)
+            sections = network_equations(forward_pass, place)
             network = _network(forward_pass, place)
         except ValueError as error:
-            notes.append(f"No equations: {error}.")
-        boxes = layers(passes, forward_pass, kinds)
-        pictures.append(boxes_picture("layers", passes, boxes, owners(passes, boxes)))
-        boxes = neurons(passes, forward_pass)
-        if len(boxes) <= _NEURONS:
-            owner = owners(passes, boxes)
-            carriers = _carriers(passes, owner, kinds.of)
-            pictures.append(boxes_picture("neurons", passes, boxes, owner, carriers))
-        else:
-            notes.append(f"{counted(len(boxes), 'neuron')}: too many to draw one by one.")
+            notes.append(f"Not the equations of the whole network: {error}.")
+    closed = None
+    coarse = [] if forward_pass is None else layers(passes, forward_pass, kinds)
+    if network is None:
+        structure, closed = _lifted(passes, kinds)
+        sections = lifted_equations(structure, place)
+        coarse = coarse or variables(passes, structure)
+    zooms = {"layers": coarse}
+    if forward_pass is not None:
+        zooms["neurons"] = neurons(passes, forward_pass)
+    if len(zooms.get("neurons", ())) > _NEURONS:
+        notes.append(
+            f"{counted(len(zooms.pop('neurons')), 'neuron')}: too many to draw one by one."
+        )
+    owner = {zoom: owners(passes, boxes) for zoom, boxes in zooms.items()}
+    pictures = [
+        boxes_picture(zoom, passes, boxes, owner[zoom], _carriers(passes, owner[zoom], kinds.of))
+        for zoom, boxes in zooms.items()
+    ]
     if len(passes.order) < _SCALARS:
         pictures.append(scalars_picture(passes, names, kinds.of))
     else:
@@ -132,14 +149,10 @@ def page(
         "nodes": _nodes(passes, names, kinds.of),
         "network": network,
         "parameters": kinds.parameters,
-        "owners": {},
+        "closed": closed,
+        "owners": owner,
         "zoom": _first_zoom(pictures),
     }
-    if forward_pass is not None:
-        data["owners"] = {
-            "layers": owners(passes, layers(passes, forward_pass, kinds)),
-            "neurons": owners(passes, neurons(passes, forward_pass)),
-        }
     environment = Environment(
         loader=PackageLoader("microgradnet.exploring", "page"),
         autoescape=True,
@@ -163,11 +176,26 @@ def page(
     )
 
 
+def _lifted(passes: Passes, kinds: Roles) -> tuple[Structure, list[Any] | None]:
+    """What lift finds in the graph, and the gradient by its program, if the numbers are floats."""
+    order, cost = passes.order, passes.order[-1]
+    x = [node for node, role in zip(order, kinds.of, strict=True) if role == "input"]
+    y = [node for node, role in zip(order, kinds.of, strict=True) if role == "target"]
+    parameters = [order[k] for k in kinds.parameters]
+    structure = recognise(cost, x, y, parameters)
+    if not parameters or not all(isinstance(node.data, float) for node in order):
+        return structure, None
+    Y = [[node.data for node in y]] if y else None
+    _, gradient = lift(cost, x, y, parameters).value_and_grad([[node.data for node in x]], Y)
+    return structure, [plain(float(g)) for g in gradient]
+
+
 def _first_zoom(pictures: list[Picture]) -> str:
-    """The finest zoom whose boxes can be read at once."""
-    few = [picture.zoom for picture in pictures if len(picture.boxes) <= 24]
-    zooms = few or [picture.zoom for picture in pictures]
-    return "neurons" if "neurons" in zooms else zooms[0] if zooms else "scalars"
+    """The finest zoom whose boxes can be read at once; of a network the neurons, if they can."""
+    few = [picture.zoom for picture in pictures if len(picture.boxes) <= _READABLE]
+    if "neurons" in few:
+        return "neurons"
+    return few[-1] if few else pictures[0].zoom
 
 
 def _title(forward_pass: ForwardPass | None, name: str) -> str:

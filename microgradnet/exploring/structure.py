@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from microgradnet.engine import Value
 from microgradnet.exploring.numbers import Passes
+from microgradnet.lifting import Structure
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import superscript
 
-__all__ = ["Box", "Roles", "layers", "neurons", "owners", "roles"]
+__all__ = ["Box", "Roles", "layers", "neurons", "owners", "roles", "variables"]
 
 
 @dataclass
@@ -121,6 +122,24 @@ def layers(passes: Passes, forward_pass: ForwardPass, roles: Roles) -> list[Box]
     last = len(passes.order) - 1
     if last not in taken:
         boxes.append(Box("C", "cost", [last]))
+    return boxes
+
+
+def variables(passes: Passes, structure: Structure) -> list[Box]:
+    """A box for each variable that lift finds; the cost last."""
+    place = passes.place()
+    boxes: list[Box] = []
+    taken: set[int] = set()
+    last = len(passes.order) - 1
+    for variable in structure.variables.values():
+        nodes = [place[node] for node in variable.nodes if node is not None and node in place]
+        entries = [k for k in dict.fromkeys(nodes) if k not in taken and k != last]
+        if entries:
+            taken.update(entries)
+            whole = len(entries) == len(variable.nodes)
+            rows = variable.shape[0] if variable.shape and whole else 1
+            boxes.append(Box(variable.name, variable.kind, entries, rows))
+    boxes.append(Box("C", "cost", [last]))
     return boxes
 
 

@@ -15,6 +15,7 @@ class Page {
     this.network = model.network;
     this.owners = model.owners;
     this.parameters = model.parameters;
+    this.closed = model.closed && new Map(model.closed.map((gradient, k) => [model.parameters[k], gradient]));
     this.words = new Words(this.graph, model.network);
     this.orders = [new Playback(this.graph, false), new Playback(this.graph, true)];
     this.state = { step: 0, zoom: model.zoom, wrong: false, eta: 0.5, kept: null, pointed: null };
@@ -142,7 +143,7 @@ class Page {
     const frame = playback.frame(state.step, numbers);
     this.view = {
       ...this.state, frame, playback, numbers,
-      graph: this.graph, network: this.network, words: this.words, owners: this.owners, costs: this.costs,
+      graph: this.graph, network: this.network, words: this.words, owners: this.owners, costs: this.costs, closed: this.closed,
       get finished() {
         return playback.frame(playback.last, numbers);
       },

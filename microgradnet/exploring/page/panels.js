@@ -116,12 +116,13 @@ export class Costs {
 
   paint({ costs }) {
     const finite = costs.filter(Number.isFinite);
-    const high = Math.max(...finite, 1e-300);
+    const low = Math.min(0, ...finite);
+    const high = Math.max(0, ...finite);
     const x = (k) => 12 + (296 * k) / Math.max(costs.length - 1, 8);
-    const y = (c) => 96 - (80 * c) / high;
-    const points = costs.flatMap((c, k) => (Number.isFinite(c) ? [[x(k), Math.max(4, y(c))]] : []));
+    const y = (c) => 96 - (80 * (c - low)) / (high - low || 1);
+    const points = costs.flatMap((c, k) => (Number.isFinite(c) ? [[x(k), y(c)]] : []));
     this.svg.replaceChildren(
-      draw("path", { class: "axis", d: "M12,8V96H310" }),
+      draw("path", { class: "axis", d: `M12,8V100M12,${y(0)}H310` }),
       draw("polyline", { class: "line", points: points.map((p) => p.join(",")).join(" ") }),
       ...points.map(([cx, cy]) => draw("circle", { class: "dot", cx, cy, r: 3 })),
     );
@@ -150,7 +151,7 @@ export class Check {
     this.body.replaceChildren(...this.rows.map(({ row }) => row));
     const left = parameters.length - this.rows.length;
     this.note = [
-      page.network ? "The equations take C′ from the graph, and everything else from the matrices." : "No equations are known for this graph.",
+      page.network ? "The equations take C′ from the graph, and everything else from the matrices." : "The equations are those of the matrix program inside the graph, as Python computed it; for numbers that were changed here there is no such column.",
       graph.changeable ? "The finite difference is (C(w + h) − C(w − h)) / 2h." : "",
       left > 0 ? `${left} more parameters are left out.` : "",
     ].filter(Boolean).join(" ");
@@ -163,11 +164,11 @@ export class Check {
       return;
     }
     const byGraph = frame.wrong ? view.finished.sums : numbers.grads;
-    const byEquations = view.network ? byTheEquations(view) : null;
+    const byEquations = view.network ? byTheEquations(view) : numbers.received ? view.closed : null;
     let worst = 0;
     this.rows.forEach(({ k, row, cells }) => {
       const gradient = numeric(byGraph[k]);
-      const closed = byEquations ? byEquations.get(k) : null;
+      const closed = byEquations ? numeric(byEquations.get(k)) : null;
       const difference = graph.changeable ? finiteDifference(graph, numbers, k) : null;
       const found = [byGraph[k], closed, difference];
       found.forEach((value, column) => {
@@ -183,7 +184,7 @@ export class Check {
       worst = Math.max(worst, off > tolerance ? 1 : 0);
     });
     const count = this.rows.filter(({ row }) => row.classList.contains("differs")).length;
-    element("check-verdict").textContent = !view.network && !graph.changeable
+    element("check-verdict").textContent = !byEquations && !graph.changeable
       ? ""
       : worst
         ? `${count} of ${this.rows.length} gradients are wrong${frame.wrong ? ": the wrong order lost part of the sums" : ""}.`
