@@ -17,6 +17,7 @@
     lift, trace, Program          the matrix program inside a scalar graph, with its δ equations
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
+    experiments                   nudge, gradient_flow, compare, planted: what people try by hand
     datasets                      digits, iris, moons, xor
     interop                       to_torch, MicrogradClassifier, symbolic: where others take over
 
@@ -97,7 +98,7 @@ from microgradnet.transforms import (
 )
 
 if TYPE_CHECKING:
-    from microgradnet import datasets, delta, interop
+    from microgradnet import datasets, delta, experiments, interop
     from microgradnet.drawing import draw
     from microgradnet.exploring import explore
     from microgradnet.files import load, save
@@ -144,6 +145,7 @@ __all__ = [
     "erf",
     "erfc",
     "exp",
+    "experiments",
     "explain",
     "explore",
     "expm1",
@@ -200,6 +202,7 @@ _LATER = {
     "History": "microgradnet.training",
     "Program": "microgradnet.lifting",
     "Report": "microgradnet.verification",
+    "experiments": "microgradnet.experiments",
     "explore": "microgradnet.exploring",
     "fit": "microgradnet.training",
     "interop": "microgradnet.interop",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from fractions import Fraction
 from io import StringIO
 from random import Random
@@ -572,3 +574,58 @@ def test_the_table_fits(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert "…" not in "".join(lines)
     assert "cost" in lines[0]
+
+
+# --- Pictures -------------------------------------------------------------------------------------
+
+
+def test_a_history_is_drawn_as_curves_and_a_boundary(require_oracle: Callable[[str], Any]) -> None:
+    require_oracle("matplotlib")
+    X, Y, labels = datasets.moons(n=40).train
+    model = model_of(2, 4, 2, activation="tanh", output_activation="softmax")
+    history = fit(model, X, Y, "log_likelihood", epochs=3, test=(X, Y))
+    figure = history.plot(model, (X, Y, labels), ("upper", "lower"))
+    cost, accuracy, boundary = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["cost", "accuracy", "decision boundary"]
+    for axes, columns in (
+        (cost, (history.cost, history.test_cost)),
+        (accuracy, (history.accuracy, history.test_accuracy)),
+    ):
+        for line, column in zip(axes.lines, columns, strict=True):
+            assert line.get_xdata().tolist() == [1, 2, 3]
+            assert line.get_ydata().tolist() == column
+    drawn = [scatter.get_offsets().tolist() for scatter in boundary.collections[-2:]]
+    assert drawn == [X[labels == k].tolist() for k in (0, 1)]
+    assert [text.get_text() for text in boundary.get_legend().get_texts()] == ["upper", "lower"]
+    # Tinted as the class that the network says: at each corner the colour of its own class leads.
+    [image] = boundary.images
+    tint, extent = image.get_array(), image.get_extent()
+    for row, col in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        corner = [extent[1] if col else extent[0], extent[3] if row else extent[2]]
+        said = predictions(model, [corner])[0]
+        red, _, blue = tint[row, col]
+        assert (blue > red) == (said == 0)
+
+
+def test_without_classes_or_with_one_output_there_is_a_picture_too(
+    require_oracle: Callable[[str], Any],
+) -> None:
+    require_oracle("matplotlib")
+    model = model_of(2, 1, output_activation="sigmoid")
+    history = fit(model, XOR, [0.5, 0.25, 1, 2], epochs=1)
+    assert [axes.get_title() for axes in history.plot().axes] == ["cost"]
+    figure = history.plot(model, (XOR, None, [0, 1, 1, 0]))
+    assert figure.axes[-1].get_title() == "decision boundary"
+
+
+def test_what_cannot_be_drawn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, history = model_of(3, 1), history_of(2)
+    with pytest.raises(ValueError, match="2 features, not 3"):
+        history.plot(model, ([[1.0, 2.0, 3.0]], None, [0]))
+    with pytest.raises(ValueError, match="both"):
+        history.plot(model)
+    with pytest.raises(ValueError, match="no epochs"):
+        history_of(0).plot()
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'microgradnet\[plot\]'"):
+        history.plot()

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, overload
 
 from microgradnet.arithmetic import Number
-from microgradnet.notation import counted
+from microgradnet.notation import counted, short
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,7 +97,7 @@ class History(Sequence[Epoch]):
         if not self:
             return f"<History of 0 epochs{f', {self.stopped}' if self.stopped else ''}>"
         first, last = self[0], self[-1]
-        parts = [f"cost {_short(first.cost)} → {_short(last.cost)}"]
+        parts = [f"cost {short(first.cost)} → {short(last.cost)}"]
         if first.accuracy is not None and last.accuracy is not None:
             parts.append(f"accuracy {_percent(first.accuracy)} → {_percent(last.accuracy)}")
         if last.test_accuracy is not None:
@@ -194,26 +194,13 @@ _FITTING = (
 def _cells(epoch: Epoch) -> dict[str, str]:
     texts = (
         str(epoch.number),
-        _short(epoch.cost),
+        short(epoch.cost),
         _percent(epoch.accuracy),
-        _short(epoch.test_cost),
+        "" if epoch.test_cost is None else short(epoch.test_cost),
         _percent(epoch.test_accuracy),
         f"{epoch.seconds:.2f} s",
     )
     return dict(zip(_HEADINGS, texts, strict=True))
-
-
-def _short(x: Number | None) -> str:
-    """A few digits of a number; a fraction or a formula in full where that is short."""
-    if x is None:
-        return ""
-    text = str(x)
-    if not isinstance(x, float) and len(text) <= 12:
-        return text
-    try:
-        return f"{float(x):.4g}"
-    except (TypeError, ValueError, OverflowError):  # a formula
-        return f"{text:.12}…"
 
 
 def _percent(share: float | None) -> str:

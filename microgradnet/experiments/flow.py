@@ -1,0 +1,160 @@
+"""How the error δ comes through the layers of a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from microgradnet.costs import COSTS, Cost
+from microgradnet.experiments.text import Told, table
+from microgradnet.nn import MLP
+from microgradnet.training import pictures
+
+__all__ = ["Flow", "LayerFlow", "gradient_flow"]
+
+
+@dataclass(frozen=True)
+class LayerFlow:
+    """One layer, over all examples and neurons; sizes are root mean squares."""
+
+    layer: int
+    activation: str
+    delta: float
+    """The size of δˡ."""
+    ratio: float | None
+    """What δ is multiplied by on its way from layer l + 1 to l; None for the last layer."""
+    weight_gradient: float
+    """The size of ∂C/∂Wˡ, of one example."""
+    quiet: float
+    """The share of weighted inputs z that pass on less than a hundredth: |∂a/∂z| < 1/100."""
+
+
+@dataclass(frozen=True)
+class Flow(Told):
+    """The layers, from the first to the last."""
+
+    layers: tuple[LayerFlow, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What δ does from the last layer to the first."""
+        first, last = self.layers[0], self.layers[-1]
+        if len(self.layers) == 1:
+            return "There is one layer only: δ comes through none."
+        if not first.delta:
+            return "δ does not reach layer 1: no weight there will move."
+        factor = first.delta / last.delta
+        word = (
+            "δ vanishes" if factor < 0.01 else "δ explodes" if factor > 100 else "δ comes through"
+        )
+        return f"{word}: in layer 1 it is {factor:.2g} times what it is in layer {last.layer}."
+
+    def __str__(self) -> str:
+        headings = ["layer", "activation", "|δ|", "factor", "|∂C/∂W|", "|∂a/∂z| < 1/100"]
+        rows = [
+            [
+                str(row.layer),
+                row.activation,
+                f"{row.delta:.2e}",
+                "" if row.ratio is None else f"× {row.ratio:.2g}",
+                f"{row.weight_gradient:.2e}",
+                f"{100 * row.quiet:.0f} %",
+            ]
+            for row in self.layers
+        ]
+        return f"{table(headings, rows)}\n{self.verdict}"
+
+    def plot(self) -> Any:
+        """|δ| and |∂C/∂W| by layer, on a logarithmic scale, as a matplotlib figure."""
+        figure, (axes,) = pictures.figure(1, width=5.2)
+        layers = [row.layer for row in self.layers]
+        for name, colour, sizes in (
+            ("δ", pictures.TRAIN, [row.delta for row in self.layers]),
+            ("∂C/∂W", pictures.TEST, [row.weight_gradient for row in self.layers]),
+        ):
+            shown = [(l, size) for l, size in zip(layers, sizes, strict=True) if size > 0]
+            axes.plot(*zip(*shown, strict=True) if shown else ((), ()), "o-", color=colour,
+                      label=name)  # fmt: skip
+        axes.set_yscale("log")
+        axes.set_xticks(layers, [f"{row.layer}\n{row.activation}" for row in self.layers])
+        axes.set_xlabel("layer", color=pictures.INK, fontsize=9)
+        axes.set_title("size of the error δ and of the gradients", color=pictures.INK, fontsize=10)
+        axes.legend(frameon=False, fontsize=8)
+        return figure
+
+
+def gradient_flow(model: MLP, X: ArrayLike, Y: ArrayLike, cost: str | Cost = "quadratic") -> Flow:
+    """How large δ and the gradients are, layer by layer, over some examples.
+
+    BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ), multiplies δ on its way back by weights and by slopes, so
+    that over many layers it vanishes or explodes unless both are of the right size. X and Y are
+    as in `fit`. The gradients that the parameters had are left as they were.
+
+    >>> from random import Random
+    >>> model = MLP(2, [8] * 5 + [1], activation="sigmoid", rng=Random(1))
+    >>> flow = gradient_flow(model, [[0.5, -1.0], [1.0, 2.0]], [[1.0], [0.0]])
+    >>> print(flow.verdict)
+    δ vanishes: in layer 1 it is 0.0015 times what it is in layer 6.
+    """
+    function = COSTS[cost] if isinstance(cost, str) and cost in COSTS else cost
+    if not callable(function):
+        raise ValueError(f"no cost {cost!r}: there are {', '.join(COSTS)}")
+    x, y = np.asarray(X).tolist(), np.asarray(Y).tolist()
+    if len(x) != len(y) or not x:
+        raise ValueError(f"X has {len(x)} rows and Y {len(y)}: one target for each example")
+    parameters = model.parameters()
+    before = [parameter.grad for parameter in parameters]
+    L = len(model.layers)
+    delta, slopes, gradients = ([[] for _ in range(L)] for _ in range(3))  # type: ignore[var-annotated]
+    try:
+        for inputs, targets in zip(x, y, strict=True):
+            model.zero_grad()
+            forward = model.forward(inputs)
+            function(forward.output, targets).backward()
+            for l, layer in enumerate(model.layers, 1):
+                delta[l - 1] += map(float, forward.delta[l])
+                slopes[l - 1] += _slopes(forward.z[l], forward.a[l])
+                gradients[l - 1] += [float(w.grad) for n in layer.neurons for w in n.w]
+    finally:
+        for parameter, grad in zip(parameters, before, strict=True):
+            parameter.grad = grad
+    sizes = [_size(numbers) for numbers in delta]
+    return Flow(
+        tuple(
+            LayerFlow(
+                l,
+                str(layer.activation) if isinstance(layer.activation, str) else "own",
+                sizes[l - 1],
+                sizes[l - 1] / sizes[l] if l < L and sizes[l] else None,
+                _size(gradients[l - 1]),
+                sum(abs(slope) < 0.01 for slope in slopes[l - 1]) / len(slopes[l - 1]),
+            )
+            for l, layer in enumerate(model.layers, 1)
+        )
+    )
+
+
+def _slopes(z: list[Any], a: list[Any]) -> list[float]:
+    """∂a/∂z, entry by entry; of a linear layer, where they are one node, 1."""
+    found = []
+    for weighted, active in zip(z, a, strict=True):
+        if active is weighted:
+            found.append(1.0)
+            continue
+        found += [
+            float(slope)
+            for parent, slope in zip(active.parents, active.partials(), strict=True)
+            if parent is weighted
+        ]
+    return found
+
+
+def _size(numbers: Iterable[float]) -> float:
+    """The root mean square."""
+    squares = [x * x for x in numbers]
+    return math.sqrt(math.fsum(squares) / len(squares))

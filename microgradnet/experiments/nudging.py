@@ -1,0 +1,101 @@
+"""Changing a number by hand, and seeing what the gradient has to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from microgradnet.arithmetic import Number, number
+from microgradnet.engine import Value, is_untouched
+from microgradnet.experiments.text import Told, table
+from microgradnet.graph import topological_order
+from microgradnet.notation import short
+from microgradnet.ops import abs as absolute
+from microgradnet.ops import add, multiply, subtract
+
+__all__ = ["Nudge", "Nudges", "nudge"]
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """One step, and the two answers."""
+
+    step: Number
+    change: Number
+    """What the cost changed by."""
+    predicted: Number
+    """gradient × step."""
+
+    @property
+    def difference(self) -> Number:
+        """How far apart the two are."""
+        return absolute(subtract(self.change, self.predicted))
+
+
+@dataclass(frozen=True)
+class Nudges(Told):
+    """The steps that were tried, from where the number stood."""
+
+    name: str
+    at: Number
+    gradient: Number
+    nudges: tuple[Nudge, ...]
+
+    def __str__(self) -> str:
+        title = f"{self.name} = {short(self.at)}, ∂C/∂{self.name} = {short(self.gradient)}"
+        rows = [
+            [short(n.step), short(n.change), short(n.predicted), short(n.difference)]
+            for n in self.nudges
+        ]
+        return f"{title}\n{table(['step', 'C changes by', 'gradient × step', 'apart'], rows)}"
+
+
+def nudge(
+    cost: Callable[[], Value], node: Value, steps: Sequence[Number] = (0.1, 0.01, 0.001)
+) -> Nudges:
+    """Change a number by a step: the cost changes by gradient × step, and a little more.
+
+    cost   builds the cost anew each time it is called: lambda: (w * x - y) ** 2
+    node   a leaf that the cost is computed from: a parameter, or an input
+    steps  how far to go; what is left between the two is ½C″·step² and smaller terms, so a tenth
+           of the step brings them a hundred times closer
+
+    The node is left as it was, gradients too. Raises ValueError where the cost does not depend on
+    the node, and TypeError for a node that is no leaf: it is computed, so a nudge would be lost.
+
+    >>> w, x = Value(3.0, label="w"), Value(2.0)
+    >>> print(nudge(lambda: (w * x) ** 2, w))
+    w = 3, ∂C/∂w = 24
+    step   C changes by  gradient × step   apart
+    0.1            2.44              2.4    0.04
+    0.01         0.2404             0.24  0.0004
+    0.001         0.024            0.024   4e-06
+    """
+    if node.op is not None:
+        raise TypeError("only a leaf can be nudged: this node is computed from others")
+    at = node.data
+    before = cost()
+    leaves = [leaf for leaf in topological_order([before]) if leaf.op is None]
+    if node not in leaves:
+        raise ValueError(
+            "the cost is not computed from this node: does cost() build it anew, from the node "
+            "itself?"
+        )
+    grads = [leaf.grad for leaf in leaves]
+    try:
+        for leaf in leaves:
+            leaf.grad = 0
+        before.backward()
+        gradient = 0 if is_untouched(node.grad) else node.grad
+    finally:
+        for leaf, grad in zip(leaves, grads, strict=True):
+            leaf.grad = grad
+    found = []
+    try:
+        for step in map(number, steps):
+            node.data = add(at, step)
+            change = subtract(cost().data, before.data)
+            found.append(Nudge(step, change, multiply(gradient, step)))
+    finally:
+        node.data = at
+    return Nudges(node.label or "x", at, gradient, tuple(found))
