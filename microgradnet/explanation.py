@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from microgradnet.arithmetic import Number, evaluate
 from microgradnet.engine import Value, is_untouched
 from microgradnet.graph import topological_order
 from microgradnet.notation import is_weighted_input
-from microgradnet.ops import add
+from microgradnet.ops import add, multiply
 
-__all__ = ["adjoint", "explain", "made"]
+__all__ = ["Path", "adjoint", "explain", "made", "paths"]
 
 
 def explain(node: Value, cost: Value) -> str:
@@ -59,6 +62,93 @@ def explain(node: Value, cost: Value) -> str:
     if node.op is None and node.grad != total:
         lines.append(f"  (in all its grad is {_short(node.grad)}: other passes have added to it)")
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """One way from a node to the cost, and what it contributes to the node's gradient.
+
+    nodes    the node, what was made from it, and so on up to the cost
+    slopes   the local derivatives ∂(next)/∂(this) on the way, one fewer than nodes
+    product  of the slopes
+    """
+
+    nodes: tuple[Value, ...]
+    slopes: tuple[Number, ...]
+    product: Number
+
+
+def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
+    """Every path from a node to the cost: ∂C/∂(node) is the sum of their products.
+
+    That is the chain rule written out. `backward` never does it so, because the paths can be many
+    more than the nodes: with each x = x + x there are twice as many. The slopes are those of the
+    data as they are now; no backward pass is needed. x·x counts as two paths.
+
+    Raises ValueError for a node that the cost was not computed from, and for more paths than the
+    limit, or steps on them than a thousand times that.
+
+    >>> x = Value(3.0, label="x")
+    >>> y = x * x + 2 * x
+    >>> [path.product for path in paths(y, x)]
+    [3.0, 3.0, 2.0]
+    """
+    order = topological_order([cost])
+    consumers: dict[Value, list[tuple[Value, int]]] = {node: []}
+    count, steps = {node: 1}, {node: 0}  # of the paths from the node to each
+    for consumer in order:
+        for index, parent in enumerate(consumer.parents):
+            if parent not in consumers:
+                continue
+            consumers.setdefault(consumer, [])
+            consumers[parent].append((consumer, index))
+            count[consumer] = min(count.get(consumer, 0) + count[parent], _MANY)
+            added = steps[parent] + count[parent]
+            steps[consumer] = min(steps.get(consumer, 0) + added, _MANY)
+    if cost not in consumers:
+        raise ValueError(f"{_name(cost)} was not computed from {_name(node)}")
+    if count[cost] > limit or steps[cost] > 1_000 * limit:
+        number = f"{count[cost]:,}" if count[cost] < _MANY else "more than 10¹⁸"
+        raise ValueError(
+            f"{number} paths lead from {_name(node)} to {_name(cost)}, in all too long to be "
+            f"listed: take a node nearer to the cost, or a limit above {limit:,}"
+        )
+    slopes = {consumer: consumer.partials() for consumer in consumers if consumer is not node}
+    return [_path(node, steps, slopes) for steps in _routes(consumers, node, cost)]
+
+
+_MANY = 10**18
+
+
+def _routes(
+    consumers: dict[Value, list[tuple[Value, int]]], node: Value, cost: Value
+) -> list[list[tuple[Value, int]]]:
+    """The ways from the node to the cost, as steps: to a consumer, as its operand number so."""
+    found = []
+    route: list[tuple[Value, int]] = []
+    stack: list[tuple[int, tuple[Value, int] | None]] = [(0, None)]
+    while stack:
+        depth, step = stack.pop()
+        del route[max(depth - 1, 0) :]
+        if step is not None:
+            route.append(step)
+        here = route[-1][0] if route else node
+        if here is cost:
+            found.append(list(route))
+        else:
+            stack.extend((depth + 1, onward) for onward in reversed(consumers[here]))
+    return found
+
+
+def _path(
+    node: Value, route: Sequence[tuple[Value, int]], partials: dict[Value, tuple[Number, ...]]
+) -> Path:
+    slopes = tuple(partials[consumer][index] for consumer, index in route)
+    end = route[-1][0] if route else node
+    product: Number = 1.0 if type(end.data) is float else 1
+    for slope in reversed(slopes):  # from the cost on, as the backward pass
+        product = evaluate(multiply.forward, product, slope)
+    return Path((node, *(consumer for consumer, _ in route)), slopes, product)
 
 
 def _products(node: Value) -> tuple[Number, ...]:

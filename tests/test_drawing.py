@@ -268,7 +268,7 @@ def test_svg_has_a_group_with_a_readable_title_for_every_node_and_edge(renderer)
     assert root[0].tag == f"{SVG}title"
     assert root[0].text == "The graph that computes C: 41 values"
     assert root[1].tag == f"{SVG}desc"
-    assert "local derivatives" in root[1].text
+    assert "local derivative" in root[1].text
     nodes, edges = groups(picture, "node"), groups(picture, "edge")
     operations = [name for name in nodes if name.startswith("op")]
     assert len(nodes) - len(operations) == 41

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from microgradnet.arithmetic import Number
+from microgradnet import ops
+from microgradnet.arithmetic import Number, evaluate
 from microgradnet.drawing.dot import (
     SIZE,
     attributes,
@@ -26,7 +27,7 @@ from microgradnet.drawing.dot import (
 from microgradnet.drawing.numerals import gradient, is_finite, short, whole
 from microgradnet.drawing.roles import ROLES, homes, roles
 from microgradnet.engine import Value, is_untouched
-from microgradnet.explanation import adjoint, made
+from microgradnet.explanation import adjoint, made, paths
 from microgradnet.graph import topological_order
 from microgradnet.notation import counted, is_weighted_input, superscript
 from microgradnet.operation import Operation
@@ -57,8 +58,13 @@ _DIM = {"color": '"#C8C8C8"', "fontcolor": '"#A0A0A0"'}
 _DARK = {"style": "filled", "fillcolor": '"#444444"', "fontcolor": "white"}
 _LAYER = {"style": '"rounded,filled"', "color": '"#DDDDDD"', "fillcolor": '"#FAFAFA"'}
 _NEURON = {"style": '"rounded,filled"', "color": '"#BBBBBB"', "fillcolor": "white"}
+_LABELLED = 150
+"""In graphs of more nodes the edges bear no numbers: nobody could read them, and laying them out
+would take ten times as long."""
+_TOLD = 6
 _PRINTED = {"*": "×", "-": "−"}
-# The first operand comes in above (before) the second: in a − b, a/b and aᵇ the order matters.
+_SYMMETRIC = (ops.add, ops.multiply, ops.maximum, ops.minimum)
+# Elsewhere, as in a − b, a/b and aᵇ, the first operand comes in above (before) the second.
 _PORTS = {
     "LR": (":nw", ":sw"), "RL": (":ne", ":se"), "TB": (":nw", ":ne"), "BT": (":sw", ":se"),
 }  # fmt: skip
@@ -83,7 +89,11 @@ def scalar(
     order = topological_order(roots)
     places = {node: k for k, node in enumerate(order)}
     what = roles(order, inputs, targets, parameters)
-    lit = [True] * len(order) if highlight is None else _downstream(order, highlight)
+    lit = [True] * len(order)
+    if highlight is not None:
+        lit = _downstream(order, highlight)
+        caption = [*caption, *_sum_of_paths(roots, highlight)]
+    labelled = len(order) <= _LABELLED
     boxes = [
         [_box(node, k, what[k], node in roots, lit[k]), *_dot(node, k, lit[k])]
         for k, node in enumerate(order)
@@ -92,10 +102,11 @@ def scalar(
     for k, node in enumerate(order):
         if node.op is not None:
             lit_edges = None if highlight is None else [lit[places[p]] for p in node.parents]
-            lines += _edges(node, k, [places[p] for p in node.parents], rankdir, lit_edges)
+            operands = [places[p] for p in node.parents]
+            lines += _edges(node, k, operands, rankdir, labelled, lit_edges)
     names = ", ".join(_name(root, places[root]) for root in roots)
     title = f"The graph that computes {clean(names, 60)}: {counted(len(order), 'value')}"
-    return document(lines, rankdir, title, [*caption, *_key(order, what)])
+    return document(lines, rankdir, title, [*caption, *_key(order, what, labelled)])
 
 
 def _downstream(order: Sequence[Value], start: Value) -> list[bool]:
@@ -105,6 +116,41 @@ def _downstream(order: Sequence[Value], start: Value) -> list[bool]:
         if any(parent in found for parent in node.parents):
             found.add(node)
     return [node in found for node in order]
+
+
+def _sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
+    """The gradient as the sum, over the paths to the cost, of the products of their slopes."""
+    if len(roots) > 1:
+        raise ValueError("highlight needs one value to be drawn, the cost: its gradients are shown")
+    (cost,) = roots
+    name = adjoint(node) if node.label else "the gradient"
+    try:
+        found = paths(cost, node)
+    except ValueError as error:
+        if "paths" not in str(error):
+            raise
+        return [f"{name} came along the thick edges, on more paths than can be listed"]
+    total = found[0].product
+    for path in found[1:]:
+        total = evaluate(ops.add.forward, total, path.product)
+    over = "on one path" if len(found) == 1 else f"the sum over {counted(len(found), 'path')}"
+    lines = [f"{name} = {short(total)}, {over}:"]
+    for path in found[:_TOLD]:
+        names = [_stop(node) for node in path.nodes]
+        factors = [short(slope) for slope in reversed(path.slopes)] or ["1"]
+        lines.append(
+            f"    {short(path.product)} = {' × '.join(_elided(factors))} "
+            f"along {' → '.join(_elided(names))}"
+        )
+    return lines + [f"    and {len(found) - _TOLD} more"] * (len(found) > _TOLD)
+
+
+def _stop(node: Value) -> str:
+    return clean(node.label, 12) or ("·" if node.op is None else clean(_symbol(node.op), 12))
+
+
+def _elided(parts: list[str]) -> list[str]:
+    return parts if len(parts) <= 10 else [*parts[:5], "…", *parts[-4:]]
 
 
 def _box(node: Value, k: int, role: str, is_root: bool, is_lit: bool) -> str:
@@ -164,7 +210,12 @@ def _hover(node: Value, k: int, role: str) -> list[str]:
 
 
 def _edges(
-    node: Value, k: int, operands: list[int], rankdir: str, lit: list[bool] | None
+    node: Value,
+    k: int,
+    operands: list[int],
+    rankdir: str,
+    labelled: bool,
+    lit: list[bool] | None,
 ) -> list[str]:
     """From the operands to the operation, each with its local derivative, and on to the result."""
     lines = []
@@ -173,11 +224,12 @@ def _edges(
         given = {"id": f"e{k}_{index}"}
         if slopes is not None:
             fraction = f"∂({_name(node, k)})/∂({_name(parent, where)})"
-            given["label"] = label(short(slopes[index]))
+            if labelled:
+                given["label"] = label(short(slopes[index]))
             given["tooltip"] = tooltip(f"{fraction} = {whole(slopes[index])}")
         if lit is not None:
             given |= _LIT if lit[index] else _DIM
-        port = _PORTS[rankdir][index] if len(operands) == 2 else ""
+        port = _PORTS[rankdir][index] if len(operands) == 2 and node.op not in _SYMMETRIC else ""
         lines.append(f"n{where} -> op{k}{port}{attributes(given)}")
     given = {"id": f"e{k}"}
     if lit is not None:
@@ -218,10 +270,11 @@ def _clustered(where: list[tuple[int, int] | None], boxes: list[list[str]]) -> I
         yield "}"
 
 
-def _key(order: Sequence[Value], what: Sequence[str]) -> list[str]:
+def _key(order: Sequence[Value], what: Sequence[str], labelled: bool) -> list[str]:
     """What the shapes and numbers mean."""
     found = [f"{role} {_SHAPES[role]}" for role in ROLES if role in what]
     lines = [", ".join(found) + "; the result has a double line"]
     if all(is_untouched(node.grad) for node in order):
         return [*lines, "not differentiated yet: call backward(), then draw"]
-    return [*lines, "on the edges: local derivatives"]
+    where = "on the edges" if labelled else "where the pointer rests on an edge"
+    return [*lines, f"{where}: the local derivative"]
