@@ -10,7 +10,7 @@
     save, load                    the parameters in a file
     grad, jacobian, hessian, ...  derivatives of functions, of any order; check_grad tries them
     detect_anomaly                the first NaN or infinity, and the line it came from
-    explain                       where a node's gradient came from, in words and numbers
+    explain, paths                where a node's gradient came from, in words and as data
     draw                          the graph as a picture
     explore                       a page that plays the backward pass, graph and equations in one
     read_expression               tanh(w*x + b) as a text, read safely
@@ -35,7 +35,7 @@ from typing import Any as _Any
 from microgradnet import costs
 from microgradnet.anomaly import AnomalyError, detect_anomaly
 from microgradnet.engine import Value
-from microgradnet.explanation import explain
+from microgradnet.explanation import explain, paths
 from microgradnet.expression import read_expression
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
@@ -171,6 +171,7 @@ __all__ = [
     "negative",
     "no_grad",
     "operation",
+    "paths",
     "power",
     "read_expression",
     "relu",

@@ -83,8 +83,8 @@ def test_x_times_x_has_both_edges_and_a_difference_its_operands_in_order():
         'n0 -> op2:nw [id=e2_0 label="0.5"',
         'n1 -> op2:sw [id=e2_1 label="−0.75"',
         "op2 -> n2 [id=e2]",
-        'n0 -> op3:nw [id=e3_0 label="3"',
-        'n0 -> op3:sw [id=e3_1 label="3"',
+        'n0 -> op3 [id=e3_0 label="3"',
+        'n0 -> op3 [id=e3_1 label="3"',
         "op3 -> n3 [id=e3]",
         'n2 -> op4:nw [id=e4_0 label="1"',
         'n3 -> op4:sw [id=e4_1 label="−1"',
@@ -149,6 +149,9 @@ def test_a_network_is_framed_by_layer_and_neuron():
 def test_roles_by_label_and_by_word():
     w, x, y, other = (Value(1.0, label=name) for name in ("w1", "x_2", "y", "speed"))
     z = w * x + y + other + 3
+    a, b = Value(1.0, label="a"), Value(1.0, label="b")
+    assert [line.count("class=leaf") for line in statements(scalar([a + b]))[:2]] == [1, 1]
+    assert scalar([a + b + w]).count("class=parameter") == 2
     classes = [
         line.split("class=")[1].split()[0] for line in statements(scalar([z])) if "id=n" in line
     ]
@@ -226,6 +229,186 @@ def test_a_rule_that_fails_does_not_spoil_the_picture(own_table):
 
     edges = [line for line in statements(draw(Value(1.0).odd()).source) if "->" in line]
     assert edges == ["n0 -> op1 [id=e1_0]", "op1 -> n1 [id=e1]"]
+
+
+# Highlights
+
+
+def test_a_highlight_shows_the_paths_and_their_sum():
+    x = Value(3.0, label="x")
+    y = x * x + 2 * x
+    y.label = "y"
+    y.backward()
+    picture = draw(y, highlight=x)
+    told = picture.source.split("label=", 1)[1].split(" tooltip")[0].split("\\l")
+    assert told[1:5] == [
+        "∂C/∂x = 8, the sum over 3 paths:",
+        "    3 = 1 × 3 along x → × → y",
+        "    3 = 1 × 3 along x → × → y",
+        "    2 = 1 × 2 along x → × → y",
+    ]
+    thick = {line.split()[0] for line in statements(picture.source) if "penwidth" in line}
+    assert thick == {"n0", "n1", "op1", "n3", "op3", "op4"}
+    picture.svg()
+
+
+def test_many_paths_are_not_all_told():
+    x = Value(1.0, label="x")
+    y = x + x + x + x + x + x + x + x
+    assert "and 2 more" in draw(y, highlight=x).source
+    for _ in range(30):
+        y = y + y
+    assert "more paths than can be listed" in draw(y, highlight=x).source
+
+
+def test_highlights_that_make_no_sense():
+    a = neuron()
+    with pytest.raises(ValueError, match="was not computed from"):
+        draw(a, highlight=Value(1.0, label="stranger"))
+    with pytest.raises(ValueError, match="one value"):
+        draw([a, a * 2], highlight=a)
+
+
+# Neurons and layers
+
+
+def test_a_network_of_neurons():
+    C = network()
+    C.backward()
+    picture = draw(C, zoom="neuron")
+    nodes, edges = groups(picture.svg(), "node"), groups(picture.svg(), "edge")
+    shown = {tuple(line.split(" = ")[0] for line in texts(node)) for node in nodes.values()}
+    assert {("z¹₂", "a¹₂", "δ¹₂"), ("z²₁", "δ²₁"), ("layer 2",), ("y", "grad 1.27")} <= {
+        each[:3] if each[0] != "y" else ("y", "grad 1.27") for each in shown
+    }
+    weights = groups(picture.svg(), "weight")
+    assert len(weights) == 3 * 2 + 1 * 3
+    assert sorted(title(edge).split(":")[0] for edge in weights.values()) == sorted(
+        [*(f"w¹{j}{k}" for j in "₁₂₃" for k in "₁₂"), *(f"w²₁{k}" for k in "₁₂₃")]
+    )
+    assert len(edges) == len(weights) + 2  # and to the cost, from the output and its target
+
+
+@pytest.mark.parametrize("edges", ["weight", "gradient"])
+def test_hue_dashes_and_thickness_follow_the_number_shown(edges):
+    C = network()
+    C.backward()
+    lines = [
+        line for line in statements(draw(C, zoom="neuron", edges=edges).source) if "->" in line
+    ]
+    widths = {}
+    for line in lines:
+        if "class=weight" not in line:
+            continue
+        data, grad = (
+            line.split(name)[1].split("\\n")[0].rstrip('"]') for name in ("data ", "grad ")
+        )
+        number = float((grad if edges == "gradient" else data).replace("−", "-"))
+        assert ("style=dashed" in line) == (number < 0) == ("#D55E00" in line)
+        widths[abs(number)] = float(line.split("penwidth=")[1].split()[0])
+    assert [widths[size] for size in sorted(widths)] == sorted(widths.values())
+    assert max(widths.values()) == 3.5
+
+
+def test_the_neurons_of_a_layer_stand_in_their_order():
+    forward = MLP(3, [7, 5], rng=Random(1)).forward([1.0, 2.0, 3.0])
+    picture = draw(forward.output, zoom="neuron").svg()
+    columns = {}
+    for node in groups(picture, "neuron").values():
+        first = next(node.iter(f"{SVG}text"))
+        columns.setdefault(texts(node)[0][:2], []).append((float(first.get("y")), texts(node)[0]))
+    for column in columns.values():
+        named = [name.split(" ")[0] for _, name in sorted(column)]
+        assert named == sorted(named)
+    assert {len(column) for column in columns.values()} == {7, 5}
+
+
+def test_neurons_of_a_graph_by_anyone():
+    w = [[Value(0.5), Value(-1.0)], [Value(1.5), Value(2.0)]]
+    b = [Value(0.1), Value(0.2)]
+    v = [Value(1.0), Value(-2.0)]
+    x = [Value(1.0), Value(2.0)]
+    hidden = [(w[j][0] * x[0] + b[j] + x[1] * w[j][1]).tanh() for j in range(2)]
+    y = hidden[0] * v[0] + hidden[1] * v[1]
+    source = draw(y, zoom="neuron", inputs=x, parameters=[w, b, v]).source
+    assert 'label="z¹₂ = 5.7\\na¹₂ = ' in source
+    assert source.count("class=weight") == 6
+    assert source.count("class=neuron") == 3
+    with pytest.raises(ValueError, match=r"no neurons.*parameters=\.\.\."):
+        draw(Value(1.0, label="x").tanh(), zoom="neuron")
+    for zoom in ("neuron", "layer"):
+        with pytest.raises(ValueError, match=r"say which leaves are inputs=\.\.\."):
+            draw(Value(1.0) * 2, zoom=zoom)
+
+
+def test_several_examples_in_one_graph_are_no_network_of_neurons():
+    model = MLP(2, [2], rng=Random(0))
+    with pytest.raises(ValueError, match=r"more than once.*one example"):
+        draw([model([1.0, 2.0]), model([3.0, 4.0])], zoom="neuron")
+
+
+def test_a_layer_is_a_box_with_its_equations():
+    C = network()
+    C.backward()
+    picture = draw(C, zoom="layer")
+    nodes = groups(picture.svg(), "node")
+    assert set(nodes) == {"W1", "b1", "W2", "b2", "a0", "y", "z1", "a1", "z2", "a2", "C"}
+    z1 = [" ".join(text.replace("\xa0", " ").split()) for text in texts(nodes["z1"])]
+    assert z1[0] == "z¹ = W¹ a⁰ + b¹ 3"
+    assert z1[2] == "δ¹ = ((W²)ᵀ δ²) ⊙ tanh′(z¹)"
+    assert len(z1) == 4
+    W1 = [" ".join(text.replace("\xa0", " ").split()) for text in texts(nodes["W1"])]
+    assert W1[0] == "W¹ 3×2"
+    assert W1[4] == "∂C/∂W¹ = δ¹ (a⁰)ᵀ"
+    assert len(W1) == 8
+    assert {"W1-z1", "a0-z1", "b1-z1", "z1-a1"} <= set(groups(picture.svg(), "edge"))
+
+
+def test_the_numbers_of_a_layer_are_those_of_the_graph():
+    C = network()
+    C.backward()
+    nodes = groups(draw(C, zoom="layer").svg(), "node")
+    scalars = map(texts, groups(draw(C, zoom="scalar").svg(), "computed").values())
+    numbers = {data.split(" = ")[0]: grad.split(" = ")[-1] for data, grad in scalars}
+    assert texts(nodes["z1"])[3].split()[1:-1] == [numbers[f"z¹{j}"] for j in "₁₂₃"]
+
+
+@pytest.mark.parametrize("zoom", ["scalar", "neuron", "layer"])
+def test_no_zoom_shows_a_gradient_that_is_not_there_yet(zoom):
+    source = draw(network(), zoom=zoom).source
+    assert "not yet" in source
+    assert "call backward()" in source
+
+
+def test_a_highlight_at_every_zoom():
+    C = network()
+    C.backward()
+    for zoom in ("neuron", "layer"):
+        plain, lit = draw(C, zoom=zoom).source, draw(C, zoom=zoom, highlight=C.parents[0]).source
+        assert "#C8C8C8" not in plain
+        assert "#C8C8C8" in lit
+        assert "on one path" in lit
+
+
+@pytest.mark.parametrize(
+    ("sizes", "zoom"),
+    [([2, 3, 1], "scalar"), ([2, 16, 16, 1], "neuron"), ([64, 16, 10], "layer")],
+)
+def test_auto_takes_the_finest_that_can_be_read_and_says_so(sizes, zoom):
+    model = MLP(sizes[0], sizes[1:], rng=Random(0))
+    forward = model.forward([0.5] * sizes[0])
+    picture = draw(costs.quadratic(forward.a[-1], [1.0] * sizes[-1]))
+    assert picture.zoom == zoom
+    assert f"the {zoom} zoom; there are zoom='" in picture.source
+    assert "there are zoom=" not in draw(forward.output, zoom=zoom).source
+    picture.svg()
+
+
+def test_auto_of_a_graph_without_neurons_or_matrices_is_scalar():
+    x = Value(0.5, label="x")
+    for _ in range(200):
+        x = x.tanh()
+    assert draw(x).zoom == "scalar"
 
 
 # Labels

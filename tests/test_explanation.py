@@ -1,5 +1,8 @@
-"""explain: the lines it gives add up to the gradient."""
+"""explain and paths: the lines and the products they give add up to the gradient."""
 
+from __future__ import annotations
+
+import math
 import random
 import re
 from fractions import Fraction
@@ -8,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgradnet import MLP, Value, costs, explain
+from microgradnet import MLP, Value, costs, explain, paths
+from microgradnet.graph import topological_order
 
 
 def test_an_error_comes_through_its_activation():
@@ -58,3 +62,70 @@ def test_what_cannot_be_explained():
     y.backward()
     with pytest.raises(ValueError, match="not computed from stranger"):
         explain(stranger, y)
+
+
+# Paths
+
+
+@st.composite
+def exact_graphs(draw: st.DrawFn) -> tuple[Value, Value]:
+    """A cost in rationals, and one of the nodes that it was computed from."""
+    nodes = [Value(Fraction(draw(st.integers(-3, 3)), 2)) for _ in range(2)]
+    for _ in range(draw(st.integers(1, 7))):
+        x, y = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        nodes.append(draw(st.sampled_from([x + y, x * y, x - y, -x, x.relu()])))
+    return nodes[-1], draw(st.sampled_from(topological_order([nodes[-1]])))
+
+
+@given(exact_graphs())
+def test_the_gradient_is_the_sum_over_paths_of_the_products_of_their_slopes(graph):
+    cost, node = graph
+    cost.backward()
+    found = paths(cost, node)
+    assert sum(path.product for path in found) == node.grad
+    for path in found:
+        assert path.nodes[0] is node
+        assert path.nodes[-1] is cost
+        assert path.product == math.prod(path.slopes)
+        for here, there, slope in zip(path.nodes[:-1], path.nodes[1:], path.slopes, strict=True):
+            assert (here, slope) in list(zip(there.parents, there.partials(), strict=True))
+
+
+def test_paths_come_in_the_order_of_the_graph():
+    x = Value(2.0, label="x")
+    y = x * x + x
+    assert [[node.op and node.op.symbol for node in path.nodes] for path in paths(y, x)] == [
+        [None, "*", "+"],
+        [None, "*", "+"],
+        [None, "+"],
+    ]
+
+
+def test_too_many_paths_or_steps_are_counted_not_listed():
+    x = Value(1.0, label="x")
+    y = x
+    for _ in range(10):
+        y = y + y
+    assert len(paths(y, x, limit=1024)) == 1024
+    with pytest.raises(ValueError, match="1,024 paths lead from x"):
+        paths(y, x)
+    for _ in range(100_000):
+        y = y + y
+    with pytest.raises(ValueError, match="more than 10¹⁸ paths"):
+        paths(y, x)
+
+
+def test_a_long_path_takes_no_recursion():
+    x = Value(1.0)
+    y = x
+    for _ in range(50_000):
+        y = -y
+    (path,) = paths(y, x)
+    assert path.product == 1.0
+    with pytest.raises(ValueError, match="in all too long"):
+        paths(y, x, limit=10)
+
+
+def test_paths_to_a_stranger():
+    with pytest.raises(ValueError, match="was not computed from stranger"):
+        paths(Value(1.0) * 2, Value(1.0, label="stranger"))

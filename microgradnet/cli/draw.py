@@ -41,6 +41,8 @@ def add(verbs: Any) -> None:
         help="of the network's weights and example (default: 0)")  # fmt: skip
     add("--zoom", default="auto", choices=("auto", "scalar", "neuron", "layer"),
         help="every node, a box a neuron, a box a matrix (default: what can be read)")  # fmt: skip
+    add("--edges", default="weight", choices=("weight", "gradient"),
+        help="what the lines of the neuron zoom show (default: weight)")  # fmt: skip
     add("--highlight", metavar="NAME", help="show the paths of this node's gradient")
     add("--rankdir", default="LR", choices=("LR", "RL", "TB", "BT"),
         help="from where to where, left, right, top, bottom (default: LR)")  # fmt: skip
@@ -70,6 +72,7 @@ def _run(options: argparse.Namespace) -> int:
             value,
             zoom=options.zoom,
             highlight=highlight,
+            edges=options.edges,
             rankdir=options.rankdir,
             renderer=options.renderer,
             **roles,

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from microgradnet.drawing.layer import layer, structure_of
+from microgradnet.drawing.neuron import network, neuron
 from microgradnet.drawing.picture import Picture
 from microgradnet.drawing.rendering import FORMATS, RENDERERS, RenderError, inline, render, svg
 from microgradnet.drawing.roles import values_in
 from microgradnet.drawing.scalar import scalar
 from microgradnet.engine import Value
+from microgradnet.graph import topological_order
 
-__all__ = ["Picture", "RenderError", "draw", "inline", "render", "scalar", "svg"]
+__all__ = ["Picture", "RenderError", "draw", "inline", "layer", "neuron", "render", "scalar", "svg"]
 
 ZOOMS = ("auto", "scalar", "neuron", "layer")
+EDGES = ("weight", "gradient")
 RANKDIRS = ("LR", "RL", "TB", "BT")
+
+_LIMITS = {"scalar": 2_000, "neuron": 200_000, "layer": 200_000}
+"""The nodes of a graph that is drawn at all."""
+_READABLE = {"scalar": 80, "neuron": 40, "layer": 60}
+"""The nodes, neurons and inputs, matrices and vectors in a picture that can be read."""
 
 
 def draw(
@@ -25,26 +35,30 @@ def draw(
     targets: Iterable[Any] = (),
     parameters: Iterable[Any] = (),
     highlight: Value | None = None,
+    edges: str = "weight",
     rankdir: str = "LR",
     format: str = "svg",
     renderer: str = "auto",
-    max_nodes: int = 2_000,
+    max_nodes: int | None = None,
 ) -> Picture:
     """The graph that the values were computed from, as a picture.
 
     values     a Value, or a sequence of them (also of sequences)
-    zoom       scalar: every node; auto: the finest that can be read
+    zoom       scalar, a box a number; neuron, a box a neuron; layer, a box a matrix or vector;
+               auto, the finest of these that can be read
     inputs, targets, parameters
-               which leaves are what; without them the labels tell, see `drawing.roles`
+               which leaves are what; where it is not said the labels tell, see `drawing.roles`
     highlight  a node: shows the paths by which its gradient came from the one value given
+    edges      what the lines of the neuron zoom show, weight or gradient
     rankdir    LR, RL, TB or BT: where the picture goes, left, right, top, bottom
     format     what `.render()` and `.pipe()` give: svg, png, jpg, pdf ...
-    renderer   auto: the embedded one that pip installs, where it can; embedded; dot, the system's
-    max_nodes  no picture of more nodes is tried
+    renderer   auto, the embedded one that pip installs, where it can; embedded; dot, the system's
+    max_nodes  no picture of more nodes is tried; by default 2,000 at the scalar zoom, a hundred
+               times as many at the others
 
     The picture shows itself in a notebook; `.save("graph.svg")` writes it to a file. Raises
-    ValueError for an unknown option, for no values and for too many nodes, and TypeError for what
-    is no Value.
+    ValueError for an unknown option, for no values, for too many nodes and for a zoom at which
+    there is nothing to see, and TypeError for what is no Value.
 
     >>> w, x = Value(0.5, label="w"), Value(2.0, label="x")
     >>> draw((w * x).tanh())
@@ -52,6 +66,7 @@ def draw(
     """
     for what, given, known in (
         ("zoom", zoom, ZOOMS),
+        ("edges", edges, EDGES),
         ("rankdir", rankdir, RANKDIRS),
         ("format", format, FORMATS),
         ("renderer", renderer, RENDERERS),
@@ -59,21 +74,53 @@ def draw(
         if given not in known:
             raise ValueError(f"no {what} {given!r}: there are {', '.join(known)}")
     roots = _roots(values)
-    nodes = _count(roots, max_nodes)
-    if nodes > max_nodes:
+    given_leaves = (("inputs", inputs), ("targets", targets), ("parameters", parameters))
+    leaves = {what: values_in(given, what) for what, given in given_leaves}
+    limits = {name: max_nodes or limit for name, limit in _LIMITS.items()}
+    nodes = _count(roots, max(limits.values()))
+    caption = []
+    if zoom == "auto":
+        zoom = _readable(roots, nodes, limits, leaves)
+        others = " and ".join(f"zoom='{other}'" for other in _LIMITS if other != zoom)
+        caption = [f"the {zoom} zoom; there are {others} too"]
+    if nodes > limits[zoom]:
         raise ValueError(
-            f"more than {max_nodes:,} nodes cannot be read in a picture: draw a part of the graph, "
-            "zoom='neuron' or zoom='layer', or ask for more with max_nodes"
+            f"more than {limits[zoom]:,} nodes cannot be read in a picture: draw a part of the "
+            "graph, or with zoom='neuron' or 'layer', or ask for more with max_nodes"
         )
-    source = scalar(
-        roots,
-        inputs=inputs,
-        targets=targets,
-        parameters=parameters,
-        highlight=highlight,
-        rankdir=rankdir,
-    )
-    return Picture(source, zoom="scalar", format=format, renderer=renderer)
+    options: dict[str, Any] = {
+        **leaves,
+        "highlight": highlight,
+        "rankdir": rankdir,
+        "caption": caption,
+    }
+    if zoom == "scalar":
+        source = scalar(roots, **options)
+    elif zoom == "neuron":
+        source = neuron(roots, edges=edges, **options)
+    else:
+        source = layer(roots, **options)
+    return Picture(source, zoom=zoom, format=format, renderer=renderer)
+
+
+def _readable(
+    roots: Sequence[Value], nodes: int, limits: Mapping[str, int], leaves: Mapping[str, Any]
+) -> str:
+    """The finest zoom at which a person can still read the picture."""
+    if nodes <= _READABLE["scalar"] or nodes > limits["layer"]:
+        return "scalar"
+    order = topological_order(roots)
+    with suppress(ValueError):
+        neurons = network(roots, order, **leaves)
+        boxes = {each.a for each in neurons}.union(
+            *(dict(each.weights).values() for each in neurons)
+        )
+        if len(boxes) <= _READABLE["neuron"]:
+            return "neuron"
+    with suppress(ValueError):
+        if len(structure_of(roots, order, **leaves).variables) <= _READABLE["layer"]:
+            return "layer"
+    return "scalar"
 
 
 def _roots(values: Value | Iterable[Any]) -> list[Value]:

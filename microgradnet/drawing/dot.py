@@ -25,7 +25,7 @@ SIZE, SMALL = 11, 9
 """The sizes of type, in points."""
 
 _HEAD = """\
-graph [rankdir={rankdir} bgcolor=white nodesep=0.18 ranksep=0.3 pad=0.15 fontname=Helvetica
+graph [rankdir={rankdir} bgcolor=white nodesep=0.18 {settings} pad=0.15 fontname=Helvetica
 \t\tfontsize=9 fontcolor="#555555" labelloc=b labeljust=l label={caption} tooltip={tooltip}]
 node [shape=box style="filled,rounded" fillcolor=white color="#444444" fontname=Helvetica
 \t\tfontsize=11 fixedsize=true]
@@ -80,10 +80,17 @@ def attributes(given: Mapping[str, str]) -> str:
     return f" [{written}]" if written else ""
 
 
-def document(lines: Iterable[str], rankdir: str, title: str, caption: Sequence[str]) -> str:
+def document(
+    lines: Iterable[str],
+    rankdir: str,
+    title: str,
+    caption: Sequence[str],
+    *,
+    settings: str = "ranksep=0.3",
+) -> str:
     """The whole text of a picture that reads in this direction, with its caption below it."""
     texts = {"caption": _left(caption), "tooltip": tooltip(title, *caption)}
-    head = _HEAD.format(rankdir=rankdir, **texts).split("\n")
+    head = _HEAD.format(rankdir=rankdir, settings=settings, **texts).split("\n")
     return "\n".join(["digraph {", *(f"\t{line}" for line in (*head, *lines)), "}", ""])
 
 

@@ -21,6 +21,9 @@ RENDERERS = ("auto", "embedded", "dot")
 """auto: the embedded one where it can, else the system's dot."""
 
 _BITMAPS = ("png", "jpg", "jpeg", "gif", "webp")
+_NOT_IN_ITS_TYPEFACE = str.maketrans("⊙∘", "◦◦")
+"""The embedded renderer draws bitmaps with a typeface of its own. It has no ⊙, but ◦, which means
+the Hadamard product too; in an SVG the reader's typefaces are used, and ⊙ stays."""
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 
@@ -40,6 +43,8 @@ def render(source: str, format: str = "svg", renderer: str = "auto", timeout: fl
     """
     program = _program(format, renderer)
     command = [program, f"-T{format}"]
+    if format in _BITMAPS and program == _embedded():
+        source = source.translate(_NOT_IN_ITS_TYPEFACE)
     if format in _BITMAPS:  # sharp on today's screens, but never too large for a viewer
         command += ["-Gdpi=192", "-Gsize=60,60"]
     try:

@@ -9,9 +9,10 @@ The roles:
     leaf        none of these that one could tell
     computed    everything else
 
-A leaf is what the caller says it is. Otherwise a label tells: aᵏ⁼⁰, w and b with the indices that
-`nn` writes, and for graphs by anyone the books' letters, alone or with indices: x and a are inputs,
-y and t targets, w, W, b, θ parameters. A leaf without a label is a constant.
+A leaf is what the caller says it is. Otherwise its label tells: a⁰₁, w¹₁₁, b¹₁ as `nn` writes them,
+and for graphs by anyone the letters of the books, alone or with indices: x is an input, y and t are
+targets, w, W and θ parameters, and b too where there is one of these. A leaf without a label is a
+constant.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from typing import Any
 from microgradnet.engine import Value
 from microgradnet.notation import indices
 
-__all__ = ["ROLES", "homes", "roles", "values_in"]
+__all__ = ["ROLES", "homes", "leaves", "roles", "values_in"]
 
 ROLES = ("input", "target", "parameter", "constant", "leaf", "computed")
 
-_LETTERS = {"x": "input", "a": "input", "y": "target", "t": "target", "w": "parameter",
-            "W": "parameter", "b": "parameter", "θ": "parameter"}  # fmt: skip
-_LETTER = re.compile(r"([xaytwWbθ])[\W\d_⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]*")
+_LETTERS = {"a⁰": "input", "x": "input", "y": "target", "t": "target", "w": "parameter",
+            "W": "parameter", "θ": "parameter", "b": "bias"}  # fmt: skip
+_LETTER = re.compile(r"(a⁰|[xytwWθb])[\W\d_⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]*")
 
 
 def roles(
@@ -49,7 +50,9 @@ def roles(
     said: dict[Value, str] = {}
     for role, given in (("parameter", parameters), ("target", targets), ("input", inputs)):
         said.update(dict.fromkeys(values_in(given, role + "s"), role))
-    return [said.get(node) or _role(node) for node in order]
+    found = [said.get(node) or _role(node) for node in order]
+    bias = "parameter" if "parameter" in found else "leaf"
+    return [bias if role == "bias" else role for role in found]
 
 
 def _role(node: Value) -> str:
@@ -59,6 +62,36 @@ def _role(node: Value) -> str:
         return "constant"
     letter = _LETTER.fullmatch(node.label)
     return _LETTERS[letter[1]] if letter else "leaf"
+
+
+def leaves(
+    order: Sequence[Value],
+    inputs: Iterable[Any] = (),
+    targets: Iterable[Any] = (),
+    parameters: Iterable[Any] = (),
+) -> dict[str, list[Value]]:
+    """The inputs, targets and parameters among the leaves: those that were named, then the others.
+
+    A leaf with a label that tells nothing counts as an input.
+
+    >>> w, x = Value(0.5, label="w"), Value(2.0, label="x")
+    >>> leaves([w, x])["parameters"] == [w]
+    True
+    """
+    found_roles = roles(order, inputs, targets, parameters)
+    what = {
+        node: "input" if role == "leaf" else role
+        for node, role in zip(order, found_roles, strict=True)
+    }
+    found: dict[str, list[Value]] = {}
+    for name, given in (("inputs", inputs), ("targets", targets), ("parameters", parameters)):
+        named = [*values_in(given, name), *order]
+        found[name] = [
+            node
+            for node in dict.fromkeys(named)
+            if node.op is None and what.get(node, "") + "s" == name
+        ]
+    return found
 
 
 def values_in(given: Any, what: str) -> list[Value]:

@@ -1,0 +1,134 @@
+"""The box of a node: its shape and colour by role, its number and gradient, its hover title."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
+from microgradnet.drawing.numerals import gradient, is_finite, short, whole
+from microgradnet.drawing.roles import ROLES
+from microgradnet.engine import Value, is_untouched
+from microgradnet.explanation import adjoint, made
+from microgradnet.notation import is_weighted_input, superscript
+from microgradnet.operation import Operation
+
+__all__ = [
+    "DIM",
+    "LIT",
+    "ROUND",
+    "STYLES",
+    "WRONG",
+    "box",
+    "frame",
+    "gradient_line",
+    "hover",
+    "key",
+    "name_of",
+    "not_yet",
+    "symbol",
+    "value_line",
+]
+
+# The colours of Okabe and Ito, the fills lightened; a shape of its own for each role besides.
+STYLES: dict[str, dict[str, str]] = {
+    "input": {"shape": "ellipse", "color": '"#0072B2"', "fillcolor": '"#DCEBF7"'},
+    "target": {"shape": "hexagon", "color": '"#009E73"', "fillcolor": '"#D6EFE6"'},
+    "parameter": {"style": "filled", "color": '"#E69F00"', "fillcolor": '"#FCEBC8"'},
+    "constant": {"style": '"filled,dashed"', "color": '"#777777"', "fillcolor": '"#F4F4F4"'},
+    "leaf": {"shape": "note", "style": "filled", "fillcolor": '"#F4F4F4"'},
+    "computed": {},
+}
+_SHAPES = {
+    "input": "ellipse",
+    "target": "hexagon",
+    "parameter": "box",
+    "constant": "dashed",
+    "leaf": "folded corner",
+    "computed": "rounded",
+}
+ROUND = ("ellipse", "hexagon")
+WRONG = {"color": '"#D55E00"', "fillcolor": '"#FBDCCB"', "penwidth": "2.5"}
+LIT = {"color": '"#0072B2"', "fontcolor": '"#0072B2"', "penwidth": "2.5"}
+DIM = {"color": '"#C8C8C8"', "fontcolor": '"#A0A0A0"'}
+_FRAME = {"style": '"rounded,filled"', "color": '"#DDDDDD"', "fillcolor": '"#FAFAFA"'}
+_PRINTED = {"*": "×", "-": "−"}
+
+
+def box(
+    node: Value, k: int, role: str, *, is_root: bool, is_lit: bool = True, is_start: bool = False
+) -> str:
+    """A node as a statement; it is called n{k}.
+
+    is_root   whether it is what the graph computes
+    is_lit    whether it lies on the paths shown, or none are shown
+    is_start  whether it is where the paths shown begin
+    """
+    style = dict(STYLES[role])
+    wrong = not (is_finite(node.data) and is_finite(node.grad))
+    lines = (value_line(node, wrong), gradient_line(node))
+    if wrong:
+        style |= WRONG
+    if not is_lit:
+        style |= DIM
+    if is_start:
+        style["penwidth"] = "2.5"
+    if is_root:
+        style["peripheries"] = "2"
+    width, height = lines_box(lines, SIZE, round_shape=style.get("shape") in ROUND)
+    given = {"id": f"n{k}", "class": role, "label": label(*lines)} | style
+    given |= {"width": width, "height": height, "tooltip": tooltip(*hover(node, k, role))}
+    return f"n{k}{attributes(given)}"
+
+
+def symbol(op: Operation) -> str:
+    """The operation's symbol as it is printed: ×, −, x²."""
+    exponent = op.parameters.get("exponent")
+    if op.name == "power_constant" and type(exponent) is int and 0 <= exponent < 100:
+        return f"x{superscript(exponent)}"
+    return _PRINTED.get(op.symbol, op.symbol)
+
+
+def value_line(node: Value, wrong: bool) -> str:
+    """W = 0.5, with a sign where something about it is not finite."""
+    name = f"{clean(node.label, 24)} = " if node.label else ""
+    return f"{'‼ ' if wrong else ''}{name}{short(node.data)}"
+
+
+def gradient_line(node: Value) -> str:
+    """Grad 2, or δ¹₁ = 2: not yet, where no backward pass has been."""
+    name = f"{adjoint(node)} =" if is_weighted_input(node.label) else "grad"
+    return f"{name} {gradient(node.grad)}"
+
+
+def name_of(node: Value, k: int) -> str:
+    """A node's label, or what it is called in the text."""
+    return clean(node.label, 40) or f"n{k}"
+
+
+def hover(node: Value, k: int, role: str) -> list[str]:
+    """The lines of a node's hover title, with all digits."""
+    how = [] if node.op is None else [clean(made(node), 300)]
+    numbers = [f"data {whole(node.data)}", f"grad {gradient(node.grad, whole)}"]
+    return [f"{name_of(node, k)}: {role}", *how, *numbers]
+
+
+def frame(name: str, title: str, boxes: Iterable[str]) -> Iterator[str]:
+    """Boxes with a frame around them."""
+    given = {"label": label(title), "tooltip": tooltip(title)} | _FRAME
+    yield f"subgraph cluster_{name} {{"
+    yield f"\tgraph{attributes(given)}"
+    yield from (f"\t{box}" for box in boxes)
+    yield "}"
+
+
+def key(what: Iterable[str], computed: str = "computed") -> str:
+    """What the shapes mean, of the roles that are there; computed is what else is drawn."""
+    there = {*what, "computed"}
+    shapes = [f"{role} {_SHAPES[role]}" for role in ROLES if role in there]
+    return f"{', '.join(shapes).replace('computed', computed)}; the result has a double line"
+
+
+def not_yet(nodes: Iterable[Value]) -> list[str]:
+    """What to say where no gradient has been computed."""
+    touched = any(not is_untouched(node.grad) for node in nodes)
+    return [] if touched else ["not differentiated yet: call backward(), then draw"]

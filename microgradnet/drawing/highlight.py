@@ -1,0 +1,63 @@
+"""One gradient and the paths it came by: which nodes lie on them, and the sum in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from microgradnet import ops
+from microgradnet.arithmetic import evaluate
+from microgradnet.drawing.boxes import symbol
+from microgradnet.drawing.dot import clean
+from microgradnet.drawing.numerals import short
+from microgradnet.engine import Value
+from microgradnet.explanation import adjoint, paths
+from microgradnet.notation import counted
+
+__all__ = ["downstream", "sum_of_paths"]
+
+_TOLD = 6
+"""So many paths are written out."""
+
+
+def downstream(order: Sequence[Value], start: Value) -> list[bool]:
+    """Which nodes were made from this one, itself included: its gradient came through them."""
+    found = {start}
+    for node in order:
+        if any(parent in found for parent in node.parents):
+            found.add(node)
+    return [node in found for node in order]
+
+
+def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
+    """The gradient as the sum, over the paths to the cost, of the products of their slopes."""
+    if len(roots) > 1:
+        raise ValueError("highlight needs one value to be drawn, the cost: its gradients are shown")
+    (cost,) = roots
+    name = adjoint(node) if node.label else "the gradient"
+    try:
+        found = paths(cost, node)
+    except ValueError as error:
+        if "paths" not in str(error):
+            raise
+        return [f"{name} came along the thick edges, on more paths than can be listed"]
+    total = found[0].product
+    for path in found[1:]:
+        total = evaluate(ops.add.forward, total, path.product)
+    over = "on one path" if len(found) == 1 else f"the sum over {counted(len(found), 'path')}"
+    lines = [f"{name} = {short(total)}, {over}:"]
+    for path in found[:_TOLD]:
+        names = [_stop(node) for node in path.nodes]
+        factors = [short(slope) for slope in reversed(path.slopes)] or ["1"]
+        lines.append(
+            f"    {short(path.product)} = {' × '.join(_elided(factors))} "
+            f"along {' → '.join(_elided(names))}"
+        )
+    return lines + [f"    and {len(found) - _TOLD} more"] * (len(found) > _TOLD)
+
+
+def _stop(node: Value) -> str:
+    return clean(node.label, 12) or ("·" if node.op is None else clean(symbol(node.op), 12))
+
+
+def _elided(parts: list[str]) -> list[str]:
+    return parts if len(parts) <= 10 else [*parts[:5], "…", *parts[-4:]]
