@@ -72,7 +72,7 @@ print(
 )
 
 # %% What comes of it: the first layers do not learn
-EXAMPLES, STEPS = 10, 15
+EXAMPLES, STEPS = 100, 100
 X, Y = data.train.X[:EXAMPLES], data.train.Y[:EXAMPLES]
 print(
     f"\n{EXAMPLES} digits, {STEPS} steps of gradient descent. How far weights move, and the cost:\n"

@@ -10,7 +10,7 @@ somewhat wrong and from one that is badly wrong, and then the same in ten digits
 # %% One neuron, a = σ(w·1 + b), whose target is 0
 import random
 
-from microgradnet import MLP, GradientDescent, costs, datasets, explain
+from microgradnet import MLP, GradientDescent, costs, datasets, explain, fit
 
 EPOCHS = 300
 
@@ -79,25 +79,11 @@ print(
 # %% The same with ten outputs, on handwritten digits, from weights that are too large
 data = datasets.digits()
 X, Y = data.train.X[:100], data.train.Y[:100]
-
-
-def right(model):
-    """How many of the hundred the network gets right."""
-    said = (max(range(10), key=lambda j: outputs[j].data) for outputs in map(model, X))
-    return sum(int(y[j]) for j, y in zip(said, Y, strict=True))
-
-
 print(
-    "\nA hundred digits, a layer of ten σ neurons from weights drawn too large, ten steps of each:"
+    "\nA hundred digits, a layer of ten σ neurons from weights drawn too large. How many are right"
 )
+print("before each of ten steps:\n")
 for cost in (costs.quadratic, costs.cross_entropy):
-    model = MLP(64, [10], output_activation="sigmoid", rng=random.Random(0), granularity="neuron")
-    descent = GradientDescent(model.parameters(), lr=1.0)
-    counts = [right(model)]
-    for _ in range(10):
-        model.zero_grad()
-        for x, y in zip(X, Y, strict=True):
-            cost(model(x), y).backward()
-        descent.step(m=len(X))
-        counts.append(right(model))
-    print(f"  {cost.__name__:14}right: {'  '.join(f'{n:3}' for n in counts)}")
+    model = MLP(64, [10], output_activation="sigmoid", rng=random.Random(0))
+    history = fit(model, X, Y, cost, lr=1.0, epochs=10, batch_size=None)
+    print(f"  {cost.__name__:14}{'  '.join(f'{share:4.0%}' for share in history.accuracy)}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from microgradnet import MLP, Value, elu, leaky_relu, operation, ops
+from microgradnet import MLP, Value, elu, leaky_relu, operation, ops, save
 from microgradnet.nn import ACTIVATIONS
 
 U = 2.0**-53
@@ -195,6 +196,19 @@ def test_a_state_dict_goes_across_as_it_is(torch: Any) -> None:
     back = MLP(2, [3, 1])
     back.load_state_dict({name: tensor.numpy() for name, tensor in network.state_dict().items()})
     assert [p.data for p in back.parameters()] == [p.data for p in model.parameters()]
+
+
+def test_a_saved_file_opens_in_pytorch(
+    torch: Any, require_oracle: Callable[[str], Any], tmp_path: Path
+) -> None:
+    files = require_oracle("safetensors.torch")
+    model = MLP(2, [3, 1], rng=Random(6))
+    save(model, tmp_path / "model.safetensors")
+    network = to_torch(MLP(2, [3, 1]))
+    network.load_state_dict(files.load_file(tmp_path / "model.safetensors"))
+    assert [p.data for p in from_torch(network).parameters()] == [
+        p.data for p in model.parameters()
+    ]
 
 
 def test_modules_are_named_for_what_they_compute(torch: Any) -> None:
