@@ -36,14 +36,13 @@ def nested(entries: Iterable[Any], like: Any) -> Any:
     >>> nested([10, 20, 30], like=[1, (2, [3])])
     [10, (20, [30])]
     """
-    left = iter(entries)
+    return _build(iter(entries), like)
 
-    def build(tree: Any) -> Any:
-        if not isinstance(tree, (list, tuple)):
-            return next(left)
-        branches = [build(branch) for branch in tree]
-        if isinstance(tree, list):
-            return branches
-        return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
 
-    return build(like)
+def _build(left: Iterator[Any], tree: Any) -> Any:
+    if not isinstance(tree, (list, tuple)):
+        return next(left)
+    branches = [_build(left, branch) for branch in tree]
+    if isinstance(tree, list):
+        return branches
+    return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
