@@ -50,7 +50,7 @@ class Optimizer(ABC):
     def __init__(self, parameters: Iterable[Value], lr: Number) -> None:
         if not isinstance(parameters, Iterable):
             raise TypeError(f"give the parameters, as in model.parameters(), not {parameters!r}")
-        self.parameters = list(dict.fromkeys(parameters))  # one that is shared moves once
+        self.parameters = list(parameters)
         self.lr = number(lr)
         self.steps = 0
         # One sequence for each number that the rule keeps, in the order of the parameters; steps
@@ -84,7 +84,7 @@ class Optimizer(ABC):
                 numbers = floats if type(p.data) is type(p.grad) is float else constants
                 after.append(evaluate(self.rule, p.data, p.grad, *numbers, *kept))
             for parameter, (w, *_) in zip(self.parameters, after, strict=True):
-                parameter.data = w
+                parameter.data = w  # of one that is here twice, twice the same
         except BaseException:  # a step is taken by all parameters or by none
             self.steps -= 1
             for parameter, data in zip(self.parameters, before, strict=True):

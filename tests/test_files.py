@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from fractions import Fraction
@@ -339,7 +340,11 @@ def test_a_file_that_would_unpack_to_gigabytes_is_refused_unread(tmp_path: Path)
     honest = npy(np.zeros((3, 2)))
     zeros = bytes(2**26)
     write_npz(place, weight=honest + zeros, bias=bias)  # the header is right, what follows is not
+    tracemalloc.start()
     refused(model_of(2, 3), place, "layers.1.weight has not the bytes that it promises")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(zeros) / 4
     header = honest.replace(b"(3, 2)", b"(3, 2" + b"0" * 12 + b")")
     write_npz(place, weight=header, bias=bias)
     refused(model_of(2, 3), place)

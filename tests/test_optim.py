@@ -277,6 +277,30 @@ def test_a_step_is_taken_by_all_parameters_or_by_none(
     assert vars(descent) == memory
 
 
+def test_a_step_that_is_interrupted_is_taken_back() -> None:
+    class Last(Value):
+        """Its number is written when all others have been."""
+
+        def __setattr__(self, name: str, x: Any) -> None:
+            if name == "data" and hasattr(self, "data") and x == 0.5:
+                raise KeyboardInterrupt
+            super().__setattr__(name, x)
+
+    first, last = Value(1.0), Last(1.0)
+    first.grad = last.grad = 1.0
+    descent = Momentum([first, last], lr=0.5)
+    with pytest.raises(KeyboardInterrupt):
+        descent.step()
+    assert (first.data, last.data, descent.steps) == (1.0, 1.0, 0)
+
+
+def test_a_parameter_that_is_shared_moves_once() -> None:
+    w = Value(1.0)
+    w.grad = 1.0
+    GradientDescent([w, w], lr=0.25).step()
+    assert w.data == 0.75
+
+
 def test_the_root_makes_floats_of_fractions() -> None:
     w = Value(Fraction(1))
     w.grad = Fraction(1)

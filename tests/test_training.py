@@ -23,6 +23,7 @@ from microgradnet import (
     History,
     Module,
     Momentum,
+    Optimizer,
     Value,
     costs,
     datasets,
@@ -278,6 +279,13 @@ def test_patience_stops_and_goes_back_to_the_best(held_back: bool, engine: str) 
     assert history.stopped == "stopped after epoch 3: the cost had not been lower for 2 epochs"
 
 
+def test_patience_looks_at_the_examples_held_back() -> None:
+    model = model_of(1, 1, init="zeros")
+    history = fit(model, [[1.0]], [1.0], test=([[1.0]], [-1.0]), patience=2, epochs=50)
+    assert history.cost == sorted(history.cost, reverse=True)
+    assert (history.best, len(history)) == (1, 3)
+
+
 def test_patience_without_need_keeps_the_best_too() -> None:
     model = model_of(1, 1)
     history = fit(model, [[1.0]], [1.0], patience=2, epochs=5)
@@ -353,6 +361,19 @@ def test_a_gradient_that_is_not_finite_names_its_node(engine: str) -> None:
     with pytest.raises(FloatingPointError, match="epoch 1, example 0: ∂C/∂z is inf"):
         fit(model, [[1.0]], [0.0], lambda a, y: a + y, engine=engine)
     assert model.w.data == 0.0
+
+
+@both_engines
+def test_a_rule_that_would_not_mind_gets_no_gradient_that_is_not_finite(engine: str) -> None:
+    class Sign(Optimizer):
+        def rule(self, arithmetic: Any, w: Any, gradient: Any, *numbers: Any) -> Any:
+            return (w - arithmetic.where(gradient > 0, numbers[0], -numbers[0]),)
+
+    model = Logarithm()
+    with pytest.raises(FloatingPointError, match="∂C/∂y is inf"):
+        fit(model, [[0.0]], [0.0], lambda a, y: a.sqrt() + a * 0, engine=engine,
+            optimizer=Sign(model.parameters(), lr=0.25))  # fmt: skip
+    assert model.w.data == 1.0
 
 
 @both_engines
@@ -466,6 +487,18 @@ def test_a_model_that_is_another_each_time_is_not_lifted() -> None:
     history = fit(Dropout(), XOR, [0, 1, 1, 0], epochs=1)
     assert history.engine == "eager"
     assert history.why.startswith("example")
+
+
+def test_a_cost_that_is_another_each_time_is_not_lifted() -> None:
+    calls: list[int] = []
+
+    def cost(output: Any, target: Any) -> Value:
+        calls.append(1)
+        return costs.quadratic(output, target) * len(calls)
+
+    history = fit(model_of(2, 1), XOR, [0, 1, 1, 0], cost, epochs=1)
+    assert history.engine == "eager"
+    assert "the scalar graph" in history.why
 
 
 @both_engines
