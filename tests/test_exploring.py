@@ -94,6 +94,14 @@ def test_a_layout_places_every_box_apart_and_every_arrow(pairs):
             assert abs(x - other[0]) >= 59 or abs(y - other[1]) >= 29
 
 
+def test_neurons_stand_in_their_order():
+    layout = lay_out([(60, 30)] * 6, [(0, 5), (1, 4), (2, 3)], columns=[[0, 1, 2], [3, 4, 5]])
+    for column in (layout.centres[:3], layout.centres[3:]):
+        assert len({x for x, _ in column}) == 1
+        assert column == sorted(column)
+    assert len(layout.paths) == 3
+
+
 @pytest.mark.parametrize("granularity", ["atomic", "neuron"])
 @pytest.mark.parametrize("output", ["sigmoid", "linear", "softmax"])
 def test_the_page_of_a_2_3_2_network_is_small(granularity, output):
@@ -128,6 +136,7 @@ def test_a_large_graph_opens_at_its_layers_and_says_what_is_left_out():
     assert len(data["nodes"]) > 3000
     assert data["zoom"] == "layers"
     assert "too many to draw one by one" in text
+    assert "Of larger matrices the first rows and columns are shown" in text
     assert 'id="picture-scalars"' not in text
     assert 'id="picture-layers"' in text
 

@@ -12,7 +12,16 @@ from microgradnet.nn import ForwardPass
 from microgradnet.notation import indexed, superscript
 from microgradnet.operation import Operation
 
-__all__ = ["Equation", "Matrix", "Name", "Section", "Slot", "lifted_equations", "network_equations"]
+__all__ = [
+    "Equation",
+    "Matrix",
+    "Name",
+    "Section",
+    "Slot",
+    "is_cut",
+    "lifted_equations",
+    "network_equations",
+]
 
 _MOST = 8
 """Of a larger matrix so many rows and columns are shown; the page says how many there are."""
@@ -281,6 +290,12 @@ class _Writer:
             [Slot(kind, self.place[neuron.b], before + indexed("b", l, j))]
             for j, neuron in enumerate(self.model.layers[l - 1].neurons, 1)
         ])  # fmt: skip
+
+
+def is_cut(section: Section) -> bool:
+    """Whether a matrix in it is too large to be shown whole."""
+    parts = [part for equation in section.equations for part in equation.numbers]
+    return any(isinstance(part, Matrix) and max(part.shape) > _MOST for part in parts)
 
 
 def _matrix(name: str, rows: Sequence[Sequence[Slot | None]], transposed: bool = False) -> Matrix:

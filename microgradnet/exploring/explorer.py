@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from microgradnet.engine import Value
-from microgradnet.exploring.equations import lifted_equations, network_equations
+from microgradnet.exploring.equations import is_cut, lifted_equations, network_equations
 from microgradnet.exploring.numbers import Passes, plain, run
 from microgradnet.exploring.pictures import Picture, boxes_picture, scalars_picture
 from microgradnet.exploring.structure import (
@@ -145,6 +145,8 @@ def page(
             f"{counted(len(passes.order), 'node')}: too many to draw one by one; "
             "the player goes through them all the same."
         )
+    if any(is_cut(section) for section in sections):
+        notes.append("Of larger matrices the first rows and columns are shown.")
     data = {
         "nodes": _nodes(passes, names, kinds.of),
         "network": network,

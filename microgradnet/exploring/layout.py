@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from microgradnet.drawing.rendering import render
@@ -24,9 +24,12 @@ class Layout:
 
 
 def lay_out(
-    sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], gap: float = 44
+    sizes: Sequence[tuple[float, float]],
+    edges: Sequence[tuple[int, int]],
+    gap: float = 44,
+    columns: Iterable[Sequence[int]] = (),
 ) -> Layout:
-    """Boxes of these sizes from left to right along the edges.
+    """Boxes of these sizes from left to right along the edges; columns stand in their order.
 
     >>> layout = lay_out([(90, 40), (90, 40)], [(0, 1)])
     >>> layout.centres[0][0] < layout.centres[1][0], layout.paths[0][:1]
@@ -37,6 +40,9 @@ def lay_out(
     for k, (width, height) in enumerate(sizes):
         lines.append(f"n{k} [width={width / _POINTS:.4f}, height={height / _POINTS:.4f}];")
     lines += [f"n{a} -> n{b};" for a, b in edges]
+    for column in columns:
+        chain = " -> ".join(f"n{k}" for k in column)
+        lines.append(f"{{ rank=same; {chain} [style=invis]; }}" if len(column) > 1 else "")
     plain = render("\n".join([*lines, "}"]), "plain").decode()
 
     width = height = 0.0

@@ -83,7 +83,12 @@ def boxes_picture(
             if owner[p] != owner[k]
         }
     )
-    layout = lay_out(sizes, edges, gap=78 if zoom == "neurons" else 40)
+    columns: dict[int, list[int]] = {}
+    for number, box in enumerate(boxes):
+        if box.column >= 0:
+            columns.setdefault(box.column, []).append(number)
+    gap = 78 if zoom == "neurons" else 40
+    layout = lay_out(sizes, edges, gap, columns.values())
     drawn = []
     for number, box in enumerate(boxes):
         (width, height), (x, y) = sizes[number], layout.centres[number]

@@ -25,6 +25,8 @@ class Box:
     kind: str
     entries: list[int]
     rows: int = 1
+    column: int = -1
+    """Boxes of one column stand one below the other, in their order; −1 for none."""
     slots: list[tuple[str, str, int]] = field(default_factory=list)
     """The quantities shown in it: (name, "data" or "grad", node)."""
 
@@ -80,7 +82,8 @@ def neurons(passes: Passes, forward_pass: ForwardPass) -> list[Box]:
     for k, node in enumerate(forward_pass.a[0], 1):
         if node in place:
             name = node.label or f"input {k}"
-            boxes.append(Box(name, "input", [place[node]], slots=[(name, "data", place[node])]))
+            slots = [(name, "data", place[node])]
+            boxes.append(Box(name, "input", [place[node]], column=0, slots=slots))
     for l, layer in enumerate(forward_pass.model.layers, 1):
         pairs = zip(layer.neurons, forward_pass.z[l], forward_pass.a[l], strict=True)
         for j, (neuron, z, a) in enumerate(pairs, 1):
@@ -91,7 +94,7 @@ def neurons(passes: Passes, forward_pass: ForwardPass) -> list[Box]:
             slots += [("δ", "grad", place[z])]
             members = [*neuron.w, neuron.b, z, a]
             entries = [place[node] for node in dict.fromkeys(members) if node in place]
-            boxes.append(Box(f"neuron {j}, layer {l}", "neuron", entries, slots=slots))
+            boxes.append(Box(f"neuron {j}, layer {l}", "neuron", entries, column=l, slots=slots))
     last = len(passes.order) - 1
     boxes.append(Box("cost", "cost", [last], slots=[("C", "data", last)]))
     return boxes

@@ -136,10 +136,7 @@ export class Sheet {
       const middle = (a.bottom + b.top) / 2;
       return `M${a.x},${a.bottom}C${a.x},${middle} ${b.x},${middle} ${b.x},${b.top}`;
     });
-    this.joins.replaceChildren(
-      ...paths.map((d) => draw("path", { d, class: "halo" })),
-      ...paths.map((d) => draw("path", { d })),
-    );
+    this.joins.replaceChildren(...paths.map((d) => draw("path", { d })));
   }
 }
 

@@ -16,7 +16,8 @@ export function short(x) {
 /** For boxes and matrices: three significant digits, and a minus sign that is one. */
 export function brief(x) {
   if (typeof x === "string") return x.replace(/^-/, "−");
-  if (!Number.isFinite(x) || x === 0) return short(x).replace("-", "−");
+  if (x === 0) return "0";
+  if (!Number.isFinite(x)) return short(x).replace("-", "−");
   const plain = Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5;
   const text = plain ? String(Number(x.toPrecision(3))) : x.toExponential(1).replace("e+", "e");
   return text.replaceAll("-", "−");

@@ -2,9 +2,21 @@
 
 import { draw, element, make } from "./dom.js";
 import { brief, full, numeric, short } from "./numbers.js";
-import { quantityOf } from "./words.js";
+import { boldly, quantityOf } from "./words.js";
 
 const MANY = 80; // sliders, at most
+
+const START = [
+  "Every box is a number, computed from those that point to it. Press play: the forward pass computes them. Then the backward pass finds for each how much the cost moves when it moves: its gradient.",
+  "Point at a number in the equations, and see which node of the graph it is; at a node, and see every place that it has in the equations.",
+];
+const QUESTION = "Why is there a ᵀ in BP2? Play to the end, then point at an entry of δ¹.";
+
+function paragraph(line) {
+  const made = make("p");
+  made.append(...boldly(line).map(([words, bold]) => (bold ? make("strong", words) : words)));
+  return made;
+}
 
 /** In words: what is pointed at, else what the step is about. */
 export class Why {
@@ -19,8 +31,7 @@ export class Why {
     const node = quantity ? quantity.node : frame.current;
     if (node === null) {
       this.heading.textContent = "Point at something";
-      const hint = "At a number in the equations, and see which node of the graph it is; at a node, and see every place it has in the equations. Then play.";
-      this.text.replaceChildren(make("p", hint));
+      this.text.replaceChildren(...START.map(paragraph), ...(view.network ? [paragraph(QUESTION)] : []));
       return;
     }
     const name = { data: words.name(node, numbers), grad: words.adjoint(node, numbers) };
@@ -29,14 +40,14 @@ export class Why {
     const kind = quantity?.kind ?? (frame.phase === "backward" ? "grad" : "data");
     this.heading.textContent = `${name[kind]}${focus.kept ? " (kept; Esc lets go)" : ""}`;
     const parts = [];
-    if (quantity) parts.push(...focus.lines.map((line) => make("p", line)));
+    if (quantity) parts.push(...focus.lines.map(paragraph));
     if (kind === "grad") {
       const [headline, ...uses] = words.explanation(node, view);
       const list = make("ul");
       list.append(...uses.slice(0, 12).map((use) => make("li", use)));
       parts.push(make("p", headline, { class: "headline" }), list);
     } else if (!quantity) {
-      parts.push(...words.why(quantityOf("data", node), view).lines.map((line) => make("p", line)));
+      parts.push(...words.why(quantityOf("data", node), view).lines.map(paragraph));
     }
     this.text.replaceChildren(...parts);
   }
@@ -163,6 +174,9 @@ export class Check {
       element("check-verdict").textContent = "There are no parameters.";
       return;
     }
+    if (this.checked === numbers && this.wrong === frame.wrong) return;
+    this.checked = numbers;
+    this.wrong = frame.wrong;
     const byGraph = frame.wrong ? view.finished.sums : numbers.grads;
     const byEquations = view.network ? byTheEquations(view) : numbers.received ? view.closed : null;
     let worst = 0;

@@ -170,7 +170,7 @@ export class Words {
       const lines = [`${label(node)} stands on the edge from ${label(before[k])} to ${label(layer.z[j])}.`];
       if (l > 1) {
         lines.push(
-          `Forward it is in row ${j + 1} of W${up(l)}, which makes ${label(layer.z[j])}. Backward the same number is in row ${k + 1} of (W${up(l)})ᵀ, ` +
+          `Forward it is in ${strong(`row ${j + 1} of W${up(l)}`)}, which makes ${label(layer.z[j])}. Backward the same number is in ${strong(`row ${k + 1} of (W${up(l)})ᵀ`)}, ` +
             `which makes ${delta(layers[l - 2].z[k])}: the edge is walked the other way.`,
         );
       }
@@ -217,11 +217,11 @@ export class Words {
       const isDelta = letter === "z";
       const lines = [
         `Forward, ${label(a)} goes out to ${list(next.z.map(label))} over ${list(column.map(label))}: ` +
-          `these weights are column ${j + 1} of W${up(l + 1)}, one from each row.`,
+          `these weights are ${strong(`column ${j + 1} of W${up(l + 1)}`)}, one from each row.`,
         `Backward, the errors come home over the same edges: ` +
           (isDelta ? `${delta(node)} = (${sum}) × σ′` : `${delta(node)} = ${sum}`) +
           (frame.reported[node] ? ` = ${isDelta ? `(${inNumbers}) × ${value(slope)}` : inNumbers} = ${short(frame.sums[node])}.` : "."),
-        `A matrix multiplies by its rows. To gather by columns, turn it: row ${j + 1} of (W${up(l + 1)})ᵀ is column ${j + 1} of W${up(l + 1)}.`,
+        `A matrix multiplies by its rows. To gather by columns, turn it: ${strong(`row ${j + 1} of (W${up(l + 1)})ᵀ is column ${j + 1} of W${up(l + 1)}`)}.`,
       ];
       return {
         lines,
@@ -242,6 +242,14 @@ const ROLES = {
   target: "given",
   constant: "a constant",
 };
+
+/** Words to be shown bold; `boldly` reads the marks. */
+const strong = (words) => `\u0001${words}\u0002`;
+
+/** A line as its parts: [words, whether bold]. */
+export function boldly(line) {
+  return line.split(/[\u0001\u0002]/).map((words, k) => [words, k % 2 === 1]);
+}
 
 export function quantityOf(kind, node, wrt = null) {
   return { kind, node, wrt };
