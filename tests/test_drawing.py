@@ -67,11 +67,28 @@ def title(group):
 # The text
 
 
+def small_network():
+    """A network of two neurons, its numbers short and exact."""
+    model = MLP(1, [1, 1], activation="relu", output_activation="linear", init="zeros")
+    model.weights[1], model.biases[1] = [[0.5]], [1.0]
+    model.weights[2], model.biases[2] = [[-2.0]], [0.25]
+    C = costs.quadratic(model([2.0]), Value(-3.0, label="y"))
+    C.label = "C"
+    C.backward()
+    return C
+
+
 def test_a_neuron_to_the_letter():
     a = neuron()
     a.label = "a"
     a.backward()
     assert scalar([a]) == (DRAWINGS / "neuron.gv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("zoom", ["scalar", "neuron", "layer"])
+def test_a_network_to_the_letter_at_every_zoom(zoom):
+    want = (DRAWINGS / f"network_{zoom}.gv").read_text(encoding="utf-8")
+    assert draw(small_network(), zoom=zoom).source == want
 
 
 def test_x_times_x_has_both_edges_and_a_difference_its_operands_in_order():
@@ -451,7 +468,7 @@ def test_svg_has_a_group_with_a_readable_title_for_every_node_and_edge(renderer)
     assert root[0].tag == f"{SVG}title"
     assert root[0].text == "The graph that computes C: 41 values"
     assert root[1].tag == f"{SVG}desc"
-    assert "local derivative" in root[1].text
+    assert "on an edge: the local derivative" in root[1].text
     nodes, edges = groups(picture, "node"), groups(picture, "edge")
     operations = [name for name in nodes if name.startswith("op")]
     assert len(nodes) - len(operations) == 41
@@ -530,10 +547,9 @@ def test_a_notebook_shows_svg_that_is_part_of_the_page_and_scales():
     element = ElementTree.fromstring(shown["text/html"])[0]
     assert element.get("width") == "100%"
     assert element.get("height") is None
-    assert (
-        element.get("style")
-        == f"max-width:{ElementTree.fromstring(shown['image/svg+xml']).get('width')};height:auto"
-    )
+    natural = ElementTree.fromstring(shown["image/svg+xml"]).get("width")
+    half = float(natural.removesuffix("pt")) / 2
+    assert element.get("style") == f"max-width:{natural};min-width:{half:g}pt;height:auto"
     assert element.get("viewBox")
     png = draw(neuron())._repr_mimebundle_(
         include=["image/png", "text/plain"], exclude=["text/plain"]

@@ -24,7 +24,6 @@ __all__ = [
     "hover",
     "key",
     "name_of",
-    "not_yet",
     "symbol",
     "value_line",
 ]
@@ -121,14 +120,23 @@ def frame(name: str, title: str, boxes: Iterable[str]) -> Iterator[str]:
     yield "}"
 
 
-def key(what: Iterable[str], computed: str = "computed") -> str:
-    """What the shapes mean, of the roles that are there; computed is what else is drawn."""
+def key(what: Iterable[str], nodes: Iterable[Value], computed: str = "computed") -> list[str]:
+    """What the shapes mean, of the roles that are there; computed is what else is drawn.
+
+    >>> key(["input"], [Value(1.0, label="x")])
+    ['ellipse: input, rounded: computed, double line: the result', 'not differentiated yet: call \
+backward(), then draw']
+    """
     there = {*what, "computed"}
-    shapes = [f"{role} {_SHAPES[role]}" for role in ROLES if role in there]
-    return f"{', '.join(shapes).replace('computed', computed)}; the result has a double line"
-
-
-def not_yet(nodes: Iterable[Value]) -> list[str]:
-    """What to say where no gradient has been computed."""
-    touched = any(not is_untouched(node.grad) for node in nodes)
-    return [] if touched else ["not differentiated yet: call backward(), then draw"]
+    shapes = [f"{_SHAPES[role]}: {role}" for role in ROLES if role in there and role != "computed"]
+    shapes += [f"{_SHAPES['computed']}: {computed}", "double line: the result"]
+    lines = [", ".join(shapes)]
+    wrong = touched = False
+    for node in nodes:
+        wrong = wrong or not (is_finite(node.data) and is_finite(node.grad))
+        touched = touched or not is_untouched(node.grad)
+    if wrong:
+        lines.append("‼ and thick orange: not a finite number, or its gradient is not")
+    if not touched:
+        lines.append("not differentiated yet: call backward(), then draw")
+    return lines

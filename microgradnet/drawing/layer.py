@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from microgradnet.drawing.boxes import DIM, ROUND, STYLES, WRONG, key, not_yet
+from microgradnet.drawing.boxes import DIM, ROUND, STYLES, WRONG, key
 from microgradnet.drawing.dot import (
     SIZE,
     attributes,
@@ -95,8 +95,8 @@ def layer(
                     given |= DIM
                 lines.append(f'"{name}" -> "{equation.left}"{attributes(given)}')
     title = f"The matrices in a graph of {counted(len(order), 'value')}"
-    shapes = key([_ROLES.get(v.kind, v.kind) for v in shown.values()])
-    return document(lines, rankdir, title, [*caption, shapes, *not_yet(order)])
+    shapes = key([_ROLES.get(v.kind, v.kind) for v in shown.values()], order)
+    return document(lines, rankdir, title, [*caption, *shapes])
 
 
 def _box(

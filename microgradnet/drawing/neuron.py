@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.drawing.boxes import DIM, WRONG, box, key, not_yet
+from microgradnet.drawing.boxes import DIM, WRONG, box, key
 from microgradnet.drawing.dot import SIZE, attributes, clean, document, label, lines_box, tooltip
 from microgradnet.drawing.highlight import downstream, sum_of_paths
 from microgradnet.drawing.layer import structure_of
@@ -216,13 +216,13 @@ def neuron(
     shown = [*sources, *(root for root in roots if root not in owner)]
     many = sum(len(each.weights) for each in neurons) > _LABELLED
     title = f"A network of {counted(len(neurons), 'neuron')}"
-    said = f"lines: {edges}s, blue above 0, dashed orange below, the thicker the larger"
-    shapes = key([what[places[node]] for node in shown], computed="neuron")
+    said = f"lines: {edges}s, blue above 0, dashed orange below it, the thicker the larger"
+    shapes = key([what[places[node]] for node in shown], order, computed="neuron")
     return document(
         lines,
         rankdir,
         title,
-        [*caption, shapes, said, *not_yet(order)],
+        [*caption, said, *shapes],
         settings="ranksep=1.8 splines=line" if many else "ranksep=0.9",
     )
 

@@ -78,7 +78,7 @@ def svg(source: str, renderer: str = "auto", timeout: float = 60) -> str:
 
 
 def inline(picture: str) -> str:
-    """An SVG document as an element of a page, no wider than the page and no wider than itself.
+    """An SVG document as an element of a page: as wide as there is room, up to its own width.
 
     >>> inline(svg("digraph { a }"))[:4]
     '<svg'
@@ -87,7 +87,8 @@ def inline(picture: str) -> str:
     width = root.attrib.pop("width")
     root.attrib.pop("height")
     root.set("width", "100%")
-    root.set("style", f"max-width:{width};height:auto")
+    least = float(width.removesuffix("pt")) / 2  # smaller it cannot be read: the page may scroll
+    root.set("style", f"max-width:{width};min-width:{least:g}pt;height:auto")
     return ElementTree.tostring(root, encoding="unicode")
 
 

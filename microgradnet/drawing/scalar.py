@@ -14,7 +14,7 @@ from typing import Any
 
 from microgradnet import ops
 from microgradnet.arithmetic import Number
-from microgradnet.drawing.boxes import DIM, LIT, box, frame, key, name_of, not_yet, symbol
+from microgradnet.drawing.boxes import DIM, LIT, box, frame, key, name_of, symbol
 from microgradnet.drawing.dot import SIZE, attributes, clean, document, label, text_width, tooltip
 from microgradnet.drawing.highlight import downstream, sum_of_paths
 from microgradnet.drawing.numerals import short, whole
@@ -81,11 +81,12 @@ def scalar(
             lit_edges = None if highlight is None else [lit[places[p]] for p in node.parents]
             operands = [places[p] for p in node.parents]
             lines += _edges(node, k, operands, rankdir, labelled, lit_edges)
-    where = "on the edges" if labelled else "where the pointer rests on an edge"
-    said = f"{where}: the local derivative"
+    said = "on an edge: the local derivative"
+    if not labelled:
+        said = "the local derivatives show when the pointer rests on an edge"
     names = ", ".join(name_of(root, places[root]) for root in roots)
     title = f"The graph that computes {clean(names, 60)}: {counted(len(order), 'value')}"
-    return document(lines, rankdir, title, [*caption, key(what), *(not_yet(order) or [said])])
+    return document(lines, rankdir, title, [*caption, said, *key(what, order)])
 
 
 def _dot(node: Value, k: int, is_lit: bool) -> Iterator[str]:
