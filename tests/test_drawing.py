@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgradnet import MLP, Value, costs, draw
+from microgradnet import MLP, Value, costs, datasets, draw
 from microgradnet.drawing import RenderError, inline, render, rendering, scalar, svg
 from microgradnet.drawing.dot import label, tooltip
 
@@ -257,8 +257,8 @@ def test_a_highlight_shows_the_paths_and_their_sum():
     y.label = "y"
     y.backward()
     picture = draw(y, highlight=x)
-    told = picture.source.split("label=", 1)[1].split(" tooltip")[0].split("\\l")
-    assert told[1:5] == [
+    told = picture.source.split('label="', 1)[1].split(" tooltip")[0].split("\\l")
+    assert told[:4] == [
         "∂C/∂x = 8, the sum over 3 paths:",
         "    3 = 1 × 3 along x → × → y",
         "    3 = 1 × 3 along x → × → y",
@@ -559,6 +559,33 @@ def test_a_notebook_shows_svg_that_is_part_of_the_page_and_scales():
 
 
 # Files
+
+
+def test_the_pictures_of_the_readme_are_those_of_the_program():
+    demos = Path(__file__).parents[1] / "demos"
+    w, x, b = Value(0.5, label="w"), Value(2.0, label="x"), Value(-0.5, label="b")
+    z = w * x + b
+    a = z.tanh()
+    a.backward()
+    z.label, a.label = "z", "a"
+    data = datasets.digits(seed=0)
+    model = MLP(
+        64,
+        [16, 10],
+        activation="sigmoid",
+        output_activation="sigmoid",
+        init="xavier",
+        rng=Random(0),
+    )
+    y = [Value(t, label=f"y{j}") for j, t in enumerate(data.train.Y[0], 1)]
+    cost = costs.quadratic(model(data.train.X[0]), y)
+    cost.backward()
+    for name, picture in (
+        ("neuron", draw(a, highlight=w)),
+        ("digits", draw(cost, zoom="layer")),
+    ):
+        shown = ElementTree.fromstring((demos / f"{name}.svg").read_text(encoding="utf-8"))
+        assert texts(shown) == texts(ElementTree.fromstring(picture.svg())), name
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,11 @@ def layer(
     """The matrices in the graph below the values as DOT; the options are those of `draw`."""
     roots = list(values)
     order = topological_order(roots)
-    lit = None
+    lit, told = None, list[str]()
     if highlight is not None:
         marked = downstream(order, highlight)
         lit = {node for node, is_lit in zip(order, marked, strict=True) if is_lit}
-        caption = [*caption, *sum_of_paths(roots, highlight)]
+        told = sum_of_paths(roots, highlight)
     structure = structure_of(roots, order, inputs, targets, parameters)
     used = {name for equation in structure.equations for name in equation.uses}
     made = {equation.left for equation in structure.equations}
@@ -96,7 +96,7 @@ def layer(
                 lines.append(f'"{name}" -> "{equation.left}"{attributes(given)}')
     title = f"The matrices in a graph of {counted(len(order), 'value')}"
     shapes = key([_ROLES.get(v.kind, v.kind) for v in shown.values()], order)
-    return document(lines, rankdir, title, [*caption, *shapes])
+    return document(lines, rankdir, title, [*told, *shapes, *caption])
 
 
 def _box(

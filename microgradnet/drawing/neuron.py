@@ -177,10 +177,10 @@ def neuron(
     order = topological_order(roots)
     places = {node: k for k, node in enumerate(order)}
     what = roles(order, inputs, targets, parameters)
-    lit = [True] * len(order)
+    lit, told = [True] * len(order), list[str]()
     if highlight is not None:
         lit = downstream(order, highlight)
-        caption = [*caption, *sum_of_paths(roots, highlight)]
+        told = sum_of_paths(roots, highlight)
     neurons = network(roots, order, inputs, targets, parameters)
     owner = {node: each for each in neurons for node in (each.a, each.z)}
 
@@ -222,7 +222,7 @@ def neuron(
         lines,
         rankdir,
         title,
-        [*caption, said, *shapes],
+        [*told, said, *shapes, *caption],
         settings="ranksep=1.8 splines=line" if many else "ranksep=0.9",
     )
 

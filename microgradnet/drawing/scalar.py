@@ -56,10 +56,10 @@ def scalar(
     order = topological_order(roots)
     places = {node: k for k, node in enumerate(order)}
     what = roles(order, inputs, targets, parameters)
-    lit = [True] * len(order)
+    lit, told = [True] * len(order), list[str]()
     if highlight is not None:
         lit = downstream(order, highlight)
-        caption = [*caption, *sum_of_paths(roots, highlight)]
+        told = sum_of_paths(roots, highlight)
     labelled = len(order) <= _LABELLED
     boxes = [
         [
@@ -86,7 +86,7 @@ def scalar(
         said = "the local derivatives show when the pointer rests on an edge"
     names = ", ".join(name_of(root, places[root]) for root in roots)
     title = f"The graph that computes {clean(names, 60)}: {counted(len(order), 'value')}"
-    return document(lines, rankdir, title, [*caption, said, *key(what, order)])
+    return document(lines, rankdir, title, [*told, said, *key(what, order), *caption])
 
 
 def _dot(node: Value, k: int, is_lit: bool) -> Iterator[str]:
