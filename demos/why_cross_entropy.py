@@ -15,7 +15,7 @@ from microgradnet import MLP, GradientDescent, costs, datasets, explain, fit
 EPOCHS = 300
 
 
-def sparkline(numbers, width=50):
+def sparkline(numbers, width=40):
     """Numbers from 0 to the largest as a line of small bars."""
     top = max(numbers)
     chosen = [numbers[round(k * (len(numbers) - 1) / (width - 1))] for k in range(width)]

@@ -20,7 +20,7 @@ from microgradnet import costs, datasets, interop
 from microgradnet.interop import MicrogradClassifier
 
 
-@parametrize_with_checks([MicrogradClassifier(hidden_layer_sizes=(4,), lr=0.05, epochs=5)])
+@parametrize_with_checks([MicrogradClassifier(epochs=20)])
 def test_scikit_learns_own_checks(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 

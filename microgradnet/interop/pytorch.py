@@ -25,7 +25,7 @@ __all__ = ["from_torch", "to_torch"]
 
 _FAR = 40.0
 """Beyond this torch.nn.Softplus may be the identity: e⁻⁴⁰ is less than half a unit in the last
-place of 40. From its own default, 20, on it would be wrong from the ninth digit on."""
+place of 40. From its own default on, 20, its slope is wrong in the ninth digit."""
 
 _MODULES: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
@@ -66,19 +66,17 @@ def to_torch(model: MLP, *, dtype: Any = None) -> nn.Sequential:
     """
     if not isinstance(model, MLP):
         raise TypeError(f"to_torch takes an MLP, not {model!r:.80}")
+    state = {name: _tensor(name, array) for name, array in model.state_dict().items()}
     modules: OrderedDict[str, nn.Module] = OrderedDict()
-    for l, layer in enumerate(model.layers, 1):
-        W, b = (_tensor(f"{name}[{l}]", matrix) for name, matrix in
-                (("weights", model.weights[l]), ("biases", model.biases[l])))  # fmt: skip
+    sizes = pairwise(model.sizes)
+    for l, (layer, (n_in, n_out)) in enumerate(zip(model.layers, sizes, strict=True), 1):
         # Not drawn first: making a network must not move PyTorch's generator.
-        linear = skip_init(nn.Linear, *reversed(W.shape), dtype=dtype or torch.float64)
-        with torch.no_grad():
-            linear.weight.copy_(W)
-            linear.bias.copy_(b)
-        modules[str(l)] = linear
+        modules[str(l)] = skip_init(nn.Linear, n_in, n_out, dtype=dtype or torch.float64)
         if layer.activation != "linear":  # in the graph, too, a is then z itself
             modules[f"a{l}"] = _module(layer.activation)
-    return nn.Sequential(OrderedDict(layers=nn.Sequential(modules)))
+    network = nn.Sequential(OrderedDict(layers=nn.Sequential(modules)))
+    network.load_state_dict(state)
+    return network
 
 
 def from_torch(network: nn.Module) -> MLP:
@@ -117,17 +115,21 @@ def from_torch(network: nn.Module) -> MLP:
         layer.activation = activation
         for neuron in layer.neurons:
             neuron.activation = "linear" if activation == "softmax" else activation
-        model.weights[l] = linear.weight.detach().double().cpu().numpy()
+        model.weights[l] = _array(linear.weight)
         if linear.bias is not None:
-            model.biases[l] = linear.bias.detach().double().cpu().numpy()
+            model.biases[l] = _array(linear.bias)
     return model
 
 
-def _tensor(name: str, matrix: Any) -> torch.Tensor:
+def _tensor(name: str, array: Any) -> torch.Tensor:
     try:
-        return torch.from_numpy(matrix.astype(float))
+        return torch.from_numpy(array.astype(float))
     except TypeError:
         raise TypeError(f"{name} holds formulas: PyTorch needs numbers") from None
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    return tensor.detach().double().cpu().numpy()
 
 
 def _module(activation: Activation) -> nn.Module:
