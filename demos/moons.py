@@ -72,13 +72,11 @@ ours = MLP(
     2, [16, 16, 1], activation="tanh", init="xavier", rng=random.Random(0), granularity="neuron"
 )
 history = fit(ours, X, y.astype(float), "hinge", lr=0.3, epochs=20, batch_size=10)
-last, seconds = history[-1], history.seconds
+last = history[-1]
 print(
-    f"""
-Ours, tanh and mini-batches of 10, {history.engine}: {len(history)} epochs in {seconds:.1f} s, then the loss is
-{last.cost:.4f}, and {last.accuracy:.0%} are right.
-"""
+    f"\nOurs, tanh and mini-batches of 10; {len(history)} epochs by the {history.engine} engine:\n"
 )
+print(f"    loss {last.cost:.4f}   {last.accuracy:.0%} right   {history.seconds:.1f} s in all\n")
 
 
 # %% The boundary, from the matrices of the two networks
