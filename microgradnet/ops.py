@@ -269,7 +269,7 @@ def tan(m: M, x: N) -> N:
 
 
 def asin_vjp(m: M, g: N, y: N, x: N) -> Products:
-    return (m.divide(g, m.sqrt((1 - x) * (1 + x))),)  # 1 − x² loses digits near ±1
+    return (m.divide(g, m.sqrt(m.one_minus_square(x))),)
 
 
 @operation(asin_vjp, latex=r"\arcsin\left($x\right)")
@@ -279,7 +279,7 @@ def asin(m: M, x: N) -> N:
 
 
 def acos_vjp(m: M, g: N, y: N, x: N) -> Products:
-    return (m.divide(-g, m.sqrt((1 - x) * (1 + x))),)
+    return (m.divide(-g, m.sqrt(m.one_minus_square(x))),)
 
 
 @operation(acos_vjp, latex=r"\arccos\left($x\right)")
@@ -352,7 +352,7 @@ def acosh(m: M, x: N) -> N:
 
 
 def atanh_vjp(m: M, g: N, y: N, x: N) -> Products:
-    return (m.divide(g, (1 - x) * (1 + x)),)
+    return (m.divide(g, m.one_minus_square(x)),)
 
 
 @operation(atanh_vjp, latex=r"\operatorname{artanh}\left($x\right)")

@@ -143,6 +143,9 @@ def test_second_derivatives_at_edges_are_those_of_pytorch(
         (ops.power_constant.variant(exponent=3), 0.0, 0.0),
         (ops.sqrt, 0.0, -inf),
         (ops.log, 0.0, -inf),
+        (ops.asin, 1.0, inf),
+        (ops.acos, 1.0, -inf),
+        (ops.atanh, -1.0, -inf),
         (ops.silu, -inf, 0.0),
         (ops.gelu, inf, 0.0),
         (ops.tanh, 1000.0, 0.0),
@@ -170,6 +173,13 @@ def test_a_branch_not_taken_has_no_part() -> None:
         slope = f(x).backward(create_graph=True)[x]
         assert slope.data == 0
         assert slope.backward(create_graph=True)[x].data == 0
+
+
+def test_second_derivatives_near_zero_keep_their_digits() -> None:
+    """x/(1 − x²)^(3/2), 2x/(1 − x²)²: the slopes of 1 − x and of 1 + x would cancel."""
+    for x in (1e-3, -1e-8, 1e-300):
+        assert second(ops.asin, (x,))[1](0, 0).data == pytest.approx(x, rel=1e-5, abs=0)
+        assert second(ops.atanh, (x,))[1](0, 0).data == pytest.approx(2 * x, rel=1e-5, abs=0)
 
 
 # Complex step and central differences, of the first and of the second derivative

@@ -71,6 +71,10 @@ class Arithmetic(ABC):
         """√(x² + y²), without overflow on the way."""
         return self.sqrt(x * x + y * y)
 
+    def one_minus_square(self, x: Number) -> Number:
+        """1 − x², keeping the digits near x = ±1."""
+        return (1 - x) * (1 + x)
+
     @abstractmethod
     def exp(self, x: Number, /) -> Number:
         """The power eˣ."""
