@@ -273,7 +273,8 @@ class Value(Node):
         The chain rule, node by node from the last to the first: each passes its own adjoint g on
         as g·∂(node)/∂(parent), by its operation's rule. Interior nodes get their adjoints afresh
         and keep them to be read; leaves *add* theirs to what they have, as in PyTorch, until
-        `zero_grad` (or `leaf.grad = 0`).
+        `zero_grad` (or `leaf.grad = 0`). Two threads must not do so at once on graphs that share
+        nodes.
 
         >>> x = Value(3.0)
         >>> y = x * x
