@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, NoReturn
 
+from microgradnet import ops
 from microgradnet.arithmetic import Arithmetic, Number, ieee
 from microgradnet.operation import Operation
 
@@ -77,6 +78,10 @@ class Expr(ABC):
     def split(self) -> tuple[float, Expr]:
         """The number it is multiplied by, and the rest."""
         return 1.0, self
+
+    def resolved(self) -> Expr:
+        """The formula that is written in its place in code."""
+        return self
 
     @property
     def negated(self) -> bool:
@@ -203,6 +208,10 @@ class Name(Expr):
     @property
     def _formula(self) -> Expr | None:
         return self.variable.formula if self.variable.inlined else None
+
+    def resolved(self) -> Expr:
+        """Of an inlined variable, its formula's."""
+        return self if self._formula is None else self._formula.resolved()
 
     def within(self, form: Form, least: int) -> str:
         """What binds is the formula where it is inlined."""
@@ -449,7 +458,8 @@ class Function(Expr):
 
     code: ClassVar[dict[str, str]] = {
         **{name: f"np.{name}" for name in ("exp", "log", "expm1", "log1p", "sqrt", "sin", "cos",
-           "tan", "sinh", "cosh", "tanh", "hypot", "abs", "where", "heaviside")},
+           "tan", "sinh", "cosh", "tanh", "hypot", "abs", "where", "heaviside",
+           "maximum", "minimum")},
         "asin": "np.arcsin", "acos": "np.arccos", "atan": "np.arctan", "asinh": "np.arcsinh",
         "acosh": "np.arccosh", "atanh": "np.arctanh", "is_infinite": "np.isinf",
         "both": "np.logical_and", "equal": "np.equal",
@@ -528,6 +538,8 @@ class Apply(Expr):
     def __init__(self, op: Operation, operands: Sequence[Expr]) -> None:
         self.op, self.operands = op, tuple(operands)
         self.formula: Expr = trace(op, op.forward, self.operands)
+        if op in _NUMPY:
+            self.formula = Function(op.name, self.operands)
         self.batch, self.size = self.formula.batch, self.formula.size
         self.called: str | None = None
         """The function that code calls for it, if it has one."""
@@ -541,6 +553,10 @@ class Apply(Expr):
     def parts(self) -> Sequence[Expr]:
         """The formula that the forward function has in the algebra."""
         return (self.formula,)
+
+    def resolved(self) -> Expr:
+        """The formula, where code calls no function for it."""
+        return self if self.called is not None else self.formula.resolved()
 
     def within(self, form: Form, least: int) -> str:
         """In code what binds is the formula."""
@@ -574,7 +590,11 @@ class Pull(Expr):
     def __init__(self, op: Operation, k: int, g: Expr, out: Expr, operands: Sequence[Expr]) -> None:
         self.op, self.k, self.g, self.operands = op, k, g, tuple(operands)
         products = trace(op, op.vjp, (g, out, *operands))
-        self.formula = _expr(products[k])
+        self.formula: Expr = _expr(products[k])
+        if op is ops.maximum and isinstance(g, Num) and isinstance(operands[1 - k], Num):
+            # max(c, x) at a tie has slope ½, as a step has height ½ where it rises.
+            step = Function("heaviside", (operands[k] - operands[1 - k], Num(0.5)))
+            self.formula = multiply(g, step)
         self.slope: Variable | None = None
         """f′(x) where the forward pass has computed it along with f(x)."""
         self.called: tuple[str, str] | None = None
@@ -614,6 +634,9 @@ class Pull(Expr):
             return f"{name}({', '.join(given[x].write(form) for x in letters)})"
         return self._written(form).write(form)
 
+
+_NUMPY = {ops.maximum, ops.minimum}
+"""Operations that NumPy has, while their forward functions are written with `where`."""
 
 _READ_AS_FORMULA = {"power_constant", "exp", "log", "log1p", "sqrt", "sin", "cos", "exponential"}
 
@@ -729,6 +752,9 @@ class Total(Expr):
     def write(self, form: Form) -> str:
         """Σ v."""
         if form == "code":
+            v = self.vector.resolved()
+            if isinstance(v, Power) and v.batch and v.exponent.split()[0] == 2.0:
+                return f"squares({v.x.write(form)})"
             axis = "axis=1, " if self.batch else ""
             return f"{self.vector.within(form, _ATOM)}.sum({axis}keepdims=True)"
         sign = "Σ " if form == "text" else r"\sum "

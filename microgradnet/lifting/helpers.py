@@ -18,12 +18,6 @@ def times(x, y):
     x *= y
     return x
 ''',
-    "masked": '''\
-def masked(x, mask):
-    """x, with 0 where the mask is true, in place."""
-    np.copyto(x, 0, where=mask)
-    return x
-''',
     "sigmoid": '''\
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow and with all its digits on the left."""
@@ -32,25 +26,33 @@ def sigmoid(x):
 ''',
     "sigmoid_and_slope": '''\
 def sigmoid_and_slope(z, a=None, slope=None):
-    """The sigmoid and its derivative, which with e = exp(-|z|) is e / (1 + e)**2."""
-    a = np.abs(z, out=a)
-    np.exp(np.negative(a, out=a), out=a)
-    slope = np.add(a, 1, out=slope)
-    np.divide(a, slope, out=a)  # the sigmoid of -|z|
-    np.divide(a, slope, out=slope)
-    np.subtract(1, a, out=a, where=z >= 0)
-    return a, slope
+    """With e = exp(-z): the sigmoid 1 / (1 + e), and its derivative e / (1 + e)**2."""
+    e = np.negative(z, out=slope)
+    np.minimum(e, 709 if z.itemsize == 8 else 88, out=e)  # beyond, e would be infinite
+    np.exp(e, out=e)
+    a = np.add(e, 1, out=a)
+    np.reciprocal(a, out=a)
+    e *= a
+    e *= a
+    return a, e
 ''',
     "tanh_and_slope": '''\
 def tanh_and_slope(z, a=None, slope=None):
-    """The hyperbolic tangent and its derivative, which with e = exp(-2|z|) is 4e / (1 + e)**2."""
-    slope = np.abs(z, out=slope)
-    np.exp(np.multiply(slope, -2, out=slope), out=slope)
-    a = np.add(slope, 1, out=a)
-    np.divide(slope, a, out=slope)
-    np.divide(slope, a, out=slope)
-    slope *= 4
-    return np.tanh(z, out=a), slope
+    """The hyperbolic tangent, and with e = exp(-2z) its derivative 4e / (1 + e)**2."""
+    e = np.multiply(z, -2, out=slope)
+    np.minimum(e, 709 if z.itemsize == 8 else 88, out=e)  # beyond, e would be infinite
+    np.exp(e, out=e)
+    a = np.add(e, 1, out=a)
+    np.reciprocal(a, out=a)
+    e *= a
+    e *= a
+    e *= 4
+    return np.tanh(z, out=a), e
+''',
+    "squares": '''\
+def squares(v):
+    """The sum of the squares of every row."""
+    return np.einsum("ij,ij->i", v, v)[:, None]
 ''',
     "softplus": '''\
 def softplus(x):

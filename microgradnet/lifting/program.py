@@ -6,6 +6,7 @@ import linecache
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from microgradnet.arithmetic import evaluate, ieee
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
-from microgradnet.lifting.derivation import View
 from microgradnet.lifting.source import write_source
 from microgradnet.lifting.structure import Equation, analyse, equations
 from microgradnet.notation import counted
@@ -106,17 +106,20 @@ class Program:
         shared = [(places[y], k) for k, y in enumerate(targets) if y in places]
         self._shared = tuple(np.array(column) for column in zip(*shared, strict=True))
         reading, derivation = analyse(cost, inputs, targets, parameters)
-        self._used = {reading.atoms[k].role for v in derivation.vectors.values() for k in v.atoms}
         self.equations: tuple[Equation, ...] = equations(derivation)
-        self._views: list[View] = derivation.views
+        self._views = derivation.views
         size = len(self._leaves)
         title = f"Found in a scalar graph of {counted(reading.size, 'node')}."
         written = write_source(derivation, title, self._scalar_cost, size)
         self.source: str = written.text
         self._work_sizes = written.work
         self._work: dict[str, Floats] = {}
-        self._work_key: tuple[int, np.dtype[Any]] | None = None
-        self._value, self._pull = _compiled(self.source, self._scalar_cost)
+        self._work_m = -1
+        self._work_kind: np.dtype[Any] | None = None
+        space = _compiled(self, self.source)
+        self._value = space["value"]
+        self._pull = space["value_and_grad" if self._scalar_cost else "vjp"]
+        self._views_kept = {"views": _Views(space["views"])} if "views" in space else {}
         self._gradient: Floats | None = None
         self._parameters: Floats = np.empty(size)
         self.read_parameters()
@@ -150,11 +153,11 @@ class Program:
 
     @parameters.setter
     def parameters(self, vector: ArrayLike) -> None:
-        given = np.asarray(vector)
+        given = _as_floats(vector)
         if given.shape != self._parameters.shape:
             raise ValueError(f"parameters has shape {self._parameters.shape}, not {given.shape}")
         if given is not self._parameters:  # as after program.parameters -= step
-            self._parameters = np.array(given, dtype=_float_kind(given))
+            self._parameters = given.copy()
 
     def read_parameters(self) -> None:
         """Take the parameters' numbers from the nodes."""
@@ -185,7 +188,7 @@ class Program:
     def value(self, X: ArrayLike, Y: ArrayLike | None = None) -> Floats:
         """The costs, one for each example; of several outputs a row for each example."""
         X, Y = self._examples(X, Y)
-        return np.array(self._value(self._in_kind(X.dtype), X, Y))
+        return np.array(self._value(self._in_kind(X.dtype), X, Y, **self._views_kept))
 
     def value_and_grad(
         self, X: ArrayLike, Y: ArrayLike | None = None, out: Floats | None = None
@@ -199,7 +202,8 @@ class Program:
             raise TypeError("this program has outputs and no cost: vjp(X, V) is its gradient")
         X, Y = self._examples(X, Y)
         p = self._in_kind(X.dtype)
-        costs, gradient = self._pull(p, X, Y, self._own(out, p), self._workspace(X))
+        g, work = self._own(out, p), self._workspace(X)
+        costs, gradient = self._pull(p, X, Y, g, work, **self._views_kept)
         self._gradient = gradient
         return costs, gradient
 
@@ -217,14 +221,14 @@ class Program:
         if given.shape != (len(X), self._n_outputs):
             raise ValueError(f"V has shape {given.shape}, not {(len(X), self._n_outputs)}")
         p = self._in_kind(X.dtype)
-        outputs, gradient = self._pull(p, X, given, Y, self._own(out, p), self._workspace(X))
+        g, work = self._own(out, p), self._workspace(X)
+        outputs, gradient = self._pull(p, X, given, Y, g, work, **self._views_kept)
         self._gradient = gradient
         return outputs, gradient
 
     def _examples(self, X: ArrayLike, Y: ArrayLike | None) -> tuple[Floats, Floats | None]:
         """X and Y as arrays of one kind of float, of the right shapes."""
-        x = np.asarray(X)
-        x = np.asarray(x, dtype=_float_kind(x))
+        x = _as_floats(X)
         n = self._widths["X"]
         if x.ndim != 2 or x.shape[1] != n:
             raise ValueError(f"X has shape {x.shape}, not (m, {n}): a row for each example")
@@ -252,7 +256,8 @@ class Program:
         return x, y
 
     def _in_kind(self, kind: np.dtype[Any]) -> Floats:
-        return self._parameters.astype(kind, copy=False)
+        p = self._parameters
+        return p if p.dtype is kind else p.astype(kind)
 
     def _own(self, out: Floats | None, p: Floats) -> Floats:
         if out is None:
@@ -265,30 +270,54 @@ class Program:
 
     def _workspace(self, X: Floats) -> dict[str, Floats]:
         """The arrays to work in: those of the last call, if it had as many examples."""
-        key = (len(X), X.dtype)
-        if key != self._work_key:
-            self._work = {
-                name: np.empty((len(X), size), X.dtype) for name, size in self._work_sizes.items()
-            }
-            self._work_key = key
+        m, kind = len(X), X.dtype
+        if m != self._work_m or kind is not self._work_kind:
+            self._work = {name: np.empty((m, k), kind) for name, k in self._work_sizes.items()}
+            self._work["ones"] = np.ones(m, kind)
+            self._work_m, self._work_kind = m, kind
         return self._work
 
 
-def _float_kind(x: NDArray[Any]) -> type[np.float32] | type[np.float64]:
-    return np.float32 if x.dtype == np.float32 else np.float64
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def _as_floats(x: ArrayLike) -> Floats:
+    """An array of float32 if it is of these, else of float64."""
+    array = np.asarray(x)
+    if array.dtype is _FLOAT64 or array.dtype is _FLOAT32:  # asked first, being quick to ask
+        return array
+    return array.astype(_FLOAT32 if array.dtype == _FLOAT32 else _FLOAT64)
 
 
 _numbers = count(1)
 
 
-def _compiled(source: str, scalar_cost: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The functions of a source text. Tracebacks show its lines."""
+class _Views:
+    """The views of the last two vectors they were asked of: p and g of a step after a step."""
+
+    def __init__(self, views: Callable[[Floats], tuple[Floats, ...]]) -> None:
+        self._views = views
+        self._newer: tuple[Floats | None, Any] = (None, None)
+        self._older: tuple[Floats | None, Any] = (None, None)
+
+    def __call__(self, vector: Floats) -> tuple[Floats, ...]:
+        """The views of a vector."""
+        if vector is self._older[0]:
+            self._newer, self._older = self._older, self._newer
+        elif vector is not self._newer[0]:
+            self._newer, self._older = (vector, self._views(vector)), self._newer
+        found: tuple[Floats, ...] = self._newer[1]
+        return found
+
+
+def _compiled(program: Program, source: str) -> dict[str, Any]:
+    """What a source text defines. Tracebacks show its lines for as long as the program lives."""
     name = f"<lifted program {next(_numbers)}>"
-    lines = source.splitlines(keepends=True)
-    linecache.cache[name] = (len(source), None, lines, name)
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    finalize(program, linecache.cache.pop, name, None)
     space: dict[str, Any] = {}
     exec(compile(source, name, "exec"), space)
-    return space["value"], space["value_and_grad" if scalar_cost else "vjp"]
+    return space
 
 
 def check_against(

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from microgradnet import ops
 from microgradnet.arithmetic import ieee
 from microgradnet.engine import Value
-from microgradnet.graph import topological_order
 from microgradnet.operation import Operation
 
 __all__ = ["NONE", "Atom", "Reading", "Term", "read"]
@@ -31,7 +30,7 @@ Form: TypeAlias = Any
 """What a node is a sum of: a constant, a term, or [constant, whether it was scaled, *terms]."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Atom:
     """A leaf, an operation on atoms, or a sum of terms.
 
@@ -48,16 +47,15 @@ class Atom:
     value: float = 0.0
     op: Operation | None = None
     operands: tuple[int, ...] = ()
-    terms: list[Term] = field(default_factory=list)
+    terms: Sequence[Term] = ()
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The atoms, each behind those it is made of; the roots among them; how many leaves of each."""
+    """The atoms, each behind those it is made of, and the roots among them."""
 
     atoms: list[Atom]
     roots: list[int]
-    counts: dict[str, int]
     size: int
     """How many nodes the graph has."""
 
@@ -73,33 +71,80 @@ def read(
     A leaf in none of the lists is a constant.
     """
     reader = _Reader()
+    forms = reader.forms
     lists = {"parameter": parameters, "target": targets, "input": inputs}
     for role, leaves in lists.items():  # an input that is a target too is read as the input
         for place, leaf in enumerate(leaves):
-            reader.forms[leaf] = (1.0, reader.enter(Atom(role, leaf, place)), NONE)
-    order = topological_order(roots)
-    uses: dict[Value, int] = dict.fromkeys(order, 0)
-    for node in order:
-        for parent in node.parents:
-            uses[parent] += 1
-    for root in roots:
-        uses[root] += 1
-    forms, combine = reader.forms, reader.combine
-    for node in order:
-        if node in forms:
-            continue
-        if node.op is None:
-            forms[node] = float(node.data)
-            continue
-        form = combine(node)
-        if (type(form) is list and uses[node] > 1) or (
-            type(form) is tuple and (form[2] != NONE and uses[node] > 1)
-        ):
+            forms[leaf] = (1.0, reader.enter(Atom(role, leaf, place)), NONE)
+    order, uses = _interior(roots)
+    get = forms.get
+    for node, parents in order:
+        operands = []
+        for parent in parents:
+            form = get(parent)
+            if form is None:  # a leaf in none of the lists
+                form = forms[parent] = ieee.convert(parent.data)
+            operands.append(form)
+        form = _quickly(node.op, operands)
+        if form is None:
+            form = reader.combine(node, operands, parents)
+        # What is used more than once is computed once: an atom, unless it is one times a number.
+        if (type(form) is list or (type(form) is tuple and form[2] != NONE)) and uses[node] > 1:
             form = (1.0, reader.atom(form, node), NONE)
         forms[node] = form
-    places = [reader.atom(forms[root], root) for root in roots]
-    counts = {role: len(leaves) for role, leaves in lists.items()}
-    return Reading(reader.atoms, places, counts, len(order))
+    places = []
+    for root in roots:
+        if root not in forms:
+            forms[root] = ieee.convert(root.data)
+        places.append(reader.atom(forms[root], root))
+    return Reading(reader.atoms, places, len(forms))
+
+
+def _quickly(op: Any, operands: list[Form]) -> Form | None:
+    """The form of w·a, and of a sum and one more term: most of any network's nodes."""
+    if op is ops.multiply:
+        left, right = operands
+        if type(left) is type(right) is tuple and left[2] == right[2] == NONE:
+            return left[0] * right[0], left[1], right[1]
+    elif op is ops.add:
+        left, right = operands
+        if type(left) is list and type(right) is tuple:
+            left.append(right)
+            return left
+    return None
+
+
+def _interior(
+    roots: Sequence[Value],
+) -> tuple[list[tuple[Value, tuple[Value, ...]]], dict[Value, int]]:
+    """The interior nodes, each behind those it is made of, with their parents; how often used.
+
+    `graph.topological_order` without the leaves, which are most of a network's nodes and of which
+    no order is asked.
+    """
+    order = []
+    uses: dict[Value, int] = {}
+    opened: list[tuple[Value, tuple[Value, ...]]] = []
+    stack: list[Value | None] = []
+    for root in reversed(roots):
+        if root.op is not None:
+            uses[root] = uses.get(root, 0) + 1
+            stack.append(root)
+    seen = set()
+    while stack:
+        node = stack.pop()
+        if node is None:  # all that the last one opened is made of is in order
+            order.append(opened.pop())
+        elif node not in seen:
+            seen.add(node)
+            parents = node.parents
+            opened.append((node, parents))
+            stack.append(None)
+            for parent in reversed(parents):
+                if parent.op is not None:
+                    uses[parent] = uses.get(parent, 0) + 1
+                    stack.append(parent)
+    return order, uses
 
 
 class _Reader:
@@ -134,30 +179,24 @@ class _Reader:
             found = self._known[key] = self.enter(atom)
         return found
 
-    def combine(self, node: Value) -> Form:
+    def combine(self, node: Value, operands: list[Form], parents: Sequence[Value]) -> Form:
         """The form of a node from those of its parents."""
         op: Any = node.op
-        forms = self.forms
         if op is ops.add:
-            left, right = node.parents
-            return _add(forms[left], forms[right])
+            return _add(operands[0], operands[1])
         if op is ops.multiply:
-            left, right = node.parents
-            return self._multiply(forms[left], left, forms[right], right)
+            return self._multiply(operands[0], parents[0], operands[1], parents[1])
         if op is ops.subtract:
-            left, right = node.parents
-            return _add(forms[left], self._times(forms[right], right, -1.0))
+            return _add(operands[0], self._times(operands[1], parents[1], -1.0))
         if op is ops.negative:
-            return self._times(forms[node.parents[0]], node.parents[0], -1.0)
+            return self._times(operands[0], parents[0], -1.0)
         if op is ops.weighted_sum:
-            parents = node.parents
             n = len(parents) // 2
-            total: Form = forms[parents[-1]]
-            for w, a in zip(parents[:n], parents[n:-1], strict=True):
-                total = _add(total, self._multiply(forms[w], w, forms[a], a))
+            total = operands[-1]
+            for k in range(n):
+                product = self._multiply(operands[k], parents[k], operands[n + k], parents[n + k])
+                total = _add(total, product)
             return total
-        parents = node.parents
-        operands = [forms[parent] for parent in parents]
         if op is ops.divide and type(operands[1]) is float and _has_inverse(operands[1]):
             return self._times(operands[0], parents[0], 1.0 / operands[1])
         if all(type(form) is float for form in operands):

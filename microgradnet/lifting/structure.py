@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from microgradnet.engine import Value
@@ -135,9 +137,25 @@ def analyse(
                     f"{name}: entry {k}, {node!r:.60}, is one of the parameters too: is it the "
                     "example's or the network's?"
                 )
-    reading = read(roots, lists["inputs"], lists["targets"], lists["parameters"])
-    vectors, places = group(reading)
-    return reading, derive(vectors, places, isinstance(cost, Value))
+    with _collector_paused():
+        reading = read(roots, lists["inputs"], lists["targets"], lists["parameters"])
+        vectors, places = group(reading)
+        return reading, derive(vectors, places, isinstance(cost, Value))
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without Python's garbage collector, which would walk graph and atoms again and again.
+
+    There are no cycles in them to be found, and lifting takes half the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def equations(derivation: Derivation) -> tuple[Equation, ...]:
