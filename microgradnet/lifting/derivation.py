@@ -7,6 +7,7 @@ for a layered network the result reads δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ�
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +104,7 @@ class _Builder:
         self.known: dict[bytes, View] = {}
         self.array_names: dict[bytes, str] = {}
         self.taken: set[str] = set()
+        self.numbered: Counter[str] = Counter()
         self.layer: dict[Vector, int] = {}
         self.pieces: dict[Vector, list[tuple[slice | str | None, str, Expr]]] = {}
         self.gradients: dict[View, list[Expr]] = {}
@@ -115,8 +117,7 @@ class _Builder:
         """The name of an array of constants in the code."""
         key = letter.encode() + str(values.shape).encode() + values.tobytes()
         if key not in self.array_names:
-            count = sum(name[0] == letter for name in self.array_names.values())
-            self.array_names[key] = f"{letter}{count + 1}"
+            self.array_names[key] = f"{letter}{self._free_number(letter)}"
             self.result.constants[self.array_names[key]] = values
         return self.array_names[key]
 
@@ -131,22 +132,19 @@ class _Builder:
 
     def name(self, letters: str, l: int) -> str:
         """The first of the letters that is free with this number."""
-        for letter in [*letters, *(f"{letters[0]}{x}" for x in "abcdefghijklmnopqrstuvwxyz")]:
+        for letter in letters:
             if f"{letter}{l}" not in self.taken:
-                self.taken.add(f"{letter}{l}")
-                return f"{letter}{l}"
-        k = sum(name.startswith(letters[0]) for name in self.taken)
-        self.taken.add(f"{letters[0]}{l}_{k}")
-        return f"{letters[0]}{l}_{k}"
+                return self._claim(f"{letter}{l}")
+        return self._claim(f"{letters[0]}{l}_{self._free_number(f'{letters[0]}{l}_')}")
 
-    def view(self, index: Indices, letters: str, l: int) -> View:
+    def view(self, index: Indices, letters: str, l: int = 0) -> View:
         """The parameters at these places as a vector, or by rows as a matrix."""
         key = str(index.shape).encode() + index.tobytes()
         if key not in self.known:
             size = index.shape[-1]
             rows = index.shape[0] if index.ndim == 2 else None
             whole = index.ndim == 1 and size == len(self.vectors[0]) and _is_whole(index, size)
-            name = "θ" if whole else self.name(letters, l)
+            name = "θ" if whole else self.name(letters, l or self._free_number(letters))
             code = "p" if whole else name.replace("θ", "theta")
             self.known[key] = self._enter_view(name, code, size, rows, index, None)
         return self.known[key]
@@ -208,15 +206,14 @@ class _Builder:
             assert vector.constants is not None
             return self.numbers(vector.constants[index])
         if vector.role == "parameter":
-            if len(index) > 1 and (index == index[0]).all():
-                index = index[:1]
-            return Name(self.view(index, "θ", self._free_number("θ")).variable)
+            return Name(self.view(_once(index), "θ").variable)
         selection, size, shown = self.selection(index, len(vector))
         name = Name(self.variables[vector])
         return name if selection is None else Index(name, selection, size, shown)
 
     def _free_number(self, letter: str) -> int:
-        return 1 + sum(name.startswith(letter) for name in self.taken)
+        self.numbered[letter] += 1
+        return self.numbered[letter]
 
     # Forward
 
@@ -281,7 +278,7 @@ class _Builder:
                     and product.left.vector.role == "parameter"
                     and (product.factors.shape[1] == 1)
                 ):
-                    self.view(product.left.index[:, 0], "bcdefh", l)
+                    self.view(_once(product.left.index[:, 0]), "bcdefh", l)
 
     def _forward_name(self, vector: Vector) -> str:
         if vector in self.layer:
@@ -322,9 +319,7 @@ class _Builder:
         rows, columns = operand.index.shape
         vector = operand.vector
         if vector.role == "parameter":
-            name: Expr = Name(
-                self.view(operand.index.ravel(), "θ", self._free_number("θ")).variable
-            )
+            name: Expr = Name(self.view(operand.index.ravel(), "θ").variable)
             places = np.arange(rows * columns).reshape(rows, columns)
             return Rows(name, self.array("I", places), rows, columns)
         name = Name(self.variables[vector])
@@ -333,8 +328,13 @@ class _Builder:
         return Rows(name, self.array("I", operand.index), rows, columns)
 
     def _sum(self, vector: Vector) -> Expr:
-        terms = [self._product(vector, k, product) for k, product in enumerate(vector.products)]
-        # As the equations have it: W a + b, the matrices first.
+        # As the equations have it: matrices first, what comes late in the network before what comes
+        # early, and no minus in front where there is another term.
+        products = sorted(
+            enumerate(vector.products),
+            key=lambda item: -max(x.vector.number for x in (item[1].left, item[1].right) if x),
+        )
+        terms = [self._product(vector, k, product) for k, product in products]
         terms.sort(key=lambda term: 0 if isinstance(term, MatVec) else 1 + term.negated)
         assert vector.constants is not None
         if vector.constants.any():
@@ -418,7 +418,7 @@ class _Builder:
         if len(np.unique(places)) != len(places):
             return None
         if _is_whole(np.sort(places), len(self.vectors[0])):
-            return [self.view(np.arange(len(places)), "θ", 1).variable]
+            return [self.view(np.arange(len(places)), "θ").variable]
         left = set(places.tolist())
         found = []
         for view in self.result.views:
@@ -506,7 +506,7 @@ class _Builder:
         if vector.role == "parameter":
             if len(index) > 1 and (index == index[0]).all():
                 e, index = _total(e, len(index)), index[:1]
-            view = self.view(index, "θ", self._free_number("θ"))
+            view = self.view(index, "θ")
             self.gradients.setdefault(view, []).append(_full(e, len(index)))
             return
         selection, size, shown = self.selection(index, len(vector))
@@ -728,6 +728,11 @@ def _softmax_rows(vector: Vector) -> tuple[Indices, Indices]:
 
 def _is_whole(index: Indices, size: int) -> bool:
     return len(index) == size and bool((index == np.arange(size)).all())
+
+
+def _once(index: Indices) -> Indices:
+    """The places, or the one place where all are the same."""
+    return index[:1] if (index == index[0]).all() else index
 
 
 def _rows_alike(index: Indices) -> bool:

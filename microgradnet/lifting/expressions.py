@@ -11,7 +11,6 @@ gives the formula that it computes.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,16 +59,16 @@ class Variable:
         return () if self.size == 1 and self.kind == "cost" else (self.size,)
 
 
-class Expr(ABC):
+class Expr:
     """A formula. batch: whether it differs between examples; size: how many entries it has."""
 
     batch: bool
     size: int
     binding: int = _ATOM
 
-    @abstractmethod
     def write(self, form: Form) -> str:
         """The formula."""
+        raise AssertionError(f"{type(self).__name__} is a formula that cannot be written")
 
     def parts(self) -> Sequence[Expr]:
         """The formulas that it is made of, as they are written in Python."""
@@ -281,6 +280,10 @@ class Spread(Expr):
         return self.write(form) if form == "code" else self.single.within(form, least)
 
 
+_MANY = 50
+"""So many terms make a sum a call of `sum`."""
+
+
 class Sum(Expr):
     """Terms added up, entry by entry."""
 
@@ -296,6 +299,8 @@ class Sum(Expr):
 
     def write(self, form: Form) -> str:
         """The terms with their signs between them."""
+        if form == "code" and len(self.terms) > _MANY:  # deeper than Python's compiler goes
+            return f"sum([{', '.join(term.write(form) for term in self.terms)}])"
         written = self.terms[0].write(form)
         minus = "-" if form != "text" else "−"
         for term in self.terms[1:]:

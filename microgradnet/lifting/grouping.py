@@ -203,7 +203,7 @@ def _key(atom: Atom, operands: list[int]) -> object:
     op: Any = atom.op
     if op.arity is None and _one_vector(operands):
         # The components of a softmax differ by their index alone.
-        return op.base if _is_softmax(op) and op.base else op, len(operands), operands[0]
+        return op.base if _is_softmax(op) and op.base else op, (len(operands), operands[0])
     return op, *operands
 
 

@@ -27,7 +27,11 @@ Term: TypeAlias = "tuple[float, int, int]"
 """c·u·v: the factor c, the atom u, and the atom v or NONE."""
 
 Form: TypeAlias = Any
-"""What a node is a sum of: a constant, a term, or [constant, whether it was scaled, *terms]."""
+"""What a node is a sum of: a constant, a term, or [constant, was it scaled, kind, *terms]."""
+
+_OTHER, _BIAS, _AFFINE, _MIXED = range(4)
+"""The kind of a sum: no term has a parameter; each is one; each has one and some are w·a, as in
+W a + b; or there are such and such."""
 
 
 @dataclass(eq=False, slots=True)
@@ -70,7 +74,7 @@ def read(
 
     A leaf in none of the lists is a constant.
     """
-    reader = _Reader()
+    reader = _Reader(len(parameters))
     forms = reader.forms
     lists = {"parameter": parameters, "target": targets, "input": inputs}
     for role, leaves in lists.items():  # an input that is a target too is read as the input
@@ -85,7 +89,7 @@ def read(
             if form is None:  # a leaf in none of the lists
                 form = forms[parent] = ieee.convert(parent.data)
             operands.append(form)
-        form = _quickly(node.op, operands)
+        form = reader.quickly(node.op, operands)
         if form is None:
             form = reader.combine(node, operands, parents)
         # What is used more than once is computed once: an atom, unless it is one times a number.
@@ -98,20 +102,6 @@ def read(
             forms[root] = ieee.convert(root.data)
         places.append(reader.atom(forms[root], root))
     return Reading(reader.atoms, places, len(forms))
-
-
-def _quickly(op: Any, operands: list[Form]) -> Form | None:
-    """The form of w·a, and of a sum and one more term: most of any network's nodes."""
-    if op is ops.multiply:
-        left, right = operands
-        if type(left) is type(right) is tuple and left[2] == right[2] == NONE:
-            return left[0] * right[0], left[1], right[1]
-    elif op is ops.add:
-        left, right = operands
-        if type(left) is list and type(right) is tuple:
-            left.append(right)
-            return left
-    return None
 
 
 def _interior(
@@ -150,10 +140,11 @@ def _interior(
 class _Reader:
     """The atoms so far, and the form of every node so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_parameters: int) -> None:
         self.atoms: list[Atom] = []
         self.forms: dict[Value, Form] = {}
         self._known: dict[object, int] = {}
+        self._n = n_parameters  # these are the first atoms
 
     def enter(self, atom: Atom) -> int:
         self.atoms.append(atom)
@@ -168,7 +159,7 @@ class _Reader:
             if form[0] == 1.0 and form[2] == NONE:
                 return int(form[1])
             return self._unique(form, Atom("sum", node, terms=[form]))
-        constant, terms = form[0], form[2:]
+        constant, terms = form[0], form[3:]
         atom = Atom("sum", node, value=constant, terms=terms)
         # Long sums are rarely written twice, and long to compare.
         return self.enter(atom) if len(terms) > 4 else self._unique((constant, *terms), atom)
@@ -179,15 +170,29 @@ class _Reader:
             found = self._known[key] = self.enter(atom)
         return found
 
+    def quickly(self, op: Any, operands: list[Form]) -> Form | None:
+        """The form of w·a, and of W a + b and one more w·a: most of any network's nodes."""
+        if op is ops.multiply:
+            left, right = operands
+            if type(left) is type(right) is tuple and left[2] == right[2] == NONE:
+                return left[0] * right[0], left[1], right[1]
+        elif op is ops.add:
+            left, right = operands
+            affine = type(left) is list and type(right) is tuple and left[2] == _AFFINE
+            if affine and right[2] != NONE and (right[1] < self._n) != (right[2] < self._n):
+                left.append(right)
+                return left
+        return None
+
     def combine(self, node: Value, operands: list[Form], parents: Sequence[Value]) -> Form:
         """The form of a node from those of its parents."""
         op: Any = node.op
         if op is ops.add:
-            return _add(operands[0], operands[1])
+            return self._sum(operands[0], parents[0], operands[1], parents[1], 1.0)
         if op is ops.multiply:
             return self._multiply(operands[0], parents[0], operands[1], parents[1])
         if op is ops.subtract:
-            return _add(operands[0], self._times(operands[1], parents[1], -1.0))
+            return self._sum(operands[0], parents[0], operands[1], parents[1], -1.0)
         if op is ops.negative:
             return self._times(operands[0], parents[0], -1.0)
         if op is ops.weighted_sum:
@@ -195,7 +200,7 @@ class _Reader:
             total = operands[-1]
             for k in range(n):
                 product = self._multiply(operands[k], parents[k], operands[n + k], parents[n + k])
-                total = _add(total, product)
+                total = self._add(total, product)
             return total
         if op is ops.divide and type(operands[1]) is float and _has_inverse(operands[1]):
             return self._times(operands[0], parents[0], 1.0 / operands[1])
@@ -221,11 +226,61 @@ class _Reader:
         return 1.0, self.atom(form, node)
 
     def _times(self, form: Form, node: Value, c: float) -> Form:
-        # A long sum takes in one factor and no more: in a chain of them each would go through all
-        # that stands before it.
-        if type(form) is list and form[1] and len(form) > _LONG:
+        # W a + b keeps its own name, also where only −(W a + b) is used. And a long sum takes in
+        # one factor and no more: in a chain each would go through all that stands before it.
+        if type(form) is list and (form[2] == _AFFINE or (form[1] and len(form) > _LONG)):
             form = (1.0, self.atom(form, node), NONE)
         return _scale(form, c)
+
+    def _sum(self, left: Form, left_node: Value, right: Form, right_node: Value, c: float) -> Form:
+        """The sum of left and c·right. Beside what has no parameters, W a + b keeps its name."""
+        kinds = self._kind(left), self._kind(right)
+        if kinds == (_AFFINE, _OTHER) and type(left) is list:
+            left = (1.0, self.atom(left, left_node), NONE)
+        elif kinds == (_OTHER, _AFFINE) and type(right) is list:
+            right = (1.0, self.atom(right, right_node), NONE)
+        if c != 1.0 and type(right) is list and right[2] == _AFFINE and kinds[0] is not None:
+            right = _scale(right, c)  # b − W a is as good a z as b + W a
+        elif c != 1.0:
+            right = self._times(right, right_node, c)
+        return self._add(left, right)
+
+    def _kind(self, form: Form) -> int | None:
+        """The kind of a form; None of a constant, which is of either."""
+        if type(form) is list:
+            return int(form[2])
+        if type(form) is float:
+            return None
+        _, u, v = form
+        if v == NONE:
+            return _BIAS if u < self._n else _OTHER
+        return _AFFINE if (u < self._n) != (v < self._n) else _OTHER
+
+    def _add(self, left: Form, right: Form) -> Form:
+        """The sum. A list has one user, else it would be an atom: the longer one is added to."""
+        if type(left) is float and type(right) is float:
+            return left + right
+        if left == 0.0 and type(left) is float:
+            return right
+        if right == 0.0 and type(right) is float:
+            return left
+        kinds = {self._kind(left), self._kind(right)} - {None}
+        if len(kinds) > 1:
+            kinds = {_AFFINE if kinds == {_AFFINE, _BIAS} else _MIXED}
+        if type(left) is not list or (type(right) is list and len(right) > len(left)):
+            left, right = right, left
+        if type(left) is not list:
+            left = [0.0, False, 0, left] if type(left) is tuple else [left, False, 0]
+        if type(right) is list:
+            left[0] += right[0]
+            left[1] = left[1] or right[1]
+            left += right[3:]
+        elif type(right) is float:
+            left[0] += right
+        else:
+            left.append(right)
+        (left[2],) = kinds
+        return left
 
 
 _LONG = 64
@@ -240,29 +295,4 @@ def _scale(form: Form, c: float) -> Form:
         return form * c
     if type(form) is tuple:
         return (form[0] * c, form[1], form[2])
-    return [form[0] * c, True, *[(d * c, u, v) for d, u, v in form[2:]]]
-
-
-def _add(left: Form, right: Form) -> Form:
-    """The sum. A list is used once (else it would be an atom by now), so the longer is added to."""
-    if type(left) is not list:
-        if type(right) is not list:
-            if type(left) is float:
-                if type(right) is float:
-                    return left + right
-                return [left, False, right] if left else right
-            if type(right) is float:
-                return [right, False, left] if right else left
-            return [0.0, False, left, right]
-        left, right = right, left
-    elif type(right) is list and len(right) > len(left):
-        left, right = right, left
-    if type(right) is list:
-        left[0] += right[0]
-        left[1] = left[1] or right[1]
-        left += right[2:]
-    elif type(right) is float:
-        left[0] += right
-    else:
-        left.append(right)
-    return left
+    return [form[0] * c, True, form[2], *[(d * c, u, v) for d, u, v in form[3:]]]
