@@ -101,9 +101,12 @@ def test_a_rate_too_large_is_one_line_that_names_epoch_and_node(
     arguments = [*XOR, "--eta", "1e200", "--cost", "quadratic", "--activation", "softplus",
                  "--output-activation", "linear"]  # fmt: skip
     assert cli.main(arguments) == 2
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
     assert len(err.splitlines()) == 1
-    assert re.match(r"microgradnet train: error: epoch \d, example \d: .* is the result of", err)
+    epoch = re.match(r"microgradnet train: error: epoch (\d), example \d: .* is the result of", err)
+    assert epoch is not None
+    rows = [line for line in out.splitlines() if line.split()[:1] in (["1"], ["2"])]
+    assert len(rows) == int(epoch[1]) - 1  # the epochs before it are shown
     assert "smaller learning rate" in err
 
 

@@ -84,6 +84,17 @@ def test_in_fractions_it_is_the_specification_exactly(
     assert all(isinstance(x, (int, Fraction)) for x in numbers(model))
 
 
+def test_formulas_are_trained_too(require_oracle: Callable[[str], Any]) -> None:
+    sympy = require_oracle("sympy")
+    w, eta = sympy.symbols("w eta")
+    model = model_of(1, 1)
+    model.weights[1], model.biases[1] = [[w]], [0]
+    history = fit(model, [[3]], [1], lr=eta, epochs=1)
+    assert sympy.simplify(history[0].cost - (3 * w - 1) ** 2 / 2) == 0
+    assert sympy.simplify(model.weights[1][0, 0] - (w - eta * 3 * (3 * w - 1))) == 0
+    assert history[0].accuracy is None
+
+
 def test_every_epoch_meets_every_example_once_in_an_order_of_its_own() -> None:
     met: list[float] = []
 
@@ -342,6 +353,7 @@ def test_a_cost_that_is_not_finite_names_epoch_example_and_node(engine: str) -> 
         fit(model, X, [0.0] * 4, lambda a, y: a * 2, lr=0.125, batch_size=2, seed=None,
             engine=engine)  # fmt: skip
     assert "those before the step" in str(e.value)
+    assert len(e.value.history) == 0
     # One whole step: d(2 ln(1 − x)) = 2/1 and 2/¾, of which the mean.
     assert model.w.data == 1 - 0.125 / 2 * (2 / 1 + 2 / 0.75)
 
@@ -527,7 +539,12 @@ def test_a_shared_parameter_moves_once(engine: str) -> None:
         ({"Y": [1.0]}, ValueError, "X has 4 rows and Y 1"),
         ({"X": np.empty((0, 2)), "Y": []}, ValueError, "X has 0 rows"),
         ({"X": [[1.0, math.nan]] * 4}, ValueError, r"X\[0\] holds a number that is not finite"),
+        ({"X": [[1.0, 2.0], [3.0]]}, ValueError, "the rows of X are not of one length"),
+        ({"X": [["a", "b"]] * 4}, TypeError, "'a' is a str, not a number"),
+        ({"X": [[1j, 2.0]] * 4}, TypeError, "complex"),
+        ({"X": [[Value(1.0), 2.0]] * 4}, TypeError, "is a Value already"),
         ({"test": ([[1.0]], [1.0])}, ValueError, "test X must have shape"),
+        ({"cost": lambda outputs, targets: 3.0}, TypeError, "a cost is a Value, .* not 3.0"),
         ({"cost": "mean"}, ValueError, "no cost 'mean': there are quadratic"),
         ({"engine": "fast"}, ValueError, "no engine 'fast': there are auto, lifted, eager"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
@@ -547,6 +564,17 @@ def test_arguments_that_make_no_sense(
     with pytest.raises(error, match=named):
         fit(model, **({"X": XOR, "Y": [0, 1, 1, 0]} | options))
     assert numbers(model) == before
+
+
+def test_what_is_no_model_is_refused() -> None:
+    for wrong in (Module(), lambda x: x, [1.0]):
+        with pytest.raises(TypeError, match="a model is a Module that is called on an example"):
+            fit(wrong, [[1.0]], [1.0])
+
+
+def test_labels_are_no_targets_of_several_outputs() -> None:
+    with pytest.raises(ValueError, match=r"\(examples, 3\).*1 in the column of the class, else 0"):
+        fit(model_of(2, 3), XOR, [0, 1, 2, 0])
 
 
 def test_either_a_rate_or_an_optimizer() -> None:

@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
 
     from microgradnet.costs import COSTS as KNOWN
     from microgradnet.files import save
-    from microgradnet.training import fit
+    from microgradnet.training import DivergenceError, fit
 
     if options.cost not in KNOWN:
         raise Refused(f"no cost {options.cost!r}: there are {', '.join(KNOWN)}")
@@ -128,7 +128,11 @@ def _run(options: argparse.Namespace) -> int:
             seed=options.seed,
             patience=options.patience,
         )
-    except (FloatingPointError, ValueError) as error:
+    except DivergenceError as error:
+        if error.history:
+            console.print(error.history)
+        raise Refused(error) from None
+    except ValueError as error:
         raise Refused(error) from None
     if history:
         console.print(history)

@@ -1,7 +1,7 @@
 """Training: `fit`, what it gives back, and what can be drawn of it."""
 
 from microgradnet.training.fitting import fit
-from microgradnet.training.history import Epoch, History
+from microgradnet.training.history import DivergenceError, Epoch, History
 from microgradnet.training.judging import confusion, predictions
 
-__all__ = ["Epoch", "History", "confusion", "fit", "predictions"]
+__all__ = ["DivergenceError", "Epoch", "History", "confusion", "fit", "predictions"]

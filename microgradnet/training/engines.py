@@ -31,7 +31,10 @@ class Network(NamedTuple):
     def run(self, x: Any, y: Any) -> tuple[Value, list[Value]]:
         """The cost of the example, and the outputs."""
         output = self.model(x)  # type: ignore[operator]
-        return self.cost(output, y[0] if self.single else y), output_row(output)
+        cost = self.cost(output, y[0] if self.single else y)
+        if not isinstance(cost, Value):
+            raise TypeError(f"a cost is a Value, made of the outputs, not {cost!r:.60}")
+        return cost, output_row(output)
 
     def outputs(self, x: Any) -> list[Value]:
         """The outputs alone."""

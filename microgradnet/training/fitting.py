@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.arithmetic import Number
+from microgradnet.arithmetic import Number, number
 from microgradnet.costs import COSTS, Cost
 from microgradnet.nn import Module
 from microgradnet.notation import counted
@@ -29,7 +29,7 @@ from microgradnet.training.engines import (
     Network,
     diagnose,
 )
-from microgradnet.training.history import Epoch, History
+from microgradnet.training.history import DivergenceError, Epoch, History
 from microgradnet.training.judging import Judge, judge
 
 __all__ = ["fit"]
@@ -75,9 +75,10 @@ def fit(
     progress    show a bar on standard error where that is a terminal
 
     Returns the `History`. With Ctrl-C training ends, and the model keeps what it has learned.
-    Where a cost, a gradient or a parameter ceases to be finite it ends with a FloatingPointError
-    that names the epoch, the example and the node; the parameters are those before the step.
-    Raises ValueError for shapes and options that make no sense.
+    Where a cost, a gradient or a parameter ceases to be finite it ends with a DivergenceError that
+    names the epoch, the example and the node; the parameters are those before the step. Raises
+    TypeError for what is no model and no number, and ValueError for shapes and options
+    that make no sense.
 
     >>> from random import Random
     >>> from microgradnet import MLP, datasets
@@ -87,6 +88,8 @@ def fit(
     >>> history[-1].accuracy
     1.0
     """
+    if not (isinstance(model, Module) and callable(model)):
+        raise TypeError(f"a model is a Module that is called on an example, not {model!r}")
     optimizer = _optimizer(model, lr, optimizer)
     if engine not in ENGINES:
         raise ValueError(f"no engine {engine!r}: there are {', '.join(ENGINES)}")
@@ -170,7 +173,7 @@ class _Fitting:
         for rows in batches:
             batch = self._engine.differentiate(x[rows], y[rows])
             if not batch.finite or not self._engine.step(len(rows)):
-                raise FloatingPointError(self._diagnosis(x, y, rows, batch))
+                raise DivergenceError(self._diagnosis(x, y, rows, batch), self._history)
             self._met.append((batch.costs.tolist(), self._right(batch, y[rows])))
             costs, right = self._met[-1]
             shown = None if self._judge is None else right / len(rows)
@@ -198,7 +201,13 @@ class _Fitting:
         return epoch
 
     def _right(self, batch: Batch, targets: Array) -> int:
-        return 0 if self._judge is None else int(self._judge(batch.outputs, targets).sum())
+        if self._judge is None:
+            return 0
+        try:
+            return int(self._judge(batch.outputs, targets).sum())
+        except TypeError:  # formulas, which are neither larger nor smaller
+            self._judge = None
+            return 0
 
     def waited(self, epoch: Epoch) -> int:
         """For how many epochs the cost has not been lower; the best parameters are kept."""
@@ -275,18 +284,21 @@ def _examples(
     model: Module, X: ArrayLike, Y: ArrayLike, exact: bool, prefix: str = ""
 ) -> tuple[Array, Array, bool]:
     """X and Y as matrices, floats unless something is exact; and whether Y was plain numbers."""
-    x, y = np.asarray(X), np.asarray(Y)
+    x, y = _array(f"{prefix}X", X), _array(f"{prefix}Y", Y)
     single = y.ndim == 1
+    shapes = x.shape, y.shape
     if single:
         y = y[:, None]
-    widths = getattr(model, "sizes", None)
-    for name, matrix, end in (("X", x, 0), ("Y", y, -1)):
-        width = None if widths is None else widths[end]
+    widths = getattr(model, "sizes", None) or (None, None)
+    for name, matrix, width, shape in (
+        ("X", x, widths[0], shapes[0]),
+        ("Y", y, widths[-1], shapes[1]),
+    ):
         if matrix.ndim != 2 or width not in (None, matrix.shape[1]):
-            shape = f"(examples, {width or 'n'})"
+            one_hot = "; of classes, 1 in the column of the class, else 0"
             raise ValueError(
-                f"{prefix}{name} must have shape {shape}, one example a row, not "
-                f"{np.shape(X if name == 'X' else Y)}"
+                f"{prefix}{name} must have shape (examples, {width or 'n'}), one example a row, "
+                f"not {shape}{one_hot if single and name == 'Y' else ''}"
             )
     if len(x) != len(y) or not len(x):
         raise ValueError(
@@ -296,9 +308,19 @@ def _examples(
         x, y = x.astype(np.float64), y.astype(np.float64)
     for name, matrix in (("X", x), ("Y", y)):
         for n, row in enumerate(matrix.tolist()):
-            if not all(map(is_finite, row)):
+            if not all(is_finite(number(v)) for v in row):
                 raise ValueError(f"{prefix}{name}[{n}] holds a number that is not finite")
     return x, y, single
+
+
+def _array(name: str, given: ArrayLike) -> Array:
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        raise ValueError(f"the rows of {name} are not of one length") from None
+    if array.dtype.kind not in "biufO":
+        number(array.flat[0].item() if array.size else given)  # says what it is, and the way out
+    return array
 
 
 def _mean(costs: list[Number]) -> Number:

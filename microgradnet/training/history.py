@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from microgradnet.nn import Module
 
-__all__ = ["Epoch", "History"]
+__all__ = ["DivergenceError", "Epoch", "History"]
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,14 @@ class History(Sequence[Epoch]):
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             f"<p>{escape(repr(self)[1:-1])}</p>"
         )
+
+
+class DivergenceError(FloatingPointError):
+    """A number of the training is not finite any more. Its `history` has the epochs before."""
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
 
 
 _HEADINGS = ("epoch", "cost", "accuracy", "test cost", "test accuracy", "time")
