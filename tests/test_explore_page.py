@@ -1,5 +1,6 @@
 """The page in a real browser: clicked, keyed, scrubbed, and held against Python's numbers."""
 
+import math
 import re
 from itertools import pairwise
 from random import Random
@@ -235,7 +236,7 @@ def test_pointing_at_a_node_lights_every_entry_it_appears_in(visit):
     box = tab.locator(f"#picture-scalars .box[data-box='{place}']")
     box.dispatch_event("pointerenter")
     lit = tab.locator("mtd.lit").evaluate_all(FAMILIES)
-    assert set(lit) == {"BP4", "update"}  # its gradient
+    assert set(lit) == {"forward", "BP2", "BP4", "update"}
     tab.hover("[data-key=forward] mtd.slot[data-name='w²₁₂']")
     lit = tab.locator("mtd.lit").evaluate_all(FAMILIES)
     assert lit == ["forward", "BP2", "update"]
@@ -265,7 +266,7 @@ def test_a_click_keeps_and_the_address_links_to_the_moment(visit):
     tab.uncheck("#wrong")
     tab.hover("h1")
     assert "kept" in tab.inner_text("#why-heading")
-    until(tab, "location.hash.includes('keep=grad')")
+    until(tab, "/scalars&keep=grad:[0-9]+$/.test(location.hash)")
     address = tab.url
     assert "step=30&zoom=scalars&keep=grad:" in address
     again = tab.context.new_page()
@@ -564,6 +565,35 @@ def test_ones_own_operation_is_played_but_not_moved(visit, own_table):
     assert not tab.is_visible("#descend")
     tab.keyboard.press("End")
     assert boxes(tab)[0]["gradient"] == "12"
+
+
+def test_formulas_are_played_too(visit, require_oracle):
+    sympy = require_oracle("sympy")
+    x = Value(sympy.Symbol("t"), label="x")
+    tab = visit(x * x * x, fragment="#zoom=scalars&order=wrong")
+    assert not tab.is_checked("#wrong")
+    told = []
+    for step in range(steps(tab) + 1):
+        scrub(tab, step)
+        told.append(boxes(tab)[0]["gradient"])
+    assert told[-1] == str(3 * sympy.Symbol("t") ** 2)
+    assert any(gradient.endswith("so far") for gradient in told)
+    assert "nan" not in " ".join(told).lower()
+    assert "formulas" in tab.inner_text("#fixed")
+
+
+@pytest.mark.parametrize("numbers", [(0.0, 1.0), (math.inf, 2.0), (1e200, 1e200)])
+def test_infinities_are_pythons(visit, numbers):
+    x, y = (Value(number, label=label) for number, label in zip(numbers, "xy", strict=True))
+    cost = x.log() * y + x * y
+    cost.backward()
+    tab = visit(cost, fragment="#zoom=scalars")
+    assert tab.is_hidden("#alarm")
+    tab.keyboard.press("End")
+    order = topological_order([cost])
+    for node, told in zip(order, boxes(tab), strict=True):
+        assert told["data"] == repr(node.data) or float(told["data"]) == node.data
+        assert told["gradient"] == repr(node.grad) or float(told["gradient"]) == node.grad
 
 
 def test_hostile_labels_do_nothing(visit):

@@ -1,6 +1,7 @@
 """The page without a browser: what is put into it, and what is refused."""
 
 import json
+import math
 import re
 from fractions import Fraction
 from random import Random
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgradnet import MLP, Value, cli, costs, explore
+from microgradnet import MLP, Value, cli, costs, explore, operation
 from microgradnet.engine import is_untouched
 from microgradnet.exploring import page
 from microgradnet.exploring.layout import lay_out
@@ -116,6 +117,28 @@ def test_it_holds_nothing_from_elsewhere():
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)
     assert re.findall(r"https?://[^\s\"']+", text) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
+
+
+def test_ones_own_operation_need_not_know_arrays(own_table):
+    def steep_vjp(m, g, y, x):
+        return (g if math.isfinite(x) else 0.0,)
+
+    @operation(steep_vjp)
+    def steep(m, x):
+        return x if math.isfinite(x) else 0.0
+
+    text = page(steep(Value(1.0, label="x")) * 2)
+    assert model_of(text)["closed"] is None
+    assert "No equations: steep cannot be lifted" in text
+
+
+def test_without_a_network_the_gradient_of_the_lifted_program_stands_beside():
+    w, x, y = Value(0.5, label="w"), Value(2.0, label="x"), Value(1.0, label="y")
+    cost = (w * x - y) ** 2
+    cost.backward()
+    data = model_of(page(cost, inputs=[x], parameters=[w]))
+    assert data["closed"] == [w.grad]
+    assert [node["role"] for node in data["nodes"] if node["label"] == "y"] == ["target"]
 
 
 def test_labels_are_text_wherever_they_stand():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.exploring.numbers import Passes
 from microgradnet.lifting import Structure
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import superscript
 
-__all__ = ["Box", "Roles", "layers", "neurons", "owners", "roles", "variables"]
+__all__ = ["Box", "Roles", "carriers", "layers", "neurons", "owners", "roles", "variables"]
 
 
 @dataclass
@@ -159,3 +160,23 @@ def owners(passes: Passes, boxes: Sequence[Box]) -> list[int]:
             if owner[p] < 0:
                 owner[p] = owner[k]
     return owner
+
+
+def carriers(
+    passes: Passes, owner: Sequence[int], roles: Roles
+) -> dict[tuple[int, int], list[int]]:
+    """For arrows between neurons the weights on them: multiplied, in one, with the other."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for k, parents in enumerate(passes.parents):
+        op = passes.order[k].op
+        if op is ops.multiply:
+            pairs = [(parents[0], parents[1]), (parents[1], parents[0])]
+        elif op is ops.weighted_sum:
+            n = len(parents) // 2
+            pairs = list(zip(parents[:n], parents[n:-1], strict=True))
+        else:
+            continue
+        for weight, source in pairs:
+            if roles.of[weight] == "parameter" and owner[source] != owner[k]:
+                found.setdefault((owner[source], owner[k]), []).append(weight)
+    return found

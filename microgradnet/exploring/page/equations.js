@@ -97,8 +97,9 @@ export class Sheet {
         (frame.phase === "backward" && quantity.kind === "slope" && quantity.node === frame.current && !frame.seed);
       cell.classList.toggle("now", computing);
       if (computing && !now && isLeft(cell)) now = cell;
-      cell.classList.toggle("lit", focus.main.has(key));
-      cell.classList.toggle("source", focus.keys.has(key) && !focus.main.has(key));
+      const lit = focus.main.has(key) || focus.members.has(quantity.node);
+      cell.classList.toggle("lit", lit);
+      cell.classList.toggle("source", focus.keys.has(key) && !lit);
     }
     if (follow && now) this.scrollTo(now);
     this.join(view);
@@ -119,7 +120,7 @@ export class Sheet {
   join({ focus }) {
     const places = new Map();
     for (const { cell, quantity, key } of this.entries) {
-      if (quantity.kind !== "data" || !focus.keys.has(key)) continue;
+      if (quantity.kind !== "data" || !(focus.keys.has(key) || focus.members.has(quantity.node))) continue;
       const matrix = cell.closest(".matrix");
       if (cell.closest(".family").dataset.key === "update" || !matrix) continue;
       const pair = places.get(key) ?? {};

@@ -102,7 +102,7 @@ class Page {
   }
 
   setWrong(wrong) {
-    this.state.wrong = wrong;
+    this.state.wrong = wrong && !this.graph.formulas; // it takes numbers that nobody has sent
     this.paint(true);
   }
 
@@ -158,18 +158,16 @@ class Page {
   focus() {
     const { pointed, kept } = this.state;
     const quantity = pointed ?? kept;
-    const nothing = { quantity: null, lines: [], nodes: new Set(), keys: new Set(), main: new Set() };
-    if (!quantity) return nothing;
-    if (quantity.kind === "box") {
-      const keys = quantity.nodes.flatMap((node) => [`data:${node}`, `grad:${node}`]);
-      return { ...nothing, quantity, nodes: new Set(quantity.nodes), keys: new Set(keys), main: new Set(keys) };
+    const members = new Set(quantity?.members);
+    if (quantity?.node === undefined) {
+      return { quantity, lines: [], members, nodes: members, keys: new Set(), main: new Set() };
     }
     const { lines, sources, nodes } = this.words.why(quantity, this.view);
     const main = new Set([keyOf(quantity)]);
     return {
-      quantity, lines, main,
+      quantity, lines, main, members,
       kept: kept !== null && keyOf(quantity) === keyOf(kept),
-      nodes: new Set(nodes),
+      nodes: new Set([...nodes, ...members]),
       keys: new Set([...main, ...sources.map(keyOf)]),
     };
   }
@@ -216,7 +214,7 @@ class Page {
   read() {
     if (location.hash === this.written && location.hash) return;
     const asked = new URLSearchParams(location.hash.slice(1));
-    this.state.wrong = asked.get("order") === "wrong";
+    this.state.wrong = asked.get("order") === "wrong" && !this.graph.formulas;
     const step = Number.parseInt(asked.get("step") ?? "0", 10);
     this.state.step = Math.min(this.playback.last, Math.max(0, Number.isNaN(step) ? 0 : step));
     this.state.kept = this.quantity(asked.get("keep"));
@@ -237,6 +235,7 @@ class Page {
   // Buttons and keys
 
   buttons() {
+    element("wrong").disabled = this.graph.formulas;
     const on = (id, type, action) => element(id).addEventListener(type, action);
     on("first", "click", () => this.go(0));
     on("back", "click", () => this.go(this.state.step - 1));

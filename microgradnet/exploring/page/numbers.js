@@ -41,3 +41,8 @@ export function numeric(x) {
 export function isNumber(x) {
   return typeof x === "number" || x === "nan" || !Number.isNaN(numeric(x));
 }
+
+/** The sum of two numbers, or of two formulas. */
+export function plus(x, y) {
+  return isNumber(x) && isNumber(y) ? numeric(x) + numeric(y) : `${x} + ${y}`;
+}

@@ -29,6 +29,11 @@ export class Why {
     const { focus, frame, numbers, words } = view;
     const quantity = focus.quantity?.node === undefined ? null : focus.quantity;
     const node = quantity ? quantity.node : frame.current;
+    if (focus.quantity?.title) {
+      this.heading.textContent = focus.quantity.title;
+      this.text.replaceChildren(make("p", "A click opens it."));
+      return;
+    }
     if (node === null) {
       this.heading.textContent = "Point at something";
       this.text.replaceChildren(...START.map(paragraph), ...(view.network ? [paragraph(QUESTION)] : []));
@@ -88,7 +93,8 @@ export class Sliders {
   }
 
   row(k) {
-    const start = numeric(this.page.graph.nodes[k].data);
+    const sent = numeric(this.page.graph.nodes[k].data);
+    const start = Number.isFinite(sent) ? sent : 0;
     const reach = Math.max(2, 2 * Math.abs(start));
     const name = this.page.graph.nodes[k].name;
     const row = make("div", "", { class: "slider" });
@@ -108,6 +114,10 @@ export class Sliders {
   paint({ numbers }) {
     this.rows.forEach(({ slider, field }, k) => {
       const value = numeric(numbers.data[k]);
+      if (!Number.isFinite(value)) {
+        field.value = "";
+        return;
+      }
       if (document.activeElement !== slider) {
         if (value > Number(slider.max)) slider.max = value;
         if (value < Number(slider.min)) slider.min = value;
@@ -218,7 +228,7 @@ function byTheEquations({ network, numbers, graph }) {
   for (let l = layers.length - 1; l >= 0; l--) {
     const { W, b, z, a, softmax } = layers[l];
     const before = (l > 0 ? layers[l - 1].a : x).map(value);
-    const slope = (j, k) => graph.derivative(numbers, a[j], z[k]);
+    const slope = (j, k) => numeric(graph.derivative(numbers, a[j], z[k]));
     if (delta === null) {
       const prime = a.map((node) => numeric(numbers.grads[node]));
       delta = z.map((_, k) => softmax

@@ -62,15 +62,17 @@ export class Pictures {
     });
   }
 
-  /** What pointing at a whole box means: of a neuron its z or, once there is one, its δ. */
+  /** What pointing at a whole box means: its gradient or, before there is one, its value (of a
+   * neuron δ or z), and with it every place that its nodes have in the equations. */
   meaning(box) {
     const { frame, playback } = this.page.view;
-    const wanted = box.slots.find(({ quantity }) => quantity.kind === "grad") ?? box.slots[0];
-    if (!wanted || box.slots.every(({ quantity }) => quantity.kind === "data")) {
-      return { kind: "box", nodes: box.nodes };
+    const gradients = box.slots.filter(({ quantity }) => quantity.kind === "grad");
+    if (gradients.length > 1 || (!gradients.length && box.nodes.length > 1)) {
+      return { kind: "box", members: box.nodes, title: box.title };
     }
-    const { node } = wanted.quantity;
-    return quantityOf(playback.status(frame, node) === "missing" ? "data" : "grad", node);
+    const node = gradients.length ? gradients[0].quantity.node : box.nodes[0];
+    const kind = !gradients.length || playback.status(frame, node) === "missing" ? "data" : "grad";
+    return { ...quantityOf(kind, node), members: box.nodes };
   }
 
   /** A click or Enter: a layer opens its neurons, a neuron its scalars, a scalar is kept. */

@@ -3,7 +3,7 @@
 // Steps are numbered 0 … last: 0, only the leaves; then a node a step, forward; then the cost's own
 // gradient, 1; then a node a step, backward.
 
-import { numeric } from "./numbers.js";
+import { isNumber, numeric, plus } from "./numbers.js";
 
 /** The order in which nodes pass their gradients on. The right one is the topological order read
  * backwards: every consumer of a node before the node itself. The wrong one is a plain recursion,
@@ -71,7 +71,7 @@ export class Playback {
         const product = this.wrong
           ? numeric(frame.sums[k]) * numeric(numbers.slopes[k][position])
           : numbers.products[k][position];
-        frame.sums[parent] = frame.reported[parent] ? numeric(frame.sums[parent]) + numeric(product) : product;
+        frame.sums[parent] = frame.reported[parent] ? plus(frame.sums[parent], product) : product;
         frame.reported[parent] += 1;
         if (frame.visited[parent]) frame.late[parent] = true;
         // The last report: in the right order the sum is the gradient itself, as it was computed.
@@ -105,7 +105,8 @@ export function look(quantity, { graph, playback, numbers, frame, eta }) {
     const there = node === wrt ? frame.phase === "backward" : frame.visited[node];
     return there ? { value: graph.derivative(numbers, node, wrt), status: "known" } : MISSING;
   }
-  if (playback.status(frame, node) !== "known") return MISSING;
+  const there = playback.status(frame, node) === "known";
+  if (!there || !isNumber(frame.sums[node]) || !isNumber(numbers.data[node])) return MISSING;
   return { value: numeric(numbers.data[node]) - eta * numeric(frame.sums[node]), status: "known" };
 }
 

@@ -1,0 +1,67 @@
+"""The page as one file: template, style and script put together, and its policy.
+
+The policy of the page allows its own style and script, by their hashes, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+__all__ = ["bundle", "render"]
+
+_SCRIPTS = (
+    "dom", "numbers", "operations", "graph", "playback", "words", "camera", "picture",
+    "equations", "panels", "main",
+)  # fmt: skip
+"""The page's modules, each behind those that it imports."""
+
+
+def render(data: object, **context: Any) -> str:
+    """The page with this data for its script, and this context for its template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("microgradnet.exploring", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = _source("style.css"), bundle()
+    return environment.get_template("page.html").render(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data=Markup(_json(data)),
+        **context,
+    )
+
+
+def _source(name: str) -> str:
+    return (files("microgradnet.exploring") / "page" / name).read_text(encoding="utf-8")
+
+
+def bundle() -> str:
+    """The modules as one: their imports of each other and the word export are left out."""
+    whole = "\n".join(_source(f"{name}.js") for name in _SCRIPTS)
+    whole = re.sub(r"^import\b[^;]*;\n", "", whole, flags=re.MULTILINE)
+    return re.sub(r"^export ", "", whole, flags=re.MULTILINE)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _json(data: object) -> str:
+    """JSON that can stand within a script element, whatever the labels in it say."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
