@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from microgradnet import ops
 from microgradnet.arithmetic import Number, evaluate, ieee
@@ -12,8 +12,12 @@ from microgradnet.untouched import UNTOUCHED, Untouched
 
 __all__ = ["backpropagate"]
 
-_ADD, _SUBTRACT, _MULTIPLY = ops.add, ops.subtract, ops.multiply
-_RELU, _WEIGHTED_SUM = ops.relu, ops.weighted_sum
+# Final, so that compiled they are variables of C
+_ADD: Final = ops.add
+_SUBTRACT: Final = ops.subtract
+_MULTIPLY: Final = ops.multiply
+_RELU: Final = ops.relu
+_WEIGHTED_SUM: Final = ops.weighted_sum
 
 
 def backpropagate(root: Node, one: Number) -> None:
@@ -60,7 +64,7 @@ def _sort(
     stack: list[Node] = []  # nodes that wait for a parent, each below what it waits for
     node = root
     while True:
-        left, right = node._left, node._right
+        left = node._left
         if left is None:
             grad = node.grad
             if type(grad) is Untouched or grad is None:  # None: as PyTorch's programs reset it
@@ -68,7 +72,11 @@ def _sort(
             else:
                 earlier.append((node, grad))
         elif type(left) is tuple:
-            waiting = [parent for parent in left if parent.grad is not fresh]
+            waiting: list[Node] = []
+            entry: Node
+            for entry in left:
+                if entry.grad is not fresh:
+                    waiting.append(entry)
             if waiting:
                 stack.append(node)
                 stack += reversed(waiting)
@@ -78,17 +86,25 @@ def _sort(
                 node.begin()
             order.append(node)
         else:
-            waits_for = left if left.grad is not fresh else right
-            if waits_for is not None and waits_for.grad is not fresh:
+            right: Node | None = node._right
+            parent: Node | None = left
+            if left.grad is fresh:
+                parent = right
+            if parent is not None and parent.grad is not fresh:
                 # A product of two that are done, as w·a mostly is, is done without a detour.
-                last = waits_for._right
-                if last is None or last.grad is not fresh or waits_for._left.grad is not fresh:
+                second: Node | None = parent._right
+                if second is None or second.grad is not fresh:
                     stack.append(node)
-                    node = waits_for
+                    node = parent
                     continue
-                waits_for.grad = fresh
-                order.append(waits_for)
-                if waits_for is left and right is not None and right.grad is not fresh:
+                first: Node = parent._left
+                if first.grad is not fresh:
+                    stack.append(node)
+                    node = parent
+                    continue
+                parent.grad = fresh
+                order.append(parent)
+                if right is not None and right.grad is not fresh:
                     continue
             order.append(node)
         node.grad = fresh
@@ -103,13 +119,15 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
 
     The commonest operations on floats take short ways, which are held to the rules by the tests.
     """
-    node: Any = None
+    at: Node | None = None
     try:
         for node in reversed(order):
+            at = node
             g = node.grad
-            op = node.op
-            left, right = node._left, node._right
+            op: Any = node.op
+            right: Node | None = node._right
             if right is not None and op is not _WEIGHTED_SUM:
+                left: Node = node._left
                 if op is _ADD:
                     to_left = to_right = g
                 else:
@@ -140,8 +158,21 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
                 else:
                     right.grad = _sum(h, to_right)
                 continue
-            if right is None and type(left) is not tuple:
-                x = left.data
+            parents: Any = node._left
+            if right is not None:
+                weights: Vector = node._left
+                activations: Vector = node._right
+                ws, xs = weights.data, activations.data
+                if type(g) is float and ws is not None and xs is not None:
+                    weights.adjoints.append(g)
+                    weights.others.append(xs)
+                    activations.adjoints.append(g)
+                    activations.others.append(ws)
+                    continue
+                parents = node.parents
+            elif type(parents) is not tuple:
+                parent: Node = node._left
+                x = parent.data
                 if not (type(x) is type(g) is float):
                     (product,) = op.pull_back(g, node.data, (x,))
                 elif op is _RELU:
@@ -151,29 +182,20 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
                     if type(products) is not tuple or len(products) != 1:
                         op.refuse(products, 1)
                     product = products[0]
-                h = left.grad
+                h = parent.grad
                 if h is fresh:
-                    left.grad = product
+                    parent.grad = product
                 elif type(h) is type(product) is float:
-                    left.grad = h + product
+                    parent.grad = h + product
                 else:
-                    left.grad = _sum(h, product)
+                    parent.grad = _sum(h, product)
                 continue
-            if right is None:
-                parents = left
-            elif type(g) is float and left.data is not None and right.data is not None:
-                left.adjoints.append(g)
-                left.others.append(right.data)
-                right.adjoints.append(g)
-                right.others.append(left.data)
-                continue
-            else:
-                parents = node.parents
-            if op is None:
+            if isinstance(node, Vector):
                 products = node.products()
             else:
                 products = op.pull_back(g, node.data, [parent.data for parent in parents])
-            for parent, product in zip(parents, products):  # noqa: B905 (pull_back has counted)
+            for k, product in enumerate(products):
+                parent = parents[k]
                 h = parent.grad
                 if h is fresh:
                     parent.grad = product
@@ -182,8 +204,8 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
                 else:
                     parent.grad = _sum(h, product)
     except BaseException as error:
-        if node is not None and node.op is not None:
-            note = described(node.op, node.parents, node.label)
+        if at is not None and at.op is not None:
+            note = described(at.op, at.parents, at.label)
             annotate(error, f"in the backward pass, at {note}")
         raise
 

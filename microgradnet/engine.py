@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from operator import mul
-from typing import Any, Literal, NoReturn, overload
+from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
 from microgradnet import ops, packing, recording
 from microgradnet.arithmetic import Number, compare, evaluate, ieee, is_array, number
@@ -19,11 +19,12 @@ from microgradnet.backpropagation import backpropagate
 from microgradnet.differentiable import Gradients, adjoints
 from microgradnet.node import Node, Vector
 from microgradnet.notation import annotate, described
-from microgradnet.operation import Operation, find_by_symbol, methods_on
+from microgradnet.operation import Operation, find_by_symbol, method, methods_on
 from microgradnet.packing import pack
 from microgradnet.untouched import UNTOUCHED, is_untouched
 
 __all__ = [
+    "COMPILED",
     "UNTOUCHED",
     "Value",
     "Vector",
@@ -37,18 +38,12 @@ __all__ = [
 ]
 
 
-def _method(op: Operation) -> Callable[..., Value]:
-    """The operation as a method of its first operand: v.tanh() is tanh(v)."""
-
-    def method(self: Value, *others: Any, **parameters: Number) -> Value:
-        if not others and not parameters and op.arity == 1:
-            return _unary(op, self)
-        node: Value = op(self, *others, **parameters)
-        return node
-
-    method.__name__, method.__doc__ = op.name, op.__doc__
-    method.__qualname__ = f"Value.{op.name}"
-    return method
+COMPILED = not __file__.endswith(".py")  # by mypyc, from this very file: see setup.py
+if not COMPILED:
+    Result: TypeAlias = "Value"
+else:  # there an operator may return NotImplemented only if it may return anything
+    Result: TypeAlias = Any
+Method: TypeAlias = Callable[..., "Value"]
 
 
 class Value(Node):
@@ -76,7 +71,7 @@ class Value(Node):
         self, data: Number, _children: Iterable[Value] = (), _op: str = "", label: str = ""
     ) -> None:
         self.data = data if type(data) is float else number(data)
-        self.grad = UNTOUCHED
+        self.grad = _UNTOUCHED
         self.op = None
         self.label = label
         self._left = self._right = None
@@ -92,7 +87,7 @@ class Value(Node):
     # Operations. + and × on floats, most of any network, take the short way: the same node, made
     # on the spot, since a call to make it would cost as much again. (So it is below, too.)
 
-    def __add__(self, other: Any) -> Value:
+    def __add__(self, other: Any) -> Result:
         if type(other) is not Value:
             other = _operand(other, self)
             if other is NotImplemented:
@@ -102,14 +97,14 @@ class Value(Node):
             return _record(ops.add, (self, other))
         node: Value = _new(Value)
         node.data = x + y
-        node.grad = UNTOUCHED
+        node.grad = _UNTOUCHED
         node.op = _ADD
         node.label = ""
         node._left = self
         node._right = other
         return node
 
-    def __mul__(self, other: Any) -> Value:
+    def __mul__(self, other: Any) -> Result:
         if type(other) is not Value:
             other = _operand(other, self)
             if other is NotImplemented:
@@ -119,49 +114,49 @@ class Value(Node):
             return _record(ops.multiply, (self, other))
         node: Value = _new(Value)
         node.data = x * y
-        node.grad = UNTOUCHED
+        node.grad = _UNTOUCHED
         node.op = _MULTIPLY
         node.label = ""
         node._left = self
         node._right = other
         return node
 
-    def __sub__(self, other: Any) -> Value:
+    def __sub__(self, other: Any) -> Result:
         if type(other) is not Value:
             other = _operand(other, self)
             if other is NotImplemented:
                 return NotImplemented
-        return _binary(ops.subtract, self, other)
+        return _binary(_SUBTRACT, self, other)
 
-    def __truediv__(self, other: Any) -> Value:
+    def __truediv__(self, other: Any) -> Result:
         if type(other) is not Value:
             other = _operand(other, self)
             if other is NotImplemented:
                 return NotImplemented
-        return _binary(ops.divide, self, other)
+        return _binary(_DIVIDE, self, other)
 
-    def __pow__(self, other: Any) -> Value:
+    def __pow__(self, other: Any) -> Result:
         if type(other) is int or type(other) is float:
             return _unary(_power(other), self)
         return NotImplemented if is_array(other) else ops.power(self, other)
 
-    def __radd__(self, other: Any) -> Value:
+    def __radd__(self, other: Any) -> Result:
         other = _operand(other, self)
         return other if other is NotImplemented else other.__add__(self)
 
-    def __rmul__(self, other: Any) -> Value:
+    def __rmul__(self, other: Any) -> Result:
         other = _operand(other, self)
         return other if other is NotImplemented else other.__mul__(self)
 
-    def __rsub__(self, other: Any) -> Value:
+    def __rsub__(self, other: Any) -> Result:
         other = _operand(other, self)
-        return other if other is NotImplemented else _binary(ops.subtract, other, self)
+        return other if other is NotImplemented else _binary(_SUBTRACT, other, self)
 
-    def __rtruediv__(self, other: Any) -> Value:
+    def __rtruediv__(self, other: Any) -> Result:
         other = _operand(other, self)
-        return other if other is NotImplemented else _binary(ops.divide, other, self)
+        return other if other is NotImplemented else _binary(_DIVIDE, other, self)
 
-    def __rpow__(self, other: Any) -> Value:
+    def __rpow__(self, other: Any) -> Result:
         return NotImplemented if is_array(other) else ops.power(other, self)
 
     def __neg__(self) -> Value:
@@ -173,43 +168,47 @@ class Value(Node):
     def __abs__(self) -> Value:
         return ops.abs(self)
 
-    abs = _method(ops.abs)
-    exp = _method(ops.exp)
-    expm1 = _method(ops.expm1)
-    log = _method(ops.log)
-    log1p = _method(ops.log1p)
-    sqrt = _method(ops.sqrt)
-    erf = _method(ops.erf)
-    erfc = _method(ops.erfc)
-    sin = _method(ops.sin)
-    cos = _method(ops.cos)
-    tan = _method(ops.tan)
-    asin = _method(ops.asin)
-    acos = _method(ops.acos)
-    atan = _method(ops.atan)
-    sinh = _method(ops.sinh)
-    cosh = _method(ops.cosh)
-    tanh = _method(ops.tanh)
-    asinh = _method(ops.asinh)
-    acosh = _method(ops.acosh)
-    atanh = _method(ops.atanh)
-    sigmoid = _method(ops.sigmoid)
-    relu = _method(ops.relu)
-    leaky_relu = _method(ops.leaky_relu)
-    elu = _method(ops.elu)
-    softplus = _method(ops.softplus)
-    silu = _method(ops.silu)
-    gelu = _method(ops.gelu)
-    softsign = _method(ops.softsign)
-    hard_tanh = _method(ops.hard_tanh)
-    hard_sigmoid = _method(ops.hard_sigmoid)
+    abs: ClassVar[Method] = method(ops.abs)
+    exp: ClassVar[Method] = method(ops.exp)
+    expm1: ClassVar[Method] = method(ops.expm1)
+    log: ClassVar[Method] = method(ops.log)
+    log1p: ClassVar[Method] = method(ops.log1p)
+    sqrt: ClassVar[Method] = method(ops.sqrt)
+    erf: ClassVar[Method] = method(ops.erf)
+    erfc: ClassVar[Method] = method(ops.erfc)
+    sin: ClassVar[Method] = method(ops.sin)
+    cos: ClassVar[Method] = method(ops.cos)
+    tan: ClassVar[Method] = method(ops.tan)
+    asin: ClassVar[Method] = method(ops.asin)
+    acos: ClassVar[Method] = method(ops.acos)
+    atan: ClassVar[Method] = method(ops.atan)
+    sinh: ClassVar[Method] = method(ops.sinh)
+    cosh: ClassVar[Method] = method(ops.cosh)
+    tanh: ClassVar[Method] = method(ops.tanh)
+    asinh: ClassVar[Method] = method(ops.asinh)
+    acosh: ClassVar[Method] = method(ops.acosh)
+    atanh: ClassVar[Method] = method(ops.atanh)
+    sigmoid: ClassVar[Method] = method(ops.sigmoid)
+    relu: ClassVar[Method] = method(ops.relu)
+    leaky_relu: ClassVar[Method] = method(ops.leaky_relu)
+    elu: ClassVar[Method] = method(ops.elu)
+    softplus: ClassVar[Method] = method(ops.softplus)
+    silu: ClassVar[Method] = method(ops.silu)
+    gelu: ClassVar[Method] = method(ops.gelu)
+    softsign: ClassVar[Method] = method(ops.softsign)
+    hard_tanh: ClassVar[Method] = method(ops.hard_tanh)
+    hard_sigmoid: ClassVar[Method] = method(ops.hard_sigmoid)
     # NumPy's names, under which its functions look for them in object arrays: np.arctan(array)
-    arcsin, arccos, arctan = asin, acos, atan
-    arcsinh, arccosh, arctanh = asinh, acosh, atanh
+    arcsin: ClassVar[Method] = method(ops.asin)
+    arccos: ClassVar[Method] = method(ops.acos)
+    arctan: ClassVar[Method] = method(ops.atan)
+    arcsinh: ClassVar[Method] = method(ops.asinh)
+    arccosh: ClassVar[Method] = method(ops.acosh)
+    arctanh: ClassVar[Method] = method(ops.atanh)
 
-    maximum = _method(ops.maximum)
-    minimum = _method(ops.minimum)
-    xlogy = _method(ops.xlogy)
+    maximum: ClassVar[Method] = method(ops.maximum)
+    minimum: ClassVar[Method] = method(ops.minimum)
+    xlogy: ClassVar[Method] = method(ops.xlogy)
 
     # The number
 
@@ -226,6 +225,8 @@ class Value(Node):
     def _sympy_(self) -> NoReturn:
         """Keep SymPy from taking a Value for its number: Symbol("x") * v is a Value."""
         raise sys.modules["sympy"].SympifyError(self)
+
+    __hash__: ClassVar[Any] = object.__hash__  # compiled, comparisons would take it away
 
     def __lt__(self, other: Any) -> Any:
         return compare(operator.lt, self.data, _data(other))
@@ -344,10 +345,24 @@ class Value(Node):
         return _record(op, tuple([x if isinstance(x, Value) else Value(x) for x in operands]))
 
 
-methods_on(Value, _method)
-_new = object.__new__
-_ADD, _SUBTRACT, _MULTIPLY = ops.add, ops.subtract, ops.multiply
-_RELU, _WEIGHTED_SUM = ops.relu, ops.weighted_sum
+methods_on(Value)
+# Final, so that compiled they are variables of C
+_ADD: Final = ops.add
+_SUBTRACT: Final = ops.subtract
+_MULTIPLY: Final = ops.multiply
+_DIVIDE: Final = ops.divide
+_RELU: Final = ops.relu
+_WEIGHTED_SUM: Final = ops.weighted_sum
+_UNTOUCHED: Final = UNTOUCHED
+
+
+def _new(kind: type[Value]) -> Value:
+    """A node yet to be filled in."""
+    return Value(0.0)
+
+
+if not COMPILED:  # of all ways to make an object this takes least time
+    globals()["_new"] = object.__new__
 
 
 def _sides(
@@ -410,7 +425,7 @@ def _unary(op: Operation, operand: Value) -> Value:
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
         raise
-    node.grad = UNTOUCHED
+    node.grad = _UNTOUCHED
     node.op = op
     node.label = ""
     node._left = operand
@@ -428,7 +443,7 @@ def _binary(op: Operation, left: Value, right: Value) -> Value:
     except Exception as error:
         annotate(error, f"in {described(op, (left, right))}")
         raise
-    node.grad = UNTOUCHED
+    node.grad = _UNTOUCHED
     node.op = op
     node.label = ""
     node._left = left
@@ -449,7 +464,7 @@ def _operand(x: Any, beside: Value) -> Any:
         return NotImplemented if is_array(x) else Value(x)
     leaf: Value = _new(Value)
     leaf.data = x
-    leaf.grad = UNTOUCHED
+    leaf.grad = _UNTOUCHED
     leaf.op = leaf._left = leaf._right = None
     leaf.label = ""
     return leaf
@@ -480,14 +495,14 @@ def sum_of_products(z: Value, weights: Sequence[Value], activations: Sequence[An
             continue
         product: Value = _new(Value)
         product.data = y = x * y
-        product.grad = UNTOUCHED
+        product.grad = _UNTOUCHED
         product.op = _MULTIPLY
         product.label = ""
         product._left = w
         product._right = a
         total: Value = _new(Value)
         total.data = start + y
-        total.grad = UNTOUCHED
+        total.grad = _UNTOUCHED
         total.op = _ADD
         total.label = ""
         total._left = z
@@ -520,7 +535,7 @@ def weighted_input(weights: Vector, activations: Vector) -> Value:
         return _record(_WEIGHTED_SUM, weights.operands(activations))
     node: Value = _new(Value)
     node.data = z
-    node.grad = UNTOUCHED
+    node.grad = _UNTOUCHED
     node.op = _WEIGHTED_SUM
     node.label = ""
     node._left = weights
@@ -540,7 +555,7 @@ def elementwise(op: Operation, operands: Sequence[Value]) -> list[Value]:
             continue
         node: Value = _new(Value)
         node.data = 0.0 if x <= 0.0 else x
-        node.grad = UNTOUCHED
+        node.grad = _UNTOUCHED
         node.op = _RELU
         node.label = ""
         node._left = operand

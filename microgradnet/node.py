@@ -55,12 +55,12 @@ class Vector(Node):
 
     __slots__ = ("adjoints", "bias", "entries", "others")
 
-    entries: list[Any]
+    entries: list[Node]
     bias: Node | None
     adjoints: list[float]
     others: list[list[float]]
 
-    def __init__(self, entries: list[Any], bias: Any = None) -> None:
+    def __init__(self, entries: list[Node], bias: Node | None = None) -> None:
         self.entries = entries
         self.bias = bias
         self.grad = UNTOUCHED
@@ -75,9 +75,11 @@ class Vector(Node):
 
     def begin(self) -> None:
         """Read the numbers; no adjoint has come yet."""
-        numbers = [node.data for node in self._left]
+        numbers = [node.data for node in self.entries]
         floats = list(map(type, numbers)).count(float) == len(numbers)
-        self.data = numbers[: len(self.entries)] if floats else None
+        if self.bias is not None:
+            floats = floats and type(self.bias.data) is float
+        self.data = numbers if floats else None
         self.adjoints = []
         self.others = []
 

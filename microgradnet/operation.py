@@ -38,6 +38,7 @@ __all__ = [
     "Recorder",
     "find",
     "find_by_symbol",
+    "method",
     "methods_on",
     "operation",
     "operations",
@@ -55,7 +56,7 @@ class Recorder(Protocol):
 R = TypeVar("R", bound=Recorder)
 Notation: TypeAlias = "str | Callable[..., str]"
 _TABLE: dict[str, Operation] = {}
-_KINDS: list[tuple[type, Callable[[Operation], Callable[..., Any]]]] = []
+_KINDS: list[type] = []
 _VARIANTS: WeakValueDictionary[object, Operation] = WeakValueDictionary()
 
 
@@ -315,7 +316,7 @@ def operation(
             parameters=parameters,
         )
         _describe(entry, forward.__doc__, inspect.Signature(arguments))
-        for kind, method in _KINDS:
+        for kind in _KINDS:
             if hasattr(kind, name) and name not in _TABLE:
                 raise ValueError(f"{kind.__name__} has a {name!r} of its own: choose another name")
             setattr(kind, name, method(entry))
@@ -325,9 +326,22 @@ def operation(
     return enter
 
 
-def methods_on(kind: type, method: Callable[[Operation], Callable[..., Any]]) -> None:
+def method(op: Operation) -> Callable[..., Any]:
+    """The operation as a method of its first operand: v.tanh() is tanh(v)."""
+
+    def applied(self: Any, *others: Any, **parameters: Number) -> Any:
+        if not others and not parameters and op.arity == 1:
+            return self._record(op, (self,))
+        return op(self, *others, **parameters)
+
+    applied.__name__ = applied.__qualname__ = op.name
+    applied.__doc__ = op.__doc__
+    return applied
+
+
+def methods_on(kind: type) -> None:
     """Make operations declared from now on methods of a class; it lists the present ones itself."""
-    _KINDS.append((kind, method))
+    _KINDS.append(kind)
 
 
 def operations() -> Iterator[Operation]:
