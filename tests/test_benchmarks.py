@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SAID = {"engines": "microgradnet, atomic", "ulps": "softmax_component"}
+SAID = {"engines": "microgradnet, atomic", "lifting": "784-30-10", "ulps": "softmax_component"}
 BENCHMARKS = sorted((Path(__file__).parent / "benchmarks").glob("*.py"))
 
 

@@ -13,12 +13,12 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from microgradnet import __version__
-from microgradnet.cli import draw, explore, train, verify
+from microgradnet.cli import draw, explore, lift, train, verify
 from microgradnet.cli.options import Refused
 
 __all__ = ["main"]
 
-_VERBS = (verify, train, draw, explore)
+_VERBS = (verify, train, draw, explore, lift)
 """The verbs, in the order in which the help lists them."""
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "expression",
     "mlp",
     "network",
+    "output_activation",
     "rate",
     "sizes",
     "targets",
@@ -167,6 +168,14 @@ def targets(options: argparse.Namespace, Y: NDArray[Any]) -> NDArray[Any]:
     return 2 * Y - 1 if options.cost == "hinge" else Y
 
 
+def output_activation(options: argparse.Namespace, hidden: str) -> str:
+    """What stands at the output: as said, or what the cost was made for, or as in the layers."""
+    last: str = options.output_activation or _OUTPUTS.get(options.cost, hidden)
+    if options.cost.endswith("_from_z") and last != "linear":
+        raise Refused(f"{options.cost} has its activation within: --output-activation linear")
+    return last
+
+
 def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic") -> MLP:
     """The network that the options describe, for this data."""
     from microgradnet import delta
@@ -179,13 +188,10 @@ def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic")
             f"{options.data} has {inputs} inputs and {outputs} classes: --sizes must begin with "
             f"{inputs} and end with {outputs}, not {','.join(map(str, layers))}"
         )
-    activation, output_activation = options.activation, options.output_activation
+    activation = options.activation
     if activation is None:
         activation = "hard_sigmoid" if options.exact else "sigmoid"
-    if output_activation is None:
-        output_activation = _OUTPUTS.get(options.cost, activation)
-    if options.cost.endswith("_from_z") and output_activation != "linear":
-        raise Refused(f"{options.cost} has its activation within: --output-activation linear")
+    last = output_activation(options, activation)
     if options.exact:
         if (options.steps or 0) > EXACT_STEPS:
             raise Refused(
@@ -195,7 +201,7 @@ def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic")
         for name, known in (
             (options.cost, delta.COSTS),
             (activation, delta.ACTIVATIONS),
-            (output_activation, delta.ACTIVATIONS),
+            (last, delta.ACTIVATIONS),
         ):
             rational = [each for each in known if each in delta.RATIONAL]
             if name in known and name not in rational:
@@ -205,7 +211,7 @@ def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic")
             layers[0],
             layers[1:],
             activation=activation,
-            output_activation=output_activation,
+            output_activation=last,
             init="xavier",
             rng=Random(options.seed),
             granularity=granularity,

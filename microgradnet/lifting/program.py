@@ -107,11 +107,17 @@ class Program:
         self._shared = tuple(np.array(column) for column in zip(*shared, strict=True))
         reading, derivation = analyse(cost, inputs, targets, parameters)
         self.equations: tuple[Equation, ...] = equations(derivation)
-        self._views = derivation.views
         size = len(self._leaves)
         title = f"Found in a scalar graph of {counted(reading.size, 'node')}."
         written = write_source(derivation, title, self._scalar_cost, size)
         self.source: str = written.text
+        named = {view.variable.name for view in written.named}
+        self._named = [view.variable.name for view in written.named]
+        self._scattered = {
+            view.variable.name: view.index if view.cells is None else np.unique(view.index)
+            for view in derivation.views
+            if view.variable.name not in named
+        }
         self._work_sizes = written.work
         self._work: dict[str, Floats] = {}
         self._work_m = -1
@@ -177,10 +183,11 @@ class Program:
         """
         if self._gradient is None:
             raise RuntimeError("there is no gradient yet: call value_and_grad(X, Y) first")
-        found = {}
-        for view in self._views:
-            index = view.index if view.cells is None else np.unique(view.index)
-            found[view.variable.name] = self._gradient[index]
+        g = self._gradient
+        found = {name: g[index] for name, index in self._scattered.items()}
+        if self._named:
+            parts = self._views_kept["views"](g)
+            found |= {name: part.copy() for name, part in zip(self._named, parts, strict=True)}
         return found
 
     # Running

@@ -44,10 +44,12 @@ _SLOPES = {ops.sigmoid: "sigmoid_and_slope", ops.tanh: "tanh_and_slope"}
 
 @dataclass(frozen=True)
 class Source:
-    """The text, and the work arrays (name: entries for each example) that its functions take."""
+    """The text, the work arrays (name: entries for each example) and parts its functions take."""
 
     text: str
     work: dict[str, int]
+    named: list[View]
+    """The parts of the flat vector that the function `views` gives, in its order."""
 
 
 def write_source(derivation: Derivation, title: str, scalar_cost: bool, size: int) -> Source:
@@ -86,7 +88,7 @@ class _Writer:
         math = ["import math\n"] if any("math." in helper for helper in helpers) else []
         head = [f'"""{title}"""\n', *math, "import numpy as np\n"]
         blocks = ["\n".join([*head, *arrays]).rstrip() + "\n", *helpers, body]
-        return Source("\n\n".join(blocks), self.work)
+        return Source("\n\n".join(blocks), self.work, self.named)
 
     def _all_helpers(self, body: str) -> set[str]:
         """The helpers that the body calls, and those that these call."""
