@@ -2,10 +2,12 @@
 
 reading      nodes → atoms and sums: every tree of +, − and × in one form
 grouping     atoms → vectors: what is computed alike from the same vectors
-derivation   vectors → equations, forward and, by the chain rule, backward
-expressions  formulas: written as Python, as text and as LaTeX
+formulas     formulas over vectors, written as Python, as text and as LaTeX; matrices, and rules:
+             those with matrices, and those of the table's operations
+derivation   vectors → equations: forward and, by the chain rule, backward
 source       equations → Python that needs NumPy alone
-program      what `lift` returns
+structure    `recognise`: what was found, with the nodes still attached
+program      `lift`, and what it returns
 tracing      `trace`: graphs of functions, built of nodes without numbers
 """
 

@@ -14,25 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet import ops
-from microgradnet.lifting.derivation import Derivation, Statement, View
-from microgradnet.lifting.expressions import (
-    Apply,
-    BatchTotal,
-    Expr,
-    Function,
-    MatVec,
-    Name,
-    Num,
-    Outer,
-    Power,
-    Product,
-    Pull,
-    Sum,
-    TransposedMatVec,
-    Variable,
-    trace,
-)
+from microgradnet.lifting.formulas import Expr, Function, Name, Num, Power, Product, Sum, Variable
 from microgradnet.lifting.helpers import HELPERS
+from microgradnet.lifting.matrices import BatchTotal, MatVec, Outer, TransposedMatVec
+from microgradnet.lifting.rules import Apply, Pull, trace
+from microgradnet.lifting.statements import Derivation, Statement, View
 from microgradnet.operation import Operation
 
 __all__ = ["Source", "write_source"]

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from microgradnet.engine import Value
-from microgradnet.lifting.derivation import Derivation, derive
+from microgradnet.lifting.derivation import derive
 from microgradnet.lifting.grouping import group
 from microgradnet.lifting.reading import Reading, read
+from microgradnet.lifting.statements import Derivation
 
 __all__ = ["Equation", "Structure", "Variable", "analyse", "equations", "recognise"]
 

@@ -1,0 +1,296 @@
+"""Formulas with matrices, with sums over entries or examples, and with rows of entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from microgradnet.lifting.formulas import (
+    ATOM,
+    POWER,
+    PRODUCT,
+    SIGN,
+    Expr,
+    Form,
+    Name,
+    Num,
+    Power,
+    Variable,
+    joint,
+    latex_function,
+)
+
+__all__ = [
+    "BatchTotal", "MatVec", "Outer", "Place", "RowFunction", "Rows", "Share", "SquaredNorm",
+    "Stack", "Total", "TransposedMatVec",
+]  # fmt: skip
+
+
+class MatVec(Expr):
+    """The product W v."""
+
+    binding = PRODUCT
+
+    def __init__(self, matrix: Variable, vector: Expr) -> None:
+        self.matrix, self.vector = matrix, vector
+        self.batch, self.size = vector.batch, matrix.rows or 1
+
+    def parts(self) -> Sequence[Expr]:
+        """The matrix and the vector."""
+        return (Name(self.matrix), self.vector)
+
+    def write(self, form: Form) -> str:
+        """W v, with rows for examples v @ W.T."""
+        matrix = Name(self.matrix).write(form)
+        if form == "code":
+            return f"{self.vector.within(form, POWER)} @ {matrix}.T"
+        return f"{matrix}{_gap(form)}{self.vector.within(form, ATOM)}"
+
+
+def _gap(form: Form) -> str:
+    return " " if form == "text" else r"\,"
+
+
+class TransposedMatVec(Expr):
+    """The product Wᵀ v."""
+
+    binding = PRODUCT
+
+    def __init__(self, matrix: Variable, vector: Expr) -> None:
+        self.matrix, self.vector = matrix, vector
+        self.batch, self.size = vector.batch, matrix.size
+
+    def parts(self) -> Sequence[Expr]:
+        """The matrix and the vector."""
+        return (Name(self.matrix), self.vector)
+
+    def write(self, form: Form) -> str:
+        """Wᵀ v, with rows for examples v @ W."""
+        matrix = Name(self.matrix).write(form)
+        if form == "code":
+            return f"{self.vector.within(form, POWER)} @ {matrix}"
+        transposed = f"{matrix}ᵀ" if form == "text" else rf"({matrix})^{{\mathsf T}}"
+        return f"{transposed}{_gap(form)}{self.vector.within(form, ATOM)}"
+
+
+class Outer(Expr):
+    """The matrix u vᵀ, summed over the examples."""
+
+    binding = PRODUCT
+    batch = False
+
+    def __init__(self, u: Expr, v: Expr, rows: int, columns: int) -> None:
+        self.u, self.v, self.size, self.rows = u, v, columns, rows
+
+    def parts(self) -> Sequence[Expr]:
+        """The two vectors."""
+        return (self.u, self.v)
+
+    def write(self, form: Form) -> str:
+        """U vᵀ, with rows for examples u.T @ v."""
+        if form == "code":
+            if self.u.batch and self.v.batch:
+                return f"{self.u.within(form, ATOM)}.T @ {self.v.within(form, POWER)}"
+            u, v = (
+                f"{x.within(form, ATOM)}.sum(axis=0)" if x.batch else x.write(form)
+                for x in (self.u, self.v)
+            )
+            count = "" if self.u.batch or self.v.batch else "m * "
+            return f"{count}np.outer({u}, {v})"
+        v = self.v.within(form, ATOM)
+        transposed = f"{v}ᵀ" if form == "text" else rf"({v})^{{\mathsf T}}"
+        return f"{self.u.within(form, ATOM)}{_gap(form)}{transposed}"
+
+
+class Total(Expr):
+    """The sum Σ over the entries."""
+
+    size = 1
+    binding = SIGN
+
+    def __init__(self, vector: Expr) -> None:
+        self.vector, self.batch = vector, vector.batch
+
+    def within(self, form: Form, least: int) -> str:
+        """In code it is a call."""
+        return self.write(form) if form == "code" else super().within(form, least)
+
+    def parts(self) -> Sequence[Expr]:
+        """The vector."""
+        return (self.vector,)
+
+    def write(self, form: Form) -> str:
+        """Σ v."""
+        if form == "code":
+            v = self.vector.resolved()
+            if isinstance(v, Power) and v.batch and v.exponent.split()[0] == 2.0:
+                return f"squares({v.x.write(form)})"
+            axis = "axis=1, " if self.batch else ""
+            return f"{self.vector.within(form, ATOM)}.sum({axis}keepdims=True)"
+        sign = "Σ " if form == "text" else r"\sum "
+        return sign + self.vector.within(form, PRODUCT)
+
+
+class BatchTotal(Expr):
+    """The sum over the examples; a formula, being for one example, does not speak of it."""
+
+    batch = False
+
+    def __init__(self, vector: Expr) -> None:
+        self.vector, self.size = vector, vector.size
+        self.binding = vector.binding if vector.batch else PRODUCT
+
+    def parts(self) -> Sequence[Expr]:
+        """The vector."""
+        return (self.vector,)
+
+    def within(self, form: Form, least: int) -> str:
+        """In a formula what binds is the vector."""
+        return super().within(form, least) if form == "code" else self.vector.within(form, least)
+
+    def write(self, form: Form) -> str:
+        """In code the sum of the rows, or m times what all examples have in common."""
+        if form != "code":
+            return self.vector.write(form)
+        if self.vector.batch:
+            return f"{self.vector.within(form, ATOM)}.sum(axis=0)"
+        if isinstance(self.vector, Num) and self.vector.value == 1.0:
+            return "m"
+        return f"m * {self.vector.within(form, POWER)}"
+
+
+class SquaredNorm(Expr):
+    """The sum of the squares of a parameter's entries."""
+
+    size = 1
+    batch = False
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = variable
+
+    def parts(self) -> Sequence[Expr]:
+        """The parameter."""
+        return (Name(self.variable),)
+
+    def write(self, form: Form) -> str:
+        """‖W‖²."""
+        name = Name(self.variable).write(form)
+        if form == "code":
+            return f"np.square({name}).sum()"
+        return f"‖{name}‖²" if form == "text" else rf"\left\|{name}\right\|^2"
+
+
+class Rows(Expr):
+    """Entries of a vector in R rows of K; each row will be reduced, or made a softmax of its own.
+
+    As Python an array whose last axis runs along the rows.
+    """
+
+    def __init__(self, vector: Expr, index: str | None, rows: int, columns: int) -> None:
+        self.vector, self.index, self.rows, self.columns = vector, index, rows, columns
+        self.batch, self.size = vector.batch, rows * columns
+
+    def parts(self) -> Sequence[Expr]:
+        """The vector."""
+        return (self.vector,)
+
+    def write(self, form: Form) -> str:
+        """In code indexed; in a formula the vector."""
+        if form != "code":
+            return self.vector.write(form)
+        inner = self.vector.within(form, ATOM)
+        lead = ":, " if self.batch else ""
+        return f"{inner}[{lead}{'None' if self.index is None else self.index}]"
+
+
+class RowFunction(Expr):
+    """A function along rows: `softmax` keeps their entries, `log_sum_exp` and `dot` reduce them.
+
+    pick: of a softmax of several rows the code's name of the places of the entries wanted.
+    """
+
+    def __init__(self, name: str, rows: Sequence[Expr], size: int, pick: str | None = None) -> None:
+        self.name, self.rows, self.size, self.pick = name, tuple(rows), size, pick
+        self.batch = any(row.batch for row in rows)
+
+    def parts(self) -> Sequence[Expr]:
+        """The rows."""
+        return self.rows
+
+    def write(self, form: Form) -> str:
+        """The call."""
+        inner = ", ".join(row.write(form) for row in self.rows)
+        if form == "latex":
+            return rf"{latex_function(self.name)}\left({inner}\right)"
+        written = f"{self.name}({inner})"
+        if form == "code" and self.pick is not None:
+            lead = "m, " if self.batch else ""
+            pick = f"[:, {self.pick}]" if self.batch else f"[{self.pick}]"
+            return f"{written}.reshape({lead}-1){pick}"
+        return written
+
+
+class Stack(Expr):
+    """Operands side by side, along a last axis of their own."""
+
+    def __init__(self, operands: Sequence[Expr]) -> None:
+        self.operands = tuple(operands)
+        self.batch, self.size = joint(self.operands)
+
+    def parts(self) -> Sequence[Expr]:
+        """The operands."""
+        return self.operands
+
+    def write(self, form: Form) -> str:
+        """In code stacked; in a formula one behind the other."""
+        inner = ", ".join(operand.write(form) for operand in self.operands)
+        return f"stacked({inner})" if form == "code" else inner
+
+
+class Share(Expr):
+    """One component of the softmax of operands."""
+
+    def __init__(self, stack: Stack, k: int) -> None:
+        self.stack, self.k, self.batch, self.size = stack, k, stack.batch, stack.size
+
+    def parts(self) -> Sequence[Expr]:
+        """The operands."""
+        return (self.stack,)
+
+    def write(self, form: Form) -> str:
+        """In code counted from 0, in a formula from 1."""
+        inner = self.stack.write(form)
+        if form == "code":
+            return f"softmax({inner})[..., {self.k}]"
+        if form == "text":
+            return f"softmax({inner})[{self.k + 1}]"
+        return rf"\operatorname{{softmax}}\left({inner}\right)_{{{self.k + 1}}}"
+
+
+class Place(Expr):
+    """A vector of n entries put together from pieces, each added in at its places; else 0."""
+
+    def __init__(self, size: int, pieces: Sequence[tuple[slice | str, str, Expr]]) -> None:
+        self.pieces, self.size = tuple(pieces), size
+        self.batch = any(piece.batch for _, _, piece in pieces)
+
+    def parts(self) -> Sequence[Expr]:
+        """The pieces."""
+        return tuple(piece for _, _, piece in self.pieces)
+
+    def write(self, form: Form) -> str:
+        """In code a helper that adds the pieces in; in a formula the pieces with their places."""
+        if form == "code":
+            lead = "m, " if self.batch else ""
+            pieces = ", ".join(
+                f"({_slice_code(index)}, {piece.write(form)})" for index, _, piece in self.pieces
+            )
+            return f"placed(({lead}{self.size},), p.dtype, {pieces})"
+        return " + ".join(
+            f"[{piece.write(form)} at {shown}]" if form == "text"
+            else rf"\left[{piece.write(form)}\right]_{{{shown}}}"
+            for _, shown, piece in self.pieces
+        )  # fmt: skip
+
+
+def _slice_code(index: slice | str) -> str:
+    return index if isinstance(index, str) else f"slice({index.start}, {index.stop})"
