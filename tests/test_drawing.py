@@ -495,7 +495,7 @@ def test_a_large_picture_is_small_enough_to_be_opened():
     for _ in range(400):
         x = x.tanh()
     data = draw(x, zoom="scalar").pipe("png")
-    assert max(struct.unpack(">II", data[16:24])) <= 60 * 192 + 1
+    assert max(struct.unpack(">II", data[16:24])) <= 30 * 192 + 1
 
 
 @needs_dot
@@ -684,7 +684,7 @@ def test_a_graph_too_large_says_so_without_walking_all_of_it():
     x = Value(1.0)
     for _ in range(100_000):
         x = x + 1.0
-    with pytest.raises(ValueError, match="more than 2,000 nodes cannot be read"):
+    with pytest.raises(ValueError, match=r"more than 2,000 nodes are too many.*zoom='layer'"):
         draw(x, zoom="scalar")
 
 

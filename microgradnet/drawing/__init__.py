@@ -84,9 +84,10 @@ def draw(
         others = " and ".join(f"zoom='{other}'" for other in _LIMITS if other != zoom)
         caption = [f"the {zoom} zoom; there are {others} too"]
     if nodes > limits[zoom]:
+        coarser = "take zoom='neuron' or zoom='layer', " if zoom == "scalar" else ""
         raise ValueError(
-            f"more than {limits[zoom]:,} nodes cannot be read in a picture: draw a part of the "
-            "graph, or with zoom='neuron' or 'layer', or ask for more with max_nodes"
+            f"more than {limits[zoom]:,} nodes are too many for the {zoom} zoom: draw a part of "
+            f"the graph, {coarser}or ask for more with max_nodes"
         )
     options: dict[str, Any] = {
         **leaves,

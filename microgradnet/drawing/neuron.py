@@ -197,6 +197,9 @@ def neuron(
 
     sources = [source for each in neurons for _, source in each.weights if source not in owner]
     sources = sorted(dict.fromkeys(sources), key=places.__getitem__)
+    for source in sources:
+        if source.op is None:  # whatever its label says
+            what[places[source]] = "input"
     lines = _column("input", map(plain, sources)) if sources else []
     for l in sorted({each.l for each in neurons}):
         layer = [each for each in neurons if each.l == l]

@@ -46,7 +46,7 @@ def render(source: str, format: str = "svg", renderer: str = "auto", timeout: fl
     if format in _BITMAPS and program == _embedded():
         source = source.translate(_NOT_IN_ITS_TYPEFACE)
     if format in _BITMAPS:  # sharp on today's screens, but never too large for a viewer
-        command += ["-Gdpi=192", "-Gsize=60,60"]
+        command += ["-Gdpi=192", "-Gsize=30,30"]
     try:
         done = subprocess.run(
             command, input=source.encode("utf-8"), capture_output=True, timeout=timeout, check=False

@@ -28,7 +28,7 @@ __all__ = ["scalar"]
 
 _LABELLED = 150
 """In graphs of more nodes the edges bear no numbers: nobody could read them, and laying them out
-would take ten times as long."""
+would take ten times as long. The layout then stops its search for a better one sooner, too."""
 _DARK = {"style": "filled", "fillcolor": '"#444444"', "fontcolor": "white"}
 _SYMMETRIC = (ops.add, ops.multiply, ops.maximum, ops.minimum)
 # Elsewhere, as in a − b, a/b and aᵇ, the first operand comes in above (before) the second.
@@ -86,7 +86,9 @@ def scalar(
         said = "the local derivatives show when the pointer rests on an edge"
     names = ", ".join(name_of(root, places[root]) for root in roots)
     title = f"The graph that computes {clean(names, 60)}: {counted(len(order), 'value')}"
-    return document(lines, rankdir, title, [*told, said, *key(what, order), *caption])
+    settings = "ranksep=0.3" if labelled else "ranksep=0.3 nslimit=1 nslimit1=1 mclimit=0.5"
+    shown = [*told, said, *key(what, order), *caption]
+    return document(lines, rankdir, title, shown, settings=settings)
 
 
 def _dot(node: Value, k: int, is_lit: bool) -> Iterator[str]:
