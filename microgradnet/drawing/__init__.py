@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from microgradnet.drawing.layer import layer, structure_of
-from microgradnet.drawing.neuron import network, neuron
+from microgradnet.drawing.layers import layer, structure_of
+from microgradnet.drawing.neurons import network, neuron
 from microgradnet.drawing.picture import Picture
 from microgradnet.drawing.rendering import FORMATS, RENDERERS, RenderError, inline, render, svg
 from microgradnet.drawing.roles import values_in
-from microgradnet.drawing.scalar import scalar
+from microgradnet.drawing.scalars import scalar
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 
