@@ -115,14 +115,13 @@ class _Differentiable(Arithmetic):
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         try:
-            return self.convert(x if condition else y)
-        except TypeError:
-            if isinstance(condition, bool):
-                raise
+            chosen = x if condition else y
+        except TypeError:  # SymPy's comparisons of formulas
             raise TypeError(
                 f"which branch to differentiate depends on whether {condition}: a graph of Values "
                 "has the one or the other; differentiate the formula, value.data.diff(symbol)"
             ) from None
+        return self.convert(chosen)
 
     def both(self, p: Any, q: Any) -> Any:
         return self.inner.both(p, q)

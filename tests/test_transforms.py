@@ -6,6 +6,7 @@ import math
 from collections import namedtuple
 from fractions import Fraction
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from mpmath import mp, mpf
 from microgradnet import (
     MLP,
     Value,
+    check_grad,
     costs,
     detect_anomaly,
     exp,
@@ -35,6 +37,8 @@ from microgradnet import (
     vjp,
     xlogy,
 )
+from microgradnet.arithmetic.complex_step import Complex, KinkError, complex_step
+from microgradnet.notation import annotate
 
 fractions = st.fractions(-3, 3, max_denominator=8)
 
@@ -362,6 +366,96 @@ def test_a_rule_with_too_few_products_is_named_when_recorded(own_table):
 def test_anomalies_are_seen_in_transforms_too():
     with detect_anomaly(), pytest.raises(ArithmeticError, match="after the backward pass"):
         vjp(lambda x: [x, x.sqrt()], 0.0)[1]([1.0, 1.0])
+
+
+def test_where_all_is_finite_a_watcher_has_nothing_to_say():
+    with detect_anomaly():
+        assert vjp(lambda x: [x, x.sqrt()], 4.0)[1]([1.0, 4.0]) == (2.0,)
+        assert hessian(lambda x: x[0] ** 3 * x[1])([1.0, 2.0]) == [[12.0, 3.0], [3.0, 0.0]]
+
+
+def test_a_rule_with_a_constant_that_is_no_rational(own_table):
+    @operation(lambda m, g, y, x: (g * x * m.sqrt(m.pi),))
+    def peculiar(m: Any, x: Any) -> Any:
+        return x * x
+
+    x = Fraction(1, 2)
+    assert grad(peculiar)(Value(x)).data == pytest.approx(math.sqrt(math.pi) / 2)
+    assert grad(grad(peculiar))(x) == pytest.approx(math.sqrt(math.pi))
+
+
+def test_hypotenuses_of_any_size(own_table):
+    """Second derivatives without overflow on the way: 1/h − x²/h³ = y²/h³."""
+
+    def hypotenuse_vjp(m: Any, g: Any, h: Any, x: Any, y: Any) -> Any:
+        h = m.hypot(x, y)
+        return g * m.divide(x, h), g * m.divide(y, h)
+
+    @operation(hypotenuse_vjp)
+    def hypotenuse(m: Any, x: Any, y: Any) -> Any:
+        return m.hypot(x, y)
+
+    for scale in (1.0, 2.0**1000, 2.0**-1000):
+        x, y = Value(3 * scale), Value(4 * scale)
+        slope = hypotenuse(x, y).backward(create_graph=True)[x]
+        assert slope.data == pytest.approx(0.6, rel=1e-15)
+        second = slope.backward(create_graph=True)
+        assert second[x].data * scale == pytest.approx(16 / 125, rel=1e-14)
+        assert second[y].data * scale == pytest.approx(-12 / 125, rel=1e-14)
+    check_grad(hypotenuse, [3.0, -4.0])
+    check_grad(grad(hypotenuse), [3.0, -4.0])
+    with mp.workdps(40):
+        assert grad(grad(hypotenuse))(mpf(3), mpf(4)) == pytest.approx(mpf(16) / 125)
+
+
+def test_operators_written_plainly_have_a_complex_step_too(own_table):
+    @operation(lambda m, g, y, x: (g * (2 * x / 3 - 1 / x**2 + m.log(m.convert(2)) * 2**x),))
+    def plain(m: Any, x: Any) -> Any:
+        return x**2 / 3 + 1 / x + 2**x + abs(x - x)
+
+    [check] = check_grad(plain, [1.5])
+    assert check.complex_step == pytest.approx(check.gradient, rel=1e-14)
+    for x, y in ((1.5, 0.5), (-1.5, 2.0)):
+        z = Complex(x, 1e-100)
+        for result, slope in (
+            (z / 4, 0.25),
+            (4 / z, -4 / x**2),
+            (z**2, 2 * x),
+            (2**z, math.log(2) * 2**x),
+            (1 - z, -1.0),
+            (z - Fraction(1, 2), 1.0),
+            (abs(z), math.copysign(1, x)),
+            (complex_step.hypot(z, y), x / math.hypot(x, y)),
+        ):
+            assert result.imag * 1e100 == pytest.approx(slope, rel=1e-14)
+        assert (z < y, z <= y, z > y, z >= y) == (x < y, x <= y, x > y, x >= y)
+    with pytest.raises(KinkError):
+        _ = Complex(1.0, 1e-100) < 1
+    assert not Complex(1.0) < 1
+    assert math.isnan(complex_step.exp(Complex(800.0, 1e-100)).imag)
+    assert math.isnan(complex_step.power(Complex(-1.0), Complex(0.5, 1e-100)).real)
+
+
+def test_notes_where_errors_take_none():
+    """Before Python 3.11 the message is lengthened."""
+    old = SimpleNamespace(args=("division by zero",))
+    annotate(old, "in 1 / 0")  # type: ignore[arg-type]
+    assert old.args == ("division by zero\nin 1 / 0",)
+    wordless = SimpleNamespace(args=(3,))
+    annotate(wordless, "in 1 / 0")  # type: ignore[arg-type]
+    assert wordless.args == (3,)
+
+
+def test_of_many_operands_a_few_are_told(own_table):
+    @operation(lambda m, g, y, *xs: (1 / 0,))
+    def unlucky(m: Any, *xs: Any) -> Any:
+        return xs[0]
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        unlucky(*[Value(float(k), label=f"x{k}") for k in range(20)]).backward()
+    said = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+    assert "unlucky of 20 operands, x0 = 0.0, x1 = 1.0" in said
+    assert said.endswith("x7 = 7.0, ...")
 
 
 def test_gradients_of_strangers():

@@ -178,8 +178,6 @@ def _terms(trace: Trace) -> tuple[dict[Value, float], dict[Value, int], float]:
     [output] = trace.outputs
     sizes, roundings, noise = {output: 1.0}, {output: 0}, abs(_float(output)) * _U
     for node in reversed(trace.path):
-        if node not in sizes:
-            continue
         size, steps = sizes[node], roundings[node]
         error = _ROUNDINGS * _U * size * abs(_float(node))
         noise += error if math.isfinite(error) else 0.0
