@@ -191,7 +191,7 @@ def _written(node: ast.expr, text: str) -> str:
 def _power(x: Any, y: Any) -> Any:
     base, exponent = (v.data if isinstance(v, Value) else v for v in (x, y))
     exact = isinstance(exponent, (int, Fraction)) and base not in (0, 1, -1)
-    if exact and _bits(base) * abs(exponent) > _BITS:
+    if exact and (_bits(base) - 1) * abs(exponent) > _BITS:  # at least so many, at most twice
         _too_long(f"{base}**{exponent}")
     return ops.power(x, y)
 

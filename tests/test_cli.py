@@ -172,10 +172,12 @@ def test_draw_without_a_file_prints_the_text(capsys):
     assert 'label="x = 1/2\\ngrad 1/3"' in out
 
 
-def test_draw_writes_a_picture_of_a_network(tmp_path):
+@pytest.mark.parametrize("zoom", ["scalar", "neuron", "layer"])
+def test_draw_writes_a_picture_of_a_network(zoom, tmp_path, capsys):
     target = tmp_path / "net.png"
-    assert cli.main(["draw", "--sizes", "2,3,1", "--zoom", "scalar", "-o", str(target)]) == 0
+    assert cli.main(["draw", "--sizes", "2,3,1", "--zoom", zoom, "-o", str(target)]) == 0
     assert target.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out == f"{target}: the {zoom} zoom\n"
 
 
 def test_help_and_version():

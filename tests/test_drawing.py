@@ -517,6 +517,12 @@ def test_png_is_sharp(renderer):
     assert height > 200
 
 
+def test_a_bitmap_shows_no_empty_square_for_the_hadamard_product():
+    shown, other = (f'digraph {{ a [label="{sign}"] }}' for sign in "⊙◦")
+    assert render(shown, "png", "embedded") == render(other, "png", "embedded")
+    assert "⊙" in svg(shown)
+
+
 def test_a_large_picture_is_small_enough_to_be_opened():
     x = Value(1.0, label="x")
     for _ in range(400):
