@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from setuptools import setup
 
-FILES = [f"microgradnet/{name}.py" for name in ("node", "backpropagation", "engine")]
+FILES = [f"microgradnet/{name}.py" for name in ("node", "backpropagation", "engine", "layerwise")]
 
 if os.environ.get("MICROGRADNET_COMPILE") != "1":
     setup()

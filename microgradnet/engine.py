@@ -10,7 +10,6 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from operator import mul
 from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
 from microgradnet import ops, packing, recording
@@ -27,14 +26,9 @@ __all__ = [
     "COMPILED",
     "UNTOUCHED",
     "Value",
-    "Vector",
-    "elementwise",
     "is_untouched",
     "pack",
-    "sum_of_products",
     "unpack",
-    "vector",
-    "weighted_input",
 ]
 
 
@@ -477,91 +471,6 @@ def _power(exponent: Number) -> Operation:
 
 def _data(x: Any) -> Any:
     return x.data if isinstance(x, Value) else x
-
-
-# The short ways of layers: the nodes that operators and operations make, without a call for each
-
-
-def sum_of_products(z: Value, weights: Sequence[Value], activations: Sequence[Any]) -> Value:
-    """The sum z + w₁a₁ + w₂a₂ + …, every + and × a node."""
-    # The caller has counted them: a strict zip takes 0.3 µs, as long as a node.
-    for w, a in zip(weights, activations):  # noqa: B905
-        if type(a) is not Value or recording._open:
-            z = z + w * a
-            continue
-        x, y, start = w.data, a.data, z.data
-        if not (type(x) is type(y) is type(start) is float):
-            z = z + w * a
-            continue
-        product: Value = _new(Value)
-        product.data = y = x * y
-        product.grad = _UNTOUCHED
-        product.op = _MULTIPLY
-        product.label = ""
-        product._left = w
-        product._right = a
-        total: Value = _new(Value)
-        total.data = start + y
-        total.grad = _UNTOUCHED
-        total.op = _ADD
-        total.label = ""
-        total._left = z
-        total._right = product
-        z = total
-    return z
-
-
-def vector(entries: Iterable[Any], bias: Value | None = None) -> Vector:
-    """Values and numbers as a `Vector`; the numbers become leaves."""
-    return Vector([x if type(x) is Value else _leaf(x) for x in entries], bias)
-
-
-def _leaf(x: Any) -> Value:
-    return x if isinstance(x, Value) else Value(x)
-
-
-def weighted_input(weights: Vector, activations: Vector) -> Value:
-    """The weighted input z = Σₖ wₖaₖ + b as one node."""
-    z = None
-    if activations.data is not None and weights.bias is not None and not recording._open:
-        try:
-            xs = [w.data for w in weights.entries]
-            z = sum(map(mul, xs, activations.data), weights.bias.data)
-        except (ArithmeticError, TypeError):
-            pass  # the rule knows what to do, or to say
-    # The activations are floats, so z is one only where the weights and the bias are, or are
-    # rationals: those Python's own arithmetic converts as the rule would.
-    if type(z) is not float:
-        return _record(_WEIGHTED_SUM, weights.operands(activations))
-    node: Value = _new(Value)
-    node.data = z
-    node.grad = _UNTOUCHED
-    node.op = _WEIGHTED_SUM
-    node.label = ""
-    node._left = weights
-    node._right = activations
-    return node
-
-
-def elementwise(op: Operation, operands: Sequence[Value]) -> list[Value]:
-    """An operation of one operand on each of several."""
-    if op is not _RELU or recording._open:
-        return [_unary(op, operand) for operand in operands]
-    nodes = []
-    for operand in operands:
-        x = operand.data
-        if type(x) is not float:
-            nodes.append(_unary(op, operand))
-            continue
-        node: Value = _new(Value)
-        node.data = 0.0 if x <= 0.0 else x
-        node.grad = _UNTOUCHED
-        node.op = _RELU
-        node.label = ""
-        node._left = operand
-        node._right = None
-        nodes.append(node)
-    return nodes
 
 
 # Graphs as flat lists, to be pickled

@@ -25,6 +25,7 @@ FLOORS = [
     {"ops", "node"},
     {"differentiable", "backpropagation"},
     {"engine"},
+    {"layerwise"},
     {"nn", "costs", "optim", "explanation", "transforms", "anomaly", "expression"},
     {"lifting"},
     {"verification", "training", "files", "drawing"},

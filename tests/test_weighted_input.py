@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 import microgradnet
-from microgradnet import MLP, Neuron, Value, no_grad, operation, ops
+from microgradnet import MLP, Neuron, Value, no_grad, operation, ops, verify
 from microgradnet.costs import quadratic
-from microgradnet.engine import elementwise, sum_of_products, vector, weighted_input
 from microgradnet.graph import topological_order
+from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_input
 
 NUMBERS = (
     float,
@@ -300,3 +300,21 @@ def test_the_weights_of_a_layer_get_what_the_equations_say() -> None:
                 bound = 2 * 2 * len(zs) * 2.0**-53 * math.fsum(map(abs, column))
                 assert abs(w.grad - math.fsum(column)) <= bound
             assert neuron.b.grad == pytest.approx(math.fsum(z.grad for z in zs), rel=1e-14)
+
+
+@pytest.mark.parametrize("activation", ["linear", "sigmoid", "tanh", "relu", "gelu"])
+def test_neurons_as_nodes_are_held_against_the_equations(activation: str) -> None:
+    model = MLP(3, [4, 2], activation=activation, granularity="neuron", rng=Random(3))
+    report = verify(model, [[0.5, -1.0, 2.0], [1.0, 0.25, -0.5]], [[1.0, 0.0], [0.5, -1.0]])
+    assert report.ok, str(report)
+
+
+def test_neurons_as_nodes_are_exact_in_fractions() -> None:
+    model = MLP(2, [3, 1], activation="leaky_relu", granularity="neuron", rng=Random(3))
+    for l in (1, 2):
+        rows = model.weights[l].tolist()
+        model.weights[l] = [[Fraction(w).limit_denominator(9) for w in row] for row in rows]
+        model.biases[l] = [Fraction(j, 7) for j in range(len(model.biases[l]))]
+    half, third = Fraction(1, 2), Fraction(1, 3)
+    report = verify(model, [[half, third]], [[third]], eta=half, steps=2)
+    assert report.ok, str(report)

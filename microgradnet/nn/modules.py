@@ -12,19 +12,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from microgradnet import ops
-from microgradnet.engine import (
-    UNTOUCHED,
-    Value,
-    Vector,
-    elementwise,
-    sum_of_products,
-    vector,
-    weighted_input,
-)
+from microgradnet.engine import UNTOUCHED, Value
+from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_input
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
 from microgradnet.nn.state import Keys, by_name, entries, numbers
+from microgradnet.node import Vector
 from microgradnet.notation import indexed
 from microgradnet.operation import Operation, find
 
