@@ -64,17 +64,39 @@ def _sort(
     stack: list[Node] = []  # nodes that wait for a parent, each below what it waits for
     node = root
     while True:
-        left = node._left
-        if left is None:
+        many = node._left
+        right: Node | None = node._right
+        if right is not None:
+            left: Node = many
+            if left.grad is not fresh:
+                stack.append(node)
+                node = left
+                continue
+            if right.grad is not fresh:
+                # A product of two that are done, as w·a mostly is, is done without a detour.
+                second: Node | None = right._right
+                if second is None or second.grad is not fresh:
+                    stack.append(node)
+                    node = right
+                    continue
+                first: Node = right._left
+                if first.grad is not fresh:
+                    stack.append(node)
+                    node = right
+                    continue
+                right.grad = fresh
+                order.append(right)
+            order.append(node)
+        elif many is None:
             grad = node.grad
             if type(grad) is Untouched or grad is None:  # None: as PyTorch's programs reset it
                 leaves.append(node)
             else:
                 earlier.append((node, grad))
-        elif type(left) is tuple:
+        elif type(many) is tuple:
             waiting: list[Node] = []
             entry: Node
-            for entry in left:
+            for entry in many:
                 if entry.grad is not fresh:
                     waiting.append(entry)
             if waiting:
@@ -86,26 +108,11 @@ def _sort(
                 node.begin()
             order.append(node)
         else:
-            right: Node | None = node._right
-            parent: Node | None = left
-            if left.grad is fresh:
-                parent = right
-            if parent is not None and parent.grad is not fresh:
-                # A product of two that are done, as w·a mostly is, is done without a detour.
-                second: Node | None = parent._right
-                if second is None or second.grad is not fresh:
-                    stack.append(node)
-                    node = parent
-                    continue
-                first: Node = parent._left
-                if first.grad is not fresh:
-                    stack.append(node)
-                    node = parent
-                    continue
-                parent.grad = fresh
-                order.append(parent)
-                if right is not None and right.grad is not fresh:
-                    continue
+            parent: Node = many
+            if parent.grad is not fresh:
+                stack.append(node)
+                node = parent
+                continue
             order.append(node)
         node.grad = fresh
         while node.grad is fresh:  # a node may wait twice, and be done at the first time
