@@ -168,6 +168,16 @@ def test_the_table_of_lines_keeps_no_graph_alive_and_no_wrong_line():
         assert "inf" in said_of(twin.backward)
 
 
+def test_a_line_that_another_node_left_behind_is_not_told():
+    y = Value(0.0).sqrt()
+    with detect_anomaly():
+        watcher: Any = recording.watcher()
+        (Value(2.0) * 3).tanh()
+        [*_, line] = watcher._lines.values()
+        watcher._lines[id(y)] = line  # as if that node had been in this one's place
+        assert "before detect_anomaly began" in said_of(y.backward)
+
+
 def test_a_rule_that_raises_is_left_to_the_pass_itself(own_table):
     @operation(lambda m, g, y, x: 1 / 0)
     def unlucky(m: Any, x: Any) -> Any:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from oracles import operands
 
@@ -172,6 +172,9 @@ def test_where_there_is_nothing_to_compare_with_nothing_is_wrong(f: Any, x: floa
     assert all(check.holds for check in check_grad(f, xs))
 
 
+@example([0.0, 0.0, 1.2409215109567574e-09])  # a kink that rounding hides
+@example([-18.0, 0.0, 6.103515625e-05])  # and one that curvature hides
+@example([3.0, 3.0, -11.0])
 @given(st.lists(st.floats(-30, 30), min_size=3, max_size=3))
 def test_no_right_gradient_is_called_wrong(xs: list[float]) -> None:
     def f(v: Any) -> Any:
