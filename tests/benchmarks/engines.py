@@ -33,10 +33,11 @@ What was predicted and what came of it, on CPython 3.11, each pair measured in o
 - mypyc (predicted: 1.6 to 2 times): the atomic step 2.2 times faster, backward 3.5 times, once the
   parents had static types and the operations on the way were Final; before that backward gained
   nothing. Neurons as nodes gain 1.3 times: the time is in `sum` and `map`, which are C already.
+  These last five compare separate runs, each beside micrograd.
 - Tried and left: one look at the result's kind instead of two at the operands' (5 %, but rationals
-  would be added twice); a number for each node in the order of making, to sort by (the sort and
-  the numbers cost what the walk does); one branch of backward for each of + and × (7 % of
-  backward, twice the lines).
+  would be added twice); one branch of backward for each of + and × (7 % of
+  backward, within the noise, for twice the lines). Reckoned, not tried: a number for each node in
+  the order of making, to sort by.
 """
 
 from __future__ import annotations
