@@ -580,10 +580,10 @@ def test_a_program_keeps_the_parameters_and_lets_the_graph_go():
     class Watch:
         pass
 
-    alive = sum(isinstance(o, Value) and o.label == "watched" for o in gc.get_objects())
+    alive = sum(type(o) is Value and o.label == "watched" for o in gc.get_objects())
     assert alive == 1
     del forward, cost, y
-    alive = sum(isinstance(o, Value) and o.label == "watched" for o in gc.get_objects())
+    alive = sum(type(o) is Value and o.label == "watched" for o in gc.get_objects())
     assert alive == 0
     assert program.parameters.shape == (26,)
     source = weakref.ref(program)
