@@ -33,10 +33,7 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from microgradnet import costs
-from microgradnet.anomaly import AnomalyError, detect_anomaly
 from microgradnet.engine import Value
-from microgradnet.explanation import explain, paths
-from microgradnet.expression import read_expression
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
 from microgradnet.ops import abs as abs  # not in __all__: a star import must not hide Python's own
@@ -85,25 +82,28 @@ from microgradnet.ops import (
 )
 from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
-from microgradnet.transforms import (
-    GradientError,
-    check_grad,
-    grad,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    value_and_grad,
-    vjp,
-)
 
 if TYPE_CHECKING:
     from microgradnet import datasets, delta, experiments, interop
+    from microgradnet.anomaly import AnomalyError, detect_anomaly
     from microgradnet.drawing import draw
+    from microgradnet.explanation import explain, paths
     from microgradnet.exploring import explore
+    from microgradnet.expression import read_expression
     from microgradnet.files import load, save
     from microgradnet.lifting import Program, lift, trace
     from microgradnet.training import History, fit
+    from microgradnet.transforms import (
+        GradientError,
+        check_grad,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        value_and_grad,
+        vjp,
+    )
     from microgradnet.verification import Report, verify
 
 __version__ = "0.1.0"
@@ -197,21 +197,35 @@ __all__ = [
 
 # What needs NumPy or Graphviz is imported when it is asked for, so that the rest is there at once.
 _LATER = {
+    "AnomalyError": "microgradnet.anomaly",
+    "check_grad": "microgradnet.transforms",
     "datasets": "microgradnet.datasets",
     "delta": "microgradnet.delta",
+    "detect_anomaly": "microgradnet.anomaly",
     "draw": "microgradnet.drawing",
-    "History": "microgradnet.training",
-    "Program": "microgradnet.lifting",
-    "Report": "microgradnet.verification",
     "experiments": "microgradnet.experiments",
+    "explain": "microgradnet.explanation",
     "explore": "microgradnet.exploring",
     "fit": "microgradnet.training",
+    "grad": "microgradnet.transforms",
+    "GradientError": "microgradnet.transforms",
+    "hessian": "microgradnet.transforms",
+    "History": "microgradnet.training",
+    "hvp": "microgradnet.transforms",
     "interop": "microgradnet.interop",
+    "jacobian": "microgradnet.transforms",
+    "jvp": "microgradnet.transforms",
     "lift": "microgradnet.lifting",
     "load": "microgradnet.files",
+    "paths": "microgradnet.explanation",
+    "Program": "microgradnet.lifting",
+    "read_expression": "microgradnet.expression",
+    "Report": "microgradnet.verification",
     "save": "microgradnet.files",
     "trace": "microgradnet.lifting",
+    "value_and_grad": "microgradnet.transforms",
     "verify": "microgradnet.verification",
+    "vjp": "microgradnet.transforms",
 }
 
 
