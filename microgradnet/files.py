@@ -92,7 +92,7 @@ def _floats(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def _write(place: Path, content: bytes) -> None:
     """Put the content in its place at once, or leave what is there."""
-    place = Path(os.path.realpath(place))  # through a link to what it names
+    asked, place = place, Path(os.path.realpath(place))  # through a link to what it names
     beside = place.with_name(f".{place.name}.{token_hex(4)}")
     try:
         with open(beside, "xb") as file:
@@ -100,9 +100,15 @@ def _write(place: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, place)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             beside.unlink()
+        if (
+            isinstance(error, OSError)
+            and error.filename == os.fspath(beside)
+            and not error.filename2
+        ):
+            error.filename = os.fspath(asked)  # not the name beside it, which nobody gave
         raise
 
 

@@ -384,8 +384,9 @@ def test_places_where_there_is_nothing_to_read_or_write(kind: str, tmp_path: Pat
     model = model_of(2, 3)
     with pytest.raises(FileNotFoundError, match="absent"):
         load(model, tmp_path / f"absent.{kind}")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as missing:
         save(model, tmp_path / "absent" / f"model.{kind}")
+    assert missing.value.filename == str(tmp_path / "absent" / f"model.{kind}")
     (tmp_path / f"folder.{kind}").mkdir()
     with pytest.raises(OSError):  # Windows forbids what elsewhere is a folder
         load(model, tmp_path / f"folder.{kind}")
