@@ -119,6 +119,8 @@ def _check(tree: ast.expr, text: str) -> None:
                     raise ExpressionError(
                         f"there is no function {name}: there are {', '.join(sorted(_functions()))}"
                     )
+            case ast.BitXor():
+                raise ExpressionError(f"{text!r:.80}: a power is written **, as in x**2")
             case _:
                 allowed = isinstance(node, (ast.Load, ast.Pow, *_BINARY, *_UNARY))
         if not allowed:

@@ -57,7 +57,9 @@ def _run(options: argparse.Namespace) -> int:
     from microgradnet.drawing import RenderError, draw
     from microgradnet.graph import topological_order
 
-    if (options.sizes is None) == (options.expression is None):
+    if options.sizes is not None and options.expression is not None:
+        raise Refused("give an expression or --sizes, not both")
+    if options.sizes is None and options.expression is None:
         raise Refused('give an expression, as in "tanh(w*x + b)" w=0.5 x=2 b=-1, or --sizes 2,3,1')
     value, roles = _network(options) if options.sizes else (expression(options), {})
     value.backward()

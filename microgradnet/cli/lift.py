@@ -96,6 +96,10 @@ def _of_expression(options: argparse.Namespace) -> Program:
     from microgradnet.lifting import lift
 
     value = expression(options)
+    if not value.op:
+        raise Refused(
+            f"{options.expression!r} has no operation on a name: there is nothing to lift"
+        )
     leaves = {node.label: node for node in topological_order([value]) if node.label and not node.op}
     names = options.inputs.split(",") if options.inputs is not None else [*leaves.keys() & {"x"}]
     for name in names:
