@@ -98,9 +98,22 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
         (["verify", "--seed", "x"], "x"),
         (["verify", "--exact", "--activation", "sigmoid"], "sigmoid is not rational"),
         (["verify", "--exact", "--cost", "cross_entropy"], "cross_entropy is not rational"),
-        (["verify", "--no-such-option"], "--no-such-option"),
+        (
+            ["verify", "--no-such-option"],
+            "microgradnet verify: error: there is no option --no-such",
+        ),
+        (
+            ["verify", "--step", "2"],
+            "no option --step: is it --steps? (see microgradnet verify --help",
+        ),
+        (["verify", "more"], "unrecognized arguments: more"),
+        (["explore", "--otput=a.html"], "no option --otput: is it --output?"),
+        (["draw", "-w*x", "w=1", "x=2"], "an expression that begins with - in brackets"),
         (["draw"], "give an expression"),
-        (["draw", "x", "x=1", "--sizes", "2,1"], "give an expression"),
+        (["draw", "x", "x=1", "--sizes", "2,1"], "not both"),
+        (["draw", "x^2", "x=1"], "'x^2': a power is written **"),
+        (["lift", "x", "x=1"], "'x' has no operation on a name"),
+        (["lift", "2*3"], "'2*3' has no operation on a name"),
         (["draw", "tanh(w*x"], "no expression"),
         (["draw", "x.real", "x=1"], "'x.real' is no arithmetic"),
         (["draw", "tanh(w*x)", "w=1"], "x has no number: give x=..."),
@@ -163,6 +176,14 @@ def test_draw_writes_a_picture_of_an_expression(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{target}: the scalar zoom\n"
     assert "grad 2" in target.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_numbers_may_stand_on_both_sides_of_an_option(before, tmp_path):
+    target, numbers = tmp_path / "product.gv", ["w=2", "x=3"]
+    arguments = ["draw", "w*x", *numbers[:before], "-o", str(target), *numbers[before:]]
+    assert cli.main(arguments) == 0
+    assert "w = 2" in target.read_text(encoding="utf-8")
 
 
 def test_draw_without_a_file_prints_the_text(capsys):

@@ -7,6 +7,7 @@ that a help text and an error are there at once.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -35,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without δ gets a ? instead
-    options = _parser().parse_args(arguments)
+    options, rest = _parser().parse_known_args(arguments)
+    if hasattr(options, "numbers") and not any(each.startswith("-") for each in rest):
+        options.numbers += rest  # argparse leaves what stands behind an option: "w*x" -o a.svg w=1
+    elif rest:
+        options.parser.error(_unknown(rest, options))
     try:
         return int(options.run(options))
     except Refused as refusal:
@@ -67,9 +72,26 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in _VERBS:
         verb.add(verbs)
+    for each in verbs.choices.values():
+        each.set_defaults(parser=each)
     examples = [_example(each) for each in verbs.choices.values()]
     parser.epilog = "examples:\n" + "\n".join(examples)
     return parser
+
+
+def _unknown(rest: list[str], options: argparse.Namespace) -> str:
+    """What is wrong with arguments that the verb does not know, and what may have been meant."""
+    from difflib import get_close_matches
+
+    unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
+    if not unknown:
+        return f"unrecognized arguments: {' '.join(rest)}"
+    name = unknown[0]
+    if hasattr(options, "expression") and not name.startswith("--"):
+        return f"there is no option {name}: write an expression that begins with - in brackets"
+    known = re.findall(r"--[\w-]+", options.parser.format_help())
+    near = get_close_matches(name, known, 1)
+    return f"there is no option {name}" + (f": is it {near[0]}?" if near else "")
 
 
 def _example(verb: argparse.ArgumentParser) -> str:
