@@ -759,3 +759,32 @@ def test_every_function_can_be_traced(op):
     point = 1.5 if op.name == "acosh" else 0.5
     (found,) = program.value([[point]])
     assert abs(found - op(Value(point)).data) <= 1e-14
+
+
+@pytest.mark.parametrize(
+    "step",
+    [lambda v, w: ops.tanh(v), lambda v, w: v * v * 0.99, lambda v, w: ops.softmax([v, w])[0]],
+    ids=["tanh", "square", "softmax"],
+)
+def test_a_chain_is_written_without_ever_deeper_brackets(step):
+    x, w = Value(0.1), Value(0.5)
+    v = x + w
+    for _ in range(1500):
+        v = step(v, w)
+    program = lift(v, [x], parameters=[w])
+    assert max(len(e.text) for e in program.equations if e.part != "gradient") < 200
+    (found,), (gradient,) = program.value_and_grad([[0.1]])
+    v.backward()
+    assert math.isclose(found, v.data, rel_tol=1e-9)
+    assert math.isclose(gradient, w.grad, rel_tol=1e-9, abs_tol=1e-300)
+
+
+def test_one_long_equation_does_not_push_the_sizes_of_all_others_aside():
+    x, w = Value(0.1), [Value(0.5), Value(0.25)]
+    v = x
+    for _ in range(300):
+        v = ops.tanh(w[0] * v + w[1])
+    program = lift(v, [x], parameters=w)
+    longest = max(len(e.text) for e in program.equations)
+    assert longest > 1000
+    assert len(str(program)) < 100 * len(program.equations) + 4 * longest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from microgradnet.lifting.backward import Backward
@@ -29,22 +30,19 @@ _DEEP = 6
 
 def _inline(derivation: Derivation) -> None:
     """Write in place what is used once, and short sums; layers and costs keep their names."""
-    uses: dict[Variable, int] = {}
+    named = [list(statement.formula.names()) for statement in derivation.statements]
+    uses = Counter(variable for names in named for variable in names)
     roots = {v for e in derivation.outputs for v in e.names()}
-    for statement in derivation.statements:
-        for variable in statement.formula.names():
-            uses[variable] = uses.get(variable, 0) + 1
     depth: dict[Variable, int] = {}
-    for statement in derivation.statements:
+    for statement, names in zip(derivation.statements, named, strict=True):
         variable = statement.variable
-        within = [depth.get(v, 0) for v in statement.formula.names()]
-        level = 1 + max(within, default=0)
+        level = 1 + max((depth.get(v, 0) for v in names), default=0)
         kept = variable.name[0] in ("zaC" if statement.part == "forward" else "δ")
         if statement.part == "gradient" or variable in roots or kept or level > _DEEP:
             continue
         plain = isinstance(variable.formula, (Sum, Product, Name))
-        short = len(within) <= 2 and level == 1 and plain
-        if uses.get(variable, 0) <= 1 or short:
+        short = len(names) <= 2 and level == 1 and plain
+        if uses[variable] <= 1 or short:
             variable.inlined = True
             depth[variable] = level
     derivation.statements[:] = [s for s in derivation.statements if not s.variable.inlined]

@@ -137,7 +137,7 @@ class Program:
     def __str__(self) -> str:
         """The equations, a line each, with the sizes of what they define."""
         texts = [equation.text for equation in self.equations]
-        width = max(map(len, texts), default=0)
+        width = max((len(text) for text in texts if len(text) <= _WIDE), default=0)
         lines = []
         for before, equation in zip((None, *self.equations), self.equations, strict=False):
             if before is not None and before.part != equation.part:
@@ -284,6 +284,9 @@ class Program:
             self._work_m, self._work_kind = m, kind
         return self._work
 
+
+_WIDE = 100
+"""Longer equations do not push the sizes of the others to the right."""
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
