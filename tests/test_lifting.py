@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
+import pickle
 import subprocess
 import sys
 import weakref
@@ -788,3 +790,87 @@ def test_one_long_equation_does_not_push_the_sizes_of_all_others_aside():
     longest = max(len(e.text) for e in program.equations)
     assert longest > 1000
     assert len(str(program)) < 100 * len(program.equations) + 4 * longest
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"inputs": Value(1.0)}, r"inputs is one Value, .*: write it as a list"),
+        ({"targets": None}, "targets is None, not a list of Values"),
+        ({"parameters": MLP(2, [1])}, r"write model.parameters\(\)"),
+        ({"parameters": [[Value(1.0)]]}, "parameters: entry 0 is .*: list row after row"),
+        ({"parameters": {"w": Value(1.0)}}, "parameters: entry 0 is 'w', not a Value$"),
+        ({"cost": 3.0}, "cost is 3.0, not a list of Values"),
+        ({"check": np.zeros((1, 1))}, r"check is the examples \(X, Y\)"),
+        ({"check": ()}, r"check is the examples \(X, Y\)"),
+    ],
+)
+@pytest.mark.parametrize("function", [lift, recognise])
+def test_what_is_no_list_of_values_is_refused_with_the_way_out(function, given, message):
+    if function is recognise and "check" in given:
+        return
+    x = Value(2.0)
+    with pytest.raises(TypeError, match=message):
+        function(**{"cost": x * x, "inputs": [x], **given})
+
+
+def test_iterators_of_values_are_lists_of_them():
+    x, y, w = Value(2.0), Value(3.0), Value(5.0)
+    program = lift(x * w - y, iter([x]), iter([y]), (v for v in [w]), check=([[2.0]], [[3.0]]))
+    costs, gradient = program.value_and_grad([[2.0]], [[3.0]])
+    assert (costs.tolist(), gradient.tolist()) == ([7.0], [2.0])
+    found = recognise(x * w, iter([x]), parameters=iter([w]))
+    assert found.variables["W1"].nodes == (w,)
+
+
+def test_symbols_among_constants_and_parameters_are_refused_by_name():
+    sympy = pytest.importorskip("sympy")
+    x, s = Value(2.0), Value(sympy.Symbol("s"))
+    for lists in ({}, {"parameters": [s]}):
+        with pytest.raises(TypeError, match=r"Value\(data=s.* is no number.*floats"):
+            lift(x * s, [x], **lists)
+    with pytest.raises(TypeError, match="is no number"):
+        lift([s, x], [x])
+    assert lift(x * s, [x, s]).value([[2.0, 3.0]]) == [6.0]
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda program: pickle.loads(pickle.dumps(program))]
+)
+def test_a_copy_of_a_program_has_parameters_of_its_own(copied):
+    model, forward, y, cost = network((3, 4, 2), "tanh", "softmax", "log_likelihood")
+    program = lift(cost, forward.a[0], y, model.parameters())
+    examples = [[0.5, 1.0, -1.0]], [[0.0, 1.0]]
+    before = program.value_and_grad(*examples)
+    twin = copied(program)
+    assert str(twin) == str(program)
+    for one, other in zip(before, twin.value_and_grad(*examples), strict=True):
+        np.testing.assert_array_equal(one, other)
+    twin.parameters -= 1.0
+    np.testing.assert_array_equal(program.value(*examples), before[0])
+    assert (twin.value(*examples) != before[0]).all()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (x[0] > 0) * x[1],
+        lambda x: (x[0].data > 0) * x[1],
+        lambda x: Value(1.0 * (x[0].data >= 1)),
+        lambda x: x[1] * int(x[0].data < 0),
+        lambda x: Value(x[0].data // 2),
+        lambda x: Value(x[0].data % 2),
+        lambda x: {x[0].data: x[0]}[0.0],
+    ],
+)
+def test_tracing_sees_masks_remainders_and_look_ups(function):
+    with pytest.raises(TracingError, match=f"{__file__}:{function.__code__.co_firstlineno}"):
+        trace(function, 2)
+
+
+def test_tracing_refuses_parameters_that_are_no_list_of_values():
+    w = Value(1.0)
+    for parameters in (w, [1.0], MLP(1, [1])):
+        with pytest.raises(TypeError, match="parameters"):
+            trace(lambda x: x[0] * w, 1, parameters=parameters)
+    assert w.data == 1.0

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from microgradnet.arithmetic import evaluate, ieee
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
+from microgradnet.lifting.reading import number
 from microgradnet.lifting.source import write_source
-from microgradnet.lifting.structure import Equation, analyse, equations
+from microgradnet.lifting.structure import Equation, analyse, equations, listed
 from microgradnet.notation import counted
 
 __all__ = ["Program", "check_against", "lift"]
@@ -72,10 +73,12 @@ def lift(
     >>> costs.shape, gradient.shape
     ((2,), (13,))
     """
-    program = Program(cost, inputs, targets, parameters)
+    inputs, targets = listed("inputs", inputs), listed("targets", targets)
+    roots = [cost] if isinstance(cost, Value) else listed("cost", cost)
+    whole = cost if isinstance(cost, Value) else roots
+    program = Program(whole, inputs, targets, listed("parameters", parameters))
     if check is not None:
-        roots = [cost] if isinstance(cost, Value) else list(cost)
-        check_against(program, _recompute(roots, inputs, targets), *check)
+        check_against(program, _recompute(roots, inputs, targets), check)
     return program
 
 
@@ -99,7 +102,7 @@ class Program:
         parameters: Sequence[Value],
     ) -> None:
         self._scalar_cost = isinstance(cost, Value)
-        self._leaves = list(parameters)
+        self._leaves = parameters
         self._widths = {"X": len(inputs), "Y": len(targets)}
         self._n_outputs = 1 if isinstance(cost, Value) else len(cost)
         places = {node: k for k, node in enumerate(inputs)}
@@ -122,13 +125,29 @@ class Program:
         self._work: dict[str, Floats] = {}
         self._work_m = -1
         self._work_kind: np.dtype[Any] | None = None
+        self._compile()
+        self._gradient: Floats | None = None
+        self._parameters: Floats = np.empty(size)
+        self.read_parameters()
+
+    def _compile(self) -> None:
+        """Make functions of the source text."""
         space = _compiled(self, self.source)
         self._value = space["value"]
         self._pull = space["value_and_grad" if self._scalar_cost else "vjp"]
         self._views_kept = {"views": _Views(space["views"])} if "views" in space else {}
-        self._gradient: Floats | None = None
-        self._parameters: Floats = np.empty(size)
-        self.read_parameters()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `pickle` and `copy`: all but the functions and the arrays that they work in."""
+        state = {**self.__dict__, "_work": {}, "_work_m": -1}
+        for name in ("_value", "_pull", "_views_kept"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._parameters = self._parameters.copy()  # a copy's own
+        self._compile()
 
     def __repr__(self) -> str:
         parameters = counted(len(self._leaves), "parameter")
@@ -167,7 +186,7 @@ class Program:
 
     def read_parameters(self) -> None:
         """Take the parameters' numbers from the nodes."""
-        self._parameters[:] = [float(leaf.data) for leaf in self._leaves]
+        self._parameters[:] = [number(leaf) for leaf in self._leaves]
 
     def write_parameters(self) -> None:
         """Give the nodes the parameters' numbers."""
@@ -221,10 +240,10 @@ class Program:
 
         V has the outputs' shape. That gradient is the vector-Jacobian product.
         """
-        X, Y = self._examples(X, Y)
-        given = np.asarray(V, dtype=X.dtype)
         if self._scalar_cost:
             raise TypeError("this program has a cost: value_and_grad(X, Y) is its gradient")
+        X, Y = self._examples(X, Y)
+        given = np.asarray(V, dtype=X.dtype)
         if given.shape != (len(X), self._n_outputs):
             raise ValueError(f"V has shape {given.shape}, not {(len(X), self._n_outputs)}")
         p = self._in_kind(X.dtype)
@@ -332,11 +351,13 @@ def _compiled(program: Program, source: str) -> dict[str, Any]:
 
 def check_against(
     program: Program,
-    compute: Callable[[list[float], list[float]], list[float]],
-    X: ArrayLike,
-    Y: ArrayLike | None = None,
+    compute: Callable[[list[float], list[float]], list[Any]],
+    check: tuple[ArrayLike, ArrayLike | None] | tuple[ArrayLike],
 ) -> None:
     """Raise ValueError naming the first example for which compute(x, y) gives other numbers."""
+    if not isinstance(check, tuple) or len(check) not in (1, 2):
+        raise TypeError("check is the examples (X, Y), or (X,) where there are no targets")
+    X, Y = check if len(check) == 2 else (*check, None)
     found = np.asarray(program.value(X, Y)).reshape(len(np.asarray(X)), -1)
     rows_x = np.asarray(X, dtype=float).tolist()
     rows_y = [[]] * len(rows_x) if Y is None else np.asarray(Y, dtype=float).tolist()

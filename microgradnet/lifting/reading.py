@@ -18,7 +18,7 @@ from microgradnet.arithmetic import ieee
 from microgradnet.engine import Value
 from microgradnet.operation import Operation
 
-__all__ = ["NONE", "Atom", "Reading", "Term", "read"]
+__all__ = ["NONE", "Atom", "Reading", "Term", "number", "read"]
 
 NONE = -1
 """The second factor of a term that has none."""
@@ -87,7 +87,7 @@ def read(
         for parent in parents:
             form = get(parent)
             if form is None:  # a leaf in none of the lists
-                form = forms[parent] = ieee.convert(parent.data)
+                form = forms[parent] = number(parent)
             operands.append(form)
         form = reader.quickly(node.op, operands)
         if form is None:
@@ -99,9 +99,20 @@ def read(
     places = []
     for root in roots:
         if root not in forms:
-            forms[root] = ieee.convert(root.data)
+            forms[root] = number(root)
         places.append(reader.atom(forms[root], root))
     return Reading(reader.atoms, places, len(forms))
+
+
+def number(leaf: Value) -> float:
+    """A leaf's number as a float; TypeError where it is none, as a symbol."""
+    try:
+        return ieee.convert(leaf.data)
+    except TypeError as error:
+        raise TypeError(
+            f"{leaf!r:.60} is no number, and a program computes with floats: list it among the "
+            "inputs, or give it a number"
+        ) from error
 
 
 def _interior(

@@ -13,7 +13,7 @@ from microgradnet.lifting.grouping import group
 from microgradnet.lifting.reading import Reading, read
 from microgradnet.lifting.statements import Derivation
 
-__all__ = ["Equation", "Structure", "Variable", "analyse", "equations", "recognise"]
+__all__ = ["Equation", "Structure", "Variable", "analyse", "equations", "listed", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def recognise(
     >>> found.equations[0].text, found.variables["z1"].nodes[2] is forward.z[1][2]
     ('z1 = W1 a0 + b1', True)
     """
-    reading, derivation = analyse(cost, inputs, targets, parameters)
+    leaves = listed("parameters", parameters)
+    reading, derivation = analyse(cost, inputs, targets, leaves)
     variables: dict[str, Variable] = {}
-    leaves = list(parameters)
     for view in derivation.views:
         v = view.variable
         nodes: list[Value | None] = [leaves[k] for k in view.index.ravel()]
@@ -109,12 +109,12 @@ def analyse(
     Raises TypeError for what is no Value, and ValueError for a listed node that is no leaf or
     stands in the lists twice; only an input may be a target too.
     """
-    roots = [cost] if isinstance(cost, Value) else list(cost)
-    lists = {"inputs": list(inputs), "targets": list(targets), "parameters": list(parameters)}
-    for name, nodes in {"cost": roots, **lists}.items():
-        for k, node in enumerate(nodes):
-            if not isinstance(node, Value):
-                raise TypeError(f"{name}: entry {k} is {node!r:.60}, not a Value")
+    roots = [cost] if isinstance(cost, Value) else listed("cost", cost)
+    lists = {
+        "inputs": listed("inputs", inputs),
+        "targets": listed("targets", targets),
+        "parameters": listed("parameters", parameters),
+    }
     if not roots:
         raise ValueError("there is nothing to lift: give a cost, or a list of outputs")
     for name, nodes in lists.items():
@@ -142,6 +142,22 @@ def analyse(
         reading = read(roots, lists["inputs"], lists["targets"], lists["parameters"])
         vectors, places = group(reading)
         return reading, derive(vectors, places, isinstance(cost, Value))
+
+
+def listed(name: str, given: Iterable[Value]) -> list[Value]:
+    """The Values given as an argument; TypeError, with the way out, for what is no list of them."""
+    if isinstance(given, Value):
+        raise TypeError(f"{name} is one Value, {given!r:.60}: write it as a list, [...]")
+    if not isinstance(given, Iterable):
+        way_out = ": write model.parameters()" if hasattr(given, "parameters") else ""
+        raise TypeError(f"{name} is {given!r:.60}, not a list of Values{way_out}")
+    nodes = list(given)
+    for k, node in enumerate(nodes):
+        if not isinstance(node, Value):
+            rows = isinstance(node, Iterable) and not isinstance(node, str)
+            way_out = ": list row after row in one list" if rows else ""
+            raise TypeError(f"{name}: entry {k} is {node!r:.60}, not a Value{way_out}")
+    return nodes
 
 
 @contextmanager

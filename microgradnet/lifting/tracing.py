@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from microgradnet.arithmetic import Arithmetic, Number, register
 from microgradnet.engine import Value
 from microgradnet.lifting.program import Program, check_against, lift
+from microgradnet.lifting.structure import listed
 
 __all__ = ["TracingError", "trace"]
 
@@ -54,6 +55,7 @@ def trace(
     """
     x = [Value(0.0, label=f"x[{k}]") for k in range(n_inputs)]
     y = [Value(0.0, label=f"y[{k}]") for k in range(n_targets)]
+    parameters = listed("parameters", parameters)
     leaves = [*x, *y, *parameters]
     numbers = [leaf.data for leaf in leaves]
     try:
@@ -73,7 +75,7 @@ def trace(
             result = function(*values) if n_targets else function(values[0])
             return [result] if isinstance(result, Value) else list(result)
 
-        check_against(program, lambda x, y: [v.data for v in called(x, y)], *check)
+        check_against(program, lambda x, y: [v.data for v in called(x, y)], check)
     return program
 
 
@@ -96,8 +98,6 @@ class _Unknown:
     def __eq__(self, other: object) -> Any:
         return _Condition()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _convert(self, *_: object) -> NoReturn:
         raise TracingError(
             f"{_where()}: a node was asked for its number, which is not known while tracing: use "
@@ -105,8 +105,8 @@ class _Unknown:
         )
 
     __float__ = __int__ = __complex__ = __index__ = __round__ = __trunc__ = _convert
-    __format__ = __str__ = _convert
-    __bool__ = _convert
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = _convert
+    __format__ = __str__ = __hash__ = __bool__ = _convert
 
     def __repr__(self) -> str:
         return "<unknown>"
@@ -125,6 +125,12 @@ class _Condition:
 
     def __and__(self, other: object) -> _Condition:
         return self
+
+    def _count(self, *_: object) -> NoReturn:
+        self.__bool__()
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _count
+    __float__ = __int__ = __index__ = __invert__ = _count
 
 
 def _where() -> str:
