@@ -874,3 +874,23 @@ def test_tracing_refuses_parameters_that_are_no_list_of_values():
         with pytest.raises(TypeError, match="parameters"):
             trace(lambda x: x[0] * w, 1, parameters=parameters)
     assert w.data == 1.0
+
+
+def test_a_formula_has_neither_factors_of_one_nor_needless_brackets():
+    x, w = Value(1.0), Value(2.0)
+    assert [e.text for e in lift(6 * w, [x], parameters=[w]).equations] == ["C = 6 θ", "∂C/∂θ = 6"]
+    assert lift(x * w * 0.25, [x], parameters=[w]).equations[0].text == "z1 = 0.25 W1 a0"
+    costs, gradient = lift(6 * w, [x], parameters=[w]).value_and_grad([[1.0], [2.0]])
+    assert (costs.tolist(), gradient.tolist()) == ([12.0, 12.0], [12.0])
+
+
+def test_outputs_that_stand_side_by_side_are_returned_together():
+    model = MLP(2, [3, 3], rng=Random(0))
+    forward = model.forward([0.5, -1.0])
+    outputs = [*forward.output, *forward.output[1:], forward.a[0][1], model.parameters()[0]]
+    program = lift(outputs, forward.a[0], parameters=model.parameters())
+    wanted = (
+        "np.concatenate([z2, z2[:, 1:3], a0[:, 1:2], np.full((m, 1), theta1, p.dtype)], axis=1)"
+    )
+    assert wanted in program.source
+    np.testing.assert_allclose(program.value([[0.5, -1.0]]), [[v.data for v in outputs]])

@@ -117,7 +117,8 @@ class Backward(Forward):
         if vector.role in ("constant", "input", "target"):
             return
         if not vector.batch and from_batch:
-            e = BatchTotal(e)
+            factor, rest = (1.0, e) if e.batch else e.split()
+            e = multiply(Num(factor), BatchTotal(rest))
         if vector.role == "parameter":
             if len(index) > 1 and (index == index[0]).all():
                 e, index = total(e, len(index)), index[:1]

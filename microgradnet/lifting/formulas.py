@@ -76,6 +76,11 @@ class Expr:
         return self
 
     @property
+    def is_one(self) -> bool:
+        """Whether it is 1 for an example, and only in code more: the number of examples."""
+        return False
+
+    @property
     def negated(self) -> bool:
         """Whether a minus stands before it."""
         return self.split()[0] < 0
@@ -203,6 +208,11 @@ class Name(Expr):
     def _formula(self) -> Expr | None:
         return self.variable.formula if self.variable.inlined else None
 
+    @property
+    def is_one(self) -> bool:
+        """Whether its formula is, where it is inlined."""
+        return self._formula is not None and self._formula.is_one
+
     def resolved(self) -> Expr:
         """Of an inlined variable, its formula's."""
         return self if self._formula is None else self._formula.resolved()
@@ -319,8 +329,6 @@ class Product(Expr):
     def __init__(self, factor: float, factors: Sequence[Expr]) -> None:
         self.factor, self.factors = factor, tuple(factors)
         self.batch, self.size = joint(self.factors)
-        if factor == -1.0:
-            self.binding = SIGN if len(self.factors) == 1 else PRODUCT
 
     def parts(self) -> Sequence[Expr]:
         """The factors."""
@@ -339,16 +347,21 @@ class Product(Expr):
         elif self.factor != 1.0:
             written = Num(self.factor).write(form)
             written += {"code": " * ", "text": " ", "latex": r"\,"}[form]
-        for k, factor in enumerate(self.factors):
+        factors = [x for x in self.factors if form == "code" or not x.is_one]
+        if not factors:
+            return Num(self.factor).write(form)
+        for k, factor in enumerate(factors):
             if k:
-                vectors = factor.size > 1 and self.factors[k - 1].size > 1
+                vectors = factor.size > 1 and factors[k - 1].size > 1
                 written += {
                     "code": " * ",
                     "text": " ⊙ " if vectors else " ",
                     "latex": r" \odot " if vectors else r"\,",
                 }[form]
-            last = k == len(self.factors) - 1
-            written += factor.within(form, SIGN if last else POWER)
+            # Of c (W a) a formula needs no brackets, being (c W) a as well.
+            alone = form != "code" and len(factors) == 1
+            last = k == len(factors) - 1
+            written += factor.within(form, PRODUCT if alone else SIGN if last else POWER)
         return written
 
 

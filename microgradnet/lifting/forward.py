@@ -54,9 +54,8 @@ class Forward(Naming):
                 formula = self._sum(vector) if vector.role == "sum" else self._operation(vector)
                 name = self._forward_name(vector)
                 self._enter(vector, name, name, formula)
-        for vector, place in self.roots:
-            place_index = np.array([place])
-            self.result.outputs.append(self.use(Operand(vector, place_index)))
+        for vector, places in _runs(self.roots):
+            self.result.outputs.append(self.use(Operand(vector, np.array(places))))
 
     def _enter(self, vector: Vector, name: str, code: str, formula: Expr | None) -> None:
         kind = {"input": "input", "target": "target"}.get(vector.role, "value")
@@ -238,3 +237,14 @@ class Forward(Naming):
                 found.append(view.variable)
                 left -= mine
         return None if left else found
+
+
+def _runs(roots: Sequence[tuple[Vector, int]]) -> list[tuple[Vector, list[int]]]:
+    """The roots, those together that stand side by side in one vector."""
+    runs: list[tuple[Vector, list[int]]] = []
+    for vector, place in roots:
+        if runs and vector.batch and runs[-1][0] is vector and runs[-1][1][-1] == place - 1:
+            runs[-1][1].append(place)
+        else:
+            runs.append((vector, [place]))
+    return runs

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from microgradnet.lifting.formulas import (
     ATOM,
+    ONE,
     POWER,
     PRODUCT,
     SIGN,
@@ -138,6 +139,11 @@ class BatchTotal(Expr):
     def __init__(self, vector: Expr) -> None:
         self.vector, self.size = vector, vector.size
         self.binding = vector.binding if vector.batch else PRODUCT
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is 1 of each example."""
+        return self.vector is ONE
 
     def parts(self) -> Sequence[Expr]:
         """The vector."""
@@ -280,11 +286,11 @@ class Place(Expr):
     def write(self, form: Form) -> str:
         """In code a helper that adds the pieces in; in a formula the pieces with their places."""
         if form == "code":
-            lead = "m, " if self.batch else ""
             pieces = ", ".join(
                 f"({_slice_code(index)}, {piece.write(form)})" for index, _, piece in self.pieces
             )
-            return f"placed(({lead}{self.size},), p.dtype, {pieces})"
+            shape = f"(m, {self.size})" if self.batch else f"({self.size},)"
+            return f"placed({shape}, p.dtype, {pieces})"
         return " + ".join(
             f"[{piece.write(form)} at {shown}]" if form == "text"
             else rf"\left[{piece.write(form)}\right]_{{{shown}}}"
