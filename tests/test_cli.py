@@ -234,3 +234,21 @@ def test_a_reader_that_stops_early_sees_no_traceback():
     )
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize(
+    "arguments", [SMALL, [*SMALL, "--json"], ["draw", "w*x", "w=1", "x=2"], ["lift"]]
+)
+def test_standard_output_on_a_full_disk_is_one_line_and_exit_2(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "microgradnet", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"microgradnet {arguments[0]}: error: [Errno 28] No space left" in done.stderr

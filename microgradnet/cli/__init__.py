@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import NoReturn
 
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif rest:
         options.parser.error(_unknown(rest, options))
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except Refused as refusal:
         print(f"microgradnet {options.verb}: error: {refusal}", file=sys.stderr)
         return 2
@@ -52,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:  # standard output on a full disk
+        print(f"microgradnet {options.verb}: error: {error}", file=sys.stderr)
+        with suppress(OSError):
+            sys.stdout.close()  # what could not be written is not tried again at exit
+        return 2
 
 
 class _Parser(argparse.ArgumentParser):

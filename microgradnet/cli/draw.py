@@ -86,6 +86,8 @@ def _run(options: argparse.Namespace) -> int:
     except (ValueError, RenderError) as error:
         raise Refused(error) from None
     except OSError as error:
+        if options.output is None:
+            raise
         raise Refused(f"{options.output} cannot be written: {error.strerror or error}") from None
     return 0
 
