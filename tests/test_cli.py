@@ -209,6 +209,12 @@ def test_help_and_version():
     assert run("--version").stdout.startswith("microgradnet 0.")
 
 
+@pytest.mark.parametrize("verb", ["verify", "train", "draw", "explore", "lift"])
+def test_the_help_fits_80_columns(verb):
+    done = run(verb, "--help", COLUMNS="80")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
 def test_the_help_has_an_example_of_every_verb_which_its_parser_takes():
     parser = cli._parser()
     verbs = next(a for a in parser._actions if a.dest == "==SUPPRESS==" or a.choices).choices

@@ -22,14 +22,14 @@ def add(verbs: Any) -> None:
         help="write a page that plays the backward pass, node by node",
         description="Write one HTML file that needs no network: the scalar graph, beside it the\n"
         "equations with their numbers, and a player that goes through both node by node.\n"
-        "Without arguments: a 2-3-2 network on one of two moons' points. With an expression\n"
-        "and its numbers: that expression.",
+        "Without arguments: a 2-3-2 network on one of two moons' points. With an\n"
+        "expression and its numbers: that expression.",
         epilog="examples:\n"
         '  microgradnet explore "tanh(w*x + b)" w=0.5 x=2 b=-1\n'
         "  microgradnet explore --data iris --cost cross_entropy\n"
         "  microgradnet explore --data xor --sizes 2,4,2 --activation tanh\n\n"
-        "In an expression, names that begin with x are inputs and those with y targets; gradient\n"
-        "descent moves the others.",
+        "In an expression, names that begin with x are inputs and those with y targets;\n"
+        "gradient descent moves the others.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

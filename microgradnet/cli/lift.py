@@ -28,8 +28,8 @@ def add(verbs: Any) -> None:
         "lift",
         help="find the matrix equations inside a scalar graph",
         description="Build the scalar graph of a network on one example, find the matrices in it,\n"
-        "and print the program they make: forward, δ, and the gradients. Without options: a\n"
-        "sigmoid 64-16-10 network with the quadratic cost.",
+        "and print the program they make: forward, δ, and the gradients. Without options:\n"
+        "a sigmoid 64-16-10 network with the quadratic cost.",
         epilog="examples:\n"
         "  microgradnet lift --sizes 784,30,10 --activation sigmoid --cost quadratic\n"
         "  microgradnet lift --sizes 2,16,16,1 --activation relu --cost hinge --source\n"

@@ -50,8 +50,8 @@ def add(verbs: Any) -> None:
         "train",
         help="train a network on a data set, and see how well it does on new examples",
         description="Train a network, batch by batch: w → w − (η/m) Σ ∂C/∂w. Without options:\n"
-        "1,352 handwritten digits through a tanh-softmax 64-16-10 network, and how many of the\n"
-        "445 held back it then knows.",
+        "1,352 handwritten digits through a tanh-softmax 64-16-10 network, and how many\n"
+        "of the 445 held back it then knows.",
         epilog="examples:\n"
         "  microgradnet train --sizes 64,30,10 --save model.npz\n"
         "  microgradnet train --data moons --plot moons.png\n"
