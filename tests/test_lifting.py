@@ -894,3 +894,30 @@ def test_outputs_that_stand_side_by_side_are_returned_together():
     )
     assert wanted in program.source
     np.testing.assert_allclose(program.value([[0.5, -1.0]]), [[v.data for v in outputs]])
+
+
+def test_an_own_rule_may_use_every_sign_there_is(own_table):
+    def rule(m, g, y, x):
+        low = m.where(x <= 0, -abs(x), x)
+        high = m.where(x >= 0.5, 2 / (3 + x), x / 4)
+        return (g * (1 - low) * high * 2**x,)
+
+    @operation(rule)
+    def odd(m, x):
+        return (1 + x) * (2 - x) / (3 + x**2) - x
+
+    def build(xs, ys):
+        w = Value(0.5)
+        return [odd(w * xs[0])], [w]
+
+    agrees(build, [[0.25], [-0.75], [2.0]], [[]] * 3)
+
+
+def test_long_lists_of_constants_run_over_several_lines():
+    r = Random(4)
+    xs = [Value(r.uniform(-1, 1)) for _ in range(200)]
+    numbers = [r.uniform(-1, 1) for _ in xs]
+    program = lift(sum((c * ops.tanh(x) for c, x in zip(numbers, xs, strict=True)), Value(0.0)), xs)
+    assert max(map(len, program.source.splitlines())) <= 100
+    x = np.random.default_rng(1).normal(size=(3, 200))
+    np.testing.assert_allclose(program.value(x), np.tanh(x) @ numbers)

@@ -24,6 +24,8 @@ from microgradnet.operation import Operation
 __all__ = ["Source", "write_source"]
 
 _INDENT = "    "
+_LINE = 90
+"""So long are lines of numbers."""
 _SLOPES = {ops.sigmoid: "sigmoid_and_slope", ops.tanh: "tanh_and_slope"}
 """Activations whose derivative comes cheaply along with the value."""
 
@@ -431,7 +433,17 @@ def _array(values: NDArray[Any]) -> str:
             return str(x)
         return {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}.get(str(x), repr(x))
 
-    return f"np.array({number(values.tolist())})"
+    return _wrapped(f"np.array({number(values.tolist())})")
+
+
+def _wrapped(code: str) -> str:
+    """Code whose long lists run over several lines."""
+    lines = [""]
+    for part in code.split(", "):
+        if len(lines[-1]) + len(part) > _LINE:
+            lines.append(_INDENT)
+        lines[-1] += f"{part}, "
+    return "\n".join(line.rstrip() for line in lines).rstrip(",")
 
 
 def _words(text: str) -> list[str]:
