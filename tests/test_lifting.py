@@ -921,3 +921,19 @@ def test_long_lists_of_constants_run_over_several_lines():
     assert max(map(len, program.source.splitlines())) <= 100
     x = np.random.default_rng(1).normal(size=(3, 200))
     np.testing.assert_allclose(program.value(x), np.tanh(x) @ numbers)
+
+
+def test_the_name_of_an_operation_cannot_reach_the_source_as_code(own_table):
+    def rule(m, g, y, x):
+        return (g * (2 * x + m.cos(x)),)
+
+    def own(m, x):
+        return x * x + m.sin(x)
+
+    own.__name__ = 'x"""\n    raise SystemExit("reached")\n    """'
+    op = operation(rule)(own)
+    x, w = Value(2.0), Value(3.0)
+    program = lift(op(w * x) + op(w), [x], parameters=[w])
+    (found,), _ = program.value_and_grad([[2.0]])
+    assert math.isclose(found, 45 + math.sin(6) + math.sin(3))
+    assert "reached" not in program.source

@@ -101,6 +101,7 @@ class _Writer:
             op = part.op
             new = op not in self.functions
             name = self.functions.setdefault(op, self._function_name(op))
+            shown = op.name if op.name.isidentifier() else name  # else it could be code
             g, y, x = (Name(Variable(c, c, c, 2, True, "value")) for c in "gyx")
             rule: Expr = trace(op, op.vjp, (g, y, x))[0]
             used = {v.code for v in rule.names()}
@@ -113,10 +114,10 @@ class _Writer:
             if new:
                 if not simple and name not in HELPERS:
                     forward = trace(op, op.forward, (x,)).write("code")
-                    yield f'def {name}(x):\n    """{op.name}(x)."""\n    return {forward}\n'
+                    yield f'def {name}(x):\n    """{shown}(x)."""\n    return {forward}\n'
                 yield (
                     f"def {name}_vjp({', '.join(letters)}):\n"
-                    f'    """What {op.name} passes on of g."""\n'
+                    f'    """What {shown} passes on of g."""\n'
                     f"    return {rule.write('code')}\n"
                 )
 
