@@ -310,6 +310,14 @@ def test_the_text_has_sizes_and_latex_has_every_equation():
     )
 
 
+def test_latex_keeps_a_power_apart_from_the_number_of_a_layer():
+    w, x = Value(0.5), Value(2.0)
+    z = w * x + Value(1.0)
+    program = lift((ops.tanh(z)) ** 2 + z * z, [x], parameters=[w])
+    assert r"\left(z^{1}\right)}^{2}" in program._repr_latex_()
+    assert "}}^{2}" not in program._repr_latex_()
+
+
 # Structures by hand
 
 

@@ -403,6 +403,8 @@ class Power(Expr):
                 return f"np.power({self.x.value!r}, {self.exponent.write(form)})"
             return f"{self.x.within(form, ATOM)} ** {self.exponent.within(form, ATOM)}"
         base = self.x.within(form, ATOM)
+        if form == "latex" and base.endswith("}"):  # z² squared would read as z²²
+            base = rf"\left({base}\right)"
         exponent = self.exponent.write(form)
         if form == "latex":
             return rf"{{{base}}}^{{{exponent}}}"
