@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from microgradnet.arithmetic import Number, common
+from microgradnet.arithmetic import Number, common, is_finite
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.notation import described
@@ -73,9 +73,9 @@ class _Detector:
         line, in_a_rule = _users_line()
         self._lines[id(node)] = (op, node.data, line)
         # A rule may compute an infinity and choose the other branch; what comes of it is judged.
-        if in_a_rule or _is_finite(node.data):
+        if in_a_rule or is_finite(node.data):
             return
-        entered = [x for x in operands if x.op is None and not _is_finite(x.data)]
+        entered = [x for x in operands if x.op is None and not is_finite(x.data)]
         raise _error(
             node,
             f"{node.data} is the result of {op.name},\n  {described(op, operands)}\n"
@@ -96,7 +96,7 @@ class _Detector:
                 return  # the pass itself will say it
             for k, (parent, product) in enumerate(zip(node.parents, products, strict=True)):
                 total = add(adjoints[parent], product) if parent in adjoints else product
-                if not _is_finite(total):
+                if not is_finite(total):
                     raise self._backward_error(node, k, g, product, total)
                 adjoints[parent] = total
 
@@ -107,7 +107,7 @@ class _Detector:
         op: Any = node.op
         made_by, data, line = self._lines.get(id(node), (None, None, None))
         known = made_by is op and data is node.data
-        summed = f" (of which {product} from there)" if _is_finite(product) else ""
+        summed = f" (of which {product} from there)" if is_finite(product) else ""
         return _error(
             parent,
             f"∂C/∂{parent.label or f'(operand {k + 1})'} is {total}{summed} after the backward "
@@ -135,8 +135,3 @@ def _users_line() -> tuple[_Line, bool]:
         in_a_rule = in_a_rule or frame.f_code.co_filename == _RULES
         frame = frame.f_back
     return _Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name), in_a_rule
-
-
-def _is_finite(x: Number) -> bool:
-    """Not NaN and not infinite; a formula may be evaluated to be either, and counts as finite."""
-    return bool(x == x) and not common(x).is_infinite(x)

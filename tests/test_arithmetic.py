@@ -22,7 +22,7 @@ from mpmath import mp, mpf
 from oracles import EDGES, operands, variants
 
 from microgradnet import Value, ops
-from microgradnet.arithmetic import common, evaluate, number
+from microgradnet.arithmetic import common, evaluate, is_finite, number
 from microgradnet.arithmetic.exact import IrrationalError, exact
 from microgradnet.operation import Operation, find, operations
 
@@ -391,3 +391,18 @@ def test_formulas_stay_formulas() -> None:
     assert ops.exponential.vjp_at(sympy.Integer(1), x) == (2**x * sympy.log(2),)
     assert ops.divide.vjp_at(sympy.Integer(1), x, y) == (1 / y, -x / y**2)
     assert ops.leaky_relu(sympy.Integer(-3)) == sympy.Rational(-3, 100)
+
+
+@pytest.mark.parametrize(
+    ("x", "finite"),
+    [
+        (10**400, True), (Fraction(1, 3), True), (-1e308, True), (None, True), (Decimal(1), True),
+        (mpf(1), True), (sympy.Symbol("x"), True), (1 / sympy.Symbol("x"), True),
+        (math.inf, False), (math.nan, False), (Decimal("-Infinity"), False), (Decimal("NaN"), False),
+        (Decimal("sNaN"), False), (mpf("-inf"), False), (mpf("nan"), False), (sympy.nan, False),
+        (-sympy.oo, False), (sympy.zoo, False), (sympy.oo * sympy.Symbol("x"), False),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_which_numbers_are_finite(x: Any, finite: bool) -> None:
+    assert is_finite(x) is finite

@@ -7,6 +7,7 @@ nothing of nodes or of derivatives.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -25,6 +26,7 @@ __all__ = [
     "evaluate",
     "ieee",
     "is_array",
+    "is_finite",
     "number",
     "register",
 ]
@@ -161,6 +163,22 @@ def compare(order: Callable[[Any, Any], Any], x: Number, y: Any) -> Any:
     except TypeError:
         kind = common(x, y)
         return order(kind.convert(x), kind.convert(y))
+
+
+def is_finite(x: Number | None) -> bool:
+    """Whether a number of any kind is neither NaN nor infinite.
+
+    A formula is finite if it is for some numbers, as 1/x is and ∞·x is not. None, to which
+    PyTorch's programs reset a gradient, counts as 0.
+
+    >>> is_finite(1), is_finite(float("nan")), is_finite(Decimal("-inf"))
+    (True, False, False)
+    """
+    if isinstance(x, float):
+        return math.isfinite(x)
+    if isinstance(x, Decimal):
+        return x.is_finite()  # a signalling NaN takes part in no arithmetic
+    return x is None or bool(x - x == 0)
 
 
 def is_array(x: object) -> bool:

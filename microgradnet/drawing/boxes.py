@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from microgradnet.arithmetic import is_finite
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
-from microgradnet.drawing.numerals import gradient, is_finite, short, whole
+from microgradnet.drawing.numerals import gradient, short, whole
 from microgradnet.drawing.roles import ROLES
 from microgradnet.engine import Value, is_untouched
 from microgradnet.explanation import adjoint, made

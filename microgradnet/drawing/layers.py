@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from microgradnet.arithmetic import is_finite
 from microgradnet.drawing.boxes import DIM, ROUND, STYLES, WRONG, key
 from microgradnet.drawing.dot import (
     SIZE,
@@ -22,7 +23,7 @@ from microgradnet.drawing.dot import (
     tooltip,
 )
 from microgradnet.drawing.highlight import downstream, sum_of_paths
-from microgradnet.drawing.numerals import gradient, is_finite, short
+from microgradnet.drawing.numerals import gradient, short
 from microgradnet.drawing.roles import leaves
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order

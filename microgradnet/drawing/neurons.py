@@ -9,11 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from microgradnet import ops
+from microgradnet.arithmetic import is_finite
 from microgradnet.drawing.boxes import DIM, WRONG, box, key
 from microgradnet.drawing.dot import SIZE, attributes, clean, document, label, lines_box, tooltip
 from microgradnet.drawing.highlight import downstream, sum_of_paths
 from microgradnet.drawing.layers import structure_of
-from microgradnet.drawing.numerals import gradient, is_finite, short, whole
+from microgradnet.drawing.numerals import gradient, short, whole
 from microgradnet.drawing.roles import roles
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order

@@ -9,7 +9,7 @@ from fractions import Fraction
 from microgradnet.arithmetic import Number
 from microgradnet.engine import is_untouched
 
-__all__ = ["gradient", "is_finite", "short", "whole"]
+__all__ = ["gradient", "short", "whole"]
 
 _BITS = 13_000
 """Beyond these bits a rational is not written out: Python itself refuses at some 14,000."""
@@ -57,22 +57,6 @@ def gradient(x: Number, write: Callable[[Number], str] = short) -> str:
     ('not yet', '0')
     """
     return "not yet" if is_untouched(x) else write(x)
-
-
-def is_finite(x: Number) -> bool:
-    """Whether x is neither NaN nor infinite; a formula counts as finite unless it says otherwise.
-
-    >>> is_finite(1), is_finite(float("nan"))
-    (True, False)
-    """
-    if x is None or isinstance(x, (int, Fraction)):
-        return True
-    if isinstance(x, float):
-        return math.isfinite(x)
-    known = getattr(x, "is_finite", None)  # a method of Decimal, an attribute of SymPy's
-    if known is not None or hasattr(type(x), "is_finite"):
-        return (known() if callable(known) else known) is not False
-    return bool(x == x and abs(x) != math.inf)
 
 
 def _typeset(written: str) -> str:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
-
-from microgradnet.arithmetic import Number
+from microgradnet.arithmetic import is_finite
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.notation import described
 
-__all__ = ["first_gradient", "first_value", "is_finite"]
-
-
-def is_finite(x: Number) -> bool:
-    """Whether a number of any kind is neither infinite nor NaN."""
-    if isinstance(x, float):
-        return math.isfinite(x)
-    return x.is_finite() if isinstance(x, Decimal) else bool(x - x == 0)
+__all__ = ["first_gradient", "first_value"]
 
 
 def first_value(cost: Value) -> str | None:

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from microgradnet.arithmetic import is_finite
 from microgradnet.engine import Value, is_untouched
 from microgradnet.lifting import trace
 from microgradnet.nn import Module
 from microgradnet.optim import Optimizer
-from microgradnet.training.diagnosis import first_gradient, first_value, is_finite
+from microgradnet.training.diagnosis import first_gradient, first_value
 from microgradnet.training.judging import output_row
 
 __all__ = ["Batch", "Eager", "Engine", "Lifted", "Network", "diagnose"]

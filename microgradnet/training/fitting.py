@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.arithmetic import Number, number
+from microgradnet.arithmetic import Number, is_finite, number
 from microgradnet.costs import COSTS, Cost
 from microgradnet.nn import Module
 from microgradnet.notation import counted
 from microgradnet.ops import add, divide
 from microgradnet.optim import GradientDescent, Optimizer
-from microgradnet.training.diagnosis import is_finite
 from microgradnet.training.engines import (
     Array,
     Batch,
