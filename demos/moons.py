@@ -57,7 +57,7 @@ if importlib.util.find_spec("micrograd"):
     course = {}
     for library in (micrograd, microgradnet):
         name, losses, begun = library.__name__, [], time.perf_counter()
-        train(library.nn.MLP, 2, lambda step, loss, right: losses.append(loss))  # noqa: B023
+        train(library.nn.MLP, 2, lambda step, loss, right: losses.append(loss))  # noqa: B023  # called at once
         seconds = (time.perf_counter() - begun) / 2
         print(f"    {name:13} loss {losses[0]:.12f}  {losses[1]:.12f}  {seconds:.2f} s a step")
         course[name] = losses

@@ -398,8 +398,9 @@ def test_formulas_stay_formulas() -> None:
     [
         (10**400, True), (Fraction(1, 3), True), (-1e308, True), (None, True), (Decimal(1), True),
         (mpf(1), True), (sympy.Symbol("x"), True), (1 / sympy.Symbol("x"), True),
-        (math.inf, False), (math.nan, False), (Decimal("-Infinity"), False), (Decimal("NaN"), False),
-        (Decimal("sNaN"), False), (mpf("-inf"), False), (mpf("nan"), False), (sympy.nan, False),
+        (math.inf, False), (math.nan, False), (Decimal("-Infinity"), False),
+        (Decimal("NaN"), False), (Decimal("sNaN"), False),
+        (mpf("-inf"), False), (mpf("nan"), False), (sympy.nan, False),
         (-sympy.oo, False), (sympy.zoo, False), (sympy.oo * sympy.Symbol("x"), False),
     ],
     ids=repr,

@@ -261,4 +261,4 @@ def test_lengths_that_differ(cost: Any, outputs: Any, targets: Any, message: str
 def test_they_are_found_by_name() -> None:
     assert all(cost.__name__ == name for name, cost in COSTS.items())
     with pytest.raises(TypeError):
-        COSTS["quadratic"] = hinge  # type: ignore[index]
+        COSTS["quadratic"] = hinge

@@ -107,7 +107,7 @@ def test_public_names_are_there_and_documented():
         assert public.__doc__ or COMPILED, f"microgradnet.{name} has no docstring"
     assert set(microgradnet.__all__) <= set(dir(microgradnet))
     with pytest.raises(AttributeError, match="frobnicate"):
-        microgradnet.frobnicate  # noqa: B018
+        _ = microgradnet.frobnicate
 
 
 def test_a_star_import_does_not_hide_pythons_abs():

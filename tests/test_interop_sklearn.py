@@ -117,7 +117,7 @@ def test_missing_scikit_learn_is_said_with_the_way_out(monkeypatch: pytest.Monke
     monkeypatch.delitem(sys.modules, "sklearn.base", raising=False)
     monkeypatch.delitem(sys.modules, "microgradnet.interop.scikit_learn", raising=False)
     with pytest.raises(ModuleNotFoundError, match=r"needs sklearn.*microgradnet\[sklearn\]"):
-        interop.MicrogradClassifier  # noqa: B018
+        _ = interop.MicrogradClassifier
     with pytest.raises(AttributeError, match="no attribute 'to_tensorflow'"):
-        interop.to_tensorflow  # noqa: B018
+        _ = interop.to_tensorflow
     assert dir(interop) == sorted(interop.__all__)

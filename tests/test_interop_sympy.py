@@ -173,7 +173,7 @@ def compiled(activation: str) -> Callable[..., list[float]]:
     net = symbolic(MLP(2, [2, 1], activation=activation, output_activation="sigmoid"))
     names = [*(p.data for p in net.model.parameters()), *net.x, *net.y]
     unrolled = [net.unroll(name) for name in (*net.delta[1], *net.delta[2])]
-    return sympy.lambdify(names, unrolled, "math")  # type: ignore[no-any-return]
+    return sympy.lambdify(names, unrolled, "math")
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["tanh", "silu", "gelu", "elu", "hard_tanh"]))
@@ -246,6 +246,6 @@ def test_a_cost_and_an_activation_of_ones_own() -> None:
 
 def test_what_it_refuses() -> None:
     with pytest.raises(TypeError, match="symbolic takes an MLP, not"):
-        symbolic(Value(1.0))  # type: ignore[arg-type]
+        symbolic(Value(1.0))
     with pytest.raises(ValueError, match="no cost 'absolute': there are quadratic"):
         symbolic(MLP(1, [1]), "absolute")

@@ -439,10 +439,10 @@ def test_operators_written_plainly_have_a_complex_step_too(own_table):
 def test_notes_where_errors_take_none():
     """Before Python 3.11 the message is lengthened."""
     old = SimpleNamespace(args=("division by zero",))
-    annotate(old, "in 1 / 0")  # type: ignore[arg-type]
+    annotate(old, "in 1 / 0")
     assert old.args == ("division by zero\nin 1 / 0",)
     wordless = SimpleNamespace(args=(3,))
-    annotate(wordless, "in 1 / 0")  # type: ignore[arg-type]
+    annotate(wordless, "in 1 / 0")
     assert wordless.args == (3,)
 
 

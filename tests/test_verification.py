@@ -85,8 +85,13 @@ def identity(n: int) -> dict[str, Any]:
 
 def runs() -> Iterator[Run]:
     rng = Random(1)
-    rational = lambda: Fraction(rng.randint(-12, 12), rng.randint(5, 7))  # noqa: E731
-    floating = lambda: rng.uniform(-2, 2)  # noqa: E731
+
+    def rational() -> Fraction:
+        return Fraction(rng.randint(-12, 12), rng.randint(5, 7))
+
+    def floating() -> float:
+        return rng.uniform(-2, 2)
+
     for name, output in zip(RATIONAL, reversed(RATIONAL), strict=True):
         for cost in ("quadratic", "hinge"):
             X, Y = [[rational() for _ in range(2)] for _ in range(3)], [[1, -1], [-1, 1], [1, 1]]
@@ -694,7 +699,10 @@ def test_nan_is_never_green() -> None:
 
 def test_a_cost_may_be_given_itself_but_a_namesake_is_refused() -> None:
     assert verify(model_of(), X, Y, quadratic).cost == "quadratic"
-    namesake = lambda outputs, targets: outputs  # noqa: E731
+
+    def namesake(outputs: Any, targets: Any) -> Any:
+        return outputs
+
     namesake.__name__ = "quadratic"
     with pytest.raises(ValueError, match="no closed form of the cost"):
         verify(model_of(), X, Y, namesake)

@@ -72,7 +72,7 @@ class Complex(complex):
     def __neg__(self) -> Complex:
         return Complex(-complex(self))
 
-    def __abs__(self) -> Complex:  # type: ignore[override]
+    def __abs__(self) -> Complex:  # type: ignore[override]  # on the real line, not |z|
         return -self if self < 0 else self
 
     def __lt__(self, other: Any) -> bool:

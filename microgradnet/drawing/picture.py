@@ -17,7 +17,7 @@ __all__ = ["Picture"]
 _SOURCE = ("gv", "dot")
 
 
-class Picture(graphviz.Digraph):  # type: ignore[misc]
+class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no types
     """A computation graph as DOT text, which shows itself in a notebook and saves itself.
 
     source     the DOT text

@@ -110,7 +110,9 @@ def gradient_flow(model: MLP, X: ArrayLike, Y: ArrayLike, cost: str | Cost = "qu
     parameters = model.parameters()
     before = [parameter.grad for parameter in parameters]
     L = len(model.layers)
-    delta, slopes, gradients = ([[] for _ in range(L)] for _ in range(3))  # type: ignore[var-annotated]
+    delta: list[list[float]] = [[] for _ in range(L)]
+    slopes: list[list[float]] = [[] for _ in range(L)]
+    gradients: list[list[float]] = [[] for _ in range(L)]
     try:
         for inputs, targets in zip(x, y, strict=True):
             model.zero_grad()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -108,8 +109,8 @@ class Formulas(Mapping[Symbol, Expr]):
             above = set(z)
             for node in topological_order(a):  # once more from z on, which is now a symbol
                 if node not in above and not above.isdisjoint(node.parents):
-                    operands = [parent.data for parent in node.parents]
-                    node.data = evaluate(node.op.forward, *operands)  # type: ignore[union-attr]
+                    op: Any = node.op  # no leaf: it has parents
+                    node.data = evaluate(op.forward, *(parent.data for parent in node.parents))
                     above.add(node)
             positive = True if layer.activation in _SHARES else None
             self.a.append(self.z[l] if a == z else self._define("a", l, a, positive))

@@ -31,7 +31,7 @@ class Network(NamedTuple):
 
     def run(self, x: Any, y: Any) -> tuple[Value, list[Value]]:
         """The cost of the example, and the outputs."""
-        output = self.model(x)  # type: ignore[operator]
+        output = self.model(x)  # type: ignore[operator]  # fit has seen to it
         cost = self.cost(output, y[0] if self.single else y)
         if not isinstance(cost, Value):
             raise TypeError(f"a cost is a Value, made of the outputs, not {cost!r:.60}")
@@ -39,7 +39,7 @@ class Network(NamedTuple):
 
     def outputs(self, x: Any) -> list[Value]:
         """The outputs alone."""
-        return output_row(self.model(x))  # type: ignore[operator]
+        return output_row(self.model(x))  # type: ignore[operator]  # fit has seen to it
 
 
 class Batch(NamedTuple):

@@ -57,7 +57,7 @@ def outputs(model: Module, X: ArrayLike) -> Array:
     x = np.asarray(X)
 
     def run(x: Any) -> list[Any]:
-        return output_row(model(x))  # type: ignore[operator]
+        return output_row(model(x))  # type: ignore[operator]  # Python refuses what is not
 
     parameters = list(dict.fromkeys(model.parameters()))
     if len(x) > _FEW and x.dtype != object and all(type(p.data) is float for p in parameters):
