@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, settings
 
 from microgradnet import Value
 from microgradnet.operation import _TABLE
@@ -20,6 +20,11 @@ from microgradnet.operation import _TABLE
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=False, print_blob=True)
 settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
+# For .ci/mutation: the same few examples every time, a failure is enough and need not be small.
+settings.register_profile(
+    "mutation", max_examples=12, deadline=None, derandomize=True, database=None,
+    phases=(Phase.explicit, Phase.generate), suppress_health_check=tuple(HealthCheck),
+)  # fmt: skip
 
 _fallback = "ci" if os.environ.get("CI") == "true" else "dev"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _fallback)
