@@ -110,9 +110,14 @@ def _sort(
         else:
             parent: Node = many
             if parent.grad is not fresh:
-                stack.append(node)
-                node = parent
-                continue
+                # Likewise a z below its activation.
+                second = parent._right
+                if second is None or second.grad is not fresh or parent._left.grad is not fresh:
+                    stack.append(node)
+                    node = parent
+                    continue
+                parent.grad = fresh
+                order.append(parent)
             order.append(node)
         node.grad = fresh
         while node.grad is fresh:  # a node may wait twice, and be done at the first time

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import mul
 from typing import Any, Final
 
 from microgradnet import ops, recording
 from microgradnet.engine import Value, _new, _record, _unary
 from microgradnet.node import Vector
 from microgradnet.operation import Operation
+from microgradnet.unrolled import weighted
 from microgradnet.untouched import UNTOUCHED
 
-__all__ = ["elementwise", "sum_of_products", "vector", "weighted_input"]
+__all__ = ["elementwise", "sum_of_products", "vector", "weighted_inputs"]
 
 # Final, so that compiled they are variables of C
 _ADD: Final = ops.add
@@ -60,27 +60,33 @@ def _leaf(x: Any) -> Value:
     return x if isinstance(x, Value) else Value(x)
 
 
-def weighted_input(weights: Vector, activations: Vector) -> Value:
-    """The weighted input z = Σₖ wₖaₖ + b as one node."""
-    z = None
-    if activations.data is not None and weights.bias is not None and not recording._open:
+def weighted_inputs(rows: Sequence[Vector], activations: Vector) -> list[Value]:
+    """The weighted inputs z = Σₖ wₖaₖ + b of several neurons of one layer, a node each."""
+    xs = activations.data
+    if xs is None or recording._open:
+        return [_record(_WEIGHTED_SUM, row.operands(activations)) for row in rows]
+    summed = weighted(len(activations.entries))
+    nodes = []
+    for row in rows:
+        bias: Any = row.bias
         try:
-            xs = [w.data for w in weights.entries]
-            z = sum(map(mul, xs, activations.data), weights.bias.data)
+            z = summed(row.entries, xs, bias.data)
         except (ArithmeticError, TypeError):
-            pass  # the rule knows what to do, or to say
-    # The activations are floats, so z is one only where the weights and the bias are, or are
-    # rationals: those Python's own arithmetic converts as the rule would.
-    if type(z) is not float:
-        return _record(_WEIGHTED_SUM, weights.operands(activations))
-    node: Value = _new(Value)
-    node.data = z
-    node.grad = _UNTOUCHED
-    node.op = _WEIGHTED_SUM
-    node.label = ""
-    node._left = weights
-    node._right = activations
-    return node
+            z = None  # the rule knows what to do, or to say
+        # The activations are floats, so z is one only where the weights and the bias are, or are
+        # rationals: those Python's own arithmetic converts as the rule would.
+        if type(z) is not float:
+            nodes.append(_record(_WEIGHTED_SUM, row.operands(activations)))
+            continue
+        node: Value = _new(Value)
+        node.data = z
+        node.grad = _UNTOUCHED
+        node.op = _WEIGHTED_SUM
+        node.label = ""
+        node._left = row
+        node._right = activations
+        nodes.append(node)
+    return nodes
 
 
 def elementwise(op: Operation, operands: Sequence[Value]) -> list[Value]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from operator import mul
 from typing import Any
 
 from microgradnet.arithmetic import Number
 from microgradnet.operation import Operation
+from microgradnet.unrolled import combination
 from microgradnet.untouched import UNTOUCHED
 
 __all__ = ["Node", "Vector"]
@@ -85,11 +85,10 @@ class Vector(Node):
 
     def products(self) -> list[float]:
         """The sums of what all have left, for each entry and the bias; none where none has."""
-        # From −0.0 on, which changes no sum; from 0 on, a sum −0.0 would lose its sign.
-        sums = [
-            sum(map(mul, self.adjoints, column), -0.0) for column in zip(*self.others, strict=True)
-        ]
-        if self.bias is not None and self.adjoints:
+        if not self.adjoints:
+            return []
+        sums = combination(len(self.entries))(self.adjoints, self.others)
+        if self.bias is not None:
             sums.append(sum(self.adjoints, -0.0))
         self.adjoints = []
         self.others = []

@@ -21,7 +21,7 @@ import microgradnet
 from microgradnet import MLP, Neuron, Value, no_grad, operation, ops, verify
 from microgradnet.costs import quadratic
 from microgradnet.graph import topological_order
-from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_input
+from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_inputs
 
 NUMBERS = (
     float,
@@ -96,7 +96,7 @@ def by_operation(xs: list[Any], rows: list[tuple[list[Any], Any]]) -> list[Any]:
 
 def by_vectors(xs: list[Any], rows: list[tuple[list[Any], Any]]) -> list[Value]:
     activations = vector(xs)
-    return [weighted_input(vector(weights, Value(0) + b), activations) for weights, b in rows]
+    return weighted_inputs([vector(weights, Value(0) + b) for weights, b in rows], activations)
 
 
 # The numbers are small and whole: floats that hold them all do not round, so that sums in another
@@ -128,7 +128,7 @@ def test_the_short_way_of_weighted_inputs_is_the_rule(numbers: Any, data: Any) -
     n = data.draw(st.integers(0, 4))
     drawn = data.draw(st.lists(numbers, min_size=2 * n + 1, max_size=2 * n + 1))
     operands = [Value(x) for x in drawn]
-    z = weighted_input(vector(operands[:n], operands[-1]), vector(operands[n:-1]))
+    z = weighted_inputs([vector(operands[:n], operands[-1])], vector(operands[n:-1]))[0]
     assert (z.op, z.parents) == (ops.weighted_sum, tuple(operands))
     assert repr(z.data) == repr(ops.weighted_sum(*drawn))
     factor = data.draw(st.sampled_from([1.0, -2.5, mpf(3), sympy.Symbol("t")]))
@@ -174,13 +174,13 @@ def test_products_and_sums_made_at_once_are_those_of_the_operators(
 def test_an_operand_of_another_kind_goes_by_the_rule() -> None:
     tenth = Value(Decimal("0.1"))
     with pytest.raises(TypeError, match=r"a Decimal does not meet 0\.5"):
-        weighted_input(vector([tenth], Value(1)), vector([0.5]))
-    z = weighted_input(vector([tenth], Value(1)), vector([2]))
+        weighted_inputs([vector([tenth], Value(1))], vector([0.5]))[0]
+    z = weighted_inputs([vector([tenth], Value(1))], vector([2]))[0]
     z.backward()
     assert (z.data, tenth.grad) == (Decimal("1.2"), Decimal(2))
     huge = Value(10**400)  # no float holds it: infinite where it meets one
     for weights, bias in (([huge], Value(1.0)), ([Value(1.0)], huge)):
-        assert weighted_input(vector(weights, bias), vector([0.5])).data == math.inf
+        assert weighted_inputs([vector(weights, bias)], vector([0.5]))[0].data == math.inf
 
 
 def test_numbers_are_read_when_they_are_needed() -> None:
@@ -281,7 +281,7 @@ def test_weighted_inputs_in_a_deep_chain() -> None:
     w, z = Value(1.0), Value(3.0)
     x = z
     for _ in range(20_000):
-        z = weighted_input(vector([w], Value(0.0)), vector([z]))
+        z = weighted_inputs([vector([w], Value(0.0))], vector([z]))[0]
     z.backward()
     assert (z.data, x.grad, w.grad) == (3.0, 1.0, 60_000.0)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from microgradnet.arithmetic import Number
 from microgradnet.engine import Value, is_untouched, pack, unpack
-from microgradnet.notation import indexed, labels
+from microgradnet.notation import labels
 
 if TYPE_CHECKING:
     from microgradnet.nn.modules import MLP
@@ -32,23 +32,24 @@ class ForwardPass:
     """
 
     def __init__(self, model: MLP, x: Sequence[Any]) -> None:
-        if not isinstance(x, Iterable):
+        if not hasattr(x, "__iter__"):
             raise TypeError(f"an example is a sequence of numbers, not {x!r}")
-        n_in, entries = model.sizes[0], list(x)
+        n_in, entries = len(model.layers[0].neurons[0].w), list(x)
         if len(entries) != n_in:
             raise ValueError(f"the network has {n_in} inputs, but x has {len(entries)} entries")
         self.model = model
         self.z: list[list[Value]] = [[]]
         self.a = [
             [
-                v if isinstance(v, Value) else Value(v, label=indexed("a", 0, k))
-                for k, v in enumerate(entries, 1)
+                v if isinstance(v, Value) else Value(v, label=label)
+                for v, label in zip(entries, labels("a", 0, n_in), strict=True)
             ]
         ]
         for l, layer in enumerate(model.layers, 1):
             z, a = layer.forward(self.a[-1])
             for letter, nodes in (("a", a), ("z", z)):  # z has the last word where they are one
-                for node, label in zip(nodes, labels(letter, l, len(nodes)), strict=True):
+                # Not strict: that would take longer than the labelling.
+                for node, label in zip(nodes, labels(letter, l, len(nodes))):  # noqa: B905
                     node.label = label
             self.z.append(z)
             self.a.append(a)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from microgradnet import ops
 from microgradnet.engine import UNTOUCHED, Value
-from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_input
+from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_inputs
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
@@ -181,17 +181,25 @@ class Neuron(Module):
         """Whether the neuron is not linear: micrograd's name."""
         return self.activation != "linear"
 
-    def weighted_input(self, x: Sequence[Any] | Vector) -> Value:
+    def weighted_input(self, x: Sequence[Any]) -> Value:
         """The weighted input z = Σₖ wₖxₖ + b, summed from the bias on."""
-        entries = x.entries if isinstance(x, Vector) else x
-        if len(entries) != len(self.w):
-            raise ValueError(f"a neuron with {len(self.w)} inputs was given {len(entries)}")
-        if self.granularity != "neuron":
-            return sum_of_products(self.b, self.w, entries)
+        if self.granularity == "neuron":
+            return weighted_inputs([self.row(len(x))], vector(x))[0]
+        if len(x) != len(self.w):
+            self._refuse(len(x))
+        return sum_of_products(self.b, self.w, x)
+
+    def row(self, n_in: int) -> Vector:
+        """The weights, for so many inputs, and the bias: what all examples share."""
+        if n_in != len(self.w):
+            self._refuse(n_in)
         row = self._row
         if row is None or row.bias is not self.b or row.entries != self.w:
-            row = self._row = vector(self.w, self.b)
-        return weighted_input(row, x if isinstance(x, Vector) else vector(x))
+            row = self._row = vector(self.w, self.b)  # the first, or one was exchanged
+        return row
+
+    def _refuse(self, n_in: int) -> NoReturn:
+        raise ValueError(f"a neuron with {len(self.w)} inputs was given {n_in}")
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """The activation a = σ(z)."""
@@ -247,8 +255,10 @@ class Layer(Module):
 
     def forward(self, x: Sequence[Any]) -> tuple[list[Value], list[Value]]:
         """The weighted inputs z and the activations a."""
-        inputs = vector(x) if self.granularity == "neuron" else x  # one for all neurons
-        z = [neuron.weighted_input(inputs) for neuron in self.neurons]
+        if self.granularity == "neuron":
+            z = weighted_inputs([neuron.row(len(x)) for neuron in self.neurons], vector(x))
+        else:
+            z = [neuron.weighted_input(x) for neuron in self.neurons]
         return z, _activate(self.activation, z)
 
     def __call__(self, x: Sequence[Any]) -> Any:

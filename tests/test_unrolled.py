@@ -1,0 +1,38 @@
+"""The sums written out are the sums of a plain loop, bit by bit and in its order."""
+
+import math
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgradnet.unrolled import LONGEST, combination, weighted
+
+numbers = st.floats(allow_nan=False)
+lengths = st.integers(0, 6) | st.sampled_from([LONGEST, LONGEST + 1])
+
+
+def the_same(x, y):
+    return (math.isnan(x) and math.isnan(y)) or (x, math.copysign(1, x)) == (y, math.copysign(1, y))
+
+
+@given(st.data(), lengths, numbers)
+def test_weighted_adds_product_after_product(data, n, start):
+    ws, xs = (data.draw(st.lists(numbers, min_size=n, max_size=n)) for _ in range(2))
+    total = start
+    for w, x in zip(ws, xs, strict=True):
+        total += w * x
+    assert the_same(weighted(n)([SimpleNamespace(data=w) for w in ws], xs, start), total)
+
+
+@given(st.data(), lengths, st.integers(1, 4))
+def test_combination_adds_row_after_row(data, n, m):
+    gs = data.draw(st.lists(numbers, min_size=m, max_size=m))
+    rows = [data.draw(st.lists(numbers, min_size=n, max_size=n)) for _ in range(m)]
+    totals = [-0.0] * n
+    for g, row in zip(gs, rows, strict=True):
+        for k, x in enumerate(row):
+            totals[k] += g * x
+    found = combination(n)(gs, rows)
+    assert len(found) == n
+    assert all(map(the_same, found, totals))
