@@ -582,6 +582,68 @@ def test_results_are_the_callers_own_unless_out_is_given():
     np.testing.assert_array_equal(first, kept)
 
 
+@pytest.mark.parametrize(
+    "cost", [lambda z: z, ops.relu, ops.sigmoid, ops.tanh], ids=["z", "relu", "sigmoid", "tanh"]
+)
+def test_costs_that_are_a_layer_are_the_callers_own_too(cost):
+    x, w = Value(1.0), Value(2.0)
+    program = lift(cost(w * x), [x], parameters=[w])
+    first, _ = program.value_and_grad([[1.0], [2.0]])
+    kept = first.copy()
+    program.value_and_grad([[-5.0], [-6.0]])
+    np.testing.assert_array_equal(first, kept)
+    X = np.array([[1.0], [2.0]])
+    costs, _ = lift(x, [x]).value_and_grad(X)
+    costs[0] = 7.0
+    assert X[0, 0] == 1.0
+
+
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.sampled_from([1, 3, 3, 7]),
+            st.sampled_from(["float64", "float64", "float32"]),
+            st.sampled_from(["new", "kept", "strided"]),
+            st.booleans(),
+            st.booleans(),
+        ),
+        min_size=2,
+        max_size=8,
+    )
+)
+def test_what_is_kept_from_call_to_call_is_seen_in_no_result(calls):
+    """Batches of other sizes and kinds, other arrays for the gradient, other parameters."""
+    model, forward, y, cost = network((3, 4, 1), "tanh", "sigmoid", "quadratic")
+    program = lift(cost, forward.a[0], y, model.parameters())
+    outs = {}
+    rng = np.random.default_rng(0)
+    for m, kind, where, assigned, valued in calls:
+        X, Y = rng.normal(size=(m, 3)).astype(kind), rng.normal(size=(m, 1)).astype(kind)
+        if assigned:
+            program.parameters = program.parameters + 0.1
+        else:
+            program.parameters += 0.1
+        size = len(program.parameters)
+        out = None
+        if where == "kept":
+            out = outs.setdefault(kind, np.empty(size, kind))
+        elif where == "strided":
+            out = np.full(2 * size, np.nan, kind)[::2]
+        if valued:
+            program.value(X[:1], Y[:1])
+        given = program.parameters.astype(kind)
+        found, gradient = program.value_and_grad(X, Y, out)
+        assert out is None or gradient is out
+        fresh = lift(cost, forward.a[0], y, model.parameters())
+        fresh.parameters = given
+        wanted, wanted_gradient = fresh.value_and_grad(X.copy(), Y.copy())
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_allclose(
+            gradient, wanted_gradient, rtol=1e-5 if kind == "float32" else 1e-12, atol=1e-7
+        )
+        assert found.dtype == gradient.dtype == kind
+
+
 def test_a_program_keeps_the_parameters_and_lets_the_graph_go():
     model, forward, y, cost = network((3, 4, 2), "relu", "softmax", "log_likelihood")
     program = lift(cost, forward.a[0], y, model.parameters())
@@ -601,13 +663,15 @@ def test_a_program_keeps_the_parameters_and_lets_the_graph_go():
     assert source() is None
 
 
+@pytest.mark.parametrize("sizes", [(3, 4, 2), (3, 4, 1), (1, 1, 3, 1)])
 @pytest.mark.parametrize("cost", COSTS)
-def test_float32_examples_are_computed_in_float32(cost):
+def test_float32_examples_are_computed_in_float32(cost, sizes):
     output = {"log_likelihood": "softmax", "cross_entropy": "sigmoid"}.get(cost, "linear")
     for hidden in ("sigmoid", "tanh", "relu", "gelu", "softsign", "elu", "softplus", "hard_tanh"):
-        model, forward, y, c = network((3, 4, 2), hidden, output, cost)
+        model, forward, y, c = network(sizes, hidden, output, cost)
         program = lift(c, forward.a[0], y, model.parameters())
-        X, Y = np.random.default_rng(2).normal(size=(5, 3)), np.eye(2)[[0, 1, 0, 1, 1]]
+        X = np.random.default_rng(2).normal(size=(5, sizes[0]))
+        Y = np.eye(2)[[0, 1, 0, 1, 1], : sizes[-1]]
         double = program.value_and_grad(X, Y)
         single = program.value_and_grad(X.astype(np.float32), Y.astype(np.float32))
         for one, other in zip(double, single, strict=True):
@@ -761,6 +825,20 @@ def test_tracing_gives_parameters_their_numbers_back_even_after_an_error():
     with pytest.raises(TracingError):
         trace(branching, 1, parameters=[w])
     assert w.data == 0.25
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+@pytest.mark.parametrize("op", [ops.sigmoid, ops.tanh], ids=lambda op: op.name)
+def test_slopes_keep_their_digits_where_the_function_has_none_left(op, kind):
+    """Down to the smallest normal number of the kind; beyond, no larger than that."""
+    x, w = Value(0.5), Value(1.0)
+    program = lift(op(w * x), [x], parameters=[w])
+    tiny, unit = float(np.finfo(kind).tiny), float(np.finfo(kind).eps)
+    for point in (-1e4, -800, -340, -80, -40, -12, -1, 1, 12, 40, 80, 340, 800, 1e4):
+        v = Value(float(point))
+        op(v).backward()
+        _, (gradient,) = program.value_and_grad(np.array([[point]], dtype=kind))
+        assert abs(gradient / point - v.grad) <= 20 * unit * v.grad + tiny
 
 
 @pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)

@@ -5,7 +5,8 @@ grouping     atoms → vectors: what is computed alike from the same vectors
 formulas     formulas over vectors, written as Python, as text and as LaTeX; matrices, and rules:
              those with matrices, and those of the table's operations
 derivation   vectors → equations: forward and, by the chain rule, backward
-source       equations → Python that needs NumPy alone
+source       equations → Python that needs NumPy alone: lines, the arrays of its workspace, and
+             functions that it brings along
 structure    `recognise`: what was found, with the nodes still attached
 program      `lift`, and what it returns
 tracing      `trace`: graphs of functions, built of nodes without numbers

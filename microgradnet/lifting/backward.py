@@ -244,7 +244,7 @@ class Backward(Forward):
             return
         index, components = softmax_rows(vector)
         rows = self.rows(Operand(operand.vector, index))
-        placed = Place(index.size, [(self.array("I", components), "", full(g, size))])
+        placed = Place(index.size, [(self.result.array("I", components), "", full(g, size))])
         e = RowFunction("softmax_vjp", [rows, placed], index.size)
         self._contribute(Operand(operand.vector, index), e, vector.batch)
 

@@ -71,9 +71,13 @@ class Expr:
         """The number it is multiplied by, and the rest."""
         return 1.0, self
 
-    def resolved(self) -> Expr:
-        """The formula that is written in its place in code."""
+    def in_place(self) -> Expr:
+        """What is written where it stands: of an inlined variable its formula."""
         return self
+
+    def in_code(self) -> Expr:
+        """What code has where it stands: of an operation that is no function there its formula."""
+        return self.in_place()
 
     @property
     def is_one(self) -> bool:
@@ -213,9 +217,13 @@ class Name(Expr):
         """Whether its formula is, where it is inlined."""
         return self._formula is not None and self._formula.is_one
 
-    def resolved(self) -> Expr:
+    def in_place(self) -> Expr:
         """Of an inlined variable, its formula's."""
-        return self if self._formula is None else self._formula.resolved()
+        return self if self._formula is None else self._formula.in_place()
+
+    def in_code(self) -> Expr:
+        """Of an inlined variable, its formula's."""
+        return self if self._formula is None else self._formula.in_code()
 
     def within(self, form: Form, least: int) -> str:
         """What binds is the formula where it is inlined."""

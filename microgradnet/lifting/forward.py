@@ -128,7 +128,7 @@ class Forward(Naming):
             if is_whole_softmax(vector):
                 return RowFunction("softmax", [self.use(operand, operand.index[0])], len(vector))
             rows, components = softmax_rows(vector)
-            pick = self.array("I", components)
+            pick = self.result.array("I", components)
             return RowFunction("softmax", [self.rows(Operand(operand.vector, rows))],
                                len(vector), pick)  # fmt: skip
         return Apply(op, [self.use(operand) for operand in columns(vector)])
@@ -213,7 +213,7 @@ class Forward(Naming):
     def constant_matrix(self, product: Product) -> Variable:
         """The factors of a product as a matrix."""
         count, terms = product.factors.shape
-        name = self.array("K", product.factors)
+        name = self.result.array("K", product.factors)
         latex = f"K^{{{name[1:]}}}"
         return Variable(name, name.lower(), latex, terms, False, "constant", count)
 

@@ -6,9 +6,11 @@ __all__ = ["HELPERS"]
 
 HELPERS: dict[str, str] = {
     "affine": '''\
-def affine(W, a, b, out=None):
-    """W a + b of every example."""
-    z = np.matmul(a, W.T, out=out)
+def affine(W, a, b, z):
+    """W a + b of every example, into z."""
+    # Of a matrix of one row dot is the quicker one; of one whose rows are apart it makes a copy.
+    product = np.dot if len(W) == 1 else np.matmul
+    product(a, W.T, out=z)
     z += b
     return z
 ''',
@@ -25,34 +27,29 @@ def sigmoid(x):
     return np.where(x < 0, e, 1) / (1 + e)
 ''',
     "sigmoid_and_slope": '''\
-def sigmoid_and_slope(z, a=None, slope=None):
-    """With e = exp(-z): the sigmoid 1 / (1 + e), and its derivative e / (1 + e)**2."""
-    e = np.negative(z, out=slope)
-    np.minimum(e, 709 if z.itemsize == 8 else 88, out=e)  # beyond, e would be infinite
-    np.exp(e, out=e)
-    a = np.add(e, 1, out=a)
-    np.reciprocal(a, out=a)
-    e *= a
-    e *= a
-    return a, e
+def sigmoid_and_slope(z, one, top, a, slope):
+    """With e = exp(z): the sigmoid e / (1 + e) into a, its derivative e / (1 + e)**2 into slope."""
+    np.minimum(z, top, out=a)  # beyond, e would be infinite
+    np.exp(a, out=a)
+    np.add(a, one, out=slope)
+    a /= slope
+    np.divide(a, slope, out=slope)
+    return a, slope
 ''',
     "tanh_and_slope": '''\
-def tanh_and_slope(z, a=None, slope=None):
-    """The hyperbolic tangent, and with e = exp(-2z) its derivative 4e / (1 + e)**2."""
-    e = np.multiply(z, -2, out=slope)
-    np.minimum(e, 709 if z.itemsize == 8 else 88, out=e)  # beyond, e would be infinite
-    np.exp(e, out=e)
-    a = np.add(e, 1, out=a)
-    np.reciprocal(a, out=a)
-    e *= a
-    e *= a
-    e *= 4
-    return np.tanh(z, out=a), e
+def tanh_and_slope(z, two, a, slope):
+    """tanh(z) into a; its derivative, with e = exp(z) (2 / (e + 1/e))**2, into slope."""
+    np.exp(z, out=a)
+    np.reciprocal(a, out=slope)
+    slope += a
+    np.divide(two, slope, out=slope)
+    slope *= slope
+    return np.tanh(z, out=a), slope
 ''',
     "squares": '''\
-def squares(v):
+def squares(v, ones):
     """The sum of the squares of every row."""
-    return np.add.reduce(v * v, axis=1, keepdims=True)
+    return (v * v).dot(ones)[:, None]
 ''',
     "softplus": '''\
 def softplus(x):

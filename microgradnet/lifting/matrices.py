@@ -80,7 +80,7 @@ class Outer(Expr):
     batch = False
 
     def __init__(self, u: Expr, v: Expr, rows: int, columns: int) -> None:
-        self.u, self.v, self.size, self.rows = u, v, columns, rows
+        self.u, self.v, self.size, self.shape = u, v, columns, (rows, columns)
 
     def parts(self) -> Sequence[Expr]:
         """The two vectors."""
@@ -92,8 +92,7 @@ class Outer(Expr):
             if self.u.batch and self.v.batch:
                 return f"{self.u.within(form, ATOM)}.T @ {self.v.within(form, POWER)}"
             u, v = (
-                f"{x.within(form, ATOM)}.sum(axis=0)" if x.batch else x.write(form)
-                for x in (self.u, self.v)
+                f"ones.dot({x.write(form)})" if x.batch else x.write(form) for x in (self.u, self.v)
             )
             count = "" if self.u.batch or self.v.batch else "m * "
             return f"{count}np.outer({u}, {v})"
@@ -122,11 +121,12 @@ class Total(Expr):
     def write(self, form: Form) -> str:
         """Σ v."""
         if form == "code":
-            v = self.vector.resolved()
+            v = self.vector.in_code()
             if isinstance(v, Power) and v.batch and v.exponent.split()[0] == 2.0:
-                return f"squares({v.x.write(form)})"
-            axis = "axis=1, " if self.batch else ""
-            return f"{self.vector.within(form, ATOM)}.sum({axis}keepdims=True)"
+                return f"squares({v.x.write(form)}, ones{v.size})"
+            if v.batch:  # a fraction of the time of NumPy's sum of rows
+                return f"{v.within(form, ATOM)}.dot(ones{v.size})[:, None]"
+            return f"{v.within(form, ATOM)}.sum(keepdims=True)"
         sign = "Σ " if form == "text" else r"\sum "
         return sign + self.vector.within(form, PRODUCT)
 
@@ -138,7 +138,7 @@ class BatchTotal(Expr):
 
     def __init__(self, vector: Expr) -> None:
         self.vector, self.size = vector, vector.size
-        self.binding = vector.binding if vector.batch else PRODUCT
+        self.binding = ATOM if vector.batch else PRODUCT
 
     @property
     def is_one(self) -> bool:
@@ -157,8 +157,8 @@ class BatchTotal(Expr):
         """In code the sum of the rows, or m times what all examples have in common."""
         if form != "code":
             return self.vector.write(form)
-        if self.vector.batch:
-            return f"{self.vector.within(form, ATOM)}.sum(axis=0)"
+        if self.vector.batch:  # a fraction of the time of NumPy's sum of columns
+            return f"ones.dot({self.vector.write(form)})"
         if isinstance(self.vector, Num) and self.vector.value == 1.0:
             return "m"
         return f"m * {self.vector.within(form, POWER)}"

@@ -25,24 +25,15 @@ class Naming:
         self.result = Derivation()
         self.variables: dict[Vector, Variable] = {}
         self.known: dict[bytes, View] = {}
-        self.array_names: dict[bytes, str] = {}
         self.taken: set[str] = set()
         self.numbered: Counter[str] = Counter()
-
-    def array(self, letter: str, values: NDArray[np.generic]) -> str:
-        """The name of an array of constants in the code."""
-        key = letter.encode() + str(values.shape).encode() + values.tobytes()
-        if key not in self.array_names:
-            self.array_names[key] = f"{letter}{self.free_number(letter)}"
-            self.result.constants[self.array_names[key]] = values
-        return self.array_names[key]
 
     def numbers(self, values: NDArray[np.float64]) -> Expr:
         """Constants: a number where all are one."""
         flat = values.ravel()
         if (flat == flat[0]).all() and not (np.signbit(flat) != np.signbit(flat[0])).any():
             return Num(float(flat[0]))
-        name = self.array("K", values)
+        name = self.result.array("K", values)
         latex = rf"k^{{{name[1:]}}}"
         return Name(Variable(f"k{name[1:]}", name.lower(), latex, flat.size, False, "constant"))
 
@@ -110,7 +101,7 @@ class Naming:
             return slice(first, first + 1), 1, f"{first + 1}"
         if (np.diff(index) == 1).all():
             return slice(first, last + 1), len(index), f"{first + 1}…{last + 1}"
-        name = self.array("I", index)
+        name = self.result.array("I", index)
         few = [str(k + 1) for k in index[:6]] + (["…"] if len(index) > 6 else [])
         return name, len(index), ",".join(few)
 
@@ -144,11 +135,11 @@ class Naming:
         if vector.role == "parameter":
             name: Expr = Name(self.view(operand.index.ravel(), "θ").variable)
             places = np.arange(rows * columns).reshape(rows, columns)
-            return Rows(name, self.array("I", places), rows, columns)
+            return Rows(name, self.result.array("I", places), rows, columns)
         name = Name(self.variables[vector])
         if rows == 1 and is_whole(operand.index[0], len(vector)):
             return Rows(name, None, 1, columns)
-        return Rows(name, self.array("I", operand.index), rows, columns)
+        return Rows(name, self.result.array("I", operand.index), rows, columns)
 
 
 def full(e: Expr, size: int) -> Expr:

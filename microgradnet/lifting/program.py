@@ -121,10 +121,6 @@ class Program:
             for view in derivation.views
             if view.variable.name not in named
         }
-        self._work_sizes = written.work
-        self._work: dict[str, Floats] = {}
-        self._work_m = -1
-        self._work_kind: np.dtype[Any] | None = None
         self._compile()
         self._gradient: Floats | None = None
         self._parameters: Floats = np.empty(size)
@@ -135,14 +131,14 @@ class Program:
         space = _compiled(self, self.source)
         self._value = space["value"]
         self._pull = space["value_and_grad" if self._scalar_cost else "vjp"]
-        self._views_kept = {"views": _Views(space["views"])} if "views" in space else {}
+        self._views: Callable[..., tuple[Floats, ...]] | None = space.get("views")
+        self._workspace: Callable[..., tuple[Floats, ...]] | None = space.get("workspace")
+        self._last: _Call | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For `pickle` and `copy`: all but the functions and the arrays that they work in."""
-        state = {**self.__dict__, "_work": {}, "_work_m": -1}
-        for name in ("_value", "_pull", "_views_kept"):
-            del state[name]
-        return state
+        compiled = {"_value", "_pull", "_views", "_workspace", "_last"}
+        return {name: x for name, x in self.__dict__.items() if name not in compiled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -204,8 +200,8 @@ class Program:
             raise RuntimeError("there is no gradient yet: call value_and_grad(X, Y) first")
         g = self._gradient
         found = {name: g[index] for name, index in self._scattered.items()}
-        if self._named:
-            parts = self._views_kept["views"](g)
+        if self._views is not None:
+            parts = self._views(g)
             found |= {name: part.copy() for name, part in zip(self._named, parts, strict=True)}
         return found
 
@@ -214,7 +210,7 @@ class Program:
     def value(self, X: ArrayLike, Y: ArrayLike | None = None) -> Floats:
         """The costs, one for each example; of several outputs a row for each example."""
         X, Y = self._examples(X, Y)
-        return np.array(self._value(self._in_kind(X.dtype), X, Y, **self._views_kept))
+        return np.array(self._value(self._in_kind(X.dtype), X, Y))
 
     def value_and_grad(
         self, X: ArrayLike, Y: ArrayLike | None = None, out: Floats | None = None
@@ -226,12 +222,9 @@ class Program:
         """
         if not self._scalar_cost:
             raise TypeError("this program has outputs and no cost: vjp(X, V) is its gradient")
-        X, Y = self._examples(X, Y)
-        p = self._in_kind(X.dtype)
-        g, work = self._own(out, p), self._workspace(X)
-        costs, gradient = self._pull(p, X, Y, g, work, **self._views_kept)
-        self._gradient = gradient
-        return costs, gradient
+        X, Y, call = self._prepared(X, Y, out)
+        costs, self._gradient = self._pull(call.p, X, Y, call.g, *call.kept)
+        return costs, self._gradient
 
     def vjp(
         self, X: ArrayLike, V: ArrayLike, Y: ArrayLike | None = None, out: Floats | None = None
@@ -242,15 +235,12 @@ class Program:
         """
         if self._scalar_cost:
             raise TypeError("this program has a cost: value_and_grad(X, Y) is its gradient")
-        X, Y = self._examples(X, Y)
+        X, Y, call = self._prepared(X, Y, out)
         given = np.asarray(V, dtype=X.dtype)
         if given.shape != (len(X), self._n_outputs):
             raise ValueError(f"V has shape {given.shape}, not {(len(X), self._n_outputs)}")
-        p = self._in_kind(X.dtype)
-        g, work = self._own(out, p), self._workspace(X)
-        outputs, gradient = self._pull(p, X, given, Y, g, work, **self._views_kept)
-        self._gradient = gradient
-        return outputs, gradient
+        outputs, self._gradient = self._pull(call.p, X, given, Y, call.g, *call.kept)
+        return outputs, self._gradient
 
     def _examples(self, X: ArrayLike, Y: ArrayLike | None) -> tuple[Floats, Floats | None]:
         """X and Y as arrays of one kind of float, of the right shapes."""
@@ -294,14 +284,49 @@ class Program:
             )
         return out
 
-    def _workspace(self, X: Floats) -> dict[str, Floats]:
-        """The arrays to work in: those of the last call, if it had as many examples."""
-        m, kind = len(X), X.dtype
-        if m != self._work_m or kind is not self._work_kind:
-            self._work = {name: np.empty((m, k), kind) for name, k in self._work_sizes.items()}
-            self._work["ones"] = np.ones(m, kind)
-            self._work_m, self._work_kind = m, kind
-        return self._work
+    def _prepared(
+        self, X: ArrayLike, Y: ArrayLike | None, out: Floats | None
+    ) -> tuple[Floats, Floats | None, _Call]:
+        """X and Y as arrays of one kind of float, and what else the source's function is given."""
+        last = self._last
+        if (
+            last is not None
+            and out is last.g
+            and self._parameters is last.p
+            and type(X) is type(Y) is np.ndarray
+            and (X.shape, Y.shape, X.dtype, Y.dtype) == last.examples
+        ):
+            return X, Y, last  # all is as it was at the last call, but for the numbers
+        x, y = self._examples(X, Y)
+        p = self._in_kind(x.dtype)
+        g = self._own(out, p)
+        size = len(x), x.dtype
+        examples = None if y is None or len(self._shared) else (x.shape, y.shape, x.dtype, y.dtype)
+        if last is None or last.size != size:
+            work = () if self._workspace is None else (self._workspace(*size),)
+        else:
+            work = last.work
+        views: tuple[Any, ...] = ()
+        if self._views is not None:
+            of_p = last.views[0] if last is not None and last.p is p else self._views(p)
+            views = of_p, self._views(g)
+        self._last = _Call(examples, size, p, g, work, views)
+        return x, y, self._last
+
+
+class _Call:
+    """What a call was given, and what was made for it that the next one may need again.
+
+    examples    shapes and kinds of X and Y; None where their numbers have to be looked at
+    size        how many examples, and of which kind: `work` is made for them
+    """
+
+    def __init__(self, examples: object, size: object, p: Floats, g: Floats,
+                 work: tuple[Any, ...], views: tuple[Any, ...]) -> None:  # fmt: skip
+        self.examples, self.size = examples, size
+        self.p, self.g = p, g
+        self.work, self.views = work, views
+        self.kept = (*work, *views)
 
 
 _WIDE = 100
@@ -319,24 +344,6 @@ def _as_floats(x: ArrayLike) -> Floats:
 
 
 _numbers = count(1)
-
-
-class _Views:
-    """The views of the last two vectors they were asked of: p and g of a step after a step."""
-
-    def __init__(self, views: Callable[[Floats], tuple[Floats, ...]]) -> None:
-        self._views = views
-        self._newer: tuple[Floats | None, Any] = (None, None)
-        self._older: tuple[Floats | None, Any] = (None, None)
-
-    def __call__(self, vector: Floats) -> tuple[Floats, ...]:
-        """The views of a vector."""
-        if vector is self._older[0]:
-            self._newer, self._older = self._older, self._newer
-        elif vector is not self._newer[0]:
-            self._newer, self._older = (vector, self._views(vector)), self._newer
-        found: tuple[Floats, ...] = self._newer[1]
-        return found
 
 
 def _compiled(program: Program, source: str) -> dict[str, Any]:

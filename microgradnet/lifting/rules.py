@@ -39,6 +39,8 @@ class Apply(Expr):
         self.formula: Expr = trace(op, op.forward, self.operands)
         if op in _NUMPY:
             self.formula = Function(op.name, self.operands)
+        elif op is ops.relu:
+            self.formula = Function("maximum", (*self.operands, Num(0.0)))
         self.batch, self.size = self.formula.batch, self.formula.size
         self.called: str | None = None
         """The function that code calls for it, if it has one."""
@@ -53,9 +55,9 @@ class Apply(Expr):
         """The formula that the forward function has in the algebra."""
         return (self.formula,)
 
-    def resolved(self) -> Expr:
+    def in_code(self) -> Expr:
         """The formula, where code calls no function for it."""
-        return self if self.called is not None else self.formula.resolved()
+        return self if self.called is not None else self.formula.in_code()
 
     def within(self, form: Form, least: int) -> str:
         """In code what binds is the formula."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,3 +49,14 @@ class Derivation:
     outputs: list[Expr] = field(default_factory=list)
     vectors: dict[Variable, Vector] = field(default_factory=dict)
     """The vector behind each forward variable."""
+    _known: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+    _numbers: Counter[str] = field(default_factory=Counter)
+
+    def array(self, letter: str, values: NDArray[Any]) -> str:
+        """The name of an array of constants in the code."""
+        key = letter, values.shape, values.tobytes()
+        if key not in self._known:
+            self._numbers[letter] += 1
+            self._known[key] = f"{letter}{self._numbers[letter]}"
+            self.constants[self._known[key]] = values
+        return self._known[key]
