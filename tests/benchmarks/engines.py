@@ -46,6 +46,11 @@ What was predicted and what came of it, on CPython 3.11, each pair measured in o
   inline (2 % of the expression). A profile by lines of the expression is flat: no line has more
   than 3 %, the making of nodes 12 % in all. Reckoned, not tried: a number for each node in
   the order of making, to sort by.
+
+What is left, by a sampling profile of lines (py-spy), the collector paused: of the atomic step 36 %
+is the making of nodes (half of that `object.__new__` and six slots), 18 % sorting, 30 % passing on,
+9 % freeing. Of the step of neurons: 22 % products, 30 % making nodes, 15 % sorting, 15 % passing
+on, 8 % reading the numbers of a layer, 5 % labels. No line of Python has more than a twentieth.
 """
 
 from __future__ import annotations
