@@ -304,6 +304,8 @@ def test_the_output_error_takes_the_transposed_jacobian(data: Any, n: int) -> No
     C_prime = exactly(data.draw(row_of(rationals, n)))
     want = [sum(J[j, k] * C_prime[j] for j in range(n)) for k in range(n)]
     assert d.output_error_softmax(C_prime, J).tolist() == want
+    batch = d.output_error_softmax(np.array([C_prime, 0 * C_prime]), np.array([J, J]))
+    assert batch.tolist() == [want, [0] * n]
 
 
 # --- Costs ----------------------------------------------------------------------------------------
@@ -401,6 +403,11 @@ def test_entropies_at_their_ends() -> None:
             assert d.cost_prime("log_likelihood", [a], [y]) == C_prime
         assert np.isnan(d.cost("cross_entropy", [math.nan], [0]))
         assert np.isnan(d.cost("log_likelihood", [-1], [0]))  # outside the domain
+
+
+def test_hinge_at_its_tie_has_half_the_slope() -> None:
+    assert d.cost_prime("hinge", [1.0, -1.0], [1.0, -1.0]).tolist() == [-0.5, 0.5]
+    assert d.cost_prime("hinge", exactly([1]), exactly([1])).tolist() == [Fraction(-1, 2)]
 
 
 @pytest.mark.parametrize("name", ["quadratic", "hinge"])
@@ -501,6 +508,23 @@ def test_where_a_float_meets_a_fraction_the_result_is_float() -> None:
     assert d.weighted_input(exactly([[Fraction(1, 2)]]), [0.5], [1]).dtype == np.float64
     assert d.output_error([0.5], exactly([Fraction(1, 2)])).dtype == np.float64
     assert d.cost_prime("quadratic", [0.5], exactly([Fraction(1, 2)])).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        lambda x: d.weighted_input([[x]], [x], [0.0]),
+        lambda x: d.output_error([x], [x]),
+        lambda x: d.output_error_softmax([x], [[x]]),
+        lambda x: d.hidden_error([[x]], [x], [1.0]),
+        lambda x: d.bias_gradient([[x], [x]]),
+        lambda x: d.weight_gradient([x], [x])[0],
+        lambda x: d.update([0.0], [x], -x, 1),
+    ],
+)
+def test_an_equation_overflows_in_silence(equation: Any) -> None:
+    with np.errstate(all="raise"):
+        assert equation(1.5e308).tolist() == [math.inf]
 
 
 def test_results_are_new_arrays() -> None:

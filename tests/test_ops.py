@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 from oracles import EDGES, VALUES, check_operation, check_point, grid, limit, operands, variants
 
-from microgradnet import Value, ops
+from microgradnet import Value, hessian, ops
 from microgradnet.arithmetic import evaluate, ieee
 from microgradnet.operation import _TABLE, Operation, find, operation, operations
 
@@ -365,6 +366,11 @@ def test_notation_names_every_operand(op: Operation, latex: bool) -> None:
         assert str(constant) in written or op.name in written.replace("\\", "")
 
 
+def test_a_weight_without_its_activation_is_not_written() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        ops.weighted_sum.write("w", "b")
+
+
 def test_names_and_symbols_are_unique() -> None:
     for key in ("name", "symbol"):
         found = [getattr(op, key) for op in BUILT_IN]
@@ -396,3 +402,45 @@ def test_power_chooses_its_operation() -> None:
         ("power_constant", math.sqrt(2)),
     ]
     assert evaluate(ops.raise_to.forward, 2.0, 3.0) == ops.power(2.0, 3.0) == 8.0
+    three, half = Value(Decimal(3)), Decimal("0.5")
+    assert [(v.op.name, v.data) for v in (three ** Decimal(2), three**2)] == [
+        ("power_constant", 9)
+    ] * 2
+    # a constant of another kind is an operand like x: an operation's parameters are plain numbers
+    y = Value(mpf(2))
+    assert [(v.op.name, v.data) for v in (y ** mpf(3), mpf(3) ** y)] == [
+        ("raise_to", 8),
+        ("raise_to", 9),
+    ]
+    with pytest.raises(TypeError, match="Decimal"):
+        three**half
+
+
+def test_a_power_to_the_nought_varies_with_its_exponent() -> None:
+    """∂x⁰/∂x is 0 everywhere; but ∂²xʸ/∂y∂x = 1/x at y = 0, within the unit interval too."""
+    for x in (0.25, 0.5, 1.0, 4.0):
+        assert hessian(lambda v: v[0] ** v[1])([x, 0.0])[0] == [0.0, 1 / x]
+
+
+def test_parameters_have_the_defaults_of_the_field() -> None:
+    assert {op.name: op.parameters for op in BUILT_IN if op.parameters} == {
+        "power_constant": {"exponent": 2},
+        "exponential": {"base": 2},
+        "leaky_relu": {"slope": Fraction(1, 100)},
+        "elu": {"alpha": 1},
+        "softmax_component": {"index": 0},
+    }
+
+
+@pytest.mark.parametrize("beyond", [2.0**-30, 0.5, 1.0])
+def test_what_is_flat_is_flat_from_its_kink_on(beyond: float) -> None:
+    for op, kink, low in ((ops.hard_tanh, 1, -1), (ops.hard_sigmoid, 3, 0)):
+        assert (op(kink + beyond), op(-kink - beyond)) == (1, low)
+        assert op.vjp_at(1.0, kink + beyond) == op.vjp_at(1.0, -kink - beyond) == (0,)
+        assert op(kink - beyond) < 1 and op(-kink + beyond) > low
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_softmax_has_as_many_components_as_operands(index: int) -> None:
+    with pytest.raises(IndexError, match=f"softmax of 2 operands has no component {index}"):
+        ops.softmax_component(0.5, 1.5, index=index)

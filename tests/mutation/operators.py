@@ -1,11 +1,13 @@
-"""Mutation operators that cosmic-ray lacks, for what this package is full of."""
+"""Mutation operators that cosmic-ray lacks, for what this package is full of, and one it has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import parso
+from cosmic_ray.operators.number_replacer import NumberReplacer
 from cosmic_ray.operators.operator import Operator
 
 Position = tuple[tuple[int, int], tuple[int, int]]
@@ -65,4 +67,11 @@ class RemoveCall(Operator):
         return ()
 
 
-OPERATORS = {kind.__name__: kind for kind in (MatMulToMul, NegateIn, RemoveCall)}
+class NumberPlusOne(NumberReplacer):
+    """A number becomes the next one; cosmic-ray's own operator makes two mutants, 3 of 2 and 1."""
+
+    def mutation_positions(self, node: Any) -> Iterator[Position]:
+        yield from islice(super().mutation_positions(node), 1)
+
+
+OPERATORS = {kind.__name__: kind for kind in (MatMulToMul, NegateIn, RemoveCall, NumberPlusOne)}

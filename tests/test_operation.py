@@ -1,0 +1,69 @@
+"""What an operation tells of itself, and what a declaration refuses."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from microgradnet import Value, leaky_relu, log_sum_exp, operation, tanh
+from microgradnet.operation import find, find_by_symbol
+
+
+def test_an_operation_is_immutable() -> None:
+    with pytest.raises(FrozenInstanceError):
+        tanh.name = "tan"  # type: ignore[misc]
+    assert tanh.name == "tanh"
+
+
+def test_its_repr_tells_its_parameters() -> None:
+    assert repr(tanh) == "<operation tanh>"
+    assert repr(leaky_relu.variant(slope=0.5)) == "<operation leaky_relu(slope=0.5)>"
+
+
+@pytest.mark.parametrize("op", [tanh, leaky_relu, leaky_relu.variant(slope=0.5), log_sum_exp])
+def test_help_speaks_of_the_operation(op: Any) -> None:
+    """Also of one with other parameters: of its own name and operands, not of operations."""
+    assert op.__name__ == op.name
+    assert inspect.getdoc(op) == inspect.getdoc(find(op.name)) != inspect.getdoc(type(op))
+    names = [*inspect.signature(op).parameters]
+    assert names == {"leaky_relu": ["x", "slope"], "log_sum_exp": ["xs"]}.get(op.name, ["x"])
+
+
+def test_a_rule_that_cannot_take_the_operands_is_refused_when_declared(own_table: None) -> None:
+    def sum_of(m: Any, *xs: Any) -> Any:
+        return sum(xs)
+
+    def product(m: Any, x: Any, y: Any) -> Any:
+        return x * y
+
+    for forward, rule in (
+        (sum_of, lambda m, g, y: ()),
+        (product, lambda m, g, y, x: (g,)),
+        (product, lambda m, g, y: ()),
+    ):
+        with pytest.raises(TypeError, match=f"the rule of {forward.__name__} takes"):
+            operation(rule)(forward)
+    # Of any number of operands one will do, and a rule may name it.
+    alone = operation(lambda m, g, y, x: (g,))(sum_of)
+    assert (alone(2.0), alone.vjp_at(3.0, 2.0)) == (2.0, (3.0,))
+    assert operation(lambda m, g, out, x, y: (g * y, g * x))(product)(2.0, 3.0) == 6.0
+
+
+def test_a_method_takes_the_operands_that_the_operation_takes() -> None:
+    v = Value(0.5)
+    with pytest.raises(TypeError, match="tanh takes 1 operand, not 2"):
+        v.tanh(1.0)
+    with pytest.raises(TypeError, match="maximum takes 2 operands, not 1"):
+        v.maximum()
+
+
+def test_an_operation_is_found_by_its_symbol() -> None:
+    found = {("**3", 1): "**3", ("**0.5", 1): "**0.5", ("**", 2): "**", ("ReLU", 1): "ReLU",
+             ("tanh", 1): "tanh", ("lse", 4): "lse"}  # fmt: skip
+    assert {key: find_by_symbol(*key).symbol for key in found} == found
+    for symbol, arity in (("**3", 2), ("xx3", 1), ("", 1), ("*", 3), ("tanh", 2)):
+        with pytest.raises(ValueError, match=f"no operation of {arity} operands is written"):
+            find_by_symbol(symbol, arity)
