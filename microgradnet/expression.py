@@ -116,9 +116,7 @@ def _check(tree: ast.expr, text: str) -> None:
             case ast.Call(func=ast.Name(id=name), keywords=[]):
                 allowed = True
                 if name not in _functions():
-                    raise ExpressionError(
-                        f"there is no function {name}: there are {', '.join(sorted(_functions()))}"
-                    )
+                    raise ExpressionError(_unknown(name))
             case ast.BitXor():
                 raise ExpressionError(f"{text!r:.80}: a power is written **, as in x**2")
             case _:
@@ -145,6 +143,26 @@ def _functions() -> dict[str, Callable[..., Any]]:
     powers = (ops.power_constant, ops.exponential, ops.raise_to)
     table = {op.name: op for op in operations() if op not in powers}
     return {**table, "power": _power}
+
+
+_ELSEWHERE = {
+    "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
+    "arctanh": "atanh", "fabs": "abs", "ln": "log", "logistic": "sigmoid",
+    "logsumexp": "log_sum_exp", "max": "maximum", "min": "minimum", "pow": "power",
+    "swish": "silu", "σ": "sigmoid",
+}  # fmt: skip
+"""What functions of the table are called in mathematics and in other libraries."""
+
+
+def _unknown(name: str) -> str:
+    """What is said of a function that is not there: the one that was meant, or all there are."""
+    from difflib import get_close_matches
+
+    known = sorted(_functions())
+    meant = _ELSEWHERE.get(name) or next(iter(get_close_matches(name.lower(), known, 1)), None)
+    if meant in known:
+        return f"there is no function {name}: is it {meant}?"
+    return f"there is no function {name}: there are {', '.join(known)}"
 
 
 def _compute(

@@ -44,7 +44,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     >>> model([1.0, 2.0]).data
     0.0
     """
-    place = Path(path)
+    place = _place("save", model, path)
     pack, _ = _format(place)
     state = {name: _floats(name, array) for name, array in model.state_dict().items()}
     _write(place, pack(state))
@@ -57,7 +57,7 @@ def load(model: Module, path: str | os.PathLike[str]) -> None:
     kind, and where names or shapes are not those of the model; ImportError where safetensors is
     needed and missing; OSError where the file cannot be read.
     """
-    place = Path(path)
+    place = _place("load", model, path)
     _, read = _format(place)
     shapes = {name: array.shape for name, array in model.state_dict().items()}
     state = read(place, shapes)
@@ -65,6 +65,16 @@ def load(model: Module, path: str | os.PathLike[str]) -> None:
         model.load_state_dict(state)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{place}: {error}") from None
+
+
+def _place(verb: str, model: Any, path: Any) -> Path:
+    """The path, after a look at the order of the two."""
+    if not isinstance(model, Module):
+        raise TypeError(
+            f"{verb} takes a model, then a path, as in {verb}(model, 'model.npz'), "
+            f"not {model!r:.60}"
+        )
+    return Path(path)
 
 
 _Shapes = Mapping[str, tuple[int, ...]]

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.arithmetic import Number, evaluate, ieee, number
+from microgradnet.arithmetic import Number, evaluate, ieee, is_finite, number
 from microgradnet.engine import Value
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Optimizer(ABC):
 
     The gradients are the sums over the examples whose costs were differentiated since the last
     zero_grad; `step` is told their number m. A gradient that no backward pass has reached counts
-    as 0. Raises TypeError for a rate that is no number.
+    as 0. Raises TypeError for a rate that is no number, and ValueError for one that is negative or
+    not finite.
 
     A subclass gives its `rule`, the `constants` of a step, and in `memory` how many numbers the
     rule keeps for each parameter; they begin at 0:
@@ -51,7 +53,7 @@ class Optimizer(ABC):
         if not isinstance(parameters, Iterable):
             raise TypeError(f"give the parameters, as in model.parameters(), not {parameters!r}")
         self.parameters = list(parameters)
-        self.lr = number(lr)
+        self.lr = _not_negative("lr", lr, "the learning rate")
         self.steps = 0
         # One sequence for each number that the rule keeps, in the order of the parameters; steps
         # replace them and never write into them.
@@ -285,7 +287,9 @@ def _listed(column: Any) -> Any:
     return column.tolist() if hasattr(column, "tolist") else column
 
 
-def _not_negative(name: str, x: Any) -> Number:
-    if not number(x) >= 0:
-        raise ValueError(f"{name} must be at least 0, not {x}")
+def _not_negative(name: str, x: Any, told: str = "") -> Number:
+    with suppress(TypeError):  # a formula, of which nobody knows
+        if not (is_finite(number(x)) and x >= 0):
+            told = f", {told}," if told else ""
+            raise ValueError(f"{name}{told} must be a finite number, at least 0, not {x}")
     return number(x)

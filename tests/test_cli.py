@@ -1,8 +1,10 @@
 """The command line, as a person types it: output, exit status, and one line for a mistake."""
 
+import io
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import sys
 import pytest
 
 from microgradnet import cli, delta
+from microgradnet.drawing import _LIMITS
 
 SMALL = ["verify", "--data", "xor", "--sizes", "2,3,2", "--steps", "1"]
 
@@ -95,7 +98,10 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
             "--output-activation linear",
         ),
         (["verify", "--cost", "cross_entropy", "--output-activation", "tanh"], "between 0 and 1"),
-        (["verify", "--seed", "x"], "x"),
+        *(
+            ([verb, "--seed", "x"], "'x' is no seed: give a whole number, as in 7")
+            for verb in ("verify", "train", "draw", "explore")
+        ),
         (["verify", "--exact", "--activation", "sigmoid"], "sigmoid is not rational"),
         (["verify", "--exact", "--cost", "cross_entropy"], "cross_entropy is not rational"),
         (
@@ -129,13 +135,70 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
         (["draw", "--sizes", "64,100,10", "--zoom", "scalar"], "more than 2,000 nodes"),
     ],
 )
-def test_arguments_that_make_no_sense_are_one_line_and_exit_2(arguments, named):
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    assert named in done.stderr
-    assert "error" in done.stderr
+def test_arguments_that_make_no_sense_are_one_line_and_exit_2(arguments, named, capsys):
+    try:
+        status = cli.main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert named in err
+    assert "error" in err
+
+
+def test_the_command_and_the_module_are_one(monkeypatch, capsys):
+    mistake = run("verify", "--data", "mnist")
+    monkeypatch.setattr(sys, "argv", ["microgradnet", "verify", "--data", "mnist"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("microgradnet", run_name="__main__")
+    assert stop.value.code == mistake.returncode == 2
+    assert capsys.readouterr().err == mistake.stderr != ""
+    assert runpy.run_module("microgradnet", run_name="microgradnet.__main__")["main"] is cli.main
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "microgradnet: interrupted\n"),
+        (OSError(28, "No space left"), 2, "microgradnet draw: error: [Errno 28] No space left\n"),
+    ],
+)
+def test_what_may_happen_at_any_time(raised, status, said, monkeypatch, capsys):
+    def happen(*arguments, **options):
+        raise raised
+
+    monkeypatch.setattr("microgradnet.drawing.draw", happen)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert cli.main(["draw", "x", "x=1"]) == status
+    assert capsys.readouterr().err == said
+
+
+def test_a_reader_that_has_left_is_no_mistake(monkeypatch):
+    def leave(*arguments, **options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("microgradnet.drawing.draw", leave)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert cli.main(["draw", "x", "x=1"]) == 0
+    assert sys.stderr.closed  # nothing is said at exit either
+
+
+def test_what_drawing_advises_is_said_in_options(capsys, monkeypatch):
+    cases = [
+        (["--sizes", "64,16,10", "--zoom", "scalar"], "scalar zoom: take --zoom neuron or --zoom"),
+        (["x*y", "x=1", "y=2", "--zoom", "neuron"], "in this graph: draw it with --zoom scalar"),
+        (["x", "x=1", "--renderer", "dot", "-o", "a.svg"], "or leave --renderer dot out"),
+    ]
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    for arguments, advice in cases:
+        assert cli.main(["draw", *arguments]) == 2
+        err = capsys.readouterr().err
+        assert advice in err
+        assert "='" not in err and "=..." not in err and "max_nodes" not in err
+    monkeypatch.setattr("microgradnet.drawing._LIMITS", dict.fromkeys(_LIMITS, 20))
+    assert cli.main(["draw", "--sizes", "2,3,1", "--zoom", "layer"]) == 2
+    assert capsys.readouterr().err.endswith("too many for the layer zoom: give smaller --sizes\n")
 
 
 def test_json_has_every_row_and_nothing_else_on_standard_output():

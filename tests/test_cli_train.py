@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from argparse import Namespace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -152,6 +154,13 @@ def test_ctrl_c_keeps_what_was_learned(
         (["--plot", "absent/picture.png"], "no folder absent"),
         (["--load", "absent.npz"], "absent.npz: No such file"),
         (["--load", "setup.cfg"], "ends in .npz or .safetensors"),
+        (["--load", "."], "'.': the name of a file ends in"),
+        (["--save", "folder.npz"], "folder.npz: Is a directory"),
+        (["--save", f"{'n' * 300}.npz"], "name too long"),
+        (["--plot", "folder.png"], "folder.png: Is a directory"),
+        (["--eta", "-1"], "-1 is negative: a learning rate is at least 0"),
+        (["--output-activation", "relu"], "which relu does not keep: --output-activation sigmoid,"),
+        (["--cost", "cross_entropy", "--output-activation", "tanh"], "--cost cross_entropy_from_z"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_before_anything_is_trained(
@@ -162,6 +171,8 @@ def test_what_makes_no_sense_is_one_line_before_anything_is_trained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for folder in ("folder.npz", "folder.png"):
+        (tmp_path / folder).mkdir()
     if "--plot" in arguments:
         pytest.importorskip("matplotlib")
     try:
@@ -172,6 +183,29 @@ def test_what_makes_no_sense_is_one_line_before_anything_is_trained(
     assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert named in err
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of Unix")
+def test_where_one_may_not_write_it_is_said_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (kept := tmp_path / "kept.npz").write_bytes(b"kept")
+    (link := tmp_path / "link.npz").symlink_to(tmp_path / "absent.npz")
+    os.mkfifo(pipe := tmp_path / "pipe.npz")  # opening it would wait for a reader
+    for place in (kept, link, pipe, tmp_path / "new.npz"):
+        train._look_ahead(Namespace(save=place, plot=None))  # leaves all as it was
+    assert kept.read_bytes() == b"kept"
+    assert link.is_symlink()
+    assert not (tmp_path / "new.npz").exists()
+
+    def forbidden(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbidden)  # root may write anywhere
+    for place in (kept, tmp_path / "new.npz"):
+        assert cli.main([*XOR, "--save", str(place)]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err) == ("", f"microgradnet train: error: {place}: Permission denied\n")
 
 
 def test_another_networks_file_is_one_line(

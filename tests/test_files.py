@@ -409,3 +409,10 @@ def test_without_safetensors_the_error_says_what_to_install(
     for use in (save, load):
         with pytest.raises(ImportError, match="pip install safetensors"):
             use(model_of(2, 3), tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("function", [save, load])
+def test_arguments_the_wrong_way_round(function: Callable[..., None], tmp_path: Path) -> None:
+    name = function.__name__
+    with pytest.raises(TypeError, match=rf"as in {name}\(model, 'model.npz'\), not 'a.npz'"):
+        function("a.npz", MLP(2, [1]))

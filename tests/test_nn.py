@@ -432,6 +432,8 @@ def test_a_pass_and_its_cost_copied_together_stay_together() -> None:
 def test_wrong_kinds_of_arguments_are_named() -> None:
     for wrong, message in (
         (lambda: MLP(2, 3), r"as in \[3, 1\], not 3"),
+        (lambda: MLP(2), r"as in \[3, 1\], not \(\)"),
+        (lambda: MLP([2, 3, 1]), r"the inputs stand before the layers: MLP\(2, \[3, 1\]\)"),
         (lambda: MLP(2, [1], rng=42), r"random\.Random\(42\)"),
         (lambda: MLP(2, [1], activation=3), "a name or an operation, not 3"),
         (lambda: MLP(2, [1])(1.0), r"a sequence of numbers, not 1\.0"),

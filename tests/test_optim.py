@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,10 +22,11 @@ from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 
 fractions = st.fractions(-5, 5, max_denominator=9)
 shares = st.fractions(0, Fraction(8, 9), max_denominator=9)
+rates = st.fractions(0, 5, max_denominator=9)
 EPS = 2.0**-53
 
 
-@given(st.lists(st.tuples(fractions, fractions), min_size=1), fractions, st.integers(1, 7))
+@given(st.lists(st.tuples(fractions, fractions), min_size=1), rates, st.integers(1, 7))
 def test_a_step_is_the_rule_exactly(
     pairs: list[tuple[Fraction, Fraction]], eta: Fraction, m: int
 ) -> None:
@@ -312,7 +315,7 @@ def test_the_root_makes_floats_of_fractions() -> None:
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: Momentum([], momentum=-1), "momentum must be at least 0, not -1"),
+        (lambda: Momentum([], momentum=-1), "momentum must be a finite number, at least 0, not -1"),
         (lambda: Momentum([], momentum=float("nan")), "not nan"),
         (lambda: Momentum([], weight_decay=-0.5), "weight_decay"),
         (lambda: Momentum([], momentum=0, nesterov=True), "nesterov"),
@@ -321,11 +324,21 @@ def test_the_root_makes_floats_of_fractions() -> None:
         (lambda: Adam([], betas=(-0.1, 0.9)), "betas"),
         (lambda: Adam([], eps=-1e-8), "eps"),
         (lambda: Adam([], weight_decay=-1), "weight_decay"),
+        (lambda: GradientDescent([], lr=-0.5), "the learning rate, must be a finite number"),
+        (lambda: Adam([], lr=Decimal("NaN")), "the learning rate, .*, not NaN"),
+        (lambda: Momentum([], lr=sympy.Integer(-1)), "the learning rate, .*, not -1"),
     ],
 )
 def test_arguments_that_make_no_sense(make: Callable[[], Optimizer], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         make()
+
+
+def test_a_rate_may_be_a_symbol() -> None:
+    w, eta = Value(sympy.Symbol("w")), sympy.Symbol("eta")
+    (w * 3).backward()
+    GradientDescent([w], lr=eta).step()
+    assert w.data == sympy.Symbol("w") - 3 * eta
 
 
 def test_what_is_no_number_is_refused() -> None:

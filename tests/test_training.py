@@ -30,7 +30,7 @@ from microgradnet import (
     delta,
     fit,
 )
-from microgradnet.training import Epoch, confusion, predictions
+from microgradnet.training import DivergenceError, Epoch, confusion, predictions
 from microgradnet.training.engines import Eager, Lifted
 from microgradnet.training.judging import outputs
 
@@ -547,9 +547,15 @@ def test_a_shared_parameter_moves_once(engine: str) -> None:
         ({"cost": lambda outputs, targets: 3.0}, TypeError, "a cost is a Value, .* not 3.0"),
         ({"cost": "mean"}, ValueError, "no cost 'mean': there are quadratic"),
         ({"engine": "fast"}, ValueError, "no engine 'fast': there are auto, lifted, eager"),
-        ({"epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
+        ({"epochs": 0}, ValueError, "epochs must be a whole number, at least 1, not 0"),
         ({"batch_size": 0}, ValueError, "batch_size"),
         ({"patience": 0}, ValueError, "patience"),
+        ({"epochs": 2.5}, ValueError, "epochs must be a whole number, at least 1, not 2.5"),
+        ({"epochs": math.nan}, ValueError, "epochs must be a whole number, at least 1, not nan"),
+        ({"batch_size": "10"}, ValueError, "batch_size must be a whole number, .* not '10'"),
+        ({"lr": -1}, ValueError, "lr, the learning rate, must be a finite number, .* not -1"),
+        ({"lr": math.nan}, ValueError, "the learning rate, .* not nan"),
+        ({"lr": math.inf}, ValueError, "the learning rate, .* not inf"),
         ({"lr": "fast"}, TypeError, "not a number"),
         ({"optimizer": "adam"}, TypeError, r"Adam\(model.parameters\(\)\), not 'adam'"),
         ({"optimizer": GradientDescent([Value(1.0)], 1.0)}, ValueError, "of this model"),
@@ -690,3 +696,14 @@ def test_what_cannot_be_drawn_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'microgradnet\[plot\]'"):
         history.plot()
+
+
+def test_before_the_first_step_the_rate_is_not_to_blame() -> None:
+    model = model_of(2, 2, output_activation="relu")
+    for layer in model.layers:
+        for parameter in layer.parameters():
+            parameter.data = -1.0
+    with pytest.raises(DivergenceError, match=r"before the first step.* do the outputs suit the"):
+        fit(model, [[1.0, 1.0]], [[1.0, 0.0]], "log_likelihood")
+    with pytest.raises(DivergenceError, match="those before the step; try a smaller learning rate"):
+        fit(model_of(1, 1, 1), [[1.0]], [[0.0]], lr=1e200, epochs=9, batch_size=1)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.cli.options import Refused, expression, sizes
+from microgradnet.cli.options import Refused, expression, seed, sizes
 
 if TYPE_CHECKING:
     from microgradnet.engine import Value
 
 __all__ = ["add"]
+
+_AS_OPTIONS = (
+    (r"(zoom|renderer)='(\w+)'", r"--\1 \2"),
+    (r"draw a part of the graph, take (.*), or ask for more with max_nodes", r"take \1"),
+    ("draw a part of the graph, or ask for more with max_nodes", "give smaller --sizes"),
+    (r"say which leaves are inputs=\.\.\. and parameters=\.\.\., or ", ""),
+)
+"""What `drawing` advises, as the command line has it."""
 
 
 def add(verbs: Any) -> None:
@@ -37,7 +46,7 @@ def add(verbs: Any) -> None:
         help="a network with these layer sizes, from input to output")  # fmt: skip
     add("--activation", default="tanh", metavar="NAME",
         help="of the network's hidden layers and output (default: tanh)")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N",
+    add("--seed", type=seed, default=0, metavar="N",
         help="of the network's weights and example (default: 0)")  # fmt: skip
     add("--zoom", default="auto", choices=("auto", "scalar", "neuron", "layer"),
         help="every node, a box a neuron, a box a matrix (default: what can be read)")  # fmt: skip
@@ -84,7 +93,10 @@ def _run(options: argparse.Namespace) -> int:
         else:
             print(f"{picture.save(options.output)}: the {picture.zoom} zoom")
     except (ValueError, RenderError) as error:
-        raise Refused(error) from None
+        message = str(error)
+        for advice, with_options in _AS_OPTIONS:
+            message = re.sub(advice, with_options, message)
+        raise Refused(message) from None
     except OSError as error:
         if options.output is None:
             raise

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from microgradnet.cli import options as shared
-from microgradnet.cli.options import Refused, count, expression, network, sizes
+from microgradnet.cli.options import Refused, count, expression, network, seed, sizes
 
 __all__ = ["add"]
 
@@ -50,7 +50,7 @@ def add(verbs: Any) -> None:
     add("--output-activation", metavar="NAME", help=shared.OUTPUT)
     add("--cost", default="quadratic", metavar="NAME", help=shared.COSTS)
     add("--example", type=count(1), default=1, metavar="N", help="which example (default: 1)")
-    add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of weights and data (default: 0)")
     explore.set_defaults(run=_run, verb="explore")
 
 

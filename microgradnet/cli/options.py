@@ -30,6 +30,7 @@ __all__ = [
     "network",
     "output_activation",
     "rate",
+    "seed",
     "sizes",
     "targets",
 ]
@@ -95,6 +96,16 @@ def count(least: int) -> Callable[[str], int]:
     return whole_number
 
 
+def seed(text: str) -> int:
+    """What random numbers begin with."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r:.80} is no seed: give a whole number, as in 7"
+        ) from None
+
+
 def rate(text: str) -> Fraction:
     """A learning rate, exact: 0.5 or 1/3."""
     try:
@@ -103,7 +114,9 @@ def rate(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a learning rate: give a number, as in 0.5 or 1/3"
         ) from None
-    if abs(eta) > sys.float_info.max:
+    if eta < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative: a learning rate is at least 0")
+    if eta > sys.float_info.max:
         raise argparse.ArgumentTypeError(f"{text} is beyond the largest float")
     return eta
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from microgradnet.cli.options import (
     dataset,
     mlp,
     rate,
+    seed,
     sizes,
     targets,
 )
@@ -40,6 +42,9 @@ _COURSE = {
     "xor": (300, 1.0, "tanh"),
 }
 """Epochs, η of plain gradient descent, and the hidden activation, unless they are said."""
+
+_SHARES = ("sigmoid", "softmax", "hard_sigmoid")
+"""The activations between 0 and 1."""
 
 _RATES = {"momentum": 0.1, "adam": 0.01}
 
@@ -84,7 +89,7 @@ def add(verbs: Any) -> None:
     add("--engine", choices=("auto", "lifted", "eager"), default="auto", metavar="NAME",
         help="lifted: the matrix program found in the graph; eager: node by node; auto (default): "
         "lifted if it can be")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N",
+    add("--seed", type=seed, default=0, metavar="N",
         help="of weights, data and the order of examples (default: 0)")  # fmt: skip
     add("--load", type=Path, metavar="FILE", help="begin with the parameters in a file")
     add("--save", type=Path, metavar="FILE", help="write the parameters: .npz or .safetensors")
@@ -107,6 +112,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.activation is None:
         options.activation = _COURSE[data.name][2]
     model = mlp(options, data, granularity="neuron")
+    _check_output(options.cost, str(model.layers[-1].activation))
     optimizer = _optimizer(options, model)
     _look_ahead(options)
     if options.load is not None:
@@ -161,6 +167,15 @@ def _optimizer(options: argparse.Namespace, model: MLP) -> Optimizer:
     return optimizer
 
 
+def _check_output(cost: str, activation: str) -> None:
+    """A cost with the logarithm of an output is not defined for outputs of every activation."""
+    if cost in ("cross_entropy", "log_likelihood") and activation not in _SHARES:
+        raise Refused(
+            f"{cost} takes outputs between 0 and 1, which {activation} does not keep: "
+            f"--output-activation {', '.join(_SHARES)}, or --cost {cost}_from_z without it"
+        )
+
+
 def _look_ahead(options: argparse.Namespace) -> None:
     """What would spoil the end of a long training is refused before it, not after."""
     from importlib.util import find_spec
@@ -168,6 +183,9 @@ def _look_ahead(options: argparse.Namespace) -> None:
     for place in (options.save, options.plot):
         if place is not None and not place.parent.is_dir():
             raise Refused(f"{place}: there is no folder {place.parent}")
+        if place is not None:
+            with _writing(place):
+                _try_to_open(place)
     if options.save is not None:
         if options.save.suffix not in (".npz", ".safetensors"):
             raise Refused(f"--save {options.save}: the name of a file ends in .npz or .safetensors")
@@ -183,6 +201,16 @@ def _look_ahead(options: argparse.Namespace) -> None:
         endings = figure.canvas.get_supported_filetypes()
         if options.plot.suffix[1:].lower() not in endings:
             raise Refused(f"--plot {options.plot}: the name ends in .{', .'.join(endings)}")
+
+
+def _try_to_open(place: Path) -> None:
+    """OSError where nothing can be written; all stays as it is."""
+    if place.is_fifo():  # which waits for a reader
+        return
+    is_new = not os.path.lexists(place)
+    place.open("ab").close()
+    if is_new:
+        place.unlink()
 
 
 def _load(model: MLP, place: Path) -> None:

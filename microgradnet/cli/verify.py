@@ -15,6 +15,7 @@ from microgradnet.cli.options import (
     count,
     network,
     rate,
+    seed,
     sizes,
 )
 
@@ -51,7 +52,7 @@ def add(verbs: Any) -> None:
     add("--steps", type=count(0), metavar="N",
         help="steps of gradient descent (default: 3; with --exact 1, at most 2)")  # fmt: skip
     add("--eta", type=rate, default=Fraction(1), metavar="η", help="learning rate (default: 1)")
-    add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of weights and data (default: 0)")
     add("--exact", action="store_true",
         help="compute in rationals, where nothing rounds and both sides must be equal")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")

@@ -304,7 +304,7 @@ class MLP(Module):
     def __init__(
         self,
         n_in: int,
-        sizes: Sequence[int],
+        sizes: Sequence[int] = (),
         *,
         activation: Activation = "relu",
         output_activation: Activation = "linear",
@@ -312,6 +312,9 @@ class MLP(Module):
         rng: random.Random | None = None,
         granularity: str = "atomic",
     ) -> None:
+        if isinstance(n_in, Sequence) and len(n_in) > 1 and not sizes:
+            first, *others = n_in
+            raise ValueError(f"the inputs stand before the layers: MLP({first}, {others})")
         if not isinstance(sizes, Sequence) or not sizes:
             raise ValueError(f"the sizes are those of the layers, as in [3, 1], not {sizes!r}")
         if _activation(activation) == "softmax" and len(sizes) > 1:

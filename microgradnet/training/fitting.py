@@ -93,8 +93,8 @@ def fit(
     if engine not in ENGINES:
         raise ValueError(f"no engine {engine!r}: there are {', '.join(ENGINES)}")
     for name, n in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if n is not None and n < 1:
-            raise ValueError(f"{name} must be at least 1, not {n}")
+        if n is not None and not (hasattr(n, "__index__") and n >= 1):
+            raise ValueError(f"{name} must be a whole number, at least 1, not {n!r}")
     function = _cost(cost)
     exact = any(type(p.data) is not float for p in model.parameters())
     x, y, single = _examples(model, X, Y, exact)
@@ -162,6 +162,7 @@ class _Fitting:
         self._best: tuple[Number, int, list[Number]] | None = None
         self._met: list[tuple[list[Number], int]] = []
         self._begun = 0.0
+        self._taken = optimizer.steps
 
     def epoch(
         self, x: Array, y: Array, batches: list[list[int]], tell: Callable[..., None]
@@ -235,6 +236,11 @@ class _Fitting:
             what = f"{where}, example {rows[n]}: its cost is {batch.costs[n]}"
         else:
             what = f"{where}: the step would make a parameter infinite"
+        if self._optimizer.steps == self._taken:
+            return (
+                f"{what}. It is so before the first step, whatever the learning rate: do the "
+                "outputs suit the cost, and are the examples not too large?"
+            )
         return f"{what}. The parameters are those before the step; try a smaller learning rate"
 
 
