@@ -3,6 +3,7 @@
 import math
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,3 +37,15 @@ def test_combination_adds_row_after_row(data, n, m):
     found = combination(n)(gs, rows)
     assert len(found) == n
     assert all(map(the_same, found, totals))
+
+
+def test_a_sum_of_negative_zeros_keeps_its_sign():
+    for n in (1, LONGEST, LONGEST + 1):
+        assert all(map(the_same, combination(n)([1.0], [[-0.0] * n]), [-0.0] * n))
+
+
+@pytest.mark.parametrize("written", [weighted, combination])
+def test_a_function_is_written_once_and_not_for_many_terms(written):
+    assert written(LONGEST) is written(LONGEST)
+    assert written(LONGEST).__code__.co_nlocals > LONGEST
+    assert written(LONGEST + 1).__code__.co_nlocals < 10
