@@ -13,6 +13,7 @@ from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pytest
+from judges import torch_functions
 from mpmath import mp, mpf
 from oracles import (
     EDGES,
@@ -24,7 +25,6 @@ from oracles import (
     second_slope,
     variants,
 )
-from test_ops import _torch_functions
 
 from microgradnet import Value, check_grad, grad, ops
 from microgradnet.arithmetic import evaluate
@@ -91,7 +91,7 @@ def test_second_derivatives_at_edges_are_those_of_pytorch(
 ) -> None:
     """Wherever the first derivative is finite."""
     torch = require_oracle("torch")
-    function = _torch_functions(torch).get(op.name)
+    function = torch_functions(torch).get(op.name)
     if function is None or op.name == "hard_sigmoid":
         pytest.skip(f"PyTorch has no second derivative of {op.name}")
     n = operands(op)

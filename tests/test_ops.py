@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from judges import torch_functions
 from mpmath import mp, mpf
 from oracles import EDGES, VALUES, check_operation, check_point, grid, limit, operands, variants
 
@@ -89,32 +90,6 @@ def test_derivative_at_a_kink(
 # The edges, against PyTorch
 
 
-def _torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
-    functions = torch.nn.functional
-    same_name = (
-        "abs exp expm1 log log1p sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-        "erf erfc sigmoid relu maximum minimum xlogy add subtract multiply divide negative"
-    )
-    return {
-        **{name: getattr(torch, name) for name in same_name.split()},
-        "raise_to": torch.pow,
-        # As a tensor: pow by a number 0.5 is a square root there, NaN at −inf, where IEEE has inf.
-        "power_constant": lambda x, exponent=2: torch.pow(x, torch.full_like(x, exponent)),
-        "exponential": lambda x, base=2: base**x,
-        "leaky_relu": lambda x, slope=0.01: functions.leaky_relu(x, float(slope)),
-        "elu": lambda x, alpha=1: functions.elu(x, alpha),
-        "softplus": functions.softplus,
-        "silu": functions.silu,
-        "gelu": functions.gelu,
-        "softsign": functions.softsign,
-        "hard_tanh": functions.hardtanh,
-        "hard_sigmoid": functions.hardsigmoid,
-        "log_sum_exp": lambda *xs: torch.logsumexp(torch.stack(xs), 0),
-        "softmax_component": lambda *xs, index=0: torch.softmax(torch.stack(xs), 0)[index],
-        "weighted_sum": lambda w, v, a, c, b: w * a + v * c + b,
-    }
-
-
 def _has_infinity(*xs: float) -> bool:
     return inf in xs and not any(map(math.isnan, xs))
 
@@ -162,7 +137,7 @@ def _same(x: float, y: float, tolerance: float = 1e-14) -> bool:
 @each_variant
 def test_edges_are_those_of_pytorch(op: Operation, require_oracle: Callable[[str], Any]) -> None:
     torch = require_oracle("torch")
-    function = _torch_functions(torch).get(op.name)
+    function = torch_functions(torch).get(op.name)
     if function is None:
         pytest.skip(f"PyTorch has no {op.name}")
     points = _edges(op)
