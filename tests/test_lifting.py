@@ -867,15 +867,32 @@ def test_a_chain_is_written_without_ever_deeper_brackets(step):
     assert math.isclose(gradient, w.grad, rel_tol=1e-9, abs_tol=1e-300)
 
 
-def test_one_long_equation_does_not_push_the_sizes_of_all_others_aside():
+def test_of_a_long_sum_the_terms_left_out_are_counted():
     x, w = Value(0.1), [Value(0.5), Value(0.25)]
     v = x
     for _ in range(300):
         v = ops.tanh(w[0] * v + w[1])
     program = lift(v, [x], parameters=w)
+    of_b, of_w = (e for e in program.equations if e.part == "gradient")
+    assert of_b.text == (
+        "∂C/∂b1 = δ300 + δ299 + δ298 + δ297 + δ296 + δ295 + δ294 + … (292 more) + δ1"
+    )
+    assert len(of_b.uses) == 300
+    assert of_w.text.endswith("δ294 a293ᵀ + … (292 more) + δ1 a0ᵀ")
+    assert r"+ \cdots\;(\text{292 more}) + \delta^{1}" in of_b.latex
+    (_,), gradient = program.value_and_grad([[0.1]])
+    v.backward()
+    np.testing.assert_allclose(gradient, [p.grad for p in w], rtol=1e-12)
+
+
+def test_one_long_equation_does_not_push_the_sizes_of_all_others_aside():
+    x = [Value(0.1) for _ in range(40)]
+    w = Value(0.5)
+    program = lift(math.prod((ops.tanh(w * v) for v in x), start=ops.sin(w)), x, parameters=[w])
     longest = max(len(e.text) for e in program.equations)
-    assert longest > 1000
-    assert len(str(program)) < 100 * len(program.equations) + 4 * longest
+    assert longest > 100
+    short = [line for line in str(program).splitlines() if len(line) < longest]
+    assert max(map(len, short)) <= 100 + len("   (40)")
 
 
 @pytest.mark.parametrize(
@@ -886,7 +903,9 @@ def test_one_long_equation_does_not_push_the_sizes_of_all_others_aside():
         ({"parameters": MLP(2, [1])}, r"write model.parameters\(\)"),
         ({"parameters": [[Value(1.0)]]}, "parameters: entry 0 is .*: list row after row"),
         ({"parameters": {"w": Value(1.0)}}, "parameters: entry 0 is 'w', not a Value$"),
-        ({"cost": 3.0}, "cost is 3.0, not a list of Values"),
+        ({"cost": 3.0}, "cost is 3.0: give the Value that is the cost of one example, or a list"),
+        ({"cost": MLP(2, [1])}, "cost is MLP.* which is what it gives when it is called"),
+        ({"cost": [3.0]}, "cost: entry 0 is 3.0, not a Value$"),
         ({"check": np.zeros((1, 1))}, r"check is the examples \(X, Y\)"),
         ({"check": ()}, r"check is the examples \(X, Y\)"),
     ],
@@ -940,6 +959,11 @@ def test_a_copy_of_a_program_has_parameters_of_its_own(copied):
 @pytest.mark.parametrize(
     "function",
     [
+        lambda x: Value(np.tanh(x[0].data)),
+        lambda x: Value(np.float64(2) * x[0].data),
+        lambda x: Value(np.sum([v.data for v in x])),
+        lambda x: Value(np.array([v.data for v in x], dtype=float)[0]),
+        lambda x: Value(np.array([v.data for v in x]).max()),
         lambda x: (x[0] > 0) * x[1],
         lambda x: (x[0].data > 0) * x[1],
         lambda x: Value(1.0 * (x[0].data >= 1)),
@@ -949,7 +973,7 @@ def test_a_copy_of_a_program_has_parameters_of_its_own(copied):
         lambda x: {x[0].data: x[0]}[0.0],
     ],
 )
-def test_tracing_sees_masks_remainders_and_look_ups(function):
+def test_tracing_sees_masks_remainders_look_ups_and_numpy(function):
     with pytest.raises(TracingError, match=f"{__file__}:{function.__code__.co_firstlineno}"):
         trace(function, 2)
 
@@ -968,6 +992,144 @@ def test_a_formula_has_neither_factors_of_one_nor_needless_brackets():
     assert lift(x * w * 0.25, [x], parameters=[w]).equations[0].text == "z1 = 0.25 W1 a0"
     costs, gradient = lift(6 * w, [x], parameters=[w]).value_and_grad([[1.0], [2.0]])
     assert (costs.tolist(), gradient.tolist()) == ([12.0, 12.0], [12.0])
+
+
+def test_signs_stand_between_terms_and_no_minus_comes_first():
+    x, w = Value(1.0), Value(2.0)
+    z = w * x + Value(1.0)
+    program = lift(ops.tanh(z) * (ops.sigmoid(z) - 1) - ops.tanh(z) ** 2 - 2 * z * z, [x], [], [w])
+    texts = [e.text for e in program.equations]
+    assert texts[3:5] == [
+        "C = a1 v2 − a1² − 2 z1²",
+        "δ1 = a1 σ′(z1) + (v2 − 2 a1) tanh′(z1) − 4 z1",
+    ]
+    v = z - ops.sin(z)
+    program = lift((1 - z) ** 2 - v**2, [x], parameters=[w])
+    texts = [e.text for e in program.equations]
+    assert texts[2:-1] == [
+        "v3 = z1 − a1",
+        "C = (1 − z1)² − v3²",
+        "∂C/∂v3 = −2 v3",
+        "δ1 = ∂C/∂v3 − ∂C/∂v3 cos(z1) − 2 (1 − z1)",
+    ]
+    for part in ("− −", "+ −", "(−", "-"):
+        assert part not in str(program)
+    assert lift(-(w * x), [x], parameters=[w]).equations[-1].text == "∂C/∂W1 = −a0ᵀ"
+    assert lift(-2 * ops.tanh(x), [x]).equations[-1].text == "C = −2 tanh(a0)"
+
+
+def test_a_weighted_input_that_is_the_cost_passes_on_its_input():
+    x, w = [Value(1.0), Value(2.0)], [Value(2.0), Value(3.0)]
+    z = w[0] * x[0] + w[1] * x[1]
+    program = lift(z, x, parameters=w)
+    assert [e.text for e in program.equations] == ["z1 = W1 a0", "∂C/∂W1 = a0ᵀ"]
+    assert program.value_and_grad([[1.0, 2.0], [3.0, 4.0]])[1].tolist() == [4.0, 6.0]
+    assert r"= (a^{0})^{\mathsf T}" in program.equations[1].latex
+
+
+@pytest.mark.parametrize(
+    ("cost", "output"),
+    [("quadratic", "sigmoid"), ("cross_entropy", "sigmoid"), ("log_likelihood", "softmax")],
+)
+def test_parameters_in_reverse_give_the_same_equations(cost, output):
+    model, forward, y, c = network((2, 3, 2, 2), "tanh", output, cost)
+    as_they_are = lift(c, forward.a[0], y, model.parameters())
+    reverse = lift(c, forward.a[0], y, model.parameters()[::-1])
+    assert str(reverse) == str(as_they_are)
+    assert "p[I" not in reverse.source
+    X, Y = np.random.default_rng(0).normal(size=(4, 2)), np.eye(2)[[0, 1, 1, 0]]
+    one, other = as_they_are.value_and_grad(X, Y), reverse.value_and_grad(X, Y)
+    np.testing.assert_allclose(other[0], one[0], rtol=1e-14)
+    np.testing.assert_allclose(other[1][::-1], one[1], rtol=1e-12, atol=1e-16)
+    found = recognise(c, forward.a[0], y, model.parameters()[::-1])
+    assert found.variables["z3"].nodes == tuple(forward.z[3])
+    outputs = lift(forward.output, forward.a[0], parameters=model.parameters()[::-1])
+    assert "[2,1]" not in str(outputs)
+    assert outputs.source.count("np.concatenate([a3], axis=1)") == 2
+
+
+def test_of_many_operands_those_left_out_are_counted():
+    x, w = [Value(0.1 * k) for k in range(20)], Value(0.5)
+    cost = ops.log_sum_exp(*[ops.tanh(w * v) for v in x], *[ops.sin(w * v) for v in x])
+    program = lift(cost, x, parameters=[w])
+    (text,) = (e.text for e in program.equations if e.left == "C")
+    assert text.startswith("C = log_sum_exp(v2[1], v2[2], ")
+    assert text.endswith("v2[7], … (32 more), v3[20])")
+    (found,), (gradient,) = program.value_and_grad([[v.data for v in x]])
+    cost.backward()
+    assert math.isclose(found, cost.data, rel_tol=1e-12)
+    assert math.isclose(gradient, w.grad, rel_tol=1e-12)
+
+
+def test_parameters_in_any_order_give_the_same_numbers():
+    model, forward, y, c = network((2, 3, 2, 2), "tanh", "sigmoid", "cross_entropy")
+    order = model.parameters()
+    Random(5).shuffle(order)
+    X, Y = np.random.default_rng(0).normal(size=(4, 2)), np.eye(2)[[0, 1, 1, 0]]
+    wanted = lift(c, forward.a[0], y, model.parameters()).value_and_grad(X, Y)[1]
+    places = {p: k for k, p in enumerate(model.parameters())}
+    found = lift(c, forward.a[0], y, order).value_and_grad(X, Y)[1]
+    np.testing.assert_allclose(found, wanted[[places[p] for p in order]], rtol=1e-12, atol=1e-16)
+
+
+def test_a_penalty_on_all_parameters_is_part_of_each_gradient():
+    model, forward, y, c = network((2, 3, 2), "tanh", "sigmoid", "quadratic")
+    penalty = sum((p * p for p in model.parameters()), Value(0.0))
+    program = lift(c + 0.05 * penalty, forward.a[0], y, model.parameters())
+    texts = [e.text for e in program.equations if e.part == "gradient"]
+    assert "∂C/∂W1 = δ1 a0ᵀ + 0.1 W1" in texts
+    assert len(texts) == 4
+    assert "g[...] = 0" not in program.source
+
+
+def test_a_gradient_of_parameters_that_are_anothers_too_is_added():
+    x, ps = [Value(0.5), Value(-1.0)], [Value(0.3), Value(0.7), Value(0.2)]
+    z = ps[0] * x[0] + ps[1] * x[1]
+    program = lift(ops.tanh(z) + ops.sin(ps[1]) + ops.sin(ps[2]), x, parameters=ps)
+    signs = [e.text.split()[1] for e in program.equations if e.part == "gradient"]
+    assert signs == ["=", "+="]
+    assert r"&\mathrel{+}= " in program._repr_latex_()
+    X = [[0.5, -1.0], [0.25, 2.0]]
+    total = np.zeros(3)
+    for row in X:
+        z = 0.3 * row[0] + 0.7 * row[1]
+        slope = 1 - math.tanh(z) ** 2
+        total += [slope * row[0], slope * row[1] + math.cos(0.7), math.cos(0.2)]
+    np.testing.assert_allclose(program.value_and_grad(X)[1], total, rtol=1e-12)
+
+
+def test_only_gradients_of_shared_parameters_are_gathered():
+    r = Random(1)
+    kernel, rest = [Value(r.uniform(-1, 1)) for _ in range(3)], MLP(6, [2], rng=r)
+    x = [Value(r.uniform(-1, 1)) for _ in range(8)]
+    a = [ops.tanh(sum((kernel[k] * x[j + k] for k in range(3)), Value(0.0))) for j in range(6)]
+    cost = sum((v * v for v in rest(a)), Value(0.0))
+    program = lift(cost, x, parameters=[*kernel, *rest.parameters()])
+    both = program.source.split("def value_and_grad")[1]
+    assert "g[...] = 0" not in both
+    assert "g[0:3] = np.bincount(" in both
+    assert "np.matmul(delta2.T, a1, out=gW2)" in both
+    cost.backward()
+    _, gradient = program.value_and_grad([[v.data for v in x]])
+    np.testing.assert_allclose(gradient, [p.grad for p in [*kernel, *rest.parameters()]], rtol=1e-9)
+
+
+def test_a_cost_that_is_a_leaf_has_its_equation():
+    x, w = Value(1.0), Value(2.0)
+    assert str(lift(Value(2.5))) == "C = 2.5"
+    assert str(lift(w * x)) == "C = 2"
+    assert str(lift(x, [Value(0.0), x])) == "C = a0[2]"
+    assert str(lift(w, parameters=[w])) == "C = θ\n\n∂C/∂θ = 1   (1)"
+    assert "the outputs are inputs, parameters and constants" in str(lift([x, w], [x]))
+    assert lift([x, w], [x]).value([[3.0]]).tolist() == [[3.0, 2.0]]
+
+
+def test_what_is_no_function_is_not_traced():
+    x = Value(1.0)
+    with pytest.raises(TypeError, match="a graph that is there already: lift it"):
+        trace(x * x, 1)
+    with pytest.raises(TypeError, match="function is 3, no function"):
+        trace(3, 1)
 
 
 def test_outputs_that_stand_side_by_side_are_returned_together():

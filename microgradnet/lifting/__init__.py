@@ -2,8 +2,8 @@
 
 reading      nodes → atoms and sums: every tree of +, − and × in one form
 grouping     atoms → vectors: what is computed alike from the same vectors
-formulas     formulas over vectors, written as Python, as text and as LaTeX; matrices, and rules:
-             those with matrices, and those of the table's operations
+formulas     formulas over vectors, written as Python, as text and as LaTeX; entries, matrices, and
+             rules: those of single entries, with matrices, and of the table's operations
 derivation   vectors → equations: forward and, by the chain rule, backward
 source       equations → Python that needs NumPy alone: lines, the arrays of its workspace, and
              functions that it brings along

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from microgradnet import ops
-from microgradnet.lifting.formulas import ONE, Expr, Index, Name, Num, Variable, add, multiply
+from microgradnet.lifting.entries import Index, Place
+from microgradnet.lifting.formulas import ONE, Expr, Name, Num, Variable, add, multiply
 from microgradnet.lifting.forward import Forward
 from microgradnet.lifting.grouping import Operand, Product, Vector
-from microgradnet.lifting.matrices import BatchTotal, Outer, Place, RowFunction, TransposedMatVec
+from microgradnet.lifting.matrices import BatchTotal, Outer, RowFunction, TransposedMatVec
 from microgradnet.lifting.naming import full, total
 from microgradnet.lifting.patterns import (
     are_same,
@@ -41,6 +42,7 @@ class Backward(Forward):
         super().__init__(vectors, roots, scalar_cost)
         self.pieces: dict[Vector, list[tuple[slice | str | None, str, Expr]]] = {}
         self.gradients: dict[View, list[Expr]] = {}
+        self.decays: dict[View, list[Expr]] = {}  # what squares of parameters add to these
         # Of a logarithm that another completes to a cross-entropy, what both pass on, and to whom.
         self.combined: dict[Vector, tuple[Vector, Expr | None]] = {}
 
@@ -59,9 +61,14 @@ class Backward(Forward):
                     self._pull_product(vector, k, product, g)
             else:
                 self._pull_operation(vector, g)
+        for view, terms in self.decays.items():
+            self.gradients.setdefault(view, []).extend(terms)
+        known: set[int] = set()
         for view, terms in self.gradients.items():
-            formula = add(*terms)
-            self.result.statements.append(Statement(view.gradient, formula, "gradient"))
+            places = set(view.index.ravel().tolist())
+            added = not known.isdisjoint(places)
+            known |= places
+            self.result.statements.append(Statement(view.gradient, add(*terms), "gradient", added))
 
     def _seed(self) -> None:
         """The adjoints of the roots: 1 of a cost; of outputs what the caller gives, V."""
@@ -108,6 +115,7 @@ class Backward(Forward):
             latex = rf"\frac{{\partial C}}{{\partial {forward.latex}}}"
         variable = Variable(name, code, latex, size, formula.batch, "adjoint")
         variable.formula = full(formula, size)
+        self.result.adjoints[variable] = forward
         self.result.statements.append(Statement(variable, variable.formula, "backward"))
         return Name(variable)
 
@@ -171,10 +179,9 @@ class Backward(Forward):
             norms = self.norms(product) if count == 1 and terms > 1 else None
             if norms is not None:
                 slope = multiply(Num(2.0 * float(factors[0, 0])), BatchTotal(g) if batch else g)
-                for view in self.result.views:
-                    if view.variable in norms:
-                        e = multiply(slope, Name(view.variable))
-                        self.gradients.setdefault(view, []).append(e)
+                views = [view for view in self.result.views if view.variable in norms]
+                for view in self._apart(views):
+                    self.decays.setdefault(view, []).append(multiply(slope, Name(view.variable)))
                 return
             scale = self.numbers(factors[:, 0] if terms == 1 else factors[0])
             if are_same(left, right):
@@ -188,6 +195,14 @@ class Backward(Forward):
             if not (factors == 1).all():
                 rows.append(self.factor_rows(factors))
             self._contribute(this, RowFunction("spread", rows, count * terms), batch)
+
+    def _apart(self, views: list[View]) -> list[View]:
+        """In place of one view of all parameters those that together are as much, if there are."""
+        size = len(self.vectors[0])
+        parts = [v for v in self.result.views if v.cells is None and v.index.size < size]
+        places = np.concatenate([np.zeros(0, np.intp), *(v.index.ravel() for v in parts)])
+        whole = len(views) == 1 and views[0].index.size == size
+        return parts if whole and is_whole(np.sort(places), size) else views
 
     def _pull_operation(self, vector: Vector, g: Expr) -> None:
         op = vector.op

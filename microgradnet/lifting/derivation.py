@@ -45,4 +45,7 @@ def _inline(derivation: Derivation) -> None:
         if uses[variable] <= 1 or short:
             variable.inlined = True
             depth[variable] = level
+    for adjoint, variable in derivation.adjoints.items():
+        if not adjoint.inlined:
+            variable.inlined = False  # lest ∂C/∂v be read without a v
     derivation.statements[:] = [s for s in derivation.statements if not s.variable.inlined]

@@ -14,9 +14,9 @@ from fractions import Fraction
 from typing import Any, ClassVar, NoReturn
 
 __all__ = [
-    "ATOM", "ONE", "POWER", "PRODUCT", "SIGN", "SUM", "Comparison", "Expr", "Form", "Function",
-    "Index", "Name", "Num", "Power", "Product", "Spread", "Sum", "Variable", "add", "divide",
-    "expr", "joint", "latex_function", "multiply", "power",
+    "ATOM", "ONE", "POWER", "PRODUCT", "READABLE", "SIGN", "SUM", "Comparison", "Expr", "Form",
+    "Function", "Name", "Num", "Power", "Product", "Sum", "Variable", "add", "divide", "expr",
+    "joint", "latex_function", "more", "multiply", "power",
 ]  # fmt: skip
 
 Form = str
@@ -59,9 +59,33 @@ class Expr:
     size: int
     binding: int = ATOM
 
+    def _write(self, form: Form) -> str:
+        raise AssertionError(f"{type(self).__name__} is a formula that cannot be written")
+
     def write(self, form: Form) -> str:
         """The formula."""
-        raise AssertionError(f"{type(self).__name__} is a formula that cannot be written")
+        return self.opened(form)._write(form)
+
+    def within(self, form: Form, least: int) -> str:
+        """The formula, in brackets where it binds less tightly."""
+        e = self.opened(form)
+        text = e._write(form)
+        if e.binding >= least:
+            return text
+        return rf"\left({text}\right)" if form == "latex" else f"({text})"
+
+    def in_place(self) -> Expr:
+        """The formula, of an inlined variable its own."""
+        return self
+
+    def opened(self, form: Form) -> Expr:
+        """What is written where it stands, which may be another formula.
+
+        So is that of an inlined variable, and that of an operation without a notation of its own.
+        For reading, numbers are gathered then, sums within sums are opened, and no minus comes
+        first where there is a plus.
+        """
+        return self
 
     def parts(self) -> Sequence[Expr]:
         """The formulas that it is made of, as they are written in Python."""
@@ -71,30 +95,10 @@ class Expr:
         """The number it is multiplied by, and the rest."""
         return 1.0, self
 
-    def in_place(self) -> Expr:
-        """What is written where it stands: of an inlined variable its formula."""
-        return self
-
-    def in_code(self) -> Expr:
-        """What code has where it stands: of an operation that is no function there its formula."""
-        return self.in_place()
-
-    @property
-    def is_one(self) -> bool:
-        """Whether it is 1 for an example, and only in code more: the number of examples."""
-        return False
-
     @property
     def negated(self) -> bool:
         """Whether a minus stands before it."""
         return self.split()[0] < 0
-
-    def within(self, form: Form, least: int) -> str:
-        """The formula, in brackets where it binds less tightly."""
-        text = self.write(form)
-        if self.binding >= least:
-            return text
-        return rf"\left({text}\right)" if form == "latex" else f"({text})"
 
     def names(self) -> Iterator[Variable]:
         """Every variable in it, as often as it stands there."""
@@ -181,13 +185,14 @@ class Num(Expr):
         """The number, and 1."""
         return self.value, ONE
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """A short decimal where the formula is for reading, every digit where it runs."""
         if form == "code":
             return _python_float(self.value)
         if self.value == 0.5:
             return "½" if form == "text" else r"\tfrac{1}{2}"
-        return f"{self.value:.6g}"
+        written = f"{self.value:.6g}"
+        return written.replace("-", "−") if form == "text" else written
 
 
 def _python_float(x: float) -> str:
@@ -208,93 +213,33 @@ class Name(Expr):
         self.variable = variable
         self.batch, self.size = variable.batch, variable.size
 
-    @property
-    def _formula(self) -> Expr | None:
-        return self.variable.formula if self.variable.inlined else None
-
-    @property
-    def is_one(self) -> bool:
-        """Whether its formula is, where it is inlined."""
-        return self._formula is not None and self._formula.is_one
-
     def in_place(self) -> Expr:
-        """Of an inlined variable, its formula's."""
-        return self if self._formula is None else self._formula.in_place()
+        """Where it is inlined its formula, as it is."""
+        v = self.variable
+        return v.formula.in_place() if v.inlined and v.formula is not None else self
 
-    def in_code(self) -> Expr:
-        """Of an inlined variable, its formula's."""
-        return self if self._formula is None else self._formula.in_code()
+    def opened(self, form: Form) -> Expr:
+        """Where it is inlined, its formula's."""
+        e = self.in_place()
+        return self if e is self else e.opened(form)
 
-    def within(self, form: Form, least: int) -> str:
-        """What binds is the formula where it is inlined."""
-        formula = self._formula
-        return super().within(form, least) if formula is None else formula.within(form, least)
-
-    def write(self, form: Form) -> str:
-        """Its name, or its formula."""
-        if self._formula is not None:
-            return self._formula.write(form)
+    def _write(self, form: Form) -> str:
         v = self.variable
         return v.code if form == "code" else v.name if form == "text" else v.latex
 
     def names(self) -> Iterator[Variable]:
         """The variable, or those of its formula."""
-        if self._formula is not None:
-            yield from self._formula.names()
-        else:
+        e = self.in_place()
+        if e is self:
             yield self.variable
+        else:
+            yield from e.names()
 
 
-class Index(Expr):
-    """Entries of a vector: a slice, or a constant vector of places, which code has by its name."""
-
-    def __init__(self, vector: Expr, index: slice | str, size: int, shown: str) -> None:
-        self.vector, self.index, self.shown = vector, index, shown
-        self.batch, self.size = vector.batch, size
-
-    def parts(self) -> Sequence[Expr]:
-        """The vector."""
-        return (self.vector,)
-
-    def write(self, form: Form) -> str:
-        """Python's brackets, counted from 0; in a formula the entries' numbers from 1."""
-        inner = self.vector.within(form, ATOM)
-        if form == "code":
-            where = self.index if isinstance(self.index, str) else _slice(self.index)
-            return f"{inner}[:, {where}]" if self.batch else f"{inner}[{where}]"
-        return f"{inner}[{self.shown}]" if form == "text" else rf"{inner}_{{{self.shown}}}"
-
-
-def _slice(index: slice) -> str:
-    return f"{index.start}:{index.stop}"
-
-
-class Spread(Expr):
-    """The same single entry n times, where as many are needed."""
-
-    def __init__(self, single: Expr, size: int) -> None:
-        self.single, self.batch, self.size = single, single.batch, size
-
-    def parts(self) -> Sequence[Expr]:
-        """The single entry."""
-        return (self.single,)
-
-    def write(self, form: Form) -> str:
-        """As it is, for addition and the like spread it by themselves; in code, repeated."""
-        inner = self.single.write(form)
-        if form != "code":
-            return inner
-        if isinstance(self.single, Num):
-            return f"np.full({self.size}, {inner}, p.dtype)"
-        return f"np.repeat({inner}, {self.size}, axis=-1)"
-
-    def within(self, form: Form, least: int) -> str:
-        """In a formula what binds is the entry."""
-        return self.write(form) if form == "code" else self.single.within(form, least)
-
-
-_MANY = 50
-"""So many terms make a sum a call of `sum`."""
+_DEEPEST = 50
+"""More terms are a call of `sum` in code, lest they be deeper than Python's compiler goes."""
+READABLE = 8
+"""Of more terms or operands all but these are only counted where a formula is to be read."""
 
 
 class Sum(Expr):
@@ -310,17 +255,36 @@ class Sum(Expr):
         """The terms."""
         return self.terms
 
-    def write(self, form: Form) -> str:
-        """The terms with their signs between them."""
-        if form == "code" and len(self.terms) > _MANY:  # deeper than Python's compiler goes
+    def opened(self, form: Form) -> Expr:
+        """For reading, in one row, and what has a plus first."""
+        if form == "code":
+            return self
+        terms: list[Expr] = []
+        for term in self.terms:
+            e = term.opened(form)
+            terms += e.terms if isinstance(e, Sum) else [e]
+        return Sum(sorted(terms, key=lambda term: term.negated))
+
+    def _write(self, form: Form) -> str:
+        if form == "code" and len(self.terms) > _DEEPEST:
             return f"sum([{', '.join(term.write(form) for term in self.terms)}])"
-        written = self.terms[0].write(form)
-        minus = "-" if form != "text" else "−"
-        for term in self.terms[1:]:
-            sign, rest = _sign(term)
-            inner = rest.within(form, PRODUCT)
-            written += f" {minus if sign < 0 else '+'} {inner}"
-        return written
+        left_out = len(self.terms) - READABLE if form != "code" else 0
+        first, *terms = (
+            self.terms if left_out <= 1 else (*self.terms[: READABLE - 1], self.terms[-1])
+        )
+        written = [first.write(form)]
+        minus = "−" if form == "text" else "-"
+        for term in terms:
+            sign, rest = _sign(term.opened(form))
+            written.append(f" {minus if sign < 0 else '+'} {rest.within(form, PRODUCT)}")
+        if left_out > 1:
+            written.insert(-1, f" + {more(left_out, form)}")
+        return "".join(written)
+
+
+def more(n: int, form: Form) -> str:
+    """What stands for n parts that are left out where a formula is to be read."""
+    return f"… ({n} more)" if form == "text" else rf"\cdots\;(\text{{{n} more}})"
 
 
 def _sign(term: Expr) -> tuple[int, Expr]:
@@ -346,29 +310,31 @@ class Product(Expr):
         """The number, and the product of the factors."""
         return self.factor, multiply(*self.factors)
 
-    def write(self, form: Form) -> str:
-        """The number, and ⊙ between vectors."""
+    def opened(self, form: Form) -> Expr:
+        """For reading, with all its numbers gathered."""
+        if form == "code":
+            return self
+        return multiply(Num(self.factor), *(factor.opened(form) for factor in self.factors))
+
+    def _write(self, form: Form) -> str:
         # A product of vectors is taken entry by entry, which ⊙ says where both are longer than 1.
         written = ""
         if self.factor == -1.0:
-            written = "-" if form != "text" else "−"
+            written = "−" if form == "text" else "-"
         elif self.factor != 1.0:
             written = Num(self.factor).write(form)
             written += {"code": " * ", "text": " ", "latex": r"\,"}[form]
-        factors = [x for x in self.factors if form == "code" or not x.is_one]
-        if not factors:
-            return Num(self.factor).write(form)
-        for k, factor in enumerate(factors):
+        for k, factor in enumerate(self.factors):
             if k:
-                vectors = factor.size > 1 and factors[k - 1].size > 1
+                vectors = factor.size > 1 and self.factors[k - 1].size > 1
                 written += {
                     "code": " * ",
                     "text": " ⊙ " if vectors else " ",
                     "latex": r" \odot " if vectors else r"\,",
                 }[form]
             # Of c (W a) a formula needs no brackets, being (c W) a as well.
-            alone = form != "code" and len(factors) == 1
-            last = k == len(factors) - 1
+            alone = form != "code" and len(self.factors) == 1
+            last = k == len(self.factors) - 1
             written += factor.within(form, PRODUCT if alone else SIGN if last else POWER)
         return written
 
@@ -385,7 +351,7 @@ class Quotient(Expr):
     def parts(self) -> Sequence[Expr]:
         return (self.x, self.y)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         if form == "latex":
             return rf"\frac{{{self.x.write(form)}}}{{{self.y.write(form)}}}"
         return f"{self.x.within(form, PRODUCT)} / {self.y.within(form, SIGN)}"
@@ -404,7 +370,7 @@ class Power(Expr):
         """Base and exponent."""
         return (self.x, self.exponent)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """xⁿ."""
         if form == "code":
             if isinstance(self.x, Num):  # an int to a negative power would be refused
@@ -498,7 +464,7 @@ class Function(Expr):
         """The arguments."""
         return self.arguments
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """The call; in a formula σ for sigmoid, brackets of cases for where."""
         inner = [argument.write(form) for argument in self.arguments]
         if form == "code":
@@ -549,7 +515,7 @@ class Comparison(Expr):
         """The two sides."""
         return (self.x, self.y)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """X < y."""
         sign = self.sign
         if form != "code":

@@ -56,6 +56,11 @@ class Forward(Naming):
                 self._enter(vector, name, name, formula)
         for vector, places in _runs(self.roots):
             self.result.outputs.append(self.use(Operand(vector, np.array(places))))
+        if self.scalar_cost and self.roots[0][0].role not in ("operation", "sum"):
+            (leaf,) = self.result.outputs
+            variable = Variable("C", "C", "C", 1, leaf.batch, "cost", formula=leaf)
+            self.result.statements.append(Statement(variable, leaf, "forward"))
+            self.result.outputs = [Name(variable)]
 
     def _enter(self, vector: Vector, name: str, code: str, formula: Expr | None) -> None:
         kind = {"input": "input", "target": "target"}.get(vector.role, "value")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,6 +80,7 @@ class _Grouping:
 
     def result(self) -> tuple[list[Vector], list[tuple[Vector, int]]]:
         self._sign()
+        self.ranks = _ranks(self.reading)
         self._build()
         return self.vectors, [(self.vectors[v], int(self.place[a]))
                               for a in self.reading.roots for v in [self.vector_of[a]]]  # fmt: skip
@@ -187,6 +189,9 @@ class _Grouping:
             iv.min(axis=1) for kind, _, _, iv, _, _ in tables if kind[1] != NONE
         ]
         order = np.lexsort(keys[::-1]) if keys else np.arange(len(vector))
+        ranks = [self.ranks.get(vector.atoms[k], NONE) for k in order]
+        if all(r > s > NONE for r, s in pairwise(ranks)):  # the outputs, last parameters first
+            order = order[::-1]
         vector.constants = np.array([self.atoms[k].value for k in vector.atoms])[order]
         vector.atoms = [vector.atoms[k] for k in order]
         for kind, factors, iu, iv, u0, v0 in tables:
@@ -196,6 +201,34 @@ class _Grouping:
                 right = Operand(self.vectors[self.vector_of[v0]], iv[order])
             vector.products.append(Product(factors[order], left, right))
             vector.batch |= left.vector.batch or (right is not None and right.vector.batch)
+
+
+def _ranks(reading: Reading) -> dict[int, int]:
+    """Of each atom that belongs to one target or output, entry by entry, the number of that."""
+    atoms = reading.atoms
+    ranks = {}
+    if len(reading.roots) > 1:
+        ranks = {root: k for k, root in reversed([*enumerate(reading.roots)])}
+    alone = {k: atom.place for k, atom in enumerate(atoms) if atom.role == "target"}
+    for number, atom in enumerate(atoms):
+        single = [u for _, u, v in atom.terms if v == NONE]
+        together = [[u, v] for _, u, v in atom.terms if v != NONE] + [single, [*atom.operands]]
+        for those in together:
+            places = {alone[u] for u in those if u in alone}
+            if len(places) == 1:
+                (place,) = places
+                ranks.update((u, place) for u in those)
+        if single and all(u in alone for u in single) and len(single) == len(atom.terms) == 1:
+            alone[number] = alone[single[0]]  # as 1 − y is the target's
+    for number in range(len(atoms) - 1, -1, -1):
+        atom = atoms[number]
+        if number in ranks and atom.op is not None:
+            op: Any = atom.op
+            softmax = op.arity is None and _is_softmax(op)
+            below = [atom.operands[op.parameters["index"]]] if softmax else atom.operands
+            for u in below:
+                ranks.setdefault(u, ranks[number])
+    return ranks
 
 
 def _key(atom: Atom, operands: list[int]) -> object:

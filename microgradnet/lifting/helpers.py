@@ -8,7 +8,7 @@ HELPERS: dict[str, str] = {
     "affine": '''\
 def affine(W, a, b, z):
     """W a + b of every example, into z."""
-    # Of a matrix of one row dot is the quicker one; of one whose rows are apart it makes a copy.
+    # The quicker one for a single row is np.dot; of rows that are apart it makes a copy first.
     product = np.dot if len(W) == 1 else np.matmul
     product(a, W.T, out=z)
     z += b

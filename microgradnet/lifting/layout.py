@@ -58,6 +58,12 @@ def wrapped(code: str) -> str:
 
 def brackets(index: NDArray[np.intp], size: int) -> str | None:
     """Brackets that give these places of a flat vector as a view of it; None if there are none."""
+    if len(index) > 1 and (np.diff(index, axis=0) < 0).all():
+        found = brackets(index[::-1], size)
+        return found if found is None else f"{found}[::-1]"
+    if index.ndim == 2 and index.shape[1] > 1 and (np.diff(index, axis=1) < 0).all():
+        found = brackets(index[:, ::-1], size)
+        return found if found is None else f"{found}[:, ::-1]"
     if index.ndim == 1:
         first, count = int(index[0]), len(index)
         if (index == np.arange(first, first + count)).all():

@@ -121,7 +121,8 @@ class Lines:
             assigned[places] = True
             plan.append((statement, view, places, not known.any()))
         zero |= ~assigned
-        yield f"{INDENT}# gradients"
+        if self.size:
+            yield f"{INDENT}# gradients"
         if zero.any():
             yield f"{INDENT}g{self._brackets(np.flatnonzero(zero))} = 0"
         for statement, view, places, fresh in plan:

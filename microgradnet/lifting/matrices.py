@@ -1,4 +1,4 @@
-"""Formulas with matrices, with sums over entries or examples, and with rows of entries."""
+"""Formulas with matrices, with sums over entries or examples, and with functions of rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from microgradnet.lifting.formulas import (
     Num,
     Power,
     Variable,
-    joint,
     latex_function,
+    multiply,
 )
 
 __all__ = [
-    "BatchTotal", "MatVec", "Outer", "Place", "RowFunction", "Rows", "Share", "SquaredNorm",
-    "Stack", "Total", "TransposedMatVec",
+    "BatchTotal", "MatVec", "Outer", "RowFunction", "SquaredNorm", "Total", "TransposedMatVec",
 ]  # fmt: skip
 
 
@@ -39,7 +38,7 @@ class MatVec(Expr):
         """The matrix and the vector."""
         return (Name(self.matrix), self.vector)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """W v, with rows for examples v @ W.T."""
         matrix = Name(self.matrix).write(form)
         if form == "code":
@@ -64,7 +63,7 @@ class TransposedMatVec(Expr):
         """The matrix and the vector."""
         return (Name(self.matrix), self.vector)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """Wᵀ v, with rows for examples v @ W."""
         matrix = Name(self.matrix).write(form)
         if form == "code":
@@ -86,7 +85,14 @@ class Outer(Expr):
         """The two vectors."""
         return (self.u, self.v)
 
-    def write(self, form: Form) -> str:
+    def opened(self, form: Form) -> Expr:
+        """For reading, a u that is one number is a factor."""
+        u = self.u.opened(form)
+        if form == "code" or not isinstance(u, Num) or u.value == 1.0:
+            return self
+        return multiply(u, Outer(ONE, self.v, *self.shape))
+
+    def _write(self, form: Form) -> str:
         """U vᵀ, with rows for examples u.T @ v."""
         if form == "code":
             if self.u.batch and self.v.batch:
@@ -98,6 +104,8 @@ class Outer(Expr):
             return f"{count}np.outer({u}, {v})"
         v = self.v.within(form, ATOM)
         transposed = f"{v}ᵀ" if form == "text" else rf"({v})^{{\mathsf T}}"
+        if self.shape[0] == 1 and isinstance(self.u.opened(form), Num):
+            return transposed
         return f"{self.u.within(form, ATOM)}{_gap(form)}{transposed}"
 
 
@@ -118,10 +126,10 @@ class Total(Expr):
         """The vector."""
         return (self.vector,)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """Σ v."""
         if form == "code":
-            v = self.vector.in_code()
+            v = self.vector.opened(form)
             if isinstance(v, Power) and v.batch and v.exponent.split()[0] == 2.0:
                 return f"squares({v.x.write(form)}, ones{v.size})"
             if v.batch:  # a fraction of the time of NumPy's sum of rows
@@ -140,23 +148,16 @@ class BatchTotal(Expr):
         self.vector, self.size = vector, vector.size
         self.binding = ATOM if vector.batch else PRODUCT
 
-    @property
-    def is_one(self) -> bool:
-        """Whether there is 1 of each example."""
-        return self.vector is ONE
-
     def parts(self) -> Sequence[Expr]:
         """The vector."""
         return (self.vector,)
 
-    def within(self, form: Form, least: int) -> str:
-        """In a formula what binds is the vector."""
-        return super().within(form, least) if form == "code" else self.vector.within(form, least)
+    def opened(self, form: Form) -> Expr:
+        """For reading the vector."""
+        return self if form == "code" else self.vector.opened(form)
 
-    def write(self, form: Form) -> str:
-        """In code the sum of the rows, or m times what all examples have in common."""
-        if form != "code":
-            return self.vector.write(form)
+    def _write(self, form: Form) -> str:
+        """The sum of the rows, or m times what all examples have in common."""
         if self.vector.batch:  # a fraction of the time of NumPy's sum of columns
             return f"ones.dot({self.vector.write(form)})"
         if isinstance(self.vector, Num) and self.vector.value == 1.0:
@@ -177,35 +178,12 @@ class SquaredNorm(Expr):
         """The parameter."""
         return (Name(self.variable),)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """‖W‖²."""
         name = Name(self.variable).write(form)
         if form == "code":
             return f"np.square({name}).sum()"
         return f"‖{name}‖²" if form == "text" else rf"\left\|{name}\right\|^2"
-
-
-class Rows(Expr):
-    """Entries of a vector in R rows of K; each row will be reduced, or made a softmax of its own.
-
-    As Python an array whose last axis runs along the rows.
-    """
-
-    def __init__(self, vector: Expr, index: str | None, rows: int, columns: int) -> None:
-        self.vector, self.index, self.rows, self.columns = vector, index, rows, columns
-        self.batch, self.size = vector.batch, rows * columns
-
-    def parts(self) -> Sequence[Expr]:
-        """The vector."""
-        return (self.vector,)
-
-    def write(self, form: Form) -> str:
-        """In code indexed; in a formula the vector."""
-        if form != "code":
-            return self.vector.write(form)
-        inner = self.vector.within(form, ATOM)
-        lead = ":, " if self.batch else ""
-        return f"{inner}[{lead}{'None' if self.index is None else self.index}]"
 
 
 class RowFunction(Expr):
@@ -222,7 +200,7 @@ class RowFunction(Expr):
         """The rows."""
         return self.rows
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         """The call."""
         inner = ", ".join(row.write(form) for row in self.rows)
         if form == "latex":
@@ -233,70 +211,3 @@ class RowFunction(Expr):
             pick = f"[:, {self.pick}]" if self.batch else f"[{self.pick}]"
             return f"{written}.reshape({lead}-1){pick}"
         return written
-
-
-class Stack(Expr):
-    """Operands side by side, along a last axis of their own."""
-
-    def __init__(self, operands: Sequence[Expr]) -> None:
-        self.operands = tuple(operands)
-        self.batch, self.size = joint(self.operands)
-
-    def parts(self) -> Sequence[Expr]:
-        """The operands."""
-        return self.operands
-
-    def write(self, form: Form) -> str:
-        """In code stacked; in a formula one behind the other."""
-        inner = ", ".join(operand.write(form) for operand in self.operands)
-        return f"stacked({inner})" if form == "code" else inner
-
-
-class Share(Expr):
-    """One component of the softmax of operands."""
-
-    def __init__(self, stack: Stack, k: int) -> None:
-        self.stack, self.k, self.batch, self.size = stack, k, stack.batch, stack.size
-
-    def parts(self) -> Sequence[Expr]:
-        """The operands."""
-        return (self.stack,)
-
-    def write(self, form: Form) -> str:
-        """In code counted from 0, in a formula from 1."""
-        inner = self.stack.write(form)
-        if form == "code":
-            return f"softmax({inner})[..., {self.k}]"
-        if form == "text":
-            return f"softmax({inner})[{self.k + 1}]"
-        return rf"\operatorname{{softmax}}\left({inner}\right)_{{{self.k + 1}}}"
-
-
-class Place(Expr):
-    """A vector of n entries put together from pieces, each added in at its places; else 0."""
-
-    def __init__(self, size: int, pieces: Sequence[tuple[slice | str, str, Expr]]) -> None:
-        self.pieces, self.size = tuple(pieces), size
-        self.batch = any(piece.batch for _, _, piece in pieces)
-
-    def parts(self) -> Sequence[Expr]:
-        """The pieces."""
-        return tuple(piece for _, _, piece in self.pieces)
-
-    def write(self, form: Form) -> str:
-        """In code a helper that adds the pieces in; in a formula the pieces with their places."""
-        if form == "code":
-            pieces = ", ".join(
-                f"({_slice_code(index)}, {piece.write(form)})" for index, _, piece in self.pieces
-            )
-            shape = f"(m, {self.size})" if self.batch else f"({self.size},)"
-            return f"placed({shape}, p.dtype, {pieces})"
-        return " + ".join(
-            f"[{piece.write(form)} at {shown}]" if form == "text"
-            else rf"\left[{piece.write(form)}\right]_{{{shown}}}"
-            for _, shown, piece in self.pieces
-        )  # fmt: skip
-
-
-def _slice_code(index: slice | str) -> str:
-    return index if isinstance(index, str) else f"slice({index.start}, {index.stop})"

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from microgradnet.lifting.formulas import Expr, Index, Name, Num, Spread, Variable, multiply
+from microgradnet.lifting.entries import Index, Rows, Spread
+from microgradnet.lifting.formulas import Expr, Name, Num, Variable, multiply
 from microgradnet.lifting.grouping import Indices, Operand, Vector
-from microgradnet.lifting.matrices import Rows, Total
+from microgradnet.lifting.matrices import Total
 from microgradnet.lifting.patterns import is_whole, once
 from microgradnet.lifting.statements import Derivation, View
 

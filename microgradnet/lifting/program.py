@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
@@ -16,7 +17,7 @@ from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.lifting.reading import number
 from microgradnet.lifting.source import write_source
-from microgradnet.lifting.structure import Equation, analyse, equations, listed
+from microgradnet.lifting.structure import Equation, analyse, equations, listed, listed_roots
 from microgradnet.notation import counted
 
 __all__ = ["Program", "check_against", "lift"]
@@ -74,7 +75,7 @@ def lift(
     ((2,), (13,))
     """
     inputs, targets = listed("inputs", inputs), listed("targets", targets)
-    roots = [cost] if isinstance(cost, Value) else listed("cost", cost)
+    roots = listed_roots(cost)
     whole = cost if isinstance(cost, Value) else roots
     program = Program(whole, inputs, targets, listed("parameters", parameters))
     if check is not None:
@@ -151,6 +152,8 @@ class Program:
 
     def __str__(self) -> str:
         """The equations, a line each, with the sizes of what they define."""
+        if not self.equations:
+            return "No equations: the outputs are inputs, parameters and constants as they are."
         texts = [equation.text for equation in self.equations]
         width = max((len(text) for text in texts if len(text) <= _WIDE), default=0)
         lines = []
@@ -162,7 +165,8 @@ class Program:
         return "\n".join(lines)
 
     def _repr_latex_(self) -> str:
-        rows = [equation.latex.replace(" = ", " &= ", 1) for equation in self.equations]
+        sign = re.compile(r" (?=(\\mathrel\{\+\})?= )")
+        rows = [sign.sub(" &", equation.latex, count=1) for equation in self.equations]
         return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
 
     # Parameters

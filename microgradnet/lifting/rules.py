@@ -11,6 +11,7 @@ from typing import Any
 
 from microgradnet import ops
 from microgradnet.arithmetic import Arithmetic, Number, ieee
+from microgradnet.lifting.entries import Share, Stack
 from microgradnet.lifting.formulas import (
     Expr,
     Form,
@@ -25,7 +26,6 @@ from microgradnet.lifting.formulas import (
     multiply,
     power,
 )
-from microgradnet.lifting.matrices import Share, Stack
 from microgradnet.operation import Operation
 
 __all__ = ["Apply", "Pull", "algebra", "trace"]
@@ -44,8 +44,6 @@ class Apply(Expr):
         self.batch, self.size = self.formula.batch, self.formula.size
         self.called: str | None = None
         """The function that code calls for it, if it has one."""
-        if not (self._has_own_notation or isinstance(self.formula, Num)):
-            self.binding = self.formula.binding
 
     @property
     def _has_own_notation(self) -> bool:
@@ -55,25 +53,18 @@ class Apply(Expr):
         """The formula that the forward function has in the algebra."""
         return (self.formula,)
 
-    def in_code(self) -> Expr:
-        """The formula, where code calls no function for it."""
-        return self if self.called is not None else self.formula.in_code()
-
-    def within(self, form: Form, least: int) -> str:
-        """In code what binds is the formula."""
-        if form == "code" and self.called is None:
-            return self.formula.within(form, least)
-        return self.write(form) if form == "code" else super().within(form, least)
-
-    def write(self, form: Form) -> str:
-        """In code the formula; else the operation's own notation, where it is a function's."""
-        if form == "code" and self.called is not None:
-            return f"{self.called}({self.operands[0].write(form)})"
-        if form == "code" or not self._has_own_notation:
-            return self.formula.write(form)
+    def opened(self, form: Form) -> Expr:
+        """The formula, where code calls no function for it, and reading has no notation for it."""
+        if form == "code":
+            return self if self.called is not None else self.formula.opened(form)
         if self.op.name == "xlogy":
-            return multiply(self.operands[0], Function("log", self.operands[1:])).write(form)
+            return multiply(self.operands[0], Function("log", self.operands[1:])).opened(form)
+        return self if self._has_own_notation else self.formula.opened(form)
+
+    def _write(self, form: Form) -> str:
         inner = [operand.write(form) for operand in self.operands]
+        if form == "code":
+            return f"{self.called}({inner[0]})"
         if form == "text" and len(inner) == 1:
             name = "σ" if self.op.name == "sigmoid" else self.op.name
             return f"{name}({inner[0]})"
@@ -104,36 +95,26 @@ class Pull(Expr):
         self.batch, self.size = self.formula.batch, self.formula.size  # it may leave some out
         variable = [x for x in operands if not isinstance(x, Num)]
         self.primed = len(variable) == 1 and op.name not in _READ_AS_FORMULA
-        self.binding = self._written("text").binding
 
     def parts(self) -> Sequence[Expr]:
         """The formula."""
         return (self.formula,)
 
-    def split(self) -> tuple[float, Expr]:
-        """Of a formula written out, the number it is multiplied by."""
-        return (1.0, self) if self.primed else self.formula.split()
-
-    def _written(self, form: Form) -> Expr:
+    def opened(self, form: Form) -> Expr:
+        """The formula, or g ⊙ f′(x)."""
         if form == "code" and self.slope is not None:
             return multiply(self.g, Name(self.slope))
+        if form == "code" and self.called is not None:
+            return self
         if form == "code" or not self.primed:
-            return self.formula
-        return multiply(self.g, _Prime(self.op, self.operands))
+            return self.formula.opened(form)
+        return multiply(self.g, _Prime(self.op, self.operands)).opened(form)
 
-    def within(self, form: Form, least: int) -> str:
-        """What binds is what is written."""
-        if form == "code" and self.called is not None and self.slope is None:
-            return self.write(form)
-        return self._written(form).within(form, least)
-
-    def write(self, form: Form) -> str:
-        """The formula, or g ⊙ f′(x)."""
-        if form == "code" and self.called is not None and self.slope is None:
-            name, letters = self.called
-            given = {"g": self.g, "y": self.out, "x": self.operands[0]}
-            return f"{name}({', '.join(given[x].write(form) for x in letters)})"
-        return self._written(form).write(form)
+    def _write(self, form: Form) -> str:
+        assert self.called is not None
+        name, letters = self.called
+        given = {"g": self.g, "y": self.out, "x": self.operands[0]}
+        return f"{name}({', '.join(given[x].write(form) for x in letters)})"
 
 
 _NUMPY = {ops.maximum, ops.minimum}
@@ -149,7 +130,7 @@ class _Prime(Expr):
         self.op, self.operands = op, operands
         self.batch, self.size = joint(operands)
 
-    def write(self, form: Form) -> str:
+    def _write(self, form: Form) -> str:
         inner = ", ".join(x.write(form) for x in self.operands)
         name = "σ" if self.op.name == "sigmoid" else self.op.symbol.replace("ReLU", "relu")
         if form == "text":

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from microgradnet.lifting.formulas import ATOM, Variable
+from microgradnet.lifting.entries import Index
+from microgradnet.lifting.formulas import ATOM, Name, Variable
 from microgradnet.lifting.functions import Functions, helpers, words
 from microgradnet.lifting.layout import INDENT, array, brackets, line, names, wrapped
 from microgradnet.lifting.lines import Lines
@@ -175,6 +176,10 @@ class _Writer:
         return f"np.concatenate([{', '.join(columns)}], axis=1)"
 
     def _is_kept(self, variable: Variable) -> bool:
+        """Whether its array is an argument's, or is computed in at the next call too."""
+        leaf = variable.formula
+        if isinstance(leaf, (Name, Index)):
+            return any(self._is_kept(v) for v in leaf.names())
         return variable.kind in ("input", "target") or variable.code in self.lines.workspace
 
 

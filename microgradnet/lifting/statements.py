@@ -17,11 +17,16 @@ __all__ = ["Derivation", "Statement", "View"]
 
 @dataclass(frozen=True)
 class Statement:
-    """variable = formula, in one part of the program: forward, backward or gradient."""
+    """variable = formula, in one part of the program: forward, backward or gradient.
+
+    added   of a gradient by parameters some of which are others' too, whether it comes on top of
+            what these gave
+    """
 
     variable: Variable
     formula: Expr
     part: str
+    added: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +54,8 @@ class Derivation:
     outputs: list[Expr] = field(default_factory=list)
     vectors: dict[Variable, Vector] = field(default_factory=dict)
     """The vector behind each forward variable."""
+    adjoints: dict[Variable, Variable] = field(default_factory=dict)
+    """Of each ∂C/∂v the v."""
     _known: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
     _numbers: Counter[str] = field(default_factory=Counter)
 

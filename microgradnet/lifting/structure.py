@@ -13,7 +13,16 @@ from microgradnet.lifting.grouping import group
 from microgradnet.lifting.reading import Reading, read
 from microgradnet.lifting.statements import Derivation
 
-__all__ = ["Equation", "Structure", "Variable", "analyse", "equations", "listed", "recognise"]
+__all__ = [
+    "Equation",
+    "Structure",
+    "Variable",
+    "analyse",
+    "equations",
+    "listed",
+    "listed_roots",
+    "recognise",
+]
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class Equation:
     """One equation of a program.
 
     left    the variable that it defines: "z1", "δ1", "∂C/∂W1"
-    text    the equation: "z1 = W1 a0 + b1"
+    text    the equation: "z1 = W1 a0 + b1"; with += where parameters are some of another's too
     latex   the same
     shape   of what it defines: () for a number, (n,) for a vector, (rows, columns) for a matrix
     part    "forward", "backward" or "gradient"
@@ -109,7 +118,7 @@ def analyse(
     Raises TypeError for what is no Value, and ValueError for a listed node that is no leaf or
     stands in the lists twice; only an input may be a target too.
     """
-    roots = [cost] if isinstance(cost, Value) else listed("cost", cost)
+    roots = listed_roots(cost)
     lists = {
         "inputs": listed("inputs", inputs),
         "targets": listed("targets", targets),
@@ -142,6 +151,19 @@ def analyse(
         reading = read(roots, lists["inputs"], lists["targets"], lists["parameters"])
         vectors, places = group(reading)
         return reading, derive(vectors, places, isinstance(cost, Value))
+
+
+def listed_roots(cost: Value | Sequence[Value]) -> list[Value]:
+    """A cost or the outputs as a list; TypeError for what is neither."""
+    if isinstance(cost, Value):
+        return [cost]
+    if not isinstance(cost, Iterable):
+        called = ", which is what it gives when it is called" if callable(cost) else ""
+        raise TypeError(
+            f"cost is {cost!r:.60}: give the Value that is the cost of one example{called}, or a "
+            "list of output Values"
+        )
+    return listed("cost", cost)
 
 
 def listed(name: str, given: Iterable[Value]) -> list[Value]:
@@ -177,14 +199,17 @@ def _collector_paused() -> Iterator[None]:
 
 def equations(derivation: Derivation) -> tuple[Equation, ...]:
     """The equations, written."""
-    return tuple(
-        Equation(
-            s.variable.name,
-            f"{s.variable.name} = {s.formula.write('text')}",
-            f"{s.variable.latex} = {s.formula.write('latex')}",
-            s.variable.shape,
-            s.part,
-            tuple(dict.fromkeys(v.name for v in s.formula.names())),
+    written = []
+    for s in derivation.statements:
+        signs = ("+=", r"\mathrel{+}=") if s.added else ("=", "=")
+        written.append(
+            Equation(
+                s.variable.name,
+                f"{s.variable.name} {signs[0]} {s.formula.write('text')}",
+                f"{s.variable.latex} {signs[1]} {s.formula.write('latex')}",
+                s.variable.shape,
+                s.part,
+                tuple(dict.fromkeys(v.name for v in s.formula.names())),
+            )
         )
-        for s in derivation.statements
-    )
+    return tuple(written)

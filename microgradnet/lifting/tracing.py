@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from microgradnet.arithmetic import Arithmetic, Number, register
@@ -53,6 +54,13 @@ def trace(
         ...
     microgradnet.lifting.tracing.TracingError: ...
     """
+    if not callable(function):
+        given = (
+            "a graph that is there already: lift it"
+            if isinstance(function, Value)
+            else ("no function")
+        )
+        raise TypeError(f"function is {function!r:.60}, {given}")
     x = [Value(0.0, label=f"x[{k}]") for k in range(n_inputs)]
     y = [Value(0.0, label=f"y[{k}]") for k in range(n_targets)]
     parameters = listed("parameters", parameters)
@@ -98,15 +106,16 @@ class _Unknown:
     def __eq__(self, other: object) -> Any:
         return _Condition()
 
-    def _convert(self, *_: object) -> NoReturn:
+    def _convert(self, *_: object, **__: object) -> NoReturn:
         raise TracingError(
             f"{_where()}: a node was asked for its number, which is not known while tracing: use "
-            "the functions of microgradnet (exp, tanh, ...) in place of math's"
+            "the functions of microgradnet (exp, tanh, ...) in place of math's and NumPy's"
         )
 
     __float__ = __int__ = __complex__ = __index__ = __round__ = __trunc__ = _convert
     __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = _convert
     __format__ = __str__ = __hash__ = __bool__ = _convert
+    __array__ = __array_ufunc__ = __array_function__ = _convert
 
     def __repr__(self) -> str:
         return "<unknown>"
@@ -134,10 +143,10 @@ class _Condition:
 
 
 def _where() -> str:
-    """The line outside this package that is being run."""
-    package = str(Path(__file__).parent.parent)
+    """The line outside this package, and outside NumPy, that is being run."""
+    packages = str(Path(__file__).parent.parent), str(Path(np.__file__).parent)
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(packages):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
