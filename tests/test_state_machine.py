@@ -2,9 +2,10 @@
 
 The second engine shares no code and no formula with the first: it keeps dictionaries, recurses,
 and *pulls* the adjoint of a node from those that used it, ∂C/∂v = Σ ∂C/∂c·∂c/∂v, where the engine
-pushes. Rationals must agree exactly. Floats are judged node by node on the operands that the engine
-has, so that one rounding is not counted twice: k·u·Σ|terms|, u = 2⁻⁵³, where k counts the roundings
-on the longest way and Σ|terms| is carried along by the naive engine.
+pushes. It differentiates twice by running on dual numbers, where the engine differentiates the
+gradient that it has recorded. Rationals must agree exactly. Floats are judged node by node on the
+operands that the engine has, so that one rounding is not counted twice: k·u·Σ|terms|, u = 2⁻⁵³,
+where k counts the roundings on the longest way and Σ|terms| is carried along by the naive engine.
 """
 
 from __future__ import annotations
@@ -19,11 +20,20 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+import pytest
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 import microgradnet
 from microgradnet import Value, no_grad
+from microgradnet.engine import pack, unpack
 
 U = 2.0**-53
 ETA = 2.0**-1000  # far above any underflow: data keep within [1e-6, 1e6]
@@ -130,6 +140,7 @@ class Twin:
     data: Any
     parents: tuple[Twin, ...] = ()
     slopes: tuple[Any, ...] = ()
+    formula: Formula | None = None
     label: str = ""
     grad: Any = 0
     terms: Any = 0
@@ -171,15 +182,95 @@ def adjoints(root: Twin) -> dict[Twin, Adjoint]:
     return {node: pull(node) for node in uses}
 
 
-def repickled(node: Value) -> Value:
-    copied: Value = pickle.loads(pickle.dumps(node))
-    return copied
+@dataclass(frozen=True)
+class Dual:
+    """x + ẋε with ε² = 0: what the formulas above make of it tells their slope along ẋ."""
+
+    x: Fraction
+    dot: Fraction = Fraction(0)
+
+    def __add__(self, other: Any) -> Dual:
+        other = dual(other)
+        return Dual(self.x + other.x, self.dot + other.dot)
+
+    def __mul__(self, other: Any) -> Dual:
+        other = dual(other)
+        return Dual(self.x * other.x, self.dot * other.x + self.x * other.dot)
+
+    def __truediv__(self, other: Any) -> Dual:
+        other = dual(other)
+        return self * Dual(1 / other.x, -other.dot / other.x**2)
+
+    def __pow__(self, n: int) -> Dual:
+        return Dual(self.x**n, n * self.x ** (n - 1) * self.dot)
+
+    def __abs__(self) -> Dual:
+        return self * ((self.x > 0) - (self.x < 0))
+
+    def __neg__(self) -> Dual:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Dual:
+        return self + -dual(other)
+
+    def __rtruediv__(self, other: Any) -> Dual:
+        return dual(other) / self
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    # Sides of a kink are taken by x alone.
+
+    def __eq__(self, other: object) -> bool:
+        return self.x == dual(other).x
+
+    def __lt__(self, other: Any) -> bool:
+        return self.x < dual(other).x
+
+    def __gt__(self, other: Any) -> bool:
+        return self.x > dual(other).x
+
+    def __ge__(self, other: Any) -> bool:
+        return self.x >= dual(other).x
+
+
+def dual(x: Any) -> Dual:
+    return x if isinstance(x, Dual) else Dual(Fraction(x))
+
+
+def curvature(root: Twin, along: Twin) -> dict[Twin, Fraction]:
+    """∂²root/∂along∂leaf for every leaf below the root."""
+    copies: dict[Twin, Twin] = {}
+
+    def follow(node: Twin) -> Twin:
+        if node not in copies:
+            parents = tuple(map(follow, node.parents))
+            xs = [parent.data for parent in parents]
+            value = node.formula.value(*xs) if node.formula else Dual(node.data, Fraction(0))
+            if node is along:
+                value = Dual(node.data, Fraction(1))
+            slopes = node.formula.slopes(*xs) if node.formula else ()
+            copies[node] = replace(node, data=dual(value), parents=parents, slopes=slopes)
+        return copies[node]
+
+    follow(root)
+    found = adjoints(copies[root])
+    return {
+        node: dual(found[twin].grad).dot
+        for node, twin in copies.items()
+        if not node.parents and twin in found
+    }
+
+
+def repickled(nodes: list[Value]) -> list[Value]:
+    """Packed together: of nodes pickled one by one only the leaves would stay shared."""
+    return unpack(*pickle.loads(pickle.dumps(pack(nodes))))
 
 
 class Grower(RuleBasedStateMachine):
     """Graphs growing in both engines at once; what numbers they hold is a subclass's affair."""
 
     irrational: bool
+    formulas = FORMULAS
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,7 +295,7 @@ class Grower(RuleBasedStateMachine):
 
     def grow(self, name: str, *picks: int, recorded: bool = True) -> None:
         """The operation in both engines, where it is tame; what it gives is judged at once."""
-        formula = FORMULAS[name]
+        formula = self.formulas[name]
         parents = tuple(map(self.pick, picks[: 2 if name in BINARY else 1]))
         xs = [parent.data for parent in parents]
         if len(self.grown) > 100 or not (formula.rational or self.irrational):
@@ -217,7 +308,7 @@ class Grower(RuleBasedStateMachine):
         self.check(ours.data, want, abs(want), STEP)
         twin = Twin(ours, self.operand(ours.data))
         if recorded:
-            twin.parents, twin.slopes = parents, formula.slopes(*xs)
+            twin.parents, twin.slopes, twin.formula = parents, formula.slopes(*xs), formula
         self.grown.append(twin)
 
     @initialize(n=MULTIPLES, m=MULTIPLES)
@@ -241,16 +332,28 @@ class Grower(RuleBasedStateMachine):
     def island(self, name: str, i: int, j: int) -> None:
         self.grow(name, i, j, recorded=False)
 
-    @rule(k=PICKS)
-    def backward(self, k: int) -> None:
+    @rule(k=PICKS, times=st.integers(1, 3))
+    def backward(self, k: int, times: int = 1) -> None:
         root = self.pick(k)
-        root.ours.backward()
-        for node, adjoint in adjoints(root).items():
-            if node.parents:
-                node.grad, node.terms, node.roundings = 0, 0, 0
-            node.grad += adjoint.grad
-            node.terms += adjoint.terms
-            node.roundings = max(node.roundings, adjoint.roundings) + 2
+        for _ in range(times):
+            root.ours.backward()
+            for node, adjoint in adjoints(root).items():
+                if node.parents:
+                    node.grad, node.terms, node.roundings = 0, 0, 0
+                node.grad += adjoint.grad
+                node.terms += adjoint.terms
+                node.roundings = max(node.roundings, adjoint.roundings) + 2
+
+    @rule(k=PICKS)
+    def create_graph(self, k: int) -> None:
+        """The recorded gradients are the same numbers, and no .grad changes: see the invariant."""
+        root = self.pick(k)
+        recorded = root.ours.backward(create_graph=True)
+        found = adjoints(root)
+        assert {id(node) for node in recorded} == {id(node.ours) for node in found}
+        for node, adjoint in found.items():
+            got = recorded[node.ours].data
+            self.check(got, adjoint.grad, adjoint.terms, adjoint.roundings)
 
     @rule(k=PICKS)
     def zero_grad(self, k: int) -> None:
@@ -268,12 +371,12 @@ class Grower(RuleBasedStateMachine):
         node = self.pick(k)
         self.grown.append(Twin(node.ours.detach(), node.data, label=node.label))
 
-    @rule(k=PICKS, duplicate=st.sampled_from([copy.deepcopy, repickled]))
-    def copy_graph(self, k: int, duplicate: Callable[[Value], Value]) -> None:
-        """A copy of all that is below the node grows on beside the original."""
+    @rule(k=PICKS, j=PICKS, duplicate=st.sampled_from([copy.deepcopy, repickled]))
+    def copy_graph(self, k: int, j: int, duplicate: Callable[[Any], Any]) -> None:
+        """A copy of all that is below two nodes grows on beside the originals."""
         if len(self.grown) > 60:
             return
-        node = self.pick(k)
+        roots = [self.pick(k), self.pick(j)]
         copies: dict[Twin, Twin] = {}
 
         def follow(twin: Twin, ours: Value) -> Twin:
@@ -283,7 +386,8 @@ class Grower(RuleBasedStateMachine):
             assert copies[twin].ours is ours  # what was shared is shared
             return copies[twin]
 
-        follow(node, duplicate(node.ours))
+        for root, ours in zip(roots, duplicate([root.ours for root in roots]), strict=True):
+            follow(root, ours)
         self.grown.extend(copies.values())
 
     @invariant()
@@ -326,6 +430,58 @@ class RationalGrower(Grower):
         assert isinstance(got, (int, Fraction))
         assert got == want
 
+    @rule(k=PICKS, i=PICKS)
+    def differentiate_twice(self, k: int, i: int) -> None:
+        """The gradient ∂C/∂x of one leaf, squared, and its own gradient by every leaf.
+
+        What it leaves in interior nodes depends on how rules are written, on y or on x: it is
+        forgotten.
+        """
+        root = self.pick(k)
+        found = adjoints(root)
+        leaves = [node for node in found if not node.parents]
+        leaf = leaves[i % len(leaves)]
+        slope, second = found[leaf].grad, curvature(root, leaf)
+        gradient = root.ours.backward(create_graph=True)[leaf.ours]
+        recorded = gradient.backward(create_graph=True)
+        for other in leaves:
+            self.check(recorded[other.ours].data, second[other], 0, 0)
+        (gradient * gradient).backward()
+        for node in found:
+            if node.parents:
+                node.ours.grad = node.grad = 0
+            else:
+                node.grad += 2 * slope * second[node]
+
 
 TestFloats = FloatGrower.TestCase
 TestRationals = RationalGrower.TestCase
+
+
+# The tester tested
+
+
+def spoiled(grower: type[Grower], name: str, error: Any) -> type[Grower]:
+    """A machine whose naive engine has one formula's slopes wrong by a relative error."""
+    right = FORMULAS[name]
+
+    def slopes(*xs: Any) -> tuple[Any, ...]:
+        return tuple(slope * (1 + error) for slope in right.slopes(*xs))
+
+    formulas = {**FORMULAS, name: replace(right, slopes=slopes)}
+    return type("Spoiled", (grower,), {"formulas": formulas})
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_wrong_slope_is_noticed(name: str) -> None:
+    rational = FORMULAS[name].rational
+    machine = (
+        spoiled(RationalGrower, name, Fraction(1, 10**30))
+        if rational
+        else spoiled(FloatGrower, name, 1e-9)
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=QUICK)  # type: ignore[no-untyped-call]
+
+
+QUICK = settings(max_examples=300, phases=[Phase.generate], database=None, derandomize=True)
