@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from microgradnet.arithmetic import Number, evaluate
 from microgradnet.engine import Value, is_untouched
@@ -153,9 +154,11 @@ def _path(
 
 def _products(node: Value) -> tuple[Number, ...]:
     """What the node passed on to each of its parents."""
-    if node.op is None:
-        return ()
-    return node.op.pull_back(node.grad, node.data, [parent.data for parent in node.parents])
+    op: Any = node.op  # a consumer has one
+    passed: tuple[Number, ...] = op.pull_back(
+        node.grad, node.data, [parent.data for parent in node.parents]
+    )
+    return passed
 
 
 def adjoint(node: Value) -> str:
@@ -176,15 +179,15 @@ def _name(node: Value) -> str:
 
 
 def made(node: Value) -> str:
-    """How a node was made: a²₁ = sigmoid(z²₁)."""
+    """How a node that is no leaf was made: a²₁ = sigmoid(z²₁)."""
     return f"{node.label} = {_formula(node)}" if node.label else _formula(node)
 
 
 def _formula(node: Value) -> str:
     """The operation on its operands' names; operands without one by their numbers."""
-    if node.op is None:
-        return _name(node)
-    return node.op.write(*(parent.label or _short(parent.data) for parent in node.parents))
+    op: Any = node.op
+    written: str = op.write(*(parent.label or _short(parent.data) for parent in node.parents))
+    return written
 
 
 def _short(x: Number) -> str:

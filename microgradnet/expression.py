@@ -94,7 +94,7 @@ def _tree(text: str) -> ast.expr:
             tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         raise ExpressionError(f"{text.strip()!r:.80} is no expression: {error.msg}") from None
-    except (RecursionError, MemoryError):
+    except (RecursionError, MemoryError):  # which depth it is differs between Pythons
         raise ExpressionError("the expression is nested too deep") from None
     except ValueError as error:  # a null character
         raise ExpressionError(f"{text!r:.80} is no expression: {error}") from None
@@ -188,8 +188,9 @@ def _compute(
                 on_numbers, on_values = _BINARY[type(op)]
                 recorded = isinstance(x, Value) or isinstance(y, Value)
                 result = (on_values if recorded else on_numbers)(x, y)
-            case ast.Call(func=ast.Name(id=name), args=operands):
-                result = functions[name](*map(part, operands))
+            case _:
+                call: Any = node  # of a function by its name: _check let nothing else through
+                result = functions[call.func.id](*map(part, call.args))
     except ExpressionError:
         raise
     except ZeroDivisionError:

@@ -60,11 +60,7 @@ def load(model: Module, path: str | os.PathLike[str]) -> None:
     place = _place("load", model, path)
     _, read = _format(place)
     shapes = {name: array.shape for name, array in model.state_dict().items()}
-    state = read(place, shapes)
-    try:
-        model.load_state_dict(state)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{place}: {error}") from None
+    model.load_state_dict(read(place, shapes))
 
 
 def _place(verb: str, model: Any, path: Any) -> Path:

@@ -22,7 +22,7 @@ from mpmath import mp, mpf
 from oracles import EDGES, operands, variants
 
 from microgradnet import Value, ops
-from microgradnet.arithmetic import common, evaluate, is_finite, number
+from microgradnet.arithmetic import common, evaluate, ieee, is_finite, number
 from microgradnet.arithmetic.exact import IrrationalError, exact
 from microgradnet.operation import Operation, find, operations
 
@@ -37,6 +37,10 @@ class Own(Decimal):
     pass
 
 
+class Share(Fraction):
+    pass
+
+
 @pytest.mark.parametrize(
     ("x", "as_number"),
     [
@@ -45,6 +49,7 @@ class Own(Decimal):
         (Fraction(1, 3), Fraction(1, 3)),
         (Decimal("0.1"), Decimal("0.1")),
         (Own("0.1"), Decimal("0.1")),
+        (Share(1, 3), Fraction(1, 3)),
         (mpf(2), mpf(2)),
         (sympy.Symbol("x"), sympy.Symbol("x")),
         (sympy.Integer(2), sympy.Integer(2)),
@@ -407,3 +412,15 @@ def test_formulas_stay_formulas() -> None:
 )  # fmt: skip
 def test_which_numbers_are_finite(x: Any, finite: bool) -> None:
     assert is_finite(x) is finite
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "power"),
+    [
+        (2.0, 10**400, math.inf), (0.5, 10**400, 0.0), (2.0, -(10**400), 0.0), (0.0, 10**400, 0.0),
+        (0.0, -(10**400), math.inf), (-2.0, 1025, -math.inf), (-2.0, 1026, math.inf),
+        (-0.0, -3, -math.inf), (-0.0, -2, math.inf),
+    ],
+)  # fmt: skip
+def test_powers_beyond_the_floats(x: float, y: int, power: float) -> None:
+    assert ieee.power(x, y) == power

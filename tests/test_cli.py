@@ -184,6 +184,29 @@ def test_a_reader_that_has_left_is_no_mistake(monkeypatch):
     assert sys.stderr.closed  # nothing is said at exit either
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_sees_how_far_it_is(monkeypatch, capsys):
+    from rich.progress import Progress
+
+    done = []
+    real = Progress.update
+
+    def update(self, task, **given):
+        done.append((given["completed"], given["total"]))
+        real(self, task, **given)
+
+    monkeypatch.setattr(Progress, "update", update)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert cli.main(SMALL) == 0
+    assert done and done[-1][0] == done[-1][1] > 0
+    assert "verifying" in terminal.getvalue()
+
+
 def test_what_drawing_advises_is_said_in_options(capsys, monkeypatch):
     cases = [
         (["--sizes", "64,16,10", "--zoom", "scalar"], "scalar zoom: take --zoom neuron or --zoom"),
@@ -254,6 +277,11 @@ def test_draw_without_a_file_prints_the_text(capsys):
     out = capsys.readouterr().out
     assert out.startswith("digraph {\n")
     assert 'label="x = 1/2\\ngrad 1/3"' in out
+
+
+def test_draw_highlights_the_paths_of_a_name(capsys):
+    assert cli.main(["draw", "x*x + w", "x=2", "w=1", "--highlight", "x"]) == 0
+    assert "∂C/∂x" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("zoom", ["scalar", "neuron", "layer"])

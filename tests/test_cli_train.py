@@ -250,3 +250,46 @@ def test_the_same_seed_trains_the_same_network(tmp_path: Path) -> None:
 
 def test_every_data_set_has_a_course() -> None:
     assert set(train._COURSE) == {"digits", "iris", "moons", "xor"}
+
+
+def test_a_training_that_fails_at_once_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*XOR, "--cost", "quadratic", "--output-activation", "linear", "--eta", "1e308",
+                 "--batch-size", "1"]  # fmt: skip
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2  # what is trained, and how
+    assert "error: epoch 1, example" in err
+
+
+def test_what_cannot_be_lifted_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise ValueError("it does not do what the model does\nat all")
+
+    monkeypatch.setattr("microgradnet.training.fitting.Lifted", refuse)
+    assert cli.main([*XOR, "--engine", "lifted"]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("error: no lifted engine for this: it does not do what the model does\n")
+
+
+def test_interrupted_at_once_it_exits_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("microgradnet.training.fitting._Fitting.epoch", interrupt)
+    assert cli.main([*XOR, "--save", str(place := tmp_path / "model.npz")]) == 130
+    out, err = capsys.readouterr()
+    assert "interrupted in epoch 1" in err
+    assert "of 4 training examples right" not in out
+    assert place.exists()
+
+
+def test_without_safetensors_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main([*XOR, "--save", str(tmp_path / "model.safetensors")]) == 2
+    assert "model.safetensors needs safetensors: pip install" in capsys.readouterr().err

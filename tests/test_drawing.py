@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from fractions import Fraction
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
@@ -17,10 +18,22 @@ import graphviz
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mpmath import mpf
 
-from microgradnet import MLP, Value, costs, datasets, draw
-from microgradnet.drawing import RenderError, inline, layers, render, rendering, scalar, svg
-from microgradnet.drawing.dot import label, tooltip
+from microgradnet import MLP, Value, costs, datasets, draw, notation
+from microgradnet.drawing import (
+    RenderError,
+    inline,
+    layers,
+    neurons,
+    numerals,
+    render,
+    rendering,
+    scalar,
+    svg,
+)
+from microgradnet.drawing.dot import label, text_width, tooltip
+from microgradnet.graph import topological_order
 from microgradnet.lifting import Equation, Structure, Variable
 
 DRAWINGS = Path(__file__).parent / "drawings"
@@ -725,3 +738,124 @@ def test_a_thousand_nodes_are_drawn():
     C = costs.quadratic(MLP(2, [16, 16, 1], rng=Random(0)).forward([1.0, 2.0]).output, [1.0])
     picture = draw(C, zoom="scalar")
     assert len(groups(picture.svg(), "node")) > 1_000
+
+
+def test_a_wide_character_is_as_wide_as_its_typeface_is_high():
+    assert text_width("重", 10) == 10.0
+    assert text_width("e\u0301", 10) == text_width("e", 10)
+
+
+def test_where_lifting_fails_the_layer_zoom_says_so():
+    import sympy
+
+    x, t = Value(1.0, label="x"), Value(sympy.Symbol("t"))
+    with pytest.raises(ValueError, match=r"no matrices .* is no number.*draw it with zoom="):
+        draw(x * t, zoom="layer")
+
+
+def test_a_letter_with_a_number_that_is_no_name_stays_as_it_is():
+    assert layers.written("f2(z1) + log2(z1)", ["z1"]) == "f2(z¹) + log2(z¹)"
+
+
+@pytest.mark.parametrize("granularity", ["atomic", "neuron"])
+def test_the_neurons_are_found_at_either_granularity(granularity):
+    model = MLP(2, [3, 1], activation="tanh", rng=Random(0), granularity=granularity)
+    out = model.forward([1.0, -2.0]).output
+    found = neurons.network([out], topological_order([out]))
+    assert [[w for w, _ in each.weights] for each in found] == [
+        neuron.w for layer in model.layers for neuron in layer.neurons
+    ]
+
+
+def test_a_weight_without_its_neuron_is_no_weight_of_another():
+    z, w, stray, x = (Value(1.0, label=name) for name in ("z", "w¹₁₁", "w¹₂₁", "x"))
+    z = w * x + 0
+    z.label = "z¹₁"
+    (found,) = neurons.network([z], topological_order([z + stray * x]))
+    assert found.weights == [(w, x)]
+
+
+def test_a_layer_of_ones_own_may_begin_at_computed_numbers():
+    w, x, b = Value(2.0, label="w¹₁₁"), Value(3.0, label="u"), Value(0.0, label="b¹₁")
+    z = w * x.tanh() + b
+    z.label = "z¹₁"
+    source = draw(z, zoom="neuron").source
+    assert 'class=computed label="0.9951' in source
+    assert "class=input" not in source
+
+
+def test_weights_of_one_entry_of_a_layer_are_no_neurons():
+    W = [[Value(k + 3.0 * j) for k in range(2)] for j in range(3)]
+    x = [Value(1.0), Value(-1.0)]
+    a = [sum(w * v for w, v in zip(row, x, strict=True)).tanh() for row in W]
+    roots = [*a, *(w * x[0] for row in W for w in row)]  # a matrix times a⁰₁
+    options = {"inputs": x, "targets": [], "parameters": [w for row in W for w in row]}
+    found = neurons.network(roots, topological_order(roots), **options)
+    assert [[w for w, _ in each.weights] for each in found] == W
+
+
+def test_constants_have_no_arrow_of_their_own():
+    model = MLP(2, [3, 2], activation="tanh", rng=Random(0))
+    forward = model.forward([1.0, 2.0])
+    source = draw(costs.quadratic(forward.output, [1, 0]), zoom="layer").source
+    arrows = [line.split(" [")[0].strip() for line in source.splitlines() if " -> " in line]
+    assert '"a1" -> "z2"' in arrows
+    assert not [arrow for arrow in arrows if arrow.startswith('"k')]
+
+
+def test_formulas_have_no_thickness():
+    import sympy
+
+    w, x, b = (Value(sympy.Symbol(name), label=name) for name in ("w¹₁₁", "x", "b¹₁"))
+    z = w * x + b
+    z.label = "z¹₁"
+    z.backward()
+    assert "penwidth=0.40" in draw(z, zoom="neuron").source
+
+
+def test_a_formula_is_cut_short():
+    import sympy
+
+    t = sympy.Symbol("t")
+    assert notation.short(t + 1) == "t + 1"
+    assert notation.short(1 + t + t**2 + t**3) == "t**3 + t**2…"
+    assert notation.short(10**400) == "10000000000…"
+
+
+def test_a_number_below_the_floats_is_not_called_zero():
+    assert numerals.short(mpf("1e-400")) == "1.0e−400"
+    assert numerals.short(mpf("1.23456789e-400")) == "1.23456789e−400"
+
+
+def test_another_layout_than_dots_is_graphvizs_own(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(graphviz, "render", lambda *given, **options: asked.append(given) or "a")
+    assert draw(neuron()).render(tmp_path / "a", engine="neato") == "a"
+    assert asked[0][:2] == ("neato", "svg")
+
+
+def test_what_the_renderer_cannot_do_is_said(monkeypatch):
+    with pytest.raises(ValueError, match="no format 'doc': there are"):
+        render("digraph { a }", "doc")
+    with pytest.raises(ValueError, match="no renderer 'neato': there are"):
+        render("digraph { a }", "svg", "neato")
+    monkeypatch.setattr(rendering, "_program", lambda *asked: "/nowhere/graphviz-pure")
+    with pytest.raises(RenderError, match=r"/nowhere/graphviz-pure does not run: .*No such file"):
+        render("digraph { a }", "svg")
+
+
+def test_the_embedded_renderer_is_found_through_its_package(monkeypatch):
+    class Package:
+        files = None
+
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    found = rendering._embedded.__wrapped__
+    assert Path(found()).stem == "graphviz-pure"
+    monkeypatch.setattr(rendering, "distribution", lambda name: Package)
+    assert found() is None
+    Package.files = [Path("METADATA"), Path("graphviz-pure.py")]
+    assert found() is None
+    monkeypatch.setattr(rendering, "distribution", absent)
+    assert found() is None

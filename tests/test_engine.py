@@ -26,6 +26,7 @@ from mpmath import mpf
 import microgradnet
 from microgradnet import MLP, Value, leaky_relu, log_sum_exp, no_grad, operation, ops, recording
 from microgradnet.operation import find
+from microgradnet.untouched import UNTOUCHED
 
 MILLION = 1_000_000
 DEEP = 200_000
@@ -841,6 +842,10 @@ def test_backward_closures_are_refused_with_the_way_out():
         x._backward = lambda: None
     with pytest.raises(AttributeError, match="vjp"):
         _ = x._backward
+
+
+def test_the_gradient_that_is_none_is_one_object():
+    assert copy.deepcopy(UNTOUCHED) is copy.copy(UNTOUCHED) is UNTOUCHED
 
 
 def test_nodes_made_by_hand_need_a_known_operation():

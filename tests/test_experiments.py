@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from html import escape
 from random import Random
 from typing import Any
 
@@ -238,3 +239,12 @@ def test_pictures_are_drawn(require_oracle: Callable[[str], Any]) -> None:
     assert [axes.get_title() for axes in found.axes] == ["cost", "accuracy"]
     assert [line.get_label() for line in found.axes[0].lines] == ["tanh", "relu"]
     assert found._repr_png_().startswith(b"\x89PNG")
+    curves = compare([1, 1], [[0.0], [1.0]], [[0.3], [0.7]], lr=[0.1, 0.2], epochs=2).plot()
+    assert [axes.get_title() for axes in curves.axes] == ["cost"]
+
+
+def test_in_a_notebook_it_is_the_same_table() -> None:
+    x = Value(2.0, label="x<y")
+    found = nudge(lambda: x * x, x)
+    assert found._repr_html_() == f"<pre>{escape(str(found))}</pre>"
+    assert "x&lt;y" in found._repr_html_()

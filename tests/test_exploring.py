@@ -221,6 +221,7 @@ def test_every_cost_on_the_command_line(cost, tmp_path, capsys):
         (["tanh(w*q)", "w=1"], "q"),
         (["w*x", "w=1", "x"], "as in w=0.5"),
         (["--output", "/nowhere/at/all.html"], "cannot write"),
+        (["--data", "digits", "--sizes", "64,400,10"], "nodes"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, named, capsys):
@@ -231,3 +232,42 @@ def test_a_mistake_is_one_line(arguments, named, capsys):
     assert status == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert named in line
+
+
+def test_a_constant_beyond_the_floats_is_shown_whole():
+    text = page(Value(1, label="x") ** 10**400)
+    assert "No equations: int too large to convert to float." in text
+    shown = model_of(text)["nodes"][-1]["constants"]["exponent"]
+    assert shown.startswith("1000") and shown.endswith("…")
+
+
+def test_constants_stand_in_equations_without_a_matrix_of_their_own():
+    x, w = [Value(2.0, label=f"x{k}") for k in (1, 2)], Value(0.5, label="w")
+    text = page(sum((w * v - y) ** 2 for v, y in zip(x, (1.0, 3.0), strict=True)))
+    assert "k1" in text
+    assert "k1 =" not in text
+
+
+def test_a_single_layer_has_no_hidden_errors(own_table):
+    @operation(lambda m, g, y, x: (2 * g * x,))
+    def twofold(m, x):
+        return x * x
+
+    _, forward, cost = network((2, 1), output=twofold)
+    text = page(cost, forward)
+    assert "BP1: the error of the output" in text
+    assert "BP2: the error of a hidden layer" not in text
+    assert "twofold′" in text
+
+
+def test_neurons_too_many_are_left_out_of_small_graphs_too(monkeypatch):
+    monkeypatch.setattr("microgradnet.exploring.explorer._NEURONS", 5)
+    _, forward, cost = network((2, 3, 1))
+    assert "4 neurons: too many to draw one by one" in page(cost, forward)
+
+
+def test_the_cost_may_be_the_output_itself():
+    model = MLP(2, [1], output_activation="sigmoid", rng=Random(0))
+    forward = model.forward([1.0, 2.0])
+    data = model_of(page(forward.output, forward))
+    assert data["nodes"][-1]["label"] == "a¹₁"

@@ -192,3 +192,27 @@ def arithmetic(draw, depth=4):
 def test_the_value_is_pythons(text, x, y):
     got = read_expression(text, {name: {"x": x, "y": y}[name] for name in names_in(text)})
     assert got.data == eval(text, {"x": x, "y": y})
+
+
+@pytest.mark.parametrize("raised", [RecursionError, MemoryError])
+def test_what_pythons_parser_gives_up_is_nested_too_deep(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(*arguments: object, **options: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("ast.parse", give_up)
+    with pytest.raises(ExpressionError, match="nested too deep"):
+        names_in("x")
+
+
+def test_a_null_character_is_no_expression(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ExpressionError, match="null bytes"):
+        names_in("x\0")
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ValueError("source code string cannot contain null bytes")  # until Python 3.11.4
+
+    monkeypatch.setattr("ast.parse", refuse)
+    with pytest.raises(ExpressionError, match=r"'x\\x00' is no expression: .* null bytes"):
+        names_in("x\0")

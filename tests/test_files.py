@@ -416,3 +416,12 @@ def test_arguments_the_wrong_way_round(function: Callable[..., None], tmp_path: 
     name = function.__name__
     with pytest.raises(TypeError, match=rf"as in {name}\(model, 'model.npz'\), not 'a.npz'"):
         function("a.npz", MLP(2, [1]))
+
+
+def test_without_safetensors_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    for function in (save, load):
+        with pytest.raises(ImportError, match=r"pip install safetensors, or save as \.npz"):
+            function(MLP(2, [1]), tmp_path / "model.safetensors")

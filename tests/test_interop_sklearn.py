@@ -121,3 +121,12 @@ def test_missing_scikit_learn_is_said_with_the_way_out(monkeypatch: pytest.Monke
     with pytest.raises(AttributeError, match="no attribute 'to_tensorflow'"):
         _ = interop.to_tensorflow
     assert dir(interop) == sorted(interop.__all__)
+
+
+def test_what_a_library_lacks_itself_is_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'scipy'", name="scipy")
+
+    monkeypatch.setattr(interop, "_import_module", fail)
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'scipy'$"):
+        _ = interop.MicrogradClassifier

@@ -458,3 +458,15 @@ def test_both_granularities_have_the_same_numbers(activation: str) -> None:
         assert np.allclose(passes[0].delta[l], passes[1].delta[l], rtol=1e-12, atol=1e-14)
     assert [len(z.parents) for z in passes[1].z[1]] == [7] * 4
     assert [p.label for p in whole.parameters()] == [p.label for p in atomic.parameters()]
+
+
+def test_what_they_say_of_themselves() -> None:
+    model = MLP(2, [2, 1], activation="tanh", init="zeros")
+    forward = model.forward([1.0, 2.0])
+    assert repr(forward) == "<ForwardPass 2-2-1, output [0.0]>"
+    assert repr(forward.delta) == "<Deltas, not yet: call cost.backward() first>"
+    forward.output.backward()
+    assert repr(forward.delta) == "[[], [0.0, 0.0], [1.0]]"
+    assert repr(model.biases) == "{1: array([0., 0.]), 2: array([0.])}"
+    assert repr(Neuron(3, activation=ops.tanh)) == "tanhNeuron(3)"
+    assert Neuron(1).nonlin and not Neuron(1, nonlin=False).nonlin

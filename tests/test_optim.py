@@ -351,3 +351,15 @@ def test_what_is_no_number_is_refused() -> None:
 
 def test_the_repr_says_what_it_is() -> None:
     assert repr(Adam([Value(1.0)], lr=0.5)) == "<Adam of 1 parameters, lr=0.5>"
+
+
+def test_a_rule_of_ones_own_needs_no_more_than_the_rate() -> None:
+    class SignDescent(Optimizer):
+        def rule(self, arithmetic: Any, w: Any, gradient: Any, *numbers: Any) -> Any:
+            (lr,) = numbers
+            return (w - arithmetic.where(gradient > 0, lr, -lr),)
+
+    up, down = Value(1.0), Value(1.0)
+    (up * 3 - down).backward()
+    SignDescent([up, down], lr=0.25).step()
+    assert (up.data, down.data) == (0.75, 1.25)

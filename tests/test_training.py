@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.progress import Progress
 
 from microgradnet import (
     MLP,
@@ -31,8 +32,9 @@ from microgradnet import (
     fit,
 )
 from microgradnet.training import DivergenceError, Epoch, confusion, predictions
+from microgradnet.training.diagnosis import first_gradient, first_value
 from microgradnet.training.engines import Eager, Lifted
-from microgradnet.training.judging import outputs
+from microgradnet.training.judging import judge, outputs
 
 XOR = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
 both_engines = pytest.mark.parametrize("engine", ["eager", "lifted"])
@@ -707,3 +709,100 @@ def test_before_the_first_step_the_rate_is_not_to_blame() -> None:
         fit(model, [[1.0, 1.0]], [[1.0, 0.0]], "log_likelihood")
     with pytest.raises(DivergenceError, match="those before the step; try a smaller learning rate"):
         fit(model_of(1, 1, 1), [[1.0]], [[0.0]], lr=1e200, epochs=9, batch_size=1)
+
+
+def test_labels_that_tell_no_classes_apart_are_not_judged() -> None:
+    for Y in ([[-1.0], [0.0]], [[0.0], [2.0]], [[-1.0], [0.0], [1.0]]):
+        assert judge(np.array(Y), "quadratic") is None
+    assert judge(np.array([[0.2, 0.8], [0.3, 0.7]]), "quadratic") is None
+    assert judge(np.array([[0.0], [-1.0]]), "hinge") is None
+    assert judge(np.array([[-1.0], [1.0]]), "quadratic") is not None
+
+
+class Flickering(Module):
+    """Its output is infinite each time it is called for the first, third ... time."""
+
+    def __init__(self) -> None:
+        self.w, self.calls = Value(1.0), 0
+
+    def __call__(self, x: Any) -> Value:
+        self.calls += 1
+        return self.w * (math.inf if self.calls % 2 else 1.0)
+
+
+def test_a_cost_that_is_not_infinite_again_is_named_by_its_example() -> None:
+    model = Flickering()
+    with pytest.raises(DivergenceError, match=r"epoch 1, example 0: its cost is inf\."):
+        fit(model, [[1.0]], [[0.0]], lambda out, y: out * 1, engine="eager", seed=None)
+
+
+def test_held_back_examples_without_classes_have_a_cost_alone() -> None:
+    history = fit(model_of(1, 1), [[0.0], [1.0]], [0.3, 0.7], epochs=1, test=([[0.5]], [0.5]))
+    assert history[0].test_cost is not None
+    assert history[0].accuracy is history[0].test_accuracy is None
+
+
+def test_interrupted_in_its_first_epoch_there_is_nothing_to_go_back_to() -> None:
+    def interrupt(*arguments: Any) -> Value:
+        raise KeyboardInterrupt
+
+    model = model_of(1, 1)
+    before = numbers(model)
+    history = fit(model, [[1.0]], [[0.0]], interrupt, engine="eager", patience=3)
+    assert history.stopped.startswith("interrupted in epoch 1")
+    assert numbers(model) == before
+    assert not history.best
+
+
+def test_the_nodes_of_a_diagnosis_are_told_with_their_names_or_without() -> None:
+    x, y = Value(math.inf, label="x"), Value(math.nan)
+    assert first_value(x * 2) == "x is inf"
+    assert first_value(y * 2) == "a number is nan"
+    cost = (Value(0.0) * 1.0).sqrt() * 1.0
+    cost.backward()
+    assert first_gradient(cost) == "∂C/∂(0.0 * 1.0) is inf"
+    root = Value(1.0)
+    (fine := root * 2.0).backward()
+    assert first_value(fine) is first_gradient(fine) is None
+    root.grad = math.nan
+    assert first_gradient(fine) == "∂C/∂a number is nan"
+    root.label = "w"
+    assert first_gradient(fine) == "∂C/∂w is nan"
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("Y", [[0.0, 1.0, 1.0, 0.0], [0.1, 0.5, 0.5, 0.1]], ids=["classes", "none"])
+def test_a_terminal_shows_how_it_goes(Y: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    told = []
+    real = Progress.update
+
+    def update(self: Any, task: Any, **given: Any) -> None:
+        told.append((given["advance"], given["description"]))
+        real(self, task, **given)
+
+    monkeypatch.setattr(Progress, "update", update)
+    history = fit(model_of(2, 2, 1), XOR, Y, epochs=2, batch_size=3)
+    assert [done for done, _ in told] == [3, 1, 3, 1]
+    last = told[-1][1]
+    assert last.startswith(f"epoch 2/2  cost {history[-1].cost:.4g}")
+    assert ("accuracy" in last) == (history[-1].accuracy is not None) == (Y[1] == 1.0)
+    assert terminal.getvalue()
+
+
+def test_one_class_everywhere_has_no_boundary(require_oracle: Callable[[str], Any]) -> None:
+    require_oracle("matplotlib")
+    model = model_of(2, 2)
+    for parameter in model.parameters():
+        parameter.data = 0.0
+    model.layers[0].neurons[1].b.data = 1.0
+    X, Y, _ = datasets.xor().train
+    history = fit(model, X, Y, epochs=1, lr=0)
+    figure = history.plot(model, datasets.xor().train, ("even", "odd"))
+    boundary = next(axes for axes in figure.axes if axes.get_title() == "decision boundary")
+    assert not [c for c in boundary.collections if type(c).__name__.endswith("ContourSet")]

@@ -432,8 +432,27 @@ def test_operators_written_plainly_have_a_complex_step_too(own_table):
     with pytest.raises(KinkError):
         _ = Complex(1.0, 1e-100) < 1
     assert not Complex(1.0) < 1
+    assert complex_step.equal(Complex(1.0), 1)
+    assert not complex_step.equal(Complex(1.0, 1e-100), 2)
+    with pytest.raises(KinkError):
+        complex_step.equal(Complex(1.0, 1e-100), 1)
     assert math.isnan(complex_step.exp(Complex(800.0, 1e-100)).imag)
     assert math.isnan(complex_step.power(Complex(-1.0), Complex(0.5, 1e-100)).real)
+
+
+def test_a_rule_may_use_every_function_of_several_numbers(own_table: None) -> None:
+    @operation(lambda m, g, y, *xs: tuple(g * share for share in m.softmax(xs)))
+    def soft_maximum(m: Any, *xs: Any) -> Any:
+        return m.log_sum_exp(xs)
+
+    @operation(lambda m, g, y, *xs: (g * m.log_sum_exp(xs), *(0 * x for x in xs[1:])))
+    def area(m: Any, *xs: Any) -> Any:
+        return xs[0] * 1
+
+    slope = grad(lambda x: soft_maximum(x, 0.0))(0.5)
+    assert abs(slope - 1 / (1 + math.exp(-0.5))) < 1e-15
+    curvature = grad(grad(lambda x: area(x, 0.0)))(0.5)  # ln(eˣ + 1)′
+    assert abs(curvature - 1 / (1 + math.exp(-0.5))) < 1e-15
 
 
 def test_notes_where_errors_take_none():

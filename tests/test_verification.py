@@ -888,3 +888,11 @@ def test_a_result_of_another_shape_does_not_hold(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(delta, "bias_gradient", lambda error: error)
     report = verify(model_of(), X[:1], Y[:1], steps=0)
     assert {row.equation for row in report.rows if not row.holds} == {"BP3"}
+
+
+def test_a_cost_without_a_bound_is_not_judged_by_anothers() -> None:
+    a = np.array([[0.5]])
+    with pytest.raises(ValueError, match="no bound for the cost 'absolute'"):
+        bounds.output_error("absolute", "tanh", a, a, a)
+    with pytest.raises(ValueError, match="no bound for the cost 'absolute'"):
+        bounds.cost("absolute", a, a)

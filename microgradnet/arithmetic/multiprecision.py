@@ -21,10 +21,7 @@ def _real(function: Callable[..., Number]) -> Callable[..., Number]:
     """The function on the reals: NaN where mpmath would go on into the complex plane."""
 
     def real(self: Arithmetic, *xs: Number) -> Number:
-        try:
-            value = function(*xs)
-        except ValueError:  # at an infinity where the function has no limit
-            return nan
+        value = function(*xs)
         return value if isinstance(value, mpf) else nan
 
     return real

@@ -139,9 +139,7 @@ def _recognised(
                 continue
             l = 1 + max((layer_of.get(node, 0) for node in source.nodes if node), default=0)
             biases = [v for v in used if v.kind == "parameter" and v.shape == z.shape]
-            for j, node in enumerate(z.nodes):
-                if node is None:
-                    continue
+            for j, node in enumerate(filter(None, z.nodes)):  # a sum is a node of the graph
                 row = matrix.nodes[j * columns : (j + 1) * columns]
                 each = Neuron(l, j + 1, node, _activation(node, order), None)
                 each.weights = [(w, x) for w, x in zip(row, source.nodes, strict=True) if w and x]

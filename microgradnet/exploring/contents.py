@@ -40,7 +40,8 @@ def network_of(forward_pass: ForwardPass, place: dict[Value, int]) -> dict[str, 
 def lifted(passes: Passes, kinds: Roles) -> tuple[Structure, list[Any] | None]:
     """What lift finds in the graph, and the gradient by its program, where there can be one.
 
-    Raises TypeError for an operation that cannot be lifted.
+    Raises TypeError for an operation that cannot be lifted, and OverflowError for a constant beyond
+    the floats, in which programs compute.
     """
     order, cost = passes.order, passes.order[-1]
     x = [node for node, role in zip(order, kinds.of, strict=True) if role == "input"]

@@ -112,7 +112,7 @@ def page(
         try:
             structure, closed = lifted(passes, kinds)
             sections = lifted_equations(structure, place)
-        except TypeError as error:  # an operation without a formula
+        except (OverflowError, TypeError) as error:  # no floats, or an operation without a formula
             notes.append(f"No equations: {error}.")
             sections = []
     if any(is_cut(section) for section in sections):
@@ -164,7 +164,8 @@ def _zooms(
     if len(boxes) <= _NEURONS:
         zooms["neurons"] = boxes
     else:
-        notes.append(f"{counted(len(boxes), 'neuron')}: too many to draw one by one.")
+        count = sum(len(layer.neurons) for layer in forward_pass.model.layers)
+        notes.append(f"{counted(count, 'neuron')}: too many to draw one by one.")
     return zooms
 
 

@@ -81,10 +81,9 @@ def neurons(passes: Passes, forward_pass: ForwardPass) -> list[Box]:
     place = passes.place()
     boxes = []
     for k, node in enumerate(forward_pass.a[0], 1):
-        if node in place:
-            name = node.label or f"input {k}"
-            slots = [(name, "data", place[node])]
-            boxes.append(Box(name, "input", [place[node]], column=0, slots=slots))
+        name = node.label or f"input {k}"
+        slots = [(name, "data", place[node])]
+        boxes.append(Box(name, "input", [place[node]], column=0, slots=slots))
     for l, layer in enumerate(forward_pass.model.layers, 1):
         pairs = zip(layer.neurons, forward_pass.z[l], forward_pass.a[l], strict=True)
         for j, (neuron, z, a) in enumerate(pairs, 1):
@@ -153,8 +152,6 @@ def owners(passes: Passes, boxes: Sequence[Box]) -> list[int]:
     for number, box in enumerate(boxes):
         for k in box.entries:
             owner[k] = number
-    if owner[-1] < 0:
-        owner[-1] = len(boxes) - 1
     for k in range(len(owner) - 1, -1, -1):
         for p in passes.parents[k]:
             if owner[p] < 0:
