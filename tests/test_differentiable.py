@@ -217,12 +217,21 @@ def test_the_complex_step(op: Operation) -> None:
                 assert 0 in xs or len(set(map(abs, xs))) < len(xs) or abs(xs[0]) in (1, 3)
                 continue
             what = f"∂/∂x{k} of {op!r} at {xs}"
-            assert result.real == value or (math.isnan(value) and math.isnan(result.real)), what
+            assert _same(op, xs, result.real, value), what
             if want is None or abs(want) > mpf("1e300") or math.isnan(result.imag):
                 continue
             sensitivity = _sensitivity(op, xs, k, want)
             bound = 64 * 2.0**-53 * (abs(want) + sensitivity) + 2.0**-1022 / h
             assert abs(result.imag / h - want) <= bound, what
+
+
+def _same(op: Operation, xs: tuple[float, ...], real: float, value: float) -> bool:
+    """The number itself; but from Python 3.12 on `sum` rounds a sum of floats only once."""
+    if real == value or (math.isnan(real) and math.isnan(value)):
+        return True
+    n = len(xs) // 2
+    terms = sum(abs(w * a) for w, a in zip(xs[:n], xs[n:], strict=False)) + abs(xs[-1])
+    return op is ops.weighted_sum and abs(real - value) <= len(xs) * 2.0**-53 * terms
 
 
 @each_variant

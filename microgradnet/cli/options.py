@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,9 @@ _DENOMINATOR = 64
 from which the numbers do not grow too long."""
 
 EXACT_STEPS = 2
+
+_PARAMETERS = 1_000_000
+"""A network of more would take gigabytes and hours as a scalar graph."""
 
 _OUTPUTS = {
     "cross_entropy": "sigmoid",
@@ -78,6 +83,11 @@ def sizes(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(
             f"{text!r}: give at least the inputs and the outputs, each 1 or more"
         )
+    parameters = sum((n + 1) * m for n, m in pairwise(numbers))
+    if parameters > _PARAMETERS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: a network of more than {_PARAMETERS:,} parameters, each of them a node"
+        )
     return numbers
 
 
@@ -109,15 +119,17 @@ def seed(text: str) -> int:
 def rate(text: str) -> Fraction:
     """A learning rate, exact: 0.5 or 1/3."""
     try:
-        eta = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        # Fraction would write out the billion zeros of 1e1000000000, or of its inverse.
+        magnitude = 0 if "/" in text else Decimal(text).adjusted()
+        eta = Fraction(text) if abs(magnitude) < 400 else None
+    except (ArithmeticError, ValueError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a learning rate: give a number, as in 0.5 or 1/3"
         ) from None
-    if eta < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative: a learning rate is at least 0")
-    if eta > sys.float_info.max:
-        raise argparse.ArgumentTypeError(f"{text} is beyond the largest float")
+    if eta is not None and eta < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is negative: a learning rate is at least 0")
+    if eta is None or eta > sys.float_info.max:
+        raise argparse.ArgumentTypeError(f"{text!r} is beyond the floats")
     return eta
 
 
