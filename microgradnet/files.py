@@ -11,6 +11,7 @@ by half.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +60,7 @@ def load(model: Module, path: str | os.PathLike[str]) -> None:
     """
     place = _place("load", model, path)
     _, read = _format(place)
+    _refuse_devices(place, place)
     shapes = {name: array.shape for name, array in model.state_dict().items()}
     model.load_state_dict(read(place, shapes))
 
@@ -99,6 +101,7 @@ def _floats(name: str, array: NDArray[Any]) -> NDArray[Any]:
 def _write(place: Path, content: bytes) -> None:
     """Put the content in its place at once, or leave what is there."""
     asked, place = place, Path(os.path.realpath(place))  # through a link to what it names
+    _refuse_devices(place, asked)
     beside = place.with_name(f".{place.name}.{token_hex(4)}")
     try:
         with open(beside, "xb") as file:
@@ -116,6 +119,12 @@ def _write(place: Path, content: bytes) -> None:
         ):
             error.filename = os.fspath(asked)  # not the name beside it, which nobody gave
         raise
+
+
+def _refuse_devices(place: Path, asked: Path) -> None:
+    """Let nothing wait for a pipe, read on and on from a device, or put a file in its place."""
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        raise OSError(errno.EINVAL, "it is no file, but a device or a pipe", os.fspath(asked))
 
 
 def _check(names: list[str], shapes: _Shapes) -> None:

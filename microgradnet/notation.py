@@ -13,6 +13,7 @@ __all__ = [
     "indices",
     "is_weighted_input",
     "labels",
+    "printable",
     "short",
     "superscript",
 ]
@@ -128,6 +129,25 @@ def described(op: Any, operands: Sequence[Any], label: str = "") -> str:
 
 
 _FEW = 8
+
+
+def printable(text: str) -> str:
+    r"""The text with � for what no page or picture can hold, or show as it is.
+
+    Those are control characters, halves of characters, what Unicode says is no character, and the
+    marks that turn the writing around them.
+
+    >>> printable("a\0b\ud800c\u202ed"), printable("δ²₁ א\n")
+    ('a�b�c�d', 'δ²₁ א\n')
+    """
+    return _UNPRINTABLE.sub("�", text)
+
+
+_UNPRINTABLE = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane + k) for plane in range(0, 0x110000, 0x10000) for k in (0xFFFE, 0xFFFF))
+    + "]"
+)
 
 
 def annotate(error: BaseException, note: str) -> None:

@@ -19,7 +19,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from microgradnet import costs, datasets, interop
 from microgradnet.interop import MicrogradClassifier
 
-
 # scikit-learn up to 1.7, the last for Python 3.10, gives a generator, of which pytest 9 warns.
 _checks = parametrize_with_checks([MicrogradClassifier(epochs=20)])
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from microgradnet import __version__
 from microgradnet.cli import draw, explore, lift, train, verify
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except Refused as refusal:
-        print(f"microgradnet {options.verb}: error: {refusal}", file=sys.stderr)
+        print(_line(f"microgradnet {options.verb}: error: {refusal}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("microgradnet: interrupted", file=sys.stderr)
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:  # standard output on a full disk
-        print(f"microgradnet {options.verb}: error: {error}", file=sys.stderr)
+        print(_line(f"microgradnet {options.verb}: error: {error}"), file=sys.stderr)
         with suppress(OSError):
             sys.stdout.close()  # what could not be written is not tried again at exit
         return 2
@@ -65,8 +65,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Parser(argparse.ArgumentParser):
     """argparse, with one line for an error instead of the usage and a line."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What argparse does, but for --save=--, of which it makes an empty list."""
+        typed = sys.argv[1:] if args is None else list(args)
+        for each in typed:
+            if each.startswith("--") and each.endswith("=--"):
+                self.error(f"{each}: -- is no value")
+        return super().parse_known_args(typed, namespace)
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{_line(f'{self.prog}: error: {message}')} (see {self.prog} --help)\n")
+
+
+def _line(text: str) -> str:
+    r"""One line of at most 500 characters, in which what was typed can do nothing to a terminal.
+
+    >>> _line("'a\nb\x1b[2J' is no number")
+    "'a\\nb\\x1b[2J' is no number"
+    """
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:500])
+    return shown if len(shown) < 500 else f"{shown[:499]}…"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
     from microgradnet.drawing import RenderError
     from microgradnet.exploring import explore
 
-    cost, arguments = _expression(options) if options.expression else _network(options)
+    cost, arguments = _network(options) if options.expression is None else _expression(options)
     try:
         path = explore(cost, options.output, **arguments)
     except (ValueError, RenderError) as error:

@@ -129,7 +129,8 @@ def rate(text: str) -> Fraction:
     if eta is not None and eta < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is negative: a learning rate is at least 0")
     if eta is None or eta > sys.float_info.max:
-        raise argparse.ArgumentTypeError(f"{text!r} is beyond the floats")
+        which = "beyond the largest" if magnitude >= 0 else "below the smallest"
+        raise argparse.ArgumentTypeError(f"{text!r} is {which} float")
     return eta
 
 

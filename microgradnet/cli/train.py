@@ -198,7 +198,8 @@ def _look_ahead(options: argparse.Namespace) -> None:
             figure, _ = pictures.figure(1)
         except ImportError as error:
             raise Refused(f"--plot: {error}") from None
-        endings = figure.canvas.get_supported_filetypes()
+        endings = {**figure.canvas.get_supported_filetypes()}
+        endings.pop("pgf", None)  # matplotlib runs LaTeX for it
         if options.plot.suffix[1:].lower() not in endings:
             raise Refused(f"--plot {options.plot}: the name ends in .{', .'.join(endings)}")
 
@@ -228,8 +229,8 @@ def _load(model: MLP, place: Path) -> None:
 def _writing(place: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise Refused(f"{place}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise Refused(f"{place}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Optimizer) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from microgradnet.notation import printable
+
 __all__ = [
     "SIZE",
     "SMALL",
@@ -38,15 +40,11 @@ def clean(text: str, limit: int = 10_000) -> str:
     >>> clean("a\nb\x00"), clean("x" * 9, limit=4)
     ('a b�', 'xxx…')
     """
-    return "".join(map(_shown, text if len(text) <= limit else f"{text[: limit - 1]}…"))
+    short = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return printable(short.translate(_SPACES))
 
 
-def _shown(c: str) -> str:
-    if c in "\t\n\r\x85\u2028\u2029":
-        return " "
-    # Control characters, surrogates, and what Unicode says is no character
-    wrong = unicodedata.category(c) in ("Cc", "Cs") or ord(c) & 0xFFFE == 0xFFFE
-    return "�" if wrong else c
+_SPACES = dict.fromkeys(map(ord, "\t\n\r\x85\u2028\u2029"), " ")
 
 
 def label(*lines: str) -> str:

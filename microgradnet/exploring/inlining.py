@@ -8,9 +8,15 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from microgradnet.notation import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 __all__ = ["bundle", "render"]
 
@@ -23,8 +29,23 @@ _SCRIPTS = (
 
 def render(data: object, **context: Any) -> str:
     """The page with this data for its script, and this context for its template."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
+
+    style, script = _source("style.css"), bundle()
+    text = _template().render(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data=Markup(_json(data)),
+        **context,
+    )
+    return printable(text)
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("microgradnet.exploring", "page"),
@@ -33,15 +54,7 @@ def render(data: object, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = _source("style.css"), bundle()
-    return environment.get_template("page.html").render(
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        data=Markup(_json(data)),
-        **context,
-    )
+    return environment.get_template("page.html")
 
 
 def _source(name: str) -> str:
