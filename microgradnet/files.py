@@ -60,7 +60,7 @@ def load(model: Module, path: str | os.PathLike[str]) -> None:
     """
     place = _place("load", model, path)
     _, read = _format(place)
-    _refuse_devices(place, place)
+    _refuse_no_file(place, place)
     shapes = {name: array.shape for name, array in model.state_dict().items()}
     model.load_state_dict(read(place, shapes))
 
@@ -101,7 +101,7 @@ def _floats(name: str, array: NDArray[Any]) -> NDArray[Any]:
 def _write(place: Path, content: bytes) -> None:
     """Put the content in its place at once, or leave what is there."""
     asked, place = place, Path(os.path.realpath(place))  # through a link to what it names
-    _refuse_devices(place, asked)
+    _refuse_no_file(place, asked)
     beside = place.with_name(f".{place.name}.{token_hex(4)}")
     try:
         with open(beside, "xb") as file:
@@ -121,9 +121,11 @@ def _write(place: Path, content: bytes) -> None:
         raise
 
 
-def _refuse_devices(place: Path, asked: Path) -> None:
+def _refuse_no_file(place: Path, asked: Path) -> None:
     """Let nothing wait for a pipe, read on and on from a device, or put a file in its place."""
-    if place.exists() and not (place.is_file() or place.is_dir()):
+    if place.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(asked))
+    if place.exists() and not place.is_file():
         raise OSError(errno.EINVAL, "it is no file, but a device or a pipe", os.fspath(asked))
 
 

@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,14 @@ settings.register_profile(
 
 _fallback = "ci" if os.environ.get("CI") == "true" else "dev"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _fallback)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many hostile inputs were tried, if any were."""
+    hostile = sys.modules.get("hostile")
+    if hostile is not None and hostile.TRIED:
+        each = ", ".join(f"{reader} {n:,}" for reader, n in sorted(hostile.TRIED.items()))
+        terminalreporter.write_line(f"hostile inputs: {hostile.TRIED.total():,} ({each})")
 
 
 @pytest.fixture(scope="session")
