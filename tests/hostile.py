@@ -44,7 +44,8 @@ class _Watch:
         if event in _NEVER or event.startswith(_NEVER_BEGINNING):
             self.refuse(event, arguments)
         elif event == "exec":
-            if not _comes_from_a_file(arguments[0].co_filename):
+            asks = sys._getframe(2).f_globals.get("__name__")
+            if asks not in _WRITERS and not _comes_from_a_file(arguments[0].co_filename):
                 self.refuse(event, arguments)
         elif event == "subprocess.Popen":
             if os.path.realpath(arguments[1][0]) not in self.programs:
@@ -74,13 +75,16 @@ _NEVER_BEGINNING = ("socket.", "urllib.", "ftplib.", "http.client", "pty.")
 _TOUCHING = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink",
              "os.truncate", "os.chmod", "os.chown", "shutil.rmtree", "shutil.move"}  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_WRITERS = ("microgradnet.lifting.program", "microgradnet.unrolled")
+"""They run what they have written themselves, of which their own tests say what it is made of."""
+
 _watches: list[_Watch] = []
 
 
 @cache
 def _comes_from_a_file(name: str) -> bool:
-    """Whether code is a file's, Python's own, or a program that lift has made."""
-    return name.startswith(("<frozen ", "<lifted program ")) or os.path.isfile(name)
+    """Whether code is a file's, or Python's own."""
+    return name.startswith("<frozen ") or os.path.isfile(name)
 
 
 @lru_cache(maxsize=1)

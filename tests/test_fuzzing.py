@@ -221,11 +221,12 @@ def type_in(arguments: list[str], folder: Path) -> None:
     """Run the command line; it may say one line and 2, or do what was asked, and no more."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     shown = repr(arguments)[:600]
+    reader = f"microgradnet {arguments[0]}" if arguments[0] in VERBS else "no verb"
     with (
         kept(folder) as new,
         redirect_stdout(out),
         redirect_stderr(err),
-        guarded(f"microgradnet {arguments[0]}", places=[folder, *arguments], programs=PROGRAMS),
+        guarded(reader, places=[folder, *arguments], programs=PROGRAMS),
     ):
         try:
             status = cli.main(arguments)
