@@ -1082,6 +1082,17 @@ def test_a_penalty_on_all_parameters_is_part_of_each_gradient():
     assert "g[...] = 0" not in program.source
 
 
+def test_products_of_parameters_with_what_is_made_of_others_are_no_squares():
+    """Whose places in their vectors are the same: Σ θ ⊙ sin(…) and ‖θ‖² look alike."""
+
+    def build(xs, ys):
+        ps = [Value(0.3), Value(0.7)]
+        inner = [ops.sin(p) for p in (ops.tanh(ps[0]), ops.tanh(ps[1]))]
+        return [ops.sigmoid(ps[0] * inner[0] + ps[1] * inner[1]) * xs[0]], ps
+
+    agrees(build, [[0.5], [-1.0]], [[], []])
+
+
 def test_a_gradient_of_parameters_that_are_anothers_too_is_added():
     x, ps = [Value(0.5), Value(-1.0)], [Value(0.3), Value(0.7), Value(0.2)]
     z = ps[0] * x[0] + ps[1] * x[1]

@@ -226,6 +226,8 @@ class Forward(Naming):
         """The parameters whose squares a product adds up, where they are whole known ones."""
         if product.left.vector.role != "parameter" or product.right is None:
             return None
+        if product.right.vector is not product.left.vector:
+            return None
         places = product.left.index[0]
         uniform = (product.factors == product.factors[0, 0]).all()
         if not (uniform and (places == product.right.index[0]).all()):
