@@ -83,7 +83,7 @@ def agrees(build, X, Y, V=None, form=None):
     for n, (x, y) in enumerate(zip(X, Y, strict=True)):
         seeds = None if V is None else list(V[n])
         wanted, g, cost_bound, bound = scalar(build, x, y, seeds)
-        if not (np.isfinite(wanted).all() and np.isfinite(g).all() and np.isfinite(bound).all()):
+        if not all(np.isfinite(x).all() for x in (wanted, g, bound, cost_bound)):
             return  # the zeros of a matrix beside an infinite entry
         assert np.abs(found[n] - wanted).max() <= cost_bound, (found[n], wanted)
         assert np.abs(alone[n] - wanted).max() <= cost_bound
