@@ -224,7 +224,20 @@ KILLED = "the mutant was killed by "
 
 
 class _Watch:
-    """A plugin of pytest that tells which test failed."""
+    """A plugin of pytest that tells which test failed, or was cut short as it would not end."""
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        end = int(used.ru_utime + used.ru_stime + CONFIG["seconds_a_test"])
+        whole = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (min(end, whole), whole))
+        self.running = item.nodeid
+        signal.signal(signal.SIGXCPU, self.cut_short)
+
+    def cut_short(self, *_: Any) -> None:
+        print(f"\n{KILLED}{self.running}")
+        sys.stdout.flush()
+        os._exit(3)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
