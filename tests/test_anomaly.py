@@ -43,7 +43,7 @@ def test_the_first_infinity_forward_is_named():
 
         said = said_of(program)
     assert "-inf is the result of log,\n  log(h), h = 0.0\n" in said
-    assert "return (h.log() * w).tanh()  # the line to be named" in said
+    assert "in program: return (h.log() * w).tanh()  # the line to be named" in said
     assert "test_anomaly.py, line" in said
     assert "in program" in said
     assert "leaf" not in said
@@ -91,6 +91,7 @@ def test_a_leafs_infinity_is_named_by_who_hands_it_on():
         said = said_of(lambda: x * 2)
         assert "into which inf came as a leaf" in said
         assert Value(-inf).exp().data == 0  # that of −inf is finite
+        assert "leaf" not in said_of(Value(1000.0).exp)  # which is finite itself
 
 
 def test_an_infinity_that_a_rule_computes_and_does_not_choose_is_none():
@@ -173,9 +174,18 @@ def test_a_line_that_another_node_left_behind_is_not_told():
     with detect_anomaly():
         watcher: Any = recording.watcher()
         (Value(2.0) * 3).tanh()
-        [*_, line] = watcher._lines.values()
-        watcher._lines[id(y)] = line  # as if that node had been in this one's place
-        assert "before detect_anomaly began" in said_of(y.backward)
+        [*_, (op, data, line)] = watcher._lines.values()
+        # as if that node had been in this one's place; or one of the same operation, or number
+        for known in ((op, data, line), (y.op, data, line), (op, y.data, line)):
+            watcher._lines[id(y)] = known
+            assert "before detect_anomaly began" in said_of(y.backward)
+
+
+def test_an_operand_without_a_name_is_counted():
+    y = 3 - Value(0.0).sqrt()
+    with detect_anomaly():
+        assert "∂C/∂(operand 1) is -inf after the backward pass through sqrt" in said_of(y.backward)
+        assert "∂C/∂(operand 2) is -inf" in said_of((Value(1.0) / Value(1e-200)).backward)
 
 
 def test_a_rule_that_raises_is_left_to_the_pass_itself(own_table):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,6 +26,7 @@ from microgradnet import (
     sigmoid,
     tanh,
 )
+from microgradnet.arithmetic.complex_step import step as complex_step_for
 from microgradnet.operation import Operation, operations
 
 each_entry = pytest.mark.parametrize("op", [*operations()], ids=lambda op: op.name)
@@ -204,3 +205,97 @@ def test_mistakes_are_named():
         check_grad(lambda x: x, 1.0)
     with pytest.raises(TypeError, match="not a number"):
         check_grad(lambda x: x, ["1"])
+
+
+# The bounds, where they can be had by hand
+
+U, TINY = 2.0**-53, 2.0**-1022
+
+
+@pytest.mark.parametrize("x", [0.75, 1.5, -3.0])
+def test_of_the_identity_only_roundings_are_to_be_feared(x: float) -> None:
+    """No operation: those of f and of its argument over the step, thrice as a kink may hide."""
+    [check] = check_grad(lambda x: x, [x])
+    assert check.step == 2.0**-9 * 2 ** math.frexp(x)[1]
+    assert check.difference == check.gradient == check.complex_step == 1
+    of_a_step = (2 + 4) * abs(x) * U / check.step
+    assert check.difference_bound == pytest.approx((1 + 2 * 8) * of_a_step, rel=1e-12, abs=0)
+    assert check.complex_bound == TINY / complex_step_for(x)
+
+
+def test_at_zero_the_steps_are_those_of_one_and_nothing_is_rounded():
+    [check] = check_grad(lambda x: x, [0.0])
+    assert (check.step, check.difference_bound, check.sides) == (2.0**-9, 0, None)
+    [check] = check_grad(lambda x: x, [2.0**-1000])
+    assert check.step == 2.0**-909
+
+
+def test_each_step_is_an_eighth_of_the_one_before():
+    asked: list[float] = []
+
+    def f(x: Any) -> Any:
+        asked.append(x.data)
+        return x
+
+    check_grad(f, [0.75])
+    steps = [2.0**-k for k in (9, 12, 15, 18, 21)]
+    wanted = [0.75, *(0.75 + k * h for h in steps for k in (-1, 1, 2, -2))]
+    assert asked[-len(wanted) :] == wanted
+
+
+def test_an_operation_has_sixty_four_roundings_and_one_where_its_product_is_added():
+    x = 0.75
+    [check] = check_grad(lambda x: x * 3, [x])
+    # The slope 3 is |∂y/∂x|, and once more what it owes to the operand 3.
+    rounding = (64 + 1) * U * (3 + 3)
+    assert check.complex_bound == rounding + TINY / complex_step_for(x)
+    noise = (64 + 1) * U * 3 * x
+
+    def of_a_step(h: float) -> float:
+        return 2 * noise / h + 4 * rounding + 3 * x * 4 * U / h
+
+    wanted = of_a_step(2.0**-9) + 2 * of_a_step(2.0**-12)
+    assert (check.step, check.difference_bound) == (
+        2.0**-9,
+        pytest.approx(wanted, rel=1e-12, abs=0),
+    )
+    [check] = check_grad(lambda x: x * 3 * 5, [x])
+    assert check.complex_bound == pytest.approx(2 * (64 + 1) * U * 30 * 2, rel=1e-12, abs=0)
+
+
+def test_a_slope_that_owes_to_a_difference_of_operands_is_the_less_sure():
+    """Of ln(eˣ + eʸ) at x = y the slope is ½, and x times its derivative ¼, y times as much."""
+    [check] = check_grad(lambda x: log_sum_exp(x, 1.0), [1.0])
+    assert check.complex_bound == pytest.approx((64 + 1) * U * (0.5 + 0.25 + 0.25), rel=1e-5, abs=0)
+    x = 1 - 2.0**-22  # where the next number to ask is beyond the domain
+    [check] = check_grad(ops.asin, [x])
+    assert check.complex_bound == pytest.approx((64 + 1) * U * check.gradient, rel=1e-12, abs=0)
+
+
+def test_what_could_be_a_hidden_kink_counts_half():
+    """Of 1 + cx⁴ at 0: the slopes of the sides are ∓ch³, so that 144ch³ is left at step 0."""
+    c = 2.0**20
+    [check] = check_grad(lambda x: x**4 * c + 1, [0.0])
+    noise = (1 + 64) * U
+    wanted = 144 * c * 2.0**-54 / 2 + 2 * 2 * noise * 2**18 + 2 * noise * 2**15
+    assert (check.step, check.sides) == (2.0**-15, None)
+    assert check.difference_bound == pytest.approx(wanted, rel=1e-9, abs=0)
+
+
+def test_at_a_kink_the_bound_is_how_far_its_sides_move():
+    [check] = check_grad(abs, [0.0])
+    assert (check.sides, check.difference_bound < 1e-12) == ((-1.0, 1.0), True)
+    check = replace(check, difference_bound=0.5)
+    held = [replace(check, gradient=g).holds for g in (-1.75, -1.5, 0.0, 1.5, 1.75)]
+    assert held == [False, True, True, True, False]
+    with pytest.raises(FrozenInstanceError):
+        check.gradient = 0.0  # type: ignore[misc]
+
+
+def test_a_cusp_is_no_jump(own_table):
+    @operation(lambda m, g, y, x: (m.convert(0) * g,))
+    def cusp(m: Any, x: Any) -> Any:
+        return m.sqrt(m.abs(x))
+
+    [check] = check_grad(cusp, [0.0])
+    assert check.sides == (-(2.0**10.5), 2.0**10.5)

@@ -39,6 +39,7 @@ from microgradnet import (
 )
 from microgradnet.arithmetic.complex_step import Complex, KinkError, complex_step
 from microgradnet.notation import annotate
+from microgradnet.transforms.derivatives import Trace
 
 fractions = st.fractions(-3, 3, max_denominator=8)
 
@@ -114,6 +115,19 @@ def test_jacobians_by_both_modes_and_products_agree():
 def test_the_jacobian_of_more_inputs_than_outputs_runs_in_reverse():
     J = jacobian(lambda v: (v[0] * v[1] * v[2], v[2]))([2, 3, 5])
     assert J == ([15, 10, 6], [0, 0, 1])
+
+
+@pytest.mark.parametrize(("n", "m", "mode"), [(1, 2, "push"), (2, 2, "push"), (3, 2, "pull")])
+def test_the_jacobian_takes_as_few_passes_as_it_can(monkeypatch, n: int, m: int, mode: str) -> None:
+    passes = []
+    for name in ("push", "pull"):
+        original = getattr(Trace, name)
+        monkeypatch.setattr(
+            Trace, name, lambda *a, name=name, f=original: passes.append(name) or f(*a)
+        )
+    J = jacobian(lambda v: [sum(v) * k for k in range(m)])([1.0] * n)
+    assert J == [[float(k)] * n for k in range(m)]
+    assert passes == [mode] * min(n, m)
 
 
 def test_the_jacobian_of_softmax_is_the_textbooks():
@@ -280,6 +294,7 @@ def test_structures_come_back_as_they_were():
     assert grad(lambda v: 1.0)([[], ()]) == [[], ()]
     assert value_and_grad(lambda a, b, *, c: a * b + c, argnums=(1, 0))(2, 3, c=4) == (10, (2, 3))
     assert grad(lambda a, b: a * b, argnums=-1)(2, 3) == 2
+    assert grad(lambda a, b: a * b, argnums=-2)(2, 3) == 3
 
 
 def test_a_result_that_depends_on_nothing_has_gradient_zero():
@@ -293,7 +308,7 @@ def test_a_function_keeps_its_name():
         """What it costs."""
         return x
 
-    assert grad(cost).__name__ == "cost"
+    assert grad(cost).__name__ == value_and_grad(cost).__name__ == "cost"
     assert jacobian(cost).__doc__ == "What it costs."
 
 

@@ -49,3 +49,9 @@ def test_a_function_is_written_once_and_not_for_many_terms(written):
     assert written(LONGEST) is written(LONGEST)
     assert written(LONGEST).__code__.co_nlocals > LONGEST
     assert written(LONGEST + 1).__code__.co_nlocals < 10
+
+
+@pytest.mark.parametrize("n", [2, LONGEST, LONGEST + 1])
+def test_rows_of_another_length_are_refused(n):
+    with pytest.raises(ValueError, match=r"unpack|zip"):
+        combination(n)([1.0, 1.0], [[1.0] * n, [1.0] * (n - 1)])

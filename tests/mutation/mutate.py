@@ -4,8 +4,9 @@ cosmic-ray makes the mutants. Its way of running them, a new interpreter each, w
 the time on importing NumPy and hypothesis; here a worker that has imported them forks for each.
 
 A verdict is remembered in .mutation/ and holds until the module changes or, for a killed mutant,
-the test function that killed it; for a survivor, any of the module's tests. Helpers of the tests
-and other modules of the package are taken to be the same: after a change there, remove .mutation/.
+the test function that killed it; for a survivor that is not listed as equivalent, any of the
+module's tests. Helpers of the tests and other modules of the package are taken to be the same:
+after a change there, remove .mutation/.
 """
 
 from __future__ import annotations
@@ -106,12 +107,20 @@ class Module:
     def verdict(self, mutant: Mutant) -> dict[str, Any] | None:
         """What is known of a mutant and still holds."""
         verdict = self.verdicts.get(self.key(mutant))
-        if verdict is None or verdict["tests"] != self.digest(verdict):
-            return None
-        return verdict
+        if verdict is None or verdict["tests"] == self.digest(verdict) or self.lists(verdict):
+            return verdict
+        return None
+
+    def lists(self, verdict: dict[str, Any]) -> bool:
+        """Whether it is that of a survivor said to be equivalent."""
+        return verdict["outcome"] == "survived" and any(
+            _is_listed(entry, self, verdict) for entry in EQUIVALENT
+        )
 
     def digest(self, verdict: dict[str, Any]) -> str:
-        """The state of the tests that a verdict rests on."""
+        """The state of the tests that a verdict rests on: none where pytest cannot even start."""
+        if verdict["status"] == 4:
+            return ""
         return self.each_test.get(verdict["by"].partition("[")[0], self.all_tests)
 
     def learn(self, mutant: Mutant, verdict: dict[str, Any]) -> None:
@@ -340,7 +349,7 @@ def report(module: Module, mutants: Sequence[Mutant], of: int) -> float:
     """
     verdicts = [v for v in map(module.verdict, mutants) if v is not None]
     survived = [v for v in verdicts if v["outcome"] == "survived"]
-    unlisted = [v for v in survived if not any(_is_listed(e, module, v) for e in EQUIVALENT)]
+    unlisted = [v for v in survived if not module.lists(v)]
     killed, equivalent = len(verdicts) - len(survived), len(survived) - len(unlisted)
     score = killed / max(1, len(verdicts) - equivalent)
     note = "" if len(verdicts) == of else f"  a sample of {len(verdicts)} of {of}"
@@ -355,6 +364,15 @@ def report(module: Module, mutants: Sequence[Mutant], of: int) -> float:
         if "survived" not in state and (len(verdicts) == of or found):
             print(f"    stale ({', '.join(state)}): {entry['before']}  ->  {entry['after']}")
     return score
+
+
+def _modules() -> Iterator[tuple[str, list[str]]]:
+    """Every module that the configuration names, with its tests."""
+    for pattern, tests in CONFIG["modules"].items():
+        found = [path for test in tests for path in sorted(ROOT.glob(test))]
+        judges = list(dict.fromkeys(str(path.relative_to(ROOT)) for path in found))
+        for path in sorted(ROOT.glob(f"microgradnet/{pattern}.py")):
+            yield str(path.relative_to(ROOT / "microgradnet").with_suffix("")), judges
 
 
 def _files() -> list[str]:
@@ -373,20 +391,20 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="at once (2)")
     parser.add_argument("--report", action="store_true", help="judge none, report what is known")
     options = parser.parse_args()
-    unknown = [name for name in options.module if name not in CONFIG["modules"]]
+    known = dict(_modules())
+    unknown = [name for name in options.module if name not in known]
     if unknown:
-        parser.error(f"no module {', '.join(unknown)}: {', '.join(CONFIG['modules'])}")
+        parser.error(f"no module {', '.join(unknown)}: there are {', '.join(known)}")
     CACHE.mkdir(exist_ok=True)
     # The state of now, all at once: what is edited meanwhile counts the next time.
     rows = []
-    for name in options.module or CONFIG["modules"]:
-        tests = [p for pattern in CONFIG["modules"][name] for p in sorted(ROOT.glob(pattern))]
-        names = dict.fromkeys(str(test.relative_to(ROOT)) for test in tests)
-        module = Module(name, f"microgradnet/{name}.py", list(names))
+    for name in options.module or known:
+        module = Module(name, f"microgradnet/{name}.py", known[name])
         mutants = every = list(module.mutants())
         if options.sample is not None and options.sample < len(every):
             mutants = random.Random(options.seed).sample(every, options.sample)
-        rows.append((module, mutants, len(every)))
+        if every:
+            rows.append((module, mutants, len(every)))
     if not options.report:
         with tempfile.TemporaryDirectory() as scratch:
             os.environ["MUTATION_SCRATCH"] = scratch

@@ -1,0 +1,492 @@
+"""An atlas of structures: for each small graph, the program that is found in it.
+
+Which text is right was read off the graph; that the program computes what the graph does is tested
+for each, too. Where the text is left out only the numbers are held against the engine.
+"""
+
+from __future__ import annotations
+
+from inspect import cleandoc
+from random import Random
+from typing import Any
+
+import pytest
+from test_lifting import agrees
+
+from microgradnet import Value, costs, lift, operation, ops
+from microgradnet.operation import find
+
+
+def mean_power_vjp(m: Any, g: Any, out: Any, *xs: Any) -> tuple[Any, ...]:
+    return tuple(m.divide(g * 2 * x, len(xs)) for x in xs)
+
+
+@pytest.fixture
+def mean_power(own_table: None) -> Any:
+    @operation(mean_power_vjp)
+    def mean_power(m: Any, *xs: Any) -> Any:
+        return m.divide(sum(x * x for x in xs), len(xs))
+
+    return mean_power
+
+
+def dot(w: Any, a: Any, b: Any = None) -> Any:
+    z = w[0] * a[0]
+    for u, v in zip(w[1:], a[1:], strict=True):
+        z = z + u * v
+    return z if b is None else z + b
+
+
+def layer(p: Any, x: Any, n: int) -> list[Any]:
+    """The n weighted inputs W x + b, of the first n·(k + 1) parameters."""
+    k = len(x)
+    return [dot(p[j * k : j * k + k], x, p[n * k + j]) for j in range(n)]
+
+
+def squares(v: Any) -> Any:
+    return sum((a * a for a in v), Value(0.0))
+
+
+ATLAS: dict[str, tuple[Any, str]] = {
+    "log-sum-exp of a layer": (
+        lambda x, y, p: ops.log_sum_exp(*layer(p, x, 2)),
+        """
+        z1 = W1 a0 + b1       (2)
+        C = log_sum_exp(z1)
+
+        δ1 = softmax(z1)      (2)
+
+        ∂C/∂b1 = δ1           (2)
+        ∂C/∂W1 = δ1 a0ᵀ       (2 × 2)
+        """,
+    ),
+    "log-sum-exps in rows": (
+        lambda x, y, p: [ops.log_sum_exp(x[0], p[0] * x[1]), ops.log_sum_exp(x[1], p[0] * x[0])],
+        "",
+    ),
+    "softmax of a layer": (
+        lambda x, y, p: ops.softmax(layer(p, x, 3)),
+        """
+        z1 = W1 a0 + b1            (3)
+        a1 = softmax(z1)           (3)
+
+        δ1 = a1 ⊙ (V − Σ a1 ⊙ V)   (3)
+
+        ∂C/∂b1 = δ1                (3)
+        ∂C/∂W1 = δ1 a0ᵀ            (3 × 2)
+        """,
+    ),
+    "two softmaxes of halves": (
+        lambda x, y, p: ops.softmax(layer(p, x, 4)[:2]) + ops.softmax(layer(p, x, 4)[2:]),
+        "",
+    ),
+    "one share": (
+        lambda x, y, p: ops.softmax_component(*layer(p, x, 2), index=1),
+        "",
+    ),
+    "softmax of strangers": (
+        lambda x, y, p: ops.softmax([x[0], p[0], ops.tanh(x[1])]),
+        "",
+    ),
+    "own of a vector": (
+        lambda x, y, p: [find("mean_power")(*z) for z in (layer(p, x, 2), layer(p, x, 2)[::-1])],
+        """
+        z1 = W1 a0 + b1                               (2)
+        v1 = mean_power(z1, z1[2,1])                  (2)
+
+        δ1 = [V ⊙ z1 at 1…2] + [V ⊙ z1[2,1] at 2,1]   (2)
+
+        ∂C/∂b1 = δ1                                   (2)
+        ∂C/∂W1 = δ1 a0ᵀ                               (2 × 2)
+        """,
+    ),
+    "log-likelihood": (
+        lambda x, y, p: costs.log_likelihood(ops.softmax(layer(p, x, 2)), y),
+        """
+        z1 = W1 a0 + b1      (2)
+        a1 = softmax(z1)     (2)
+        C = −Σ y ⊙ log(a1)
+
+        δ1 = (Σ y) a1 − y    (2)
+
+        ∂C/∂b1 = δ1          (2)
+        ∂C/∂W1 = δ1 a0ᵀ      (2 × 2)
+        """,
+    ),
+    "cross entropy": (
+        lambda x, y, p: costs.cross_entropy([ops.sigmoid(z) for z in layer(p, x, 2)], y),
+        """
+        z1 = W1 a0 + b1                                (2)
+        a1 = σ(z1)                                     (2)
+        C = −Σ (1 − y) ⊙ log(1 − a1) − Σ y ⊙ log(a1)
+
+        δ1 = a1 − y                                    (2)
+
+        ∂C/∂b1 = δ1                                    (2)
+        ∂C/∂W1 = δ1 a0ᵀ                                (2 × 2)
+        """,
+    ),
+    "quadratic": (
+        lambda x, y, p: costs.quadratic([ops.tanh(z) for z in layer(p, x, 2)], y),
+        """
+        z1 = W1 a0 + b1             (2)
+        a1 = tanh(z1)               (2)
+        C = ½ Σ (a1 − y)²
+
+        δ1 = (a1 − y) ⊙ tanh′(z1)   (2)
+
+        ∂C/∂b1 = δ1                 (2)
+        ∂C/∂W1 = δ1 a0ᵀ             (2 × 2)
+        """,
+    ),
+    "hinge": (
+        lambda x, y, p: costs.hinge(layer(p, x, 2), y),
+        """
+        z1 = W1 a0 + b1                 (2)
+        C = Σ max(0, 1 − y ⊙ z1)
+
+        δ1 = −y ⊙ max′(0, 1 − y ⊙ z1)   (2)
+
+        ∂C/∂b1 = δ1                     (2)
+        ∂C/∂W1 = δ1 a0ᵀ                 (2 × 2)
+        """,
+    ),
+    "inner product": (
+        lambda x, y, p: dot(x, y) * p[0],
+        """
+        v1 = Σ a0 ⊙ y    (1)
+        z1 = W1 v1       (1)
+
+        ∂C/∂W1 = 1 v1ᵀ   (1 × 1)
+        """,
+    ),
+    "inner products in rows": (
+        lambda x, y, p: [dot(x, y), dot(x, y[::-1])],
+        "",
+    ),
+    "scaled inner products": (
+        lambda x, y, p: [2 * x[0] * y[0] + 3 * x[1] * y[1], 4 * x[0] * y[1] + 5 * x[1] * y[0]],
+        "",
+    ),
+    "constant matrix": (
+        lambda x, y, p: [x[0] + 2 * x[1], 3 * x[0] + 4 * x[1]],
+        """
+        v1 = K1 a0   (2)
+        """,
+    ),
+    "uniform sums": (
+        lambda x, y, p: (x[0] + x[1]) * p[0] + 3 * (y[0] + y[1]),
+        """
+        v1 = Σ a0            (1)
+        z1 = W1 v1 + 3 Σ y   (1)
+
+        ∂C/∂W1 = 1 v1ᵀ       (1 × 1)
+        """,
+    ),
+    "sparse rows": (
+        lambda x, y, p: [ops.tanh(x[0] + x[1]), ops.tanh(y[0] - 2 * y[1])],
+        """
+        v1 = Σ a0       (1)
+        v2 = tanh(v1)   (1)
+        v3 = Σ k1 ⊙ y   (1)
+        v4 = tanh(v3)   (1)
+        """,
+    ),
+    "convolution": (
+        lambda x, y, p: [ops.tanh(p[0] * x[0] + p[1] * x[1]), ops.tanh(p[0] * x[1] + p[1] * y[0])],
+        """
+        z1 = W1 a0                (1)
+        a1 = tanh(z1)             (1)
+        z2 = W2 a0[2] + U2 y[1]   (1)
+        a2 = tanh(z2)             (1)
+
+        δ2 = V[2] tanh′(z2)       (1)
+        δ1 = V[1] tanh′(z1)       (1)
+
+        ∂C/∂W2 = δ2 a0[2]ᵀ        (1 × 1)
+        ∂C/∂U2 = δ2 y[1]ᵀ         (1 × 1)
+        ∂C/∂W1 = δ1 a0ᵀ           (1 × 2)
+        """,
+    ),
+    "diagonal": (
+        lambda x, y, p: [ops.tanh(p[0] * x[0]), ops.tanh(p[1] * x[1])],
+        """
+        v2 = tanh(θ1 ⊙ a0)                   (2)
+
+        ∂C/∂θ1 = a0 ⊙ (V ⊙ tanh′(θ1 ⊙ a0))   (2)
+        """,
+    ),
+    "one weight for all": (
+        lambda x, y, p: [ops.tanh(p[0] * x[0] + p[1]), ops.tanh(p[0] * x[1] + p[1])],
+        """
+        v1 = θ1 a0 + θ2          (2)
+        v2 = tanh(v1)            (2)
+
+        ∂C/∂v1 = V ⊙ tanh′(v1)   (2)
+
+        ∂C/∂θ2 = Σ ∂C/∂v1        (1)
+        ∂C/∂θ1 = Σ a0 ⊙ ∂C/∂v1   (1)
+        """,
+    ),
+    "signs": (
+        lambda x, y, p: [p[0] - p[1] * x[0] - p[2] * x[1], p[3] - p[4] * x[0] - p[5] * x[1]],
+        """
+        z1 = b1 − W1 a0    (2)
+
+        δ1 = V             (2)
+
+        ∂C/∂b1 = δ1        (2)
+        ∂C/∂W1 = −δ1 a0ᵀ   (2 × 2)
+        """,
+    ),
+    "minus a layer": (
+        lambda x, y, p: [-ops.tanh(-z) for z in layer(p, x, 2)],
+        """
+        z1 = W1 a0 + b1           (2)
+        v3 = −tanh(−z1)           (2)
+
+        δ1 = −(−V) ⊙ tanh′(−z1)   (2)
+
+        ∂C/∂b1 = δ1               (2)
+        ∂C/∂W1 = δ1 a0ᵀ           (2 × 2)
+        """,
+    ),
+    "scaled layer": (
+        lambda x, y, p: [ops.tanh(z / 4) for z in layer(p, x, 2)],
+        """
+        z1 = W1 a0 + b1                (2)
+        v2 = tanh(0.25 z1)             (2)
+
+        δ1 = 0.25 V ⊙ tanh′(0.25 z1)   (2)
+
+        ∂C/∂b1 = δ1                    (2)
+        ∂C/∂W1 = δ1 a0ᵀ                (2 × 2)
+        """,
+    ),
+    "doubled matrix": (
+        lambda x, y, p: [2 * p[0] * x[0] + 2 * p[1] * x[1], 2 * p[2] * x[0] + 2 * p[3] * x[1]],
+        """
+        z1 = 2 W1 a0        (2)
+
+        δ1 = V              (2)
+
+        ∂C/∂W1 = 2 δ1 a0ᵀ   (2 × 2)
+        """,
+    ),
+    "squares of parameters": (
+        lambda x, y, p: dot(p[:2], x) + squares(p) * 0.5,
+        """
+        z1 = W1 a0        (1)
+        C = z1 + ½ ‖θ‖²
+
+        ∂C/∂θ = 1 θ       (12)
+        ∂C/∂W1 = 1 a0ᵀ    (1 × 2)
+        """,
+    ),
+    "squares of a matrix": (
+        lambda x, y, p: costs.quadratic(layer(p, x, 2), y) + squares(p[:4]),
+        "",
+    ),
+    "squares of some": (
+        lambda x, y, p: dot(p[:2], x) + p[0] * p[0] + 3 * p[5] * p[5],
+        """
+        z1 = W1 a0            (1)
+        C = z1 + Σ k1 ⊙ θ1²
+
+        ∂C/∂θ1 = 2 k1 ⊙ θ1    (2)
+        ∂C/∂W1 = 1 a0ᵀ        (1 × 2)
+        """,
+    ),
+    "squares of inputs": (
+        lambda x, y, p: p[0] * (x[0] * x[0] + x[1] * x[1]) + 1,
+        """
+        v1 = Σ a0²       (1)
+        z1 = W1 v1 + 1   (1)
+
+        ∂C/∂W1 = 1 v1ᵀ   (1 × 1)
+        """,
+    ),
+    "entries squared": (
+        lambda x, y, p: [(x[0] - y[0]) ** 2, (x[1] - y[1]) ** 2],
+        """
+        v2 = (a0 − y)²   (2)
+        """,
+    ),
+    "products of entries": (
+        lambda x, y, p: [x[0] * y[0], 3 * x[1] * y[1]],
+        """
+        v1 = k1 ⊙ a0 ⊙ y   (2)
+        """,
+    ),
+    "quotients": (
+        lambda x, y, p: [x[0] / y[0], 1 / x[1], p[0] / (1 + x[0] * x[0])],
+        """
+        v1 = a0[1] / y[1]                (1)
+        v2 = 1 / a0[2]                   (1)
+        v4 = θ1 / (a0[1]² + 1)           (1)
+
+        ∂C/∂v4 = V[3]                    (1)
+
+        ∂C/∂θ1 = ∂C/∂v4 / (a0[1]² + 1)   (1)
+        """,
+    ),
+    "powers": (
+        lambda x, y, p: [x[0] ** 3, 2 ** x[1], (1 + x[0] * x[0]) ** y[0], x[1] ** -1],
+        """
+        v1 = a0[1]³              (1)
+        v2 = 2^a0[2]             (1)
+        v4 = (a0[1]² + 1)^y[1]   (1)
+        v5 = a0[2]^(-1)          (1)
+        """,
+    ),
+    "branches": (
+        lambda x, y, p: [
+            ops.maximum(0, x[0] * p[0]),
+            ops.minimum(x[1], y[1]),
+            ops.relu(p[1] * y[0]),
+            abs(x[0]),
+        ],
+        """
+        z1 = W1 a0[1]             (1)
+        v1 = max(0, z1)           (1)
+        v2 = min(a0[2], y[2])     (1)
+        z2 = W2 y[1]              (1)
+        a2 = relu(z2)             (1)
+        v3 = |a0[1]|              (1)
+
+        δ2 = V[3] relu′(z2)       (1)
+        ∂C/∂v1 = V[1]             (1)
+        δ1 = ∂C/∂v1 max′(0, z1)   (1)
+
+        ∂C/∂W2 = δ2 y[1]ᵀ         (1 × 1)
+        ∂C/∂W1 = δ1 a0[1]ᵀ        (1 × 1)
+        """,
+    ),
+    "a function of a function": (
+        lambda x, y, p: ops.exp(
+            ops.tanh(ops.sin(ops.exp(ops.tanh(ops.sin(ops.exp(ops.tanh(p[0] * x[0])))))))
+        ),
+        """
+        z1 = W1 a0[1]                                                    (1)
+        a1 = tanh(z1)                                                    (1)
+        v1 = exp(a1)                                                     (1)
+        v2 = sin(v1)                                                     (1)
+        v4 = exp(tanh(v2))                                               (1)
+        v5 = sin(v4)                                                     (1)
+        C = exp(tanh(v5))
+
+        ∂C/∂a1 = (((((C tanh′(v5)) cos(v4)) v4) tanh′(v2)) cos(v1)) v1   (1)
+        δ1 = ∂C/∂a1 tanh′(z1)                                            (1)
+
+        ∂C/∂W1 = δ1 a0[1]ᵀ                                               (1 × 1)
+        """,
+    ),
+    "a constant": (
+        lambda x, y, p: [p[0] * x[0] + 2, Value(3.0) * 1],
+        """
+        z1 = W1 a0[1] + 2    (1)
+
+        δ1 = V[1]            (1)
+
+        ∂C/∂W1 = δ1 a0[1]ᵀ   (1 × 1)
+        """,
+    ),
+    "two layers": (
+        lambda x, y, p: dot(p[9:11], [ops.relu(z) for z in layer(p, x, 2)], p[11]),
+        """
+        z1 = W1 a0 + b1            (2)
+        a1 = relu(z1)              (2)
+        z2 = W2 a1 + b2            (1)
+
+        δ1 = (W2ᵀ 1) ⊙ relu′(z1)   (2)
+
+        ∂C/∂b2 = 1                 (1)
+        ∂C/∂W2 = 1 a1ᵀ             (1 × 2)
+        ∂C/∂b1 = δ1                (2)
+        ∂C/∂W1 = δ1 a0ᵀ            (2 × 2)
+        """,
+    ),
+    "a skip": (
+        lambda x, y, p: [ops.tanh(z) + a for z, a in zip(layer(p, x, 2), x, strict=True)],
+        """
+        z1 = W1 a0 + b1      (2)
+        a1 = tanh(z1)        (2)
+        v1 = a1 + a0         (2)
+
+        δ1 = V ⊙ tanh′(z1)   (2)
+
+        ∂C/∂b1 = δ1          (2)
+        ∂C/∂W1 = δ1 a0ᵀ      (2 × 2)
+        """,
+    ),
+    "a layer used twice": (
+        lambda x, y, p: dot(layer(p, x, 2), [ops.sigmoid(z) for z in layer(p, x, 2)]),
+        """
+        z1 = W1 a0 + b1         (2)
+        a1 = σ(z1)              (2)
+        C = Σ z1 ⊙ a1
+
+        δ1 = a1 + z1 ⊙ σ′(z1)   (2)
+
+        ∂C/∂b1 = δ1             (2)
+        ∂C/∂W1 = δ1 a0ᵀ         (2 × 2)
+        """,
+    ),
+    "places of a vector": (
+        lambda x, y, p: [ops.tanh(z) for z in layer(p, x, 3)][1:],
+        """
+        z1 = W1 a0 + b1      (2)
+        a1 = tanh(z1)        (2)
+
+        δ1 = V ⊙ tanh′(z1)   (2)
+
+        ∂C/∂b1 = δ1          (2)
+        ∂C/∂W1 = δ1 a0ᵀ      (2 × 2)
+        """,
+    ),
+    "every other place": (
+        lambda x, y, p: (lambda a: dot(a[::2], y))([ops.tanh(z) for z in layer(p, x, 3)]),
+        """
+        z1 = W1 a0 + b1      (2)
+        a1 = tanh(z1)        (2)
+        C = Σ y ⊙ a1
+
+        δ1 = y ⊙ tanh′(z1)   (2)
+
+        ∂C/∂b1 = δ1          (2)
+        ∂C/∂W1 = δ1 a0ᵀ      (2 × 2)
+        """,
+    ),
+    "two parameters": (
+        lambda x, y, p: p[0] * p[1] + p[2],
+        """
+        C = θ1 + θ2 θ3
+
+        ∂C/∂C = 1           (1)
+
+        ∂C/∂θ1 = ∂C/∂C      (1)
+        ∂C/∂θ2 = θ3 ∂C/∂C   (1)
+        ∂C/∂θ3 = θ2 ∂C/∂C   (1)
+        """,
+    ),
+}
+
+
+def build(graph: Any, x: Any, y: Any) -> tuple[list[Value], list[Value]]:
+    parameters = [Value(0.1 * (k + 1) * (-1) ** k) for k in range(12)]
+    found = graph(x, y, parameters)
+    return ([found] if isinstance(found, Value) else found), parameters
+
+
+@pytest.mark.parametrize("name", ATLAS)
+def test_the_program_is_the_one_to_be_read_off_the_graph(name: str, mean_power: Any) -> None:
+    graph, wanted = ATLAS[name]
+    x, y = [Value(0.5), Value(-0.25)], [Value(0.75), Value(0.25)]
+    outputs, parameters = build(graph, x, y)
+    single = isinstance(graph(x, y, parameters), Value)
+    program = lift(outputs[0] if single else outputs, x, y, parameters)
+    assert not wanted or str(program) == cleandoc(wanted)
+    r = Random(1)
+    X, Y = ([[r.uniform(0.1, 1) for _ in x] for _ in range(3)] for _ in "XY")
+    V = None if single else [[r.uniform(-1, 1) for _ in outputs] for _ in X]
+    agrees(lambda x, y: build(graph, x, y), X, Y, V)
