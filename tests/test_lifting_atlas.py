@@ -154,10 +154,10 @@ ATLAS: dict[str, tuple[Any, str]] = {
     "inner product": (
         lambda x, y, p: dot(x, y) * p[0],
         """
-        v1 = Σ a0 ⊙ y    (1)
-        z1 = W1 v1       (1)
+        v1 = Σ a0 ⊙ y   (1)
+        z1 = W1 v1      (1)
 
-        ∂C/∂W1 = 1 v1ᵀ   (1 × 1)
+        ∂C/∂W1 = v1ᵀ    (1 × 1)
         """,
     ),
     "inner products in rows": (
@@ -180,7 +180,7 @@ ATLAS: dict[str, tuple[Any, str]] = {
         v1 = Σ a0            (1)
         z1 = W1 v1 + 3 Σ y   (1)
 
-        ∂C/∂W1 = 1 v1ᵀ       (1 × 1)
+        ∂C/∂W1 = v1ᵀ         (1 × 1)
         """,
     ),
     "sparse rows": (
@@ -205,15 +205,15 @@ ATLAS: dict[str, tuple[Any, str]] = {
 
         ∂C/∂W2 = δ2 a0[2]ᵀ        (1 × 1)
         ∂C/∂U2 = δ2 y[1]ᵀ         (1 × 1)
-        ∂C/∂W1 = δ1 a0ᵀ           (1 × 2)
+        ∂C/∂W1 += δ1 a0ᵀ          (1 × 2)
         """,
     ),
     "diagonal": (
         lambda x, y, p: [ops.tanh(p[0] * x[0]), ops.tanh(p[1] * x[1])],
         """
-        v2 = tanh(θ1 ⊙ a0)                   (2)
+        v2 = tanh(θ1 ⊙ a0)                 (2)
 
-        ∂C/∂θ1 = a0 ⊙ (V ⊙ tanh′(θ1 ⊙ a0))   (2)
+        ∂C/∂θ1 = a0 ⊙ V ⊙ tanh′(θ1 ⊙ a0)   (2)
         """,
     ),
     "one weight for all": (
@@ -242,13 +242,13 @@ ATLAS: dict[str, tuple[Any, str]] = {
     "minus a layer": (
         lambda x, y, p: [-ops.tanh(-z) for z in layer(p, x, 2)],
         """
-        z1 = W1 a0 + b1           (2)
-        v3 = −tanh(−z1)           (2)
+        z1 = W1 a0 + b1       (2)
+        v3 = −tanh(−z1)       (2)
 
-        δ1 = −(−V) ⊙ tanh′(−z1)   (2)
+        δ1 = V ⊙ tanh′(−z1)   (2)
 
-        ∂C/∂b1 = δ1               (2)
-        ∂C/∂W1 = δ1 a0ᵀ           (2 × 2)
+        ∂C/∂b1 = δ1           (2)
+        ∂C/∂W1 = δ1 a0ᵀ       (2 × 2)
         """,
     ),
     "scaled layer": (
@@ -279,8 +279,8 @@ ATLAS: dict[str, tuple[Any, str]] = {
         z1 = W1 a0        (1)
         C = z1 + ½ ‖θ‖²
 
-        ∂C/∂θ = 1 θ       (12)
-        ∂C/∂W1 = 1 a0ᵀ    (1 × 2)
+        ∂C/∂W1 = a0ᵀ      (1 × 2)
+        ∂C/∂θ += θ        (12)
         """,
     ),
     "squares of a matrix": (
@@ -294,7 +294,7 @@ ATLAS: dict[str, tuple[Any, str]] = {
         C = z1 + Σ k1 ⊙ θ1²
 
         ∂C/∂θ1 = 2 k1 ⊙ θ1    (2)
-        ∂C/∂W1 = 1 a0ᵀ        (1 × 2)
+        ∂C/∂W1 += a0ᵀ         (1 × 2)
         """,
     ),
     "squares of inputs": (
@@ -303,7 +303,7 @@ ATLAS: dict[str, tuple[Any, str]] = {
         v1 = Σ a0²       (1)
         z1 = W1 v1 + 1   (1)
 
-        ∂C/∂W1 = 1 v1ᵀ   (1 × 1)
+        ∂C/∂W1 = v1ᵀ     (1 × 1)
         """,
     ),
     "entries squared": (
@@ -336,7 +336,7 @@ ATLAS: dict[str, tuple[Any, str]] = {
         v1 = a0[1]³              (1)
         v2 = 2^a0[2]             (1)
         v4 = (a0[1]² + 1)^y[1]   (1)
-        v5 = a0[2]^(-1)          (1)
+        v5 = a0[2]^(−1)          (1)
         """,
     ),
     "branches": (
@@ -367,18 +367,18 @@ ATLAS: dict[str, tuple[Any, str]] = {
             ops.tanh(ops.sin(ops.exp(ops.tanh(ops.sin(ops.exp(ops.tanh(p[0] * x[0])))))))
         ),
         """
-        z1 = W1 a0[1]                                                    (1)
-        a1 = tanh(z1)                                                    (1)
-        v1 = exp(a1)                                                     (1)
-        v2 = sin(v1)                                                     (1)
-        v4 = exp(tanh(v2))                                               (1)
-        v5 = sin(v4)                                                     (1)
+        z1 = W1 a0[1]                                          (1)
+        a1 = tanh(z1)                                          (1)
+        v1 = exp(a1)                                           (1)
+        v2 = sin(v1)                                           (1)
+        v4 = exp(tanh(v2))                                     (1)
+        v5 = sin(v4)                                           (1)
         C = exp(tanh(v5))
 
-        ∂C/∂a1 = (((((C tanh′(v5)) cos(v4)) v4) tanh′(v2)) cos(v1)) v1   (1)
-        δ1 = ∂C/∂a1 tanh′(z1)                                            (1)
+        ∂C/∂a1 = C tanh′(v5) cos(v4) v4 tanh′(v2) cos(v1) v1   (1)
+        δ1 = ∂C/∂a1 tanh′(z1)                                  (1)
 
-        ∂C/∂W1 = δ1 a0[1]ᵀ                                               (1 × 1)
+        ∂C/∂W1 = δ1 a0[1]ᵀ                                     (1 × 1)
         """,
     ),
     "a constant": (
@@ -401,7 +401,7 @@ ATLAS: dict[str, tuple[Any, str]] = {
         δ1 = (W2ᵀ 1) ⊙ relu′(z1)   (2)
 
         ∂C/∂b2 = 1                 (1)
-        ∂C/∂W2 = 1 a1ᵀ             (1 × 2)
+        ∂C/∂W2 = a1ᵀ               (1 × 2)
         ∂C/∂b1 = δ1                (2)
         ∂C/∂W1 = δ1 a0ᵀ            (2 × 2)
         """,
