@@ -183,6 +183,33 @@ def test_an_operand_of_another_kind_goes_by_the_rule() -> None:
         assert weighted_inputs([vector(weights, bias)], vector([0.5]))[0].data == math.inf
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_a_product_or_sum_with_a_number_of_another_kind_goes_by_the_rule(place: int) -> None:
+    numbers: list[Any] = [0.5, 0.5, 0.5]
+    numbers[place] = 10**400  # which no float holds: in plain Python an OverflowError
+    z, w, a = map(Value, numbers)
+    assert sum_of_products(z, [w], [a]).data == math.inf
+    assert sum_of_products(Value(0.5), [Value(3)], [Value(10**400)]).data == math.inf
+    ints = [10**400 if k == place else 3 for k in range(3)]
+    z, w, a = map(Value, ints)
+    assert sum_of_products(z, [w], [a]).data == ints[0] + ints[1] * ints[2]
+
+
+def test_gradients_of_another_kind_go_by_the_rule() -> None:
+    huge, x = Value(10**400), Value(0.5)
+    z = weighted_inputs([vector([huge], Value(1.0))], vector([x]))[0]
+    z.backward()
+    assert (x.grad, huge.grad) == (math.inf, 0.5)
+
+
+def test_a_gradient_of_zero_keeps_its_sign() -> None:
+    w, a, b = Value(2.0), Value(0.5), Value(1.0)
+    for z in (w * a + b, weighted_inputs([vector([w], b)], vector([a]))[0]):
+        w.grad = a.grad = b.grad = None
+        (z * -0.0).backward()
+        assert [math.copysign(1, v.grad) for v in (w, a, b)] == [-1, -1, -1]
+
+
 def test_numbers_are_read_when_they_are_needed() -> None:
     neuron = Neuron(2, nonlin=False, granularity="neuron")
     x = [Value(2.0), Value(3.0)]
