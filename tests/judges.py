@@ -295,7 +295,7 @@ def _formula(op: Operation, order: Order) -> Callable[..., Any]:
         formula = sympy.diff(formula, names[k])
     # What stands at a kink alone, where no one is asked.
     formula = formula.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
-    return sympy.lambdify(names, formula, "mpmath")  # type: ignore[no-any-return]
+    return sympy.lambdify(names, formula, "mpmath")
 
 
 @cache

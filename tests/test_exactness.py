@@ -25,7 +25,7 @@ from microgradnet.costs import COSTS
 from microgradnet.graph import topological_order
 from microgradnet.operation import Operation
 
-TRIES = settings.default.max_examples  # type: ignore[attr-defined]
+TRIES = settings.default.max_examples
 # Of every pair below so many: all under the thorough profile, else a part.
 each_tries = settings(max_examples=TRIES if TRIES >= 1000 else TRIES // 5)
 generators = st.randoms(use_true_random=False)

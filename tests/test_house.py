@@ -125,6 +125,14 @@ def test_what_the_tests_need_not_run_is_all_in_one_list():
         assert where == {"engine.py"} or pattern == "^if TYPE_CHECKING:$"
 
 
+@pytest.mark.parametrize("folder", ["microgradnet", "tests", "demos"])
+def test_whoever_silences_a_checker_says_why(folder):
+    silenced = re.compile(r"# (type: ignore|noqa)(?!(\[[\w-]+\]|: [A-Z]+\d+)  # \w)")
+    for path in sorted((ROOT.parent / folder).rglob("*.py")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert not silenced.search(line), f"{path}:{number}: {line.strip()}"
+
+
 def test_a_star_import_does_not_hide_pythons_abs():
     names = {}
     exec("from microgradnet import *", names)

@@ -14,7 +14,7 @@ from microgradnet.operation import find, find_by_symbol
 
 def test_an_operation_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
-        tanh.name = "tan"  # type: ignore[misc]
+        tanh.name = "tan"
     assert tanh.name == "tanh"
 
 

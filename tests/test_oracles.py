@@ -23,7 +23,7 @@ from oracles import EDGES, operands, running_error, variants
 from microgradnet import Value, lift
 from microgradnet.operation import Operation, operations
 
-TRIES = settings.default.max_examples  # type: ignore[attr-defined]
+TRIES = settings.default.max_examples
 each_variant = pytest.mark.parametrize("op", variants(), ids=repr)
 each_entry = pytest.mark.parametrize("op", [*operations()], ids=lambda op: op.name)
 each_oracle = pytest.mark.parametrize("oracle", ORACLES)

@@ -186,7 +186,7 @@ for _name in (
     setattr(_Algebra, _name, _function(_name))
 _Algebra.__abstractmethods__ = frozenset()
 
-algebra = _Algebra()  # type: ignore[abstract]
+algebra = _Algebra()  # type: ignore[abstract]  # all are set above
 
 
 def trace(op: Operation, rule: Any, operands: Sequence[Expr]) -> Any:

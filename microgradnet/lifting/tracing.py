@@ -170,4 +170,4 @@ def _unknown(*_: object) -> _Unknown:
 
 UNKNOWN = _Unknown()
 _Unknowns.__abstractmethods__ = frozenset()  # all of them are in __getattribute__
-register(_Unknown, _Unknowns())  # type: ignore[abstract]
+register(_Unknown, _Unknowns())  # type: ignore[abstract]  # as said above

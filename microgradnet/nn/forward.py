@@ -49,7 +49,7 @@ class ForwardPass:
             z, a = layer.forward(self.a[-1])
             for letter, nodes in (("a", a), ("z", z)):  # z has the last word where they are one
                 # Not strict: that would take longer than the labelling.
-                for node, label in zip(nodes, labels(letter, l, len(nodes))):  # noqa: B905
+                for node, label in zip(nodes, labels(letter, l, len(nodes))):  # noqa: B905  # as said above
                     node.label = label
             self.z.append(z)
             self.a.append(a)
