@@ -1,4 +1,4 @@
-"""Saving the parameters of a network, and loading them.
+"""Saving the parameters of a network, or what an optimizer remembers, and loading them.
 
     .npz            NumPy's, without pickle: an array for each name of the state_dict
     .safetensors    where the package safetensors is installed
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from microgradnet.nn import Keys, Module
+from microgradnet.optim import Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 
-def save(model: Module, path: str | os.PathLike[str]) -> None:
-    """Write the parameters to a file, .npz or .safetensors by its name.
+def save(model: Module | Optimizer, path: str | os.PathLike[str]) -> None:
+    """Write the parameters of a model to a file, .npz or .safetensors by its name.
 
-    What is written are the arrays of `model.state_dict()` in float64. Raises ValueError for
+    What is written are the arrays of `model.state_dict()` in float64; of an optimizer, likewise,
+    what it remembers from step to step. Raises ValueError for
     another ending, and for a number that no float equals, as ⅓; ImportError where safetensors is
     needed and missing; OSError where the place cannot be written. What stood there then stays.
 
@@ -51,7 +53,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     _write(place, pack(state))
 
 
-def load(model: Module, path: str | os.PathLike[str]) -> None:
+def load(model: Module | Optimizer, path: str | os.PathLike[str]) -> None:
     """Read the parameters from a file that `save` wrote, or any other with the same arrays.
 
     Raises ValueError, and leaves the model as it was, for a file that is damaged or of another
@@ -67,7 +69,7 @@ def load(model: Module, path: str | os.PathLike[str]) -> None:
 
 def _place(verb: str, model: Any, path: Any) -> Path:
     """The path, after a look at the order of the two."""
-    if not isinstance(model, Module):
+    if not isinstance(model, (Module, Optimizer)):
         raise TypeError(
             f"{verb} takes a model, then a path, as in {verb}(model, 'model.npz'), "
             f"not {model!r:.60}"

@@ -9,7 +9,7 @@ that is a mean over the batch. Their arguments are PyTorch's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,51 @@ class Optimizer(ABC):
             raise
         w[:] = after
         self._kept = tuple(kept)
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """What it remembers, as arrays by name, to go on with later; `save` writes it to a file.
+
+        steps   how many steps were taken
+        memory  what the rule keeps, a row a number, a column a parameter; if it keeps anything
+
+        The rate and the other arguments are not in it: they are given anew.
+        """
+        import numpy as np
+
+        state: dict[str, NDArray[Any]] = {"steps": np.array(self.steps, dtype=float)}
+        if self.memory:
+            kept = [_listed(column) for column in self._kept]
+            floats = all(type(x) is float for column in kept for x in column)
+            memory = np.empty((self.memory, len(self.parameters)), float if floats else object)
+            memory[:] = kept
+            state["memory"] = memory
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Remember what another, of the same rule and as many parameters, had in its state_dict.
+
+        Raises ValueError for other names or shapes, and TypeError for what is no number; nothing is
+        changed then.
+
+        >>> first, then = (Momentum([Value(1.0)], lr=0.5) for _ in range(2))
+        >>> first.step()
+        >>> then.load_state_dict(first.state_dict())
+        >>> then.steps
+        1
+        """
+        import numpy as np
+
+        shapes = {name: array.shape for name, array in self.state_dict().items()}
+        given = {name: np.asarray(array) for name, array in state.items()}
+        if {name: array.shape for name, array in given.items()} != shapes:
+            found = ", ".join(f"{name} {array.shape}" for name, array in given.items())
+            known = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"the state of this optimizer is {known}, not {found or 'nothing'}")
+        steps = number(given["steps"].item())
+        if not (steps >= 0 and steps == int(steps)):
+            raise ValueError(f"steps must be a whole number, at least 0, not {steps}")
+        kept = tuple([number(x) for x in row] for row in given.get("memory", np.empty((0, 0))))
+        self.steps, self._kept = int(steps), kept
 
     def _begin(self, m: int) -> tuple[Number, ...]:
         if m < 1:

@@ -23,7 +23,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from microgradnet import MLP, Module, Value, load, save
+from microgradnet.costs import quadratic
 from microgradnet.nn import Layer, Neuron
+from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 
 KINDS = ["npz", "safetensors"]
 # A folder is of no account to hypothesis: each example writes its files anew.
@@ -425,3 +427,51 @@ def test_without_safetensors_it_is_said_what_to_install(
     for function in (save, load):
         with pytest.raises(ImportError, match=r"pip install safetensors, or save as \.npz"):
             function(MLP(2, [1]), tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("rule", [GradientDescent, Momentum, Adam])
+def test_a_training_goes_on_as_if_it_had_never_stopped(
+    rule: type[Optimizer], kind: str, tmp_path: Path
+) -> None:
+    def steps(model: MLP, optimizer: Optimizer, n: int) -> None:
+        for _ in range(n):
+            model.zero_grad()
+            quadratic([model([0.5, -1.0])], [1.0]).backward()
+            optimizer.step()
+
+    whole = model_of(2, 3, 1)
+    steps(whole, rule(whole.parameters(), lr=0.1), 5)
+    first = model_of(2, 3, 1)
+    steps(first, optimizer := rule(first.parameters(), lr=0.1), 2)
+    save(first, tmp_path / f"model.{kind}")
+    save(optimizer, tmp_path / f"optimizer.{kind}")
+    then = model_of(2, 3, 1, seed=9)
+    load(then, tmp_path / f"model.{kind}")
+    load(resumed := rule(then.parameters(), lr=0.1), tmp_path / f"optimizer.{kind}")
+    assert resumed.steps == 2
+    steps(then, resumed, 3)
+    assert [p.data for p in then.parameters()] == [p.data for p in whole.parameters()]
+
+
+def test_the_memory_of_other_parameters_is_refused(tmp_path: Path) -> None:
+    save(Adam(model_of(2, 3, 1).parameters()), tmp_path / "adam.npz")
+    for other in (Adam(model_of(2, 2, 1).parameters()), Momentum(model_of(2, 3, 1).parameters())):
+        with pytest.raises(ValueError, match=r"memory has shape .* in the model, not \(3, 13\)"):
+            load(other, tmp_path / "adam.npz")
+    with pytest.raises(ValueError, match="unexpected 'memory'"):
+        load(GradientDescent(model_of(2, 3, 1).parameters(), 0.1), tmp_path / "adam.npz")
+
+
+def test_every_version_of_numpys_format_that_may_hold_the_arrays(tmp_path: Path) -> None:
+    model, place = model_of(2, 1), tmp_path / "model.npz"
+    for version in ((1, 0), (2, 0), (3, 0)):
+        with zipfile.ZipFile(place, "w") as archive:
+            for name, array in model.state_dict().items():
+                with archive.open(f"{name}.npy", "w") as entry:
+                    np.lib.format.write_array(entry, array, version=version)
+        if version < (3, 0):
+            load(other := model_of(2, 1, seed=1), place)
+            assert numbers(other) == numbers(model)
+        else:
+            with pytest.raises(ValueError, match=r"no \.npz file \(version \(3, 0\)\)"):
+                load(model, place)

@@ -232,7 +232,7 @@ def type_in(arguments: list[str], folder: Path) -> None:
             status = cli.main(arguments)
         except SystemExit as stop:
             status = int(stop.code or 0)
-    said = err.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    said = err.buffer.getvalue().decode()
     assert status in (0, 2), shown
     if status == 0:
         assert said == "", shown

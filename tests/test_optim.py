@@ -363,3 +363,26 @@ def test_a_rule_of_ones_own_needs_no_more_than_the_rate() -> None:
     (up * 3 - down).backward()
     SignDescent([up, down], lr=0.25).step()
     assert (up.data, down.data) == (0.75, 1.25)
+
+
+def test_a_state_keeps_fractions_and_what_is_no_state_changes_nothing() -> None:
+    def descent() -> Momentum:
+        return Momentum([Value(Fraction(1, 3))], lr=Fraction(1, 2), momentum=Fraction(1, 3))
+
+    first, then = descent(), descent()
+    for parameter in first.parameters:
+        parameter.grad = Fraction(2, 7)
+    first.step()
+    then.load_state_dict(state := first.state_dict())
+    assert then.state_dict() == state == {"steps": 1, "memory": [[Fraction(2, 7)]]}
+    for wrong, error, named in (
+        ({}, ValueError, r"is steps \(\), memory \(1, 1\), not nothing"),
+        ({"steps": 1}, ValueError, r"not steps \(\)"),
+        (state | {"memory": [[1.0, 2.0]]}, ValueError, r"not steps \(\), memory \(1, 2\)"),
+        (state | {"steps": 1.5}, ValueError, "steps must be a whole number, at least 0, not 1.5"),
+        (state | {"steps": -1}, ValueError, "not -1"),
+        (state | {"memory": [["fast"]]}, TypeError, "is a str, not a number"),
+    ):
+        with pytest.raises(error, match=named):
+            then.load_state_dict(wrong)
+        assert then.state_dict() == state

@@ -481,7 +481,7 @@ def test_a_wrong_slope_is_noticed(name: str) -> None:
         else spoiled(FloatGrower, name, 1e-9)
     )
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(machine, settings=QUICK)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(machine, settings=QUICK)
 
 
 QUICK = settings(max_examples=300, phases=[Phase.generate], database=None, derandomize=True)
