@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -41,6 +42,7 @@ COST: dict[str, Any] = {
     "quadratic": lambda a, y: (a - y) ** 2 / 2,
     "cross_entropy": lambda a, y: -y * log(a) - (1 - y) * log(1 - a),
     "log_likelihood": lambda a, y: -y * log(a),
+    "hinge": lambda a, y: Piecewise((1 - y * a, y * a < 1), (0, True)),
 }
 
 
@@ -82,21 +84,24 @@ def gradients(net: Formulas, l: int) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("activation", SIGMA)
-def test_the_engine_finds_the_equations(activation: str) -> None:
-    net = symbolic(MLP(2, [2, 2], activation=activation, output_activation=activation))
+@pytest.mark.parametrize("sizes", [(2, 2, 2), (1, 1, 1, 1)], ids=str)
+def test_the_engine_finds_the_equations(sizes: tuple[int, ...], activation: str) -> None:
+    net = symbolic(MLP(sizes[0], sizes[1:], activation=activation, output_activation=activation))
     W, b, sigma = net.model.weights, net.model.biases, SIGMA[activation]
     a = [np.array(layer, dtype=object) for layer in net.a]
     d = [np.array(layer, dtype=object) for layer in net.delta]
-    for l in (1, 2):
+    L = len(sizes) - 1
+    for l in range(1, L + 1):
         assert_proved(formulas(net, net.z[l]), delta.weighted_input(W[l], a[l - 1], b[l]))
         if activation != "linear":
             assert_proved(formulas(net, net.a[l]), [sigma(z) for z in net.z[l]])
         assert_proved(gradients(net, l)[0], delta.weight_gradient(d[l], a[l - 1]))
         assert_proved(gradients(net, l)[1], delta.bias_gradient(d[l]))
-    C_prime = delta.cost_prime("quadratic", a[2], np.array(net.y, dtype=object))
-    assert_proved(formulas(net, net.delta[2]), delta.output_error(C_prime, slopes(sigma, net.z[2])))
-    hidden = delta.hidden_error(W[2], d[2], slopes(sigma, net.z[1]))
-    assert_proved(formulas(net, net.delta[1]), hidden)
+    C_prime = delta.cost_prime("quadratic", a[L], np.array(net.y, dtype=object))
+    assert_proved(formulas(net, net.delta[L]), delta.output_error(C_prime, slopes(sigma, net.z[L])))
+    for l in range(L - 1, 0, -1):
+        hidden = delta.hidden_error(W[l + 1], d[l + 1], slopes(sigma, net.z[l]))
+        assert_proved(formulas(net, net.delta[l]), hidden)
 
 
 def test_for_every_activation_at_once(own_table: None) -> None:
@@ -143,6 +148,48 @@ def test_with_softmax_and_log_likelihood_too(output: str) -> None:
         assert proved(d - (exp(net.z[1][j]) / total - net.y[j].subs(one_hot)))
 
 
+@pytest.mark.parametrize(
+    ("cost", "output"),
+    [
+        ("quadratic", "softmax"),
+        ("cross_entropy", "sigmoid"),
+        ("cross_entropy", "softmax"),
+        ("log_likelihood", "softmax"),
+        ("log_likelihood", "sigmoid"),
+        ("cross_entropy_from_z", "linear"),
+        ("log_likelihood_from_z", "linear"),
+    ],
+)
+def test_every_cost_has_its_output_error(cost: str, output: str) -> None:
+    """The formula of C is the book's, of σ(z) where it is from z; and δ is its derivative."""
+    net = symbolic(MLP(1, [2], output_activation=output), cost)
+    z, total = net.z[1], sum(map(exp, net.z[1]))
+    sigma = {"cross_entropy_from_z": "sigmoid", "log_likelihood_from_z": "softmax"}.get(
+        cost, output
+    )
+    a = [exp(z_j) / total if sigma == "softmax" else SIGMA[sigma](z_j) for z_j in z]
+    named = dict(zip(net.a[1], a, strict=True)) if output != "linear" else {}
+    book = COST[cost.removesuffix("_from_z")]
+    whole = sum(book(a_j, y_j) for a_j, y_j in zip(a, net.y, strict=True))
+    point = dict(
+        zip([*z, *net.y], (Rational(2, 3), Rational(-5, 4), Rational(1, 5), 1), strict=True)
+    )
+    assert abs((net[net.C].subs(named) - whole).subs(point).evalf(40)) < 1e-35
+    for z_j, d_j in zip(z, formulas(net, net.delta[1]), strict=True):
+        assert proved(d_j.subs(named) - sympy.diff(whole, z_j))
+
+
+@pytest.mark.parametrize("y", [1, -1])
+def test_hinge_is_linear_on_either_side_of_its_kink(y: int) -> None:
+    net = symbolic(MLP(1, [1]), "hinge")
+    (a,), (d,) = net.a[1], formulas(net, net.delta[1])
+    for at in (Rational(9, 10), Rational(11, 10), Rational(-9, 10), Rational(-11, 10), 0, 5, -5, y):
+        point, book = {net.y[0]: y, a: at}, COST["hinge"](a, y)
+        assert net[net.C].subs(point) == book.subs(a, at)
+        slope = Rational(-y, 2) if at == y else sympy.diff(book, a).subs(a, at)
+        assert d.subs(point) == slope
+
+
 def test_granularity_makes_no_difference() -> None:
     atomic, neuron = (symbolic(MLP(2, [2, 1], granularity=g)) for g in ("atomic", "neuron"))
     assert list(atomic) == list(neuron)
@@ -152,9 +199,16 @@ def test_granularity_makes_no_difference() -> None:
 # --- From end to end ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "softplus", "tanh"])
-@pytest.mark.parametrize("cost", ["quadratic", "cross_entropy"])
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 1)])
+@pytest.mark.parametrize(
+    ("sizes", "activation", "cost"),
+    [
+        *product(
+            [(1, 1, 1), (2, 1)], ["sigmoid", "softplus", "tanh"], ["quadratic", "cross_entropy"]
+        ),
+        *(((1, 1, 1), name, "quadratic") for name in ("linear", "silu", "gelu")),
+        ((1, 1, 1, 1), "sigmoid", "quadratic"),
+    ],
+)
 def test_unrolled_it_is_the_derivative(sizes: tuple[int, ...], activation: str, cost: str) -> None:
     output = "sigmoid" if cost == "cross_entropy" else "linear"
     net = symbolic(MLP(sizes[0], sizes[1:], activation=activation, output_activation=output), cost)
@@ -164,7 +218,42 @@ def test_unrolled_it_is_the_derivative(sizes: tuple[int, ...], activation: str, 
     for w in parameters:
         found = net.unroll(net.gradient(w))
         assert found.free_symbols <= whole.free_symbols
-        assert sympy.simplify((found - sympy.diff(whole, w)).rewrite(exp)) == 0
+        assert sympy.simplify((found - sympy.diff(whole, w)).rewrite(exp).rewrite(erf)) == 0
+
+
+@pytest.mark.parametrize("sizes", [(1, 2, 2), (2, 1, 2, 1)], ids=str)
+def test_unrolled_for_every_activation_and_cost_at_once(
+    sizes: tuple[int, ...], own_table: None
+) -> None:
+    """From end to end, with a σ and a C of which nothing is known but the names of their slopes."""
+    slope = {name: Function(f"{name}′", real=True) for name in "σC"}
+
+    class σ(Function):
+        def fdiff(self, argindex: int = 1) -> Any:
+            return slope["σ"](*self.args)
+
+    class C(Function):
+        def fdiff(self, argindex: int = 1) -> Any:
+            return slope["C"](*self.args)  # by a alone: y is no parameter
+
+    @operation(lambda m, g, y, x: (g * slope["σ"](x),))
+    def unknown(m: Any, x: Any) -> Any:
+        return σ(x)
+
+    @operation(lambda m, g, c, a, y: (g * slope["C"](a, y), m.convert(0)))
+    def unknown_cost(m: Any, a: Any, y: Any) -> Any:
+        return C(a, y)
+
+    def cost(outputs: Any, targets: Any) -> Any:
+        terms = [unknown_cost(a, y) for a, y in zip(outputs, targets, strict=True)]
+        return sum(terms[1:], terms[0])
+
+    net = symbolic(MLP(sizes[0], sizes[1:], activation=unknown, output_activation=unknown), cost)
+    whole = net.unroll(net.C)
+    for parameter in net.model.parameters():
+        found = net.unroll(net.gradient(parameter.data))
+        assert found != 0
+        assert sympy.expand(found - sympy.diff(whole, parameter.data)) == 0
 
 
 @cache
