@@ -106,7 +106,4 @@ def _of_expression(options: argparse.Namespace) -> Program:
         if name not in leaves:
             raise Refused(f"--inputs {name}: the names are {', '.join(leaves) or 'none'}")
     parameters = [leaf for name, leaf in leaves.items() if name not in names]
-    try:
-        return lift(value, [leaves[name] for name in dict.fromkeys(names)], parameters=parameters)
-    except TypeError as error:
-        raise Refused(error) from None
+    return lift(value, [leaves[name] for name in dict.fromkeys(names)], parameters=parameters)

@@ -7,6 +7,7 @@ nobody's doing.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -97,8 +98,6 @@ class Backward(Forward):
         size = len(vector)
         if all(selection is None for selection, _, _ in pieces):
             formula = add(*(e for _, _, e in pieces))
-        elif len(pieces) == 1 and size == 1:
-            formula = pieces[0][2]
         else:
             formula = Place(size, [
                 (slice(0, size) if selection is None else selection, shown or f"1…{size}", e)
@@ -284,11 +283,18 @@ class Backward(Forward):
         One after the other they would divide by an a or 1 − a that may be 0.
         """
         logs = [v for v in self.vectors if v.op is ops.xlogy]
-        consumers: dict[Vector, list[tuple[Vector, Product]]] = {}
+        uses: dict[Vector, list[tuple[Vector, Product | None]]] = defaultdict(list)
+        for root, _ in self.roots:
+            uses[root].append((root, None))
         for vector in self.vectors:
+            for operand in vector.operands:
+                uses[operand.vector].append((vector, None))
             for product in vector.products:
                 if product.right is None:
-                    consumers.setdefault(product.left.vector, []).append((vector, product))
+                    uses[product.left.vector].append((vector, product))
+                else:
+                    uses[product.left.vector].append((vector, None))
+                    uses[product.right.vector].append((vector, None))
         for first in logs:
             a, y = first.operands[1].vector, first.operands[0].vector
             if a.op is not ops.sigmoid or y.role not in ("target", "input"):
@@ -302,18 +308,22 @@ class Backward(Forward):
                     continue
                 operands = (*first.operands, *second.operands, *a.operands)
                 if all(is_whole(x.index.ravel(), len(x.vector)) for x in operands) and (
-                    _are_added_alike(consumers.get(first, []), consumers.get(second, []))
+                    _are_added_alike(uses[first], uses[second])
                 ):
                     e = Name(self.variables[a]) - Name(self.variables[y])
                     self.combined[first] = (a.operands[0].vector, multiply(Num(-1.0), e))
                     self.combined[second] = (a.operands[0].vector, None)
 
 
-def _are_added_alike(one: list[tuple[Vector, Product]], two: list[tuple[Vector, Product]]) -> bool:
+def _are_added_alike(
+    one: list[tuple[Vector, Product | None]], two: list[tuple[Vector, Product | None]]
+) -> bool:
     """Whether two vectors are used once, in a sum of all their entries, with one factor."""
-    if len(one) != 1 or len(two) != 1 or one[0][0] is not two[0][0] or len(one[0][0]) != 1:
+    if len(one) != 1 or len(two) != 1:
         return False
-    factors = np.concatenate([one[0][1].factors.ravel(), two[0][1].factors.ravel()])
-    return len(one[0][1].factors[0]) == len(two[0][1].factors[0]) and bool(
-        (factors == factors[0]).all()
-    )
+    (consumer, first), (other, second) = one[0], two[0]
+    if consumer is not other or len(consumer) != 1 or first is None or second is None:
+        return False
+    factors = np.concatenate([first.factors.ravel(), second.factors.ravel()])
+    alike = len(first.factors[0]) == len(second.factors[0])
+    return alike and bool((factors == factors[0]).all())

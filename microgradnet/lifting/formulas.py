@@ -8,6 +8,7 @@ while it is built: 1·u is u, and ½·2·u too.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -52,15 +53,16 @@ class Variable:
         return () if self.size == 1 and self.kind == "cost" else (self.size,)
 
 
-class Expr:
+class Expr(ABC):
     """A formula. batch: whether it differs between examples; size: how many entries it has."""
 
     batch: bool
     size: int
     binding: int = ATOM
 
+    @abstractmethod
     def _write(self, form: Form) -> str:
-        raise AssertionError(f"{type(self).__name__} is a formula that cannot be written")
+        """The formula, where nothing else is written in its place."""
 
     def write(self, form: Form) -> str:
         """The formula."""
