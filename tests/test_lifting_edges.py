@@ -33,6 +33,30 @@ def test_logarithms_that_are_outputs_are_no_cross_entropy():
     agrees(build, X, [[0.25], [0.5]], [[1.0, 2.0], [0.5, -1.0]])
 
 
+def test_logarithms_in_sums_apart_are_no_cross_entropy():
+    def build(xs, ys):
+        ps = [Value(0.5), Value(-0.25), Value(0.75)]
+        a = [ops.sigmoid(p * x) for p, x in zip(ps, xs, strict=True)]
+        first = sum((ops.xlogy(y, v) for y, v in zip(ys, a, strict=True)), Value(0.0))
+        second = sum((ops.xlogy(1 - y, 1 - v) for y, v in zip(ys, a, strict=True)), Value(0.0))
+        return [ops.tanh(first) * ops.sin(second)], ps
+
+    agrees(build, X, [[0.25, 0.5, 1.0], [0.0, 0.75, 0.5]])
+
+
+def test_a_weighted_input_may_be_taken_away():
+    b, w = Value(0.5), [Value(2.0), Value(-3.0)]
+
+    def build(xs, ys):
+        return [ops.tanh(b - (w[0] * xs[0] + w[1] * xs[1]))], [b, *w]
+
+    def form(program):
+        assert texts(program, "forward") == ["z1 = b1 − W1 a0", "C = tanh(z1)"]
+        assert texts(program, "gradient") == ["∂C/∂b1 = δ1", "∂C/∂W1 = −δ1 a0ᵀ"]
+
+    agrees(build, [row[:2] for row in X], NO_TARGETS, form=form)
+
+
 def test_constants_times_a_whole_vector_are_a_matrix():
     def build(xs, ys):
         ps = [Value(0.5), Value(-0.25), Value(0.75)]
@@ -372,6 +396,7 @@ def test_the_verb_takes_x_for_the_input_where_nothing_is_said(capsys):
         (["--activation", "tan"], "'tan'"),
         (["w*x", "w=1", "x=2", "--inputs", "x,v"], "--inputs v: the names are w, x"),
         (["w*x", "w=1"], "x has no number"),
+        (["x", "x=1"], "'x' has no operation on a name"),
     ],
 )
 def test_the_verb_refuses_in_one_line(capsys, arguments, message):
