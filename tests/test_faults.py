@@ -13,7 +13,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import microgradnet
 from microgradnet import (
     MLP,
     AnomalyError,
@@ -25,6 +28,7 @@ from microgradnet import (
     exp,
     grad,
     hessian,
+    lift,
     log_sum_exp,
     no_grad,
     recording,
@@ -33,6 +37,7 @@ from microgradnet.graph import topological_order
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 MEGABYTE = 2**20
+PACKAGE = os.path.dirname(microgradnet.__file__) + os.sep
 
 
 # Load
@@ -110,6 +115,24 @@ def test_training_a_network_does_not_grow(memory):
     before = memory()
     train(100)
     assert abs(memory() - before) < 8 / 1024
+
+
+def test_training_by_a_lifted_program_does_not_grow(memory):
+    """A thousand steps; ten million by tests/benchmarks/endurance.py."""
+    w, b, x, y = (Value(n) for n in (0.5, 0.0, 1.0, 1.0))
+    program = lift(((w * x + b).tanh() - y) ** 2, inputs=[x], targets=[y], parameters=[w, b])
+    rng = Random(0)
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            _, gradient = program.value_and_grad([[rng.random()]], [[0.5]])
+            program.parameters -= 0.125 * gradient
+
+    train(100)
+    gc.collect()  # what finding the matrices left
+    before = memory()
+    train(1_000)
+    assert abs(memory() - before) < 4 / 1024
 
 
 def test_higher_derivatives_leave_nothing_behind(memory):
@@ -201,7 +224,7 @@ class Interruption:
     not backpropagation.__file__.endswith(".py"), reason="a compiled engine has no lines"
 )
 def test_after_an_interruption_anywhere_a_new_pass_is_right():
-    """Stopped before each line of it in turn. What the leaves had is lost in no case.
+    """Stopped before each line of it in turn, the gradients of the leaves being 0 before.
 
     Only the last lines hand the sums to the leaves, one after the other.
     """
@@ -231,6 +254,50 @@ def test_after_an_interruption_anywhere_a_new_pass_is_right():
             root.backward()
             assert {node: node.grad for node in below} == want
         assert stopped > 50
+
+
+class AnyInstruction(Interruption):
+    """Raises KeyboardInterrupt before the n-th instruction that any function of the package runs.
+
+    With n = 0 it only counts: `left` is then minus their number.
+    """
+
+    def _trace(self, frame: Any, event: str, arg: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self._trace
+
+
+@pytest.mark.skipif(
+    not backpropagation.__file__.endswith(".py"), reason="a compiled engine has no instructions"
+)
+@pytest.mark.parametrize("granularity", ["atomic", "neuron"])
+@given(data=st.data())
+def test_after_an_interruption_before_any_instruction_a_new_pass_is_right(granularity, data):
+    """In whatever function below `backward`, after the gradients of leaves are forgotten."""
+    model = MLP(2, [3, 2], activation="tanh", rng=Random(3), granularity=granularity)
+    forward = model.forward([0.5, -0.25])
+    cost = costs.quadratic(forward.output, [1.0, 0.0])
+    below = topological_order([cost])
+    cost.backward()
+    want = {node: node.grad for node in below}
+    with AnyInstruction(0) as counted:
+        cost.backward()
+    assert counted.left < -1_000
+    n = data.draw(st.integers(1, -counted.left))
+    with pytest.raises(KeyboardInterrupt), AnyInstruction(n):
+        cost.backward()
+    for node in below:
+        assert node.op is None or node.grad in (0, want[node])
+        if node.op is None:
+            node.grad = 0  # zero_grad
+    cost.backward()
+    assert {node: node.grad for node in below} == want
 
 
 def test_after_an_interruption_recording_goes_on():
