@@ -6,6 +6,7 @@ for each, too. Where the text is left out only the numbers are held against the 
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from inspect import cleandoc
 from random import Random
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 from test_lifting import agrees
 
-from microgradnet import Value, costs, lift, operation, ops
+from microgradnet import Value, costs, lift, operation, ops, trace
+from microgradnet.lifting import recognise
 from microgradnet.operation import find
 
 
@@ -98,6 +100,15 @@ ATLAS: dict[str, tuple[Any, str]] = {
 
         ∂C/∂b1 = δ1                                   (2)
         ∂C/∂W1 = δ1 a0ᵀ                               (2 × 2)
+        """,
+    ),
+    "own of three strangers": (
+        lambda x, y, p: find("mean_power")(x[0], p[0], ops.tanh(x[1])),
+        """
+        v1 = tanh(a0[2])                        (1)
+        C = (a0[1] a0[1] + θ1 θ1 + v1 v1) / 3
+
+        ∂C/∂θ1 = 2 θ1 / 3                       (1)
         """,
     ),
     "log-likelihood": (
@@ -469,6 +480,70 @@ ATLAS: dict[str, tuple[Any, str]] = {
         ∂C/∂θ3 = θ2 ∂C/∂C   (1)
         """,
     ),
+    "a layer added to what has none": (
+        lambda x, y, p: [(a + v * a) + z for a, v, z in zip(x, y, layer(p, x, 2), strict=True)],
+        """
+        z1 = W1 a0 + b1         (2)
+        v1 = z1 + a0 + a0 ⊙ y   (2)
+
+        δ1 = V                  (2)
+
+        ∂C/∂b1 = δ1             (2)
+        ∂C/∂W1 = δ1 a0ᵀ         (2 × 2)
+        """,
+    ),
+    "a product used twice": (
+        lambda x, y, p: [x[0] * y[0] * p[0] + p[1], (x[0] * y[0]).tanh()],
+        """
+        v2 = tanh(a0[1] y[1])       (1)
+        z1 = W1 (a0[1] y[1]) + b1   (1)
+
+        δ1 = V[1]                   (1)
+
+        ∂C/∂b1 = δ1                 (1)
+        ∂C/∂W1 = δ1 (a0[1] y[1])ᵀ   (1 × 1)
+        """,
+    ),
+    "a skip that comes first": (
+        lambda x, y, p: [a + v * a - z for a, v, z in zip(x, y, layer(p, x, 2), strict=True)],
+        """
+        z1 = W1 a0 + b1         (2)
+        v1 = a0 + a0 ⊙ y − z1   (2)
+
+        δ1 = −V                 (2)
+
+        ∂C/∂b1 = δ1             (2)
+        ∂C/∂W1 = δ1 a0ᵀ         (2 × 2)
+        """,
+    ),
+    "squares of shared weights": (
+        lambda x, y, p: squares(p[:2]) + sum(ops.tanh(dot(p[:2], v)) for v in (x, y)),
+        """
+        z1 = W1 a0                       (1)
+        a1 = tanh(z1)                    (1)
+        z2 = W1 y                        (1)
+        a2 = tanh(z2)                    (1)
+        C = a2 + a1 + ‖W1‖²
+
+        δ2 = tanh′(z2)                   (1)
+        δ1 = tanh′(z1)                   (1)
+
+        ∂C/∂W1 = δ2 yᵀ + δ1 a0ᵀ + 2 W1   (1 × 2)
+        """,
+    ),
+    "unequal factors": (
+        lambda x, y, p: [
+            p[0] * x[0] + 2 * p[1] * x[1],
+            3 * p[2] * x[0] + p[3] * x[1],
+        ],
+        """
+        z1 = W1 a0        (2)
+
+        δ1 = V            (2)
+
+        ∂C/∂W1 = δ1 a0ᵀ   (2 × 2)
+        """,
+    ),
 }
 
 
@@ -521,20 +596,9 @@ ALMOST: dict[str, Any] = {
     "softmax of parameters": lambda x, y, p: dot(ops.softmax(p[:2]), x),
     "log-sum-exp of a part": lambda x, y, p: ops.log_sum_exp(*layer(p, x, 3)[:2]),
     "log-sum-exp of parameters": lambda x, y, p: ops.log_sum_exp(*p[:3]) * x[0],
-    "a skip that comes first": lambda x, y, p: [
-        a + v * a - z for a, v, z in zip(x, y, layer(p, x, 2), strict=True)
-    ],
-    "a layer added to what has none": lambda x, y, p: [
-        (a + v * a) + z for a, v, z in zip(x, y, layer(p, x, 2), strict=True)
-    ],
-    "a product used twice": lambda x, y, p: [x[0] * y[0] * p[0] + p[1], (x[0] * y[0]).tanh()],
     "a matrix times another's entries": lambda x, y, p: [
         dot(p[:2], x) + dot(p[2:4], x[::-1]),
         dot(p[4:6], x) + dot(p[6:8], x[::-1]),
-    ],
-    "unequal factors": lambda x, y, p: [
-        p[0] * x[0] + 2 * p[1] * x[1],
-        3 * p[2] * x[0] + p[3] * x[1],
     ],
     "one entry twice": lambda x, y, p: [
         p[0] * x[0] + p[1] * x[0] + p[2] * x[1],
@@ -542,9 +606,6 @@ ALMOST: dict[str, Any] = {
     ],
     "squares with another factor": lambda x, y, p: dot(p[:2], x) + p[0] * p[0] + 2 * p[1] * p[1],
     "products of neighbours": lambda x, y, p: dot(p[:2], x) + p[0] * p[1] + p[1] * p[2],
-    "squares of shared weights": lambda x, y, p: (
-        squares(p[:2]) + sum(ops.tanh(dot(p[:2], v)) for v in (x, y))
-    ),
 }
 
 
@@ -576,3 +637,30 @@ def test_what_is_almost_a_pattern_is_not_taken_for_it(name: str) -> None:
     outputs, _ = build(graph, [Value(v) for v in X[0]], [Value(v) for v in Y[0]])
     V = None if len(outputs) == 1 else [[r.uniform(-1, 1) for _ in outputs] for _ in X]
     agrees(lambda x, y: build(graph, x, y), X, Y, V)
+
+
+def test_at_a_tie_of_a_maximum_half_of_the_gradient_is_passed_on() -> None:
+    w = Value(1.0)
+    for graph in (lambda z: ops.maximum(0, z), lambda z: ops.maximum(z, 0)):
+        x = Value(2.0)
+        program = lift(graph(w * x - 3), [x], parameters=[w])
+        assert program.value_and_grad([[3.0]])[1].tolist() == [1.5]
+
+
+def test_functions_of_many_can_be_traced() -> None:
+    program = trace(lambda x: [*ops.softmax(x), ops.log_sum_exp(*x)], 2)
+    assert program.value([[0.5, 1.5]])[0] == pytest.approx(
+        [*ops.softmax([0.5, 1.5]), ops.log_sum_exp(0.5, 1.5)], rel=1e-15
+    )
+
+
+def test_the_nodes_of_a_matrix_of_shared_weights() -> None:
+    x, p = [Value(1.0), Value(2.0), Value(3.0)], [Value(0.5), Value(0.25)]
+    found = recognise([ops.tanh(dot(p, x[:2])), ops.tanh(dot(p, x[1:]))], x, parameters=p)
+    w = found.variables["W1"]
+    assert (w.shape, w.kind, w.nodes) == ((2, 3), "parameter", (*p, None, None, *p))
+    kinds = {name: v.kind for name, v in found.variables.items()}
+    assert kinds == {"W1": "parameter", "a0": "input", "z1": "value", "a1": "value"}
+    for record in (w, found, found.equations[0]):
+        with pytest.raises(FrozenInstanceError):
+            record.shape = ()  # type: ignore[misc, union-attr]
