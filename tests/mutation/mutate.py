@@ -305,15 +305,22 @@ def _wait(pid: int, until: float) -> int:
 # --- The command. ---------------------------------------------------------------------------------
 
 
+_PASSED: dict[tuple[str, ...], float] = {}
+"""How long the tests took that passed without a mutation, which are the same for many modules."""
+
+
 def run(module: Module, mutants: Sequence[Mutant], pool: ProcessPoolExecutor, jobs: int) -> None:
     """Judge what has no verdict yet, line by line, so that each line's killers are soon known."""
     todo = sorted(mutant for mutant in mutants if module.verdict(mutant) is None)
     if not todo:
         return
-    base = pool.submit(_judge, module.path, 900, [], module.tests, None).result()
-    if base["status"]:
-        sys.exit(f"{module.name}: the tests fail without a mutation\n{base['output']}")
-    count, seconds = f"{len(todo)} of {len(mutants)}", base["seconds"]
+    tests = tuple(module.tests)
+    if tests not in _PASSED:
+        base = pool.submit(_judge, module.path, 900, [], tests, None).result()
+        if base["status"]:
+            sys.exit(f"{module.name}: the tests fail without a mutation\n{base['output']}")
+        _PASSED[tests] = base["seconds"]
+    count, seconds = f"{len(todo)} of {len(mutants)}", _PASSED[tests]
     print(f"{module.name}: {count} to judge; its tests take {seconds} s", flush=True)
     limit = 20 + 4 * seconds
     running: dict[Future[dict[str, Any]], Mutant] = {}
@@ -321,7 +328,7 @@ def run(module: Module, mutants: Sequence[Mutant], pool: ProcessPoolExecutor, jo
         while todo and len(running) < jobs:
             mutant = todo.pop(0)
             first = module.killers(mutant.line)
-            job = pool.submit(_judge, module.path, limit, first, module.tests, mutant)
+            job = pool.submit(_judge, module.path, limit, first, tests, mutant)
             running[job] = mutant
         for job in wait(running, return_when=FIRST_COMPLETED).done:
             verdict = job.result()
