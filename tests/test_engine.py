@@ -25,6 +25,7 @@ from mpmath import mpf
 
 import microgradnet
 from microgradnet import MLP, Value, leaky_relu, log_sum_exp, no_grad, operation, ops, recording
+from microgradnet.arithmetic import ieee
 from microgradnet.operation import find
 from microgradnet.untouched import UNTOUCHED
 
@@ -1141,3 +1142,26 @@ def test_a_sequence_of_operands_is_the_operands():
 def test_notation_puts_brackets_where_they_are_needed(op, operands, text, latex):
     entry = find(op)
     assert (entry.write(*operands), entry.write(*operands, latex=True)) == (text, latex)
+
+
+def test_an_error_of_the_arithmetic_names_the_node_that_was_being_made(monkeypatch):
+    def fail(self, x, y):
+        raise FloatingPointError("the divider is broken")
+
+    monkeypatch.setattr(type(ieee), "divide", fail)
+    w = Value(1.0, label="w")
+    with pytest.raises(FloatingPointError) as caught:
+        w / 3.0
+    notes = getattr(caught.value, "__notes__", caught.value.args)  # notes from Python 3.11 on
+    assert "in w / 3.0" in "".join(notes)
+
+
+def test_nodes_of_a_subclass_are_operands_as_they_are():
+    class Named(Value):
+        pass
+
+    w = Named(3.0, label="w")
+    for y in (Value(2.0) * w, Value(2.0) + w, Value(2.0) - w, Value(2.0) / w):
+        assert y.parents[1] is w
+    (Value(2.0) * w).backward()
+    assert w.grad == 2.0
