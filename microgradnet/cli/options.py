@@ -127,7 +127,7 @@ def rate(text: str) -> Fraction:
             f"{text!r} is not a learning rate: give a number, as in 0.5 or 1/3"
         ) from None
     if eta is not None and eta < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is negative: a learning rate is at least 0")
+        raise argparse.ArgumentTypeError(f"{text} is negative: a learning rate is at least 0")
     if eta is None or eta > sys.float_info.max:
         which = "beyond the largest" if magnitude >= 0 else "below the smallest"
         raise argparse.ArgumentTypeError(f"{text!r} is {which} float")
