@@ -1,0 +1,92 @@
+"""The sorting and the passing on, where their short ways part from the long ones."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from mpmath import mpf
+
+from microgradnet import Value, log_sum_exp, operation
+from microgradnet.engine import is_untouched
+from microgradnet.layerwise import vector, weighted_inputs
+
+HUGE = 10**400  # no float holds it: infinite where it meets one, by the rules
+
+
+def test_what_stands_below_a_single_parent_is_sorted_before_it():
+    x, y = Value(2.0), Value(3.0)
+    a = (x + y * y).tanh()  # when a's turn comes x is done, and y·y is not
+    (x * a).backward()
+    assert y.grad == pytest.approx(2.0 * (1 - math.tanh(11.0) ** 2) * 6.0, rel=1e-6)
+    assert x.grad == pytest.approx(math.tanh(11.0) + 2.0 * (1 - math.tanh(11.0) ** 2), rel=1e-12)
+
+
+def test_a_node_of_many_parents_waits_for_all_of_them():
+    x, y = Value(1.0), Value(2.0)
+    log_sum_exp(x * y, x + y, y).backward()
+    weights = [math.exp(v) for v in (2.0, 3.0, 2.0)]
+    p, q, r = (w / sum(weights) for w in weights)
+    assert x.grad == pytest.approx(2.0 * p + q, rel=1e-14)
+    assert y.grad == pytest.approx(p + q + r, rel=1e-14)
+
+
+def test_a_pass_that_fails_leaves_no_half_gradient(own_table: None):
+    @operation(lambda m, g, y, x: 1 / 0)
+    def failing(m: Any, x: Any) -> Any:
+        return x
+
+    w, x = Value(2.0), Value(3.0)
+    with pytest.raises(ZeroDivisionError) as error:
+        (w * failing(x)).backward()  # w has had its gradient by then
+    said = [str(error.value), *getattr(error.value, "__notes__", [])]
+    assert "in the backward pass, at failing(3.0)" in "\n".join(said)
+    assert is_untouched(w.grad) and is_untouched(x.grad)
+
+
+def test_a_rule_with_too_many_products_is_named(own_table: None):
+    @operation(lambda m, g, y, x: (g, g))
+    def lavish(m: Any, x: Any) -> Any:
+        return x
+
+    with pytest.raises(TypeError, match="lavish returned 2 products for 1 operand"):
+        lavish(Value(1.0)).backward()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "factor", "gradients"),
+    [
+        (HUGE, 2.0, 1.0, (2.0, math.inf)),
+        (2.0, HUGE, 1.0, (math.inf, 2.0)),
+        (HUGE, HUGE, 0.5, (math.inf, math.inf)),
+        (Fraction(1, 3), 2.0, 1.0, (2.0, 1 / 3)),
+    ],
+)
+def test_a_product_of_other_kinds_goes_by_the_rule(x: Any, y: Any, factor: Any, gradients: Any):
+    u, v = Value(x), Value(y)
+    (u * v * Value(factor)).backward()
+    assert (u.grad, v.grad) == gradients
+
+
+def test_a_single_operand_of_another_kind_goes_by_the_rule():
+    x = Value(HUGE)
+    x.log().backward()
+    assert x.grad == 0.0
+
+
+@pytest.mark.parametrize("bias", [mpf(1) / 3, Fraction(1, 3), 0.5])
+def test_a_weighted_input_has_the_gradients_of_its_rule_whatever_its_bias(bias: Any):
+    w, x, b = Value(0.25), Value(3.0), Value(bias)
+    (z,) = weighted_inputs([vector([w], b)], vector([x]))
+    (z * 2.0).backward()
+    expected = z.op.pull_back(2.0, z.data, [w.data, x.data, b.data])
+    assert [(type(v.grad), v.grad) for v in (w, x, b)] == [(type(g), g) for g in expected]
+
+
+def test_the_gradient_of_a_bias_keeps_the_sign_of_zero():
+    w, x, b = Value(1.0), Value(1.0), Value(1.0)
+    (z,) = weighted_inputs([vector([w], b)], vector([x]))
+    (z * -0.0).backward()
+    assert math.copysign(1, b.grad) == -1
