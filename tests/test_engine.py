@@ -24,7 +24,17 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 import microgradnet
-from microgradnet import MLP, Value, leaky_relu, log_sum_exp, no_grad, operation, ops, recording
+from microgradnet import (
+    MLP,
+    Value,
+    engine,
+    leaky_relu,
+    log_sum_exp,
+    no_grad,
+    operation,
+    ops,
+    recording,
+)
 from microgradnet.arithmetic import ieee
 from microgradnet.operation import find
 from microgradnet.untouched import UNTOUCHED
@@ -1165,3 +1175,40 @@ def test_nodes_of_a_subclass_are_operands_as_they_are():
         assert y.parents[1] is w
     (Value(2.0) * w).backward()
     assert w.grad == 2.0
+
+
+def test_it_is_compiled_where_it_is_no_python_file():
+    assert (engine.COMPILED, engine.__file__.endswith(".py")) in [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize("n", [1000, -1000, 2**53, -(2**53)])
+def test_a_whole_number_beside_a_float_becomes_one_where_that_loses_nothing(n):
+    assert [type(p.data) for p in (Value(0.5) + n).parents] == [float, float]
+    beyond = n + (n > 0) - (n < 0)
+    kind = float if abs(beyond) <= 2**53 else int
+    assert type((Value(0.5) + beyond).parents[1].data) is kind
+
+
+@pytest.mark.parametrize("x, y", [(10**400, 0.5), (0.5, 10**400)])
+def test_differences_and_quotients_of_other_kinds_go_by_the_rule(x, y):
+    u, v = Value(x), Value(y)
+    assert (u - v).data == (math.inf if x == 10**400 else -math.inf)
+    assert (u / v).data == (math.inf if x == 10**400 else 0.0)
+
+
+@pytest.mark.parametrize("numbers", [(0.5,), (0.5, 0.25), (0.5, 0.25, 0.125)])
+def test_an_operation_that_fails_says_on_what(numbers, own_table):
+    def fails(m, *xs):
+        raise ArithmeticError("too hard")
+
+    forward = {
+        1: lambda m, x: fails(m, x),
+        2: lambda m, x, y: fails(m, x, y),
+        3: lambda m, x, y, z: fails(m, x, y, z),
+    }[len(numbers)]
+    forward.__name__ = "hardship"
+    hardship = operation(lambda m, g, y, *xs: xs)(forward)
+    with pytest.raises(ArithmeticError) as error:
+        hardship(*map(Value, numbers))
+    said = "\n".join([str(error.value), *getattr(error.value, "__notes__", [])])
+    assert said == f"too hard\nin hardship({', '.join(map(str, numbers))})"
