@@ -89,7 +89,10 @@ class Vector(Node):
             return []
         sums = combination(len(self.entries))(self.adjoints, self.others)
         if self.bias is not None:
-            sums.append(sum(self.adjoints, -0.0))
+            total = -0.0
+            for g in self.adjoints:  # from Python 3.12 on sum() adds otherwise than + does
+                total += g
+            sums.append(total)
         self.adjoints = []
         self.others = []
         return sums

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from operator import mul
 from typing import Any, TypeAlias, TypeVar, overload
 
 from microgradnet.arithmetic import Arithmetic, Number
@@ -560,7 +559,10 @@ def _write_weighted_sum(*xs: str) -> str:
 def weighted_sum(m: M, *xs: N) -> N:
     """Σₖ wₖaₖ + b, of the operands w₁ … wₙ, a₁ … aₙ, b."""
     n = len(xs) // 2
-    return sum(map(mul, xs[:n], xs[n:-1]), xs[-1])
+    z = xs[-1]
+    for w, a in zip(xs[:n], xs[n:-1], strict=True):  # sum() adds floats otherwise from 3.12 on
+        z = z + w * a
+    return z
 
 
 @overload

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from operator import mul
 from typing import Any, Final
 
 __all__ = ["combination", "weighted"]
 
-LONGEST: Final = 128  # terms; from here on the loop is a small part
+LONGEST: Final = 128  # terms; more are summed in blocks
 
 
 @cache
@@ -26,7 +25,14 @@ def weighted(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
     32.0
     """
     if n > LONGEST:
-        return lambda nodes, xs, start: sum(map(mul, [node.data for node in nodes], xs), start)
+
+        def in_blocks(nodes: Sequence[Any], xs: Sequence[Any], total: Any) -> Any:
+            for k in range(0, n, LONGEST):
+                block = slice(k, k + LONGEST)
+                total = weighted(min(LONGEST, n - k))(nodes[block], xs[block], total)
+            return total
+
+        return in_blocks
     terms = "".join(
         f" + {w}.data * {x}" for w, x in zip(_names("w", n), _names("x", n), strict=True)
     )
@@ -47,9 +53,15 @@ def combination(n: int) -> Callable[[Sequence[float], Sequence[Sequence[float]]]
     """
     # The sums begin at −0.0, which changes none; from 0 on, a sum −0.0 would lose its sign.
     if not 0 < n <= LONGEST:
-        return lambda gs, rows: [
-            sum(map(mul, gs, column), -0.0) for column in zip(*rows, strict=True)
-        ]
+
+        def in_blocks(gs: Sequence[float], rows: Sequence[Sequence[float]]) -> list[float]:
+            sums: list[float] = []
+            for k in range(0, n, LONGEST):
+                block = [row[k : k + LONGEST] for row in rows]
+                sums += combination(min(LONGEST, n - k))(gs, block)
+            return sums
+
+        return in_blocks
     sums, entries = _names("s", n), _names("x", n)
     added = "; ".join(f"{s} += g * {x}" for s, x in zip(sums, entries, strict=True))
     return _function(

@@ -1212,3 +1212,7 @@ def test_an_operation_that_fails_says_on_what(numbers, own_table):
         hardship(*map(Value, numbers))
     said = "\n".join([str(error.value), *getattr(error.value, "__notes__", [])])
     assert said == f"too hard\nin hardship({', '.join(map(str, numbers))})"
+
+
+def test_a_power_keeps_the_kind_of_its_exponent():
+    assert [type((Value(3) ** n).data) for n in (2, 2.0, 2)] == [int, float, int]
