@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_lifting import agrees, network
 
-from microgradnet import MLP, Value, cli, costs, lift, operation, ops, trace
+from microgradnet import MLP, Value, cli, costs, lift, operation, ops, softmax, trace
 from microgradnet.lifting import TracingError, recognise
 
 X = [[0.3, -0.7, 1.1], [-1.2, 0.4, 0.9]]
@@ -422,3 +422,56 @@ def test_a_network_of_one_neuron_and_one_example():
     costs_, gradient = program.value_and_grad(np.zeros((0, 1)))
     assert costs_.shape == (0,)
     assert gradient.tolist() == [0.0, 0.0]
+
+
+# What does not depend on the example after all, and what the text says of parts
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda w, x: (x + w) ** 0,
+        lambda w, x: (x * w) ** 0 + 1.0 * w,
+        lambda w, x: ((x + w) ** 1).backward(create_graph=True)[w],
+        lambda w, x: x * 0.0 + w * w,
+    ],
+)
+def test_costs_that_turn_out_the_same_for_every_example(cost):
+    w, x = Value(0.25), Value(0.5)
+    program = lift(cost(w, x), [x], parameters=[w])
+    costs, gradient = program.value_and_grad([[1.0], [2.0]])
+    assert program.value([[1.0], [2.0]]).tolist() == costs.tolist()
+    expected, total = [], 0.0
+    for number in (1.0, 2.0):
+        x.data, w.grad = number, 0
+        root = cost(w, x)
+        w.grad = 0
+        root.backward()
+        expected.append(float(root.data))
+        total += float(w.grad)
+    assert costs.tolist() == expected
+    assert gradient.tolist() == [total]
+
+
+def test_softmaxes_of_parts_say_of_which():
+    xs = [Value(0.5), Value(-0.5)]
+    weights = [[Value(0.1 * (j + k)) for k in range(2)] for j in range(4)]
+    z = [w * xs[0] + v * xs[1] for w, v in weights]
+    parameters = [w for row in weights for w in row]
+    halves = str(lift([*softmax(z[:2]), *softmax(z[2:])], xs, parameters=parameters))
+    assert "v1 = softmax(z1[1…2; 3…4])" in halves
+    assert "δ1 = softmax_vjp(z1[1…2; 3…4], V)" in halves
+    share = lift(softmax(z)[1], xs, parameters=parameters)
+    assert "C = softmax(z1)[2]" in str(share)
+    assert "δ1 = softmax_vjp(z1, [1 at 2])" in str(share)
+    assert r"\left(z^{1}\right)_{2}" in share._repr_latex_()
+
+
+@pytest.mark.parametrize(
+    "numbers", [(0.0, 0.0, math.inf), (1.0, math.inf, math.inf), (-math.inf, 0.0, 1.0)]
+)
+def test_shares_of_infinite_operands_are_the_engines(numbers):
+    xs, w = [Value(v) for v in numbers], Value(1.0)
+    outputs = softmax([v + w for v in xs])
+    shares = lift(outputs, xs, parameters=[w]).value([numbers])[0]
+    np.testing.assert_allclose(shares, [v.data for v in outputs], rtol=4e-16)

@@ -18,7 +18,7 @@ from microgradnet.lifting.formulas import ONE, Expr, Name, Num, Variable, add, m
 from microgradnet.lifting.forward import Forward
 from microgradnet.lifting.grouping import Operand, Product, Vector
 from microgradnet.lifting.matrices import BatchTotal, Outer, RowFunction, TransposedMatVec
-from microgradnet.lifting.naming import full, total
+from microgradnet.lifting.naming import components_shown, full, total
 from microgradnet.lifting.patterns import (
     are_same,
     columns,
@@ -258,7 +258,8 @@ class Backward(Forward):
             return
         index, components = softmax_rows(vector)
         rows = self.rows(Operand(operand.vector, index))
-        placed = Place(index.size, [(self.result.array("I", components), "", full(g, size))])
+        shown = components_shown(index, components)
+        placed = Place(index.size, [(self.result.array("I", components), shown, full(g, size))])
         e = RowFunction("softmax_vjp", [rows, placed], index.size)
         self._contribute(Operand(operand.vector, index), e, vector.batch)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from microgradnet.lifting.formulas import ATOM, READABLE, Expr, Form, Num, joint, more
 
-__all__ = ["Index", "Place", "Rows", "Share", "Spread", "Stack"]
+__all__ = ["Index", "Place", "Repeated", "Rows", "Share", "Spread", "Stack"]
 
 
 class Index(Expr):
@@ -54,14 +54,37 @@ class Spread(Expr):
         return f"np.repeat({inner}, {self.size}, axis=-1)"
 
 
+class Repeated(Expr):
+    """The same for every example, where a formula like x⁰ has turned out not to depend on any."""
+
+    batch = True
+
+    def __init__(self, once: Expr, size: int) -> None:
+        self.once, self.size = once, size
+
+    def parts(self) -> Sequence[Expr]:
+        """What is the same."""
+        return (self.once,)
+
+    def opened(self, form: Form) -> Expr:
+        """For reading what is the same."""
+        return self if form == "code" else self.once.opened(form)
+
+    def _write(self, form: Form) -> str:
+        return f"np.full((m, {self.size}), {self.once.write(form)}, p.dtype)"
+
+
 class Rows(Expr):
     """Entries of a vector in R rows of K; each row will be reduced, or made a softmax of its own.
 
     As Python an array whose last axis runs along the rows.
     """
 
-    def __init__(self, vector: Expr, index: str | None, rows: int, columns: int) -> None:
+    def __init__(
+        self, vector: Expr, index: str | None, rows: int, columns: int, shown: str = ""
+    ) -> None:
         self.vector, self.index, self.rows, self.columns = vector, index, rows, columns
+        self.shown = shown
         self.batch, self.size = vector.batch, rows * columns
 
     def parts(self) -> Sequence[Expr]:
@@ -69,10 +92,12 @@ class Rows(Expr):
         return (self.vector,)
 
     def _write(self, form: Form) -> str:
-        """In code indexed; in a formula the vector."""
-        if form != "code":
-            return self.vector.write(form)
+        """In code indexed; in a formula the vector, with the entries' numbers row by row."""
         inner = self.vector.within(form, ATOM)
+        if form != "code":
+            if not self.shown:
+                return self.vector.write(form)
+            return f"{inner}[{self.shown}]" if form == "text" else rf"{inner}_{{{self.shown}}}"
         lead = ":, " if self.batch else ""
         return f"{inner}[{lead}{'None' if self.index is None else self.index}]"
 
@@ -138,11 +163,14 @@ class Place(Expr):
             )
             shape = f"(m, {self.size})" if self.batch else f"({self.size},)"
             return f"placed({shape}, p.dtype, {pieces})"
-        return " + ".join(
-            f"[{piece.write(form)} at {shown}]" if form == "text"
-            else rf"\left[{piece.write(form)}\right]_{{{shown}}}"
-            for _, shown, piece in self.pieces
-        )  # fmt: skip
+        if form == "text":
+            shown = [f"[{e.write(form)} at {at}]" if at else e.write(form) for _, at, e in self.pieces]
+        else:
+            shown = [
+                rf"\left[{e.write(form)}\right]_{{{at}}}" if at else e.write(form)
+                for _, at, e in self.pieces
+            ]
+        return " + ".join(shown)
 
 
 def _slice_code(index: slice | str) -> str:

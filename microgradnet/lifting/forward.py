@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet import ops
+from microgradnet.lifting.entries import Repeated
 from microgradnet.lifting.formulas import Expr, Name, Num, Variable, add, multiply, power
 from microgradnet.lifting.grouping import Operand, Product, Vector
 from microgradnet.lifting.matrices import MatVec, RowFunction, SquaredNorm
-from microgradnet.lifting.naming import Naming, full, latex, total
+from microgradnet.lifting.naming import Naming, components_shown, full, latex, total
 from microgradnet.lifting.patterns import (
     are_same,
     columns,
@@ -70,8 +71,11 @@ class Forward(Naming):
         self.variables[vector] = variable
         self.result.vectors[variable] = vector
         if formula is not None:
-            variable.formula = full(formula, len(vector))
-            self.result.statements.append(Statement(variable, variable.formula, "forward"))
+            formula = full(formula, len(vector))
+            if vector.batch and not formula.batch:
+                formula = Repeated(formula, len(vector))
+            variable.formula = formula
+            self.result.statements.append(Statement(variable, formula, "forward"))
 
     def _find_layers(self) -> None:
         """Number the sums that hold a matrix product, and name their matrices and biases."""
@@ -133,7 +137,7 @@ class Forward(Naming):
             if is_whole_softmax(vector):
                 return RowFunction("softmax", [self.use(operand, operand.index[0])], len(vector))
             rows, components = softmax_rows(vector)
-            pick = self.result.array("I", components)
+            pick = self.result.array("I", components), components_shown(rows, components)
             return RowFunction("softmax", [self.rows(Operand(operand.vector, rows))],
                                len(vector), pick)  # fmt: skip
         return Apply(op, [self.use(operand) for operand in columns(vector)])

@@ -78,9 +78,15 @@ def erfc(x):
 ''',
     "softmax": '''\
 def softmax(x):
-    """exp(x) over its sum, along the last axis."""
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    """exp(x) over its sum, along the last axis; an infinite x, if it is the only one, takes all."""
+    top = x.max(axis=-1, keepdims=True)
+    e = np.exp(x - top)
+    s = e / e.sum(axis=-1, keepdims=True)
+    if not np.isposinf(top).any():
+        return s
+    first = x == np.inf
+    winner = np.where(first.sum(axis=-1, keepdims=True) == 1, 1, np.nan)
+    return np.where(top == np.inf, np.where(first, winner, 0), s)
 ''',
     "stacked": '''\
 def stacked(*xs):

@@ -189,10 +189,13 @@ class SquaredNorm(Expr):
 class RowFunction(Expr):
     """A function along rows: `softmax` keeps their entries, `log_sum_exp` and `dot` reduce them.
 
-    pick: of a softmax of several rows the code's name of the places of the entries wanted.
+    pick: of a softmax of several rows the code's name of the places of the entries wanted, and how
+          a formula shows them, if they are not all there are.
     """
 
-    def __init__(self, name: str, rows: Sequence[Expr], size: int, pick: str | None = None) -> None:
+    def __init__(
+        self, name: str, rows: Sequence[Expr], size: int, pick: tuple[str, str] | None = None
+    ) -> None:
         self.name, self.rows, self.size, self.pick = name, tuple(rows), size, pick
         self.batch = any(row.batch for row in rows)
 
@@ -203,11 +206,15 @@ class RowFunction(Expr):
     def _write(self, form: Form) -> str:
         """The call."""
         inner = ", ".join(row.write(form) for row in self.rows)
+        code, shown = self.pick or ("", "")
         if form == "latex":
-            return rf"{latex_function(self.name)}\left({inner}\right)"
+            written = rf"{latex_function(self.name)}\left({inner}\right)"
+            return rf"{written}_{{{shown}}}" if shown else written
         written = f"{self.name}({inner})"
-        if form == "code" and self.pick is not None:
+        if form == "text":
+            return f"{written}[{shown}]" if shown else written
+        if code:
             lead = "m, " if self.batch else ""
-            pick = f"[:, {self.pick}]" if self.batch else f"[{self.pick}]"
+            pick = f"[:, {code}]" if self.batch else f"[{code}]"
             return f"{written}.reshape({lead}-1){pick}"
         return written

@@ -15,7 +15,7 @@ from microgradnet.lifting.matrices import Total
 from microgradnet.lifting.patterns import is_whole, once
 from microgradnet.lifting.statements import Derivation, View
 
-__all__ = ["Naming", "full", "latex", "total"]
+__all__ = ["Naming", "components_shown", "full", "latex", "total"]
 
 
 class Naming:
@@ -100,11 +100,10 @@ class Naming:
         first, last = int(index[0]), int(index[-1])
         if (index == first).all():
             return slice(first, first + 1), 1, f"{first + 1}"
+        shown = numbered(index[None])
         if (np.diff(index) == 1).all():
-            return slice(first, last + 1), len(index), f"{first + 1}…{last + 1}"
-        name = self.result.array("I", index)
-        few = [str(k + 1) for k in index[:6]] + (["…"] if len(index) > 6 else [])
-        return name, len(index), ",".join(few)
+            return slice(first, last + 1), len(index), shown
+        return self.result.array("I", index), len(index), shown
 
     def use(self, operand: Operand, index: Indices | None = None) -> Expr:
         """The entries of an operand."""
@@ -136,11 +135,29 @@ class Naming:
         if vector.role == "parameter":
             name: Expr = Name(self.view(operand.index.ravel(), "θ").variable)
             places = np.arange(rows * columns).reshape(rows, columns)
-            return Rows(name, self.result.array("I", places), rows, columns)
+            shown = numbered(places) if rows > 1 else ""
+            return Rows(name, self.result.array("I", places), rows, columns, shown)
         name = Name(self.variables[vector])
         if rows == 1 and is_whole(operand.index[0], len(vector)):
             return Rows(name, None, 1, columns)
-        return Rows(name, self.result.array("I", operand.index), rows, columns)
+        shown = numbered(operand.index)
+        return Rows(name, self.result.array("I", operand.index), rows, columns, shown)
+
+
+def numbered(rows: Indices) -> str:
+    """Places in rows as a formula shows them, counted from 1: 1…3; 2,4,6."""
+    shown = []
+    for index in rows[:4]:
+        if len(index) > 1 and (np.diff(index) == 1).all():
+            shown.append(f"{index[0] + 1}…{index[-1] + 1}")
+        else:
+            shown.append(",".join([str(k + 1) for k in index[:6]] + ["…"] * (len(index) > 6)))
+    return "; ".join(shown + ["…"] * (len(rows) > 4))
+
+
+def components_shown(rows: Indices, components: Indices) -> str:
+    """Components of softmaxes of rows as a formula shows them, if they are not all, in order."""
+    return "" if is_whole(components, rows.size) else numbered(components[None])
 
 
 def full(e: Expr, size: int) -> Expr:
