@@ -168,8 +168,6 @@ def lifted(op: Operation, xs: Point, order: Order) -> Estimate | None:
     """The program of the operation, or of its first derivative, where these are no constants."""
     if len(order) < 2:
         program = lifted_program(op)
-        if program is None:
-            return None
         found = program.value_and_grad([xs])[1][order[0]] if order else program.value([xs])[0]
     else:
         program = _first(op, xs, order[0])
@@ -186,8 +184,6 @@ def lifted(op: Operation, xs: Point, order: Order) -> Estimate | None:
 @cache
 def lifted_program(op: Operation) -> Any:
     """The program of y = op(x + w): its gradients by w at w = 0 are those by x."""
-    if op.parameters.get("exponent") == 0:
-        return None
     y, inputs, shifts = _shifted(op, (0.5, 0.75, 0.25, 0.375, 0.625)[: operands(op)])
     return lift(y, inputs, parameters=shifts)
 
@@ -196,7 +192,7 @@ def _first(op: Operation, xs: Point, j: int) -> Any:
     """The program of ∂y/∂wⱼ; its branches are those taken at the point."""
     y, inputs, shifts = _shifted(op, xs)
     first = y.backward(create_graph=True)[shifts[j]]
-    if not first.parents or op.parameters.get("exponent") in (0, 1):
+    if not first.parents:
         return None
     return lift(first, inputs, parameters=shifts)
 

@@ -163,13 +163,11 @@ class Place(Expr):
             )
             shape = f"(m, {self.size})" if self.batch else f"({self.size},)"
             return f"placed({shape}, p.dtype, {pieces})"
-        if form == "text":
-            shown = [f"[{e.write(form)} at {at}]" if at else e.write(form) for _, at, e in self.pieces]
-        else:
-            shown = [
-                rf"\left[{e.write(form)}\right]_{{{at}}}" if at else e.write(form)
-                for _, at, e in self.pieces
-            ]
+        around = "[{} at {}]" if form == "text" else r"\left[{}\right]_{{{}}}"
+        shown = [
+            around.format(e.write(form), places) if places else e.write(form)
+            for _, places, e in self.pieces
+        ]
         return " + ".join(shown)
 
 
