@@ -47,7 +47,7 @@ class _Watch:
             asks = sys._getframe(2).f_globals.get("__name__")
             if asks not in _WRITERS and not _comes_from_a_file(arguments[0].co_filename):
                 self.refuse(event, arguments)
-        elif event == "subprocess.Popen":
+        elif event in ("subprocess.Popen", "os.posix_spawn"):
             if os.path.realpath(arguments[1][0]) not in self.programs:
                 self.refuse(event, arguments)
         elif event == "open":
@@ -69,7 +69,7 @@ class _Watch:
         raise Violation(self.seen[-1])
 
 
-_NEVER = {"os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn",
+_NEVER = {"os.system", "os.exec", "os.fork", "os.forkpty", "os.spawn",
           "pickle.find_class", "webbrowser.open", "os.startfile"}  # fmt: skip
 _NEVER_BEGINNING = ("socket.", "urllib.", "ftplib.", "http.client", "pty.")
 _TOUCHING = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink",

@@ -37,6 +37,9 @@ from microgradnet.graph import topological_order
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 MEGABYTE = 2**20
+WARM = 2_000
+"""Calls after which Python 3.10 has given its functions the memory that speeds them up."""
+
 PACKAGE = os.path.dirname(microgradnet.__file__) + os.sep
 
 
@@ -91,7 +94,7 @@ def test_training_does_not_grow(memory):
             ((w * x + b).tanh() - x).__pow__(2).backward()
             descent.step(m=1)
 
-    train(100)
+    train(WARM)
     before = memory()
     train(10_000_000 if THOROUGH else 10_000)
     assert abs(memory() - before) < 4 / 1024  # four kilobytes
@@ -111,7 +114,8 @@ def test_training_a_network_does_not_grow(memory):
             cost.backward()
             descent.step(m=1)
 
-    train(10)
+    train(WARM // 10)
+    gc.collect()  # what was imported late left cycles
     before = memory()
     train(100)
     assert abs(memory() - before) < 8 / 1024
@@ -128,7 +132,7 @@ def test_training_by_a_lifted_program_does_not_grow(memory):
             _, gradient = program.value_and_grad([[rng.random()]], [[0.5]])
             program.parameters -= 0.125 * gradient
 
-    train(100)
+    train(WARM)
     gc.collect()  # what finding the matrices left
     before = memory()
     train(1_000)
@@ -256,6 +260,10 @@ def test_after_an_interruption_anywhere_a_new_pass_is_right():
         assert stopped > 50
 
 
+INSTRUCTIONS = sys.version_info[:2] != (3, 12)
+"""Python 3.12 tells of some instructions at one time and not at another: there lines must do."""
+
+
 class AnyInstruction(Interruption):
     """Raises KeyboardInterrupt before the n-th instruction that any function of the package runs.
 
@@ -265,8 +273,8 @@ class AnyInstruction(Interruption):
     def _trace(self, frame: Any, event: str, arg: Any) -> Any:
         if not frame.f_code.co_filename.startswith(PACKAGE):
             return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
+        frame.f_trace_opcodes = INSTRUCTIONS
+        if event == "line" or (event == "opcode" and INSTRUCTIONS):
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt
@@ -288,8 +296,8 @@ def test_after_an_interruption_before_any_instruction_a_new_pass_is_right(granul
     want = {node: node.grad for node in below}
     with AnyInstruction(0) as counted:
         cost.backward()
-    assert counted.left < -1_000
-    n = data.draw(st.integers(1, -counted.left))
+    assert counted.left < -300
+    n = 1 + data.draw(st.integers(0, 10**6)) * (-counted.left - 1) // 10**6
     with pytest.raises(KeyboardInterrupt), AnyInstruction(n):
         cost.backward()
     for node in below:
