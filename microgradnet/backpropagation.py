@@ -35,14 +35,14 @@ def backpropagate(root: Node, one: Number) -> None:
         root.grad = one
         _pass_on(order, fresh)
         sums = [_sum(before, leaf.grad) for leaf, before in earlier]
+        for k, (leaf, _) in enumerate(earlier):
+            leaf.grad = sums[k]
     except BaseException:
         for node in order + leaves:
             node.grad = UNTOUCHED
         for leaf, before in earlier:
             leaf.grad = before
         raise
-    for k, (leaf, _) in enumerate(earlier):
-        leaf.grad = sums[k]
 
 
 def _sort(
