@@ -77,6 +77,8 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
         (["verify", "--data", "mnist"], "mnist"),
         (["verify", "--sizes", "64,ten"], "64,ten"),
         (["verify", "--sizes", "64"], "64"),
+        (["verify", "--sizes", "64,99999999,10"], "a network of more than"),
+        (["verify", "--data=--"], "--data=--: -- is no value"),
         (["verify", "--sizes", "64,0,10"], "64,0,10"),
         (["verify", "--sizes", "32,16,10"], "must begin with 64"),
         (["verify", "--activation", "tan"], "'tan'"),

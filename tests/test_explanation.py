@@ -129,3 +129,12 @@ def test_a_long_path_takes_no_recursion():
 def test_paths_to_a_stranger():
     with pytest.raises(ValueError, match="was not computed from stranger"):
         paths(Value(1.0) * 2, Value(1.0, label="stranger"))
+
+
+def test_what_other_passes_added_is_said():
+    x = Value(3.0, label="x")
+    y = x * x
+    y.backward()
+    assert "other passes" not in explain(x, y)
+    y.backward()
+    assert explain(x, y).endswith("(in all its grad is 12: other passes have added to it)")

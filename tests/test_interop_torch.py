@@ -339,3 +339,11 @@ def test_missing_pytorch_is_said_with_the_way_out(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delitem(sys.modules, "microgradnet.interop.pytorch", raising=False)
     with pytest.raises(ModuleNotFoundError, match=r"to_torch needs torch.*microgradnet\[torch\]"):
         _ = interop.to_torch
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_there_and_back(torch: Any, name: str) -> None:
+    model = MLP(2, [2], output_activation=name)
+    (layer,) = from_torch(to_torch(model)).layers
+    variants = {"leaky_relu": leaky_relu, "elu": elu}
+    assert layer.activation in (name, variants.get(name))

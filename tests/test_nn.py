@@ -470,3 +470,9 @@ def test_what_they_say_of_themselves() -> None:
     assert repr(model.biases) == "{1: array([0., 0.]), 2: array([0.])}"
     assert repr(Neuron(3, activation=ops.tanh)) == "tanhNeuron(3)"
     assert Neuron(1).nonlin and not Neuron(1, nonlin=False).nonlin
+
+
+@pytest.mark.parametrize("granularity", ["atomic", "neuron"])
+def test_a_wrong_number_of_inputs_is_named_at_either_granularity(granularity: str) -> None:
+    with pytest.raises(ValueError, match="a neuron with 2 inputs was given 1"):
+        Neuron(2, granularity=granularity)([1.0])
