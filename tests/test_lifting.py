@@ -22,6 +22,7 @@ from microgradnet import MLP, Value, costs, lift, operation, ops, trace
 from microgradnet.costs import COSTS
 from microgradnet.graph import topological_order
 from microgradnet.lifting import TracingError, recognise
+from microgradnet.lifting.layout import brackets
 from microgradnet.operation import operations
 
 UNARY = [op for op in operations() if op.arity == 1]
@@ -1196,3 +1197,21 @@ def test_the_name_of_an_operation_cannot_reach_the_source_as_code(own_table):
     (found,), _ = program.value_and_grad([[2.0]])
     assert math.isclose(found, 45 + math.sin(6) + math.sin(3))
     assert "reached" not in program.source
+
+
+@pytest.mark.parametrize(
+    ("index", "size", "found"),
+    [
+        ([[0, 1], [4, 5]], 8, "[0:8].reshape(2, 4)[:, 0:2]"),
+        ([[2, 3], [6, 7]], 8, "[0:8].reshape(2, 4)[:, 2:4]"),
+        ([[0, 1], [4, 5]], 6, None),  # the second row of four would go beyond the end
+        ([[3, 4], [7, 8]], 9, "[1:9].reshape(2, 4)[:, 2:4]"),
+        ([[0, 1], [1, 2]], 4, None),
+        ([5, 4, 3], 6, "[3:6][::-1]"),
+    ],
+)
+def test_brackets_give_the_places(index: list[object], size: int, found: str | None) -> None:
+    places = np.array(index)
+    assert brackets(places, size) == found
+    if found is not None:
+        assert (eval(f"vector{found}", {"vector": np.arange(size)}) == places).all()

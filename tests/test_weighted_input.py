@@ -20,6 +20,7 @@ from mpmath import mpf
 import microgradnet
 from microgradnet import MLP, Neuron, Value, no_grad, operation, ops, verify
 from microgradnet.costs import quadratic
+from microgradnet.engine import COMPILED, is_untouched
 from microgradnet.graph import topological_order
 from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_inputs
 
@@ -345,3 +346,17 @@ def test_neurons_as_nodes_are_exact_in_fractions() -> None:
     half, third = Fraction(1, 2), Fraction(1, 3)
     report = verify(model, [[half, third]], [[third]], eta=half, steps=2)
     assert report.ok, str(report)
+
+
+@pytest.mark.skipif(COMPILED, reason="what is compiled cannot be replaced")
+def test_an_error_that_is_no_operations_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*arguments: object) -> None:
+        raise MemoryError
+
+    model = MLP(2, [1], granularity="neuron")
+    out = model([1.0, 2.0])
+    monkeypatch.setattr("microgradnet.node.combination", exhausted)
+    with pytest.raises(MemoryError) as caught:
+        out.backward()
+    assert not getattr(caught.value, "__notes__", caught.value.args)
+    assert all(is_untouched(p.grad) for p in model.parameters())
