@@ -351,3 +351,9 @@ def test_standard_output_on_a_full_disk_is_one_line_and_exit_2(arguments):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert f"microgradnet {arguments[0]}: error: [Errno 28] No space left" in done.stderr
+
+
+def test_a_network_of_too_many_parameters_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["verify", "--sizes", "2,99999999999,2"])
+    assert "a network of more than 1,000,000 parameters" in capsys.readouterr().err
