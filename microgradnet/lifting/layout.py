@@ -19,10 +19,7 @@ _LONG = 90
 
 def line(variable: Variable, code: str) -> str:
     """A line of a function, and behind it the shape of what it is about."""
-    if variable.kind in ("parameter", "gradient", "constant") or not variable.batch:
-        shown = str(variable.shape or (1,))
-    else:
-        shown = f"(m, {variable.size})"
+    shown = f"(m, {variable.size})" if variable.batch else str(variable.shape or (1,))
     return f"{INDENT}{code}  # {shown}"
 
 
@@ -66,13 +63,12 @@ def brackets(index: NDArray[np.intp], size: int) -> str | None:
         return found if found is None else f"{found}[:, ::-1]"
     if index.ndim == 1:
         first, count = int(index[0]), len(index)
-        if (index == np.arange(first, first + count)).all():
+        step = int(index[1]) - first if count > 1 else 1
+        if step < 1 or not (index == first + step * np.arange(count)).all():
+            return None
+        if step == 1:
             return "" if count == size else f"[{first}:{first + count}]"
-        step = int(index[1] - index[0])
-        stop = first + step * (count - 1) + 1
-        if step > 1 and (index == np.arange(first, stop, step)).all():
-            return f"[{first}:{stop}:{step}]"
-        return None
+        return f"[{first}:{first + step * (count - 1) + 1}:{step}]"
     rows, columns = index.shape
     first = int(index[0, 0])
     step = int(index[1, 0]) - first if rows > 1 else columns
@@ -80,7 +76,7 @@ def brackets(index: NDArray[np.intp], size: int) -> str | None:
     if step < columns or not (index == grid).all():
         return None
     base = min(first, size - rows * step)
-    if base < 0 or first - base + columns > step:
+    if base < 0:
         return None
     found = f"[{base}:{base + rows * step}].reshape({rows}, {step})"
     lead = first - base

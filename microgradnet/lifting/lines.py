@@ -56,7 +56,7 @@ class Lines:
                     continue
                 digits = a.code[1:] if a.code[0] == "a" else f"_{a.code}"
                 pull.slope = self._slopes.setdefault(
-                    a, Variable(f"slope{digits}", f"slope{digits}", "", a.size, True, "value")
+                    a, Variable(f"slope{digits}", f"slope{digits}", "", a.size, a.batch, "value")
                 )
 
     # Equations
@@ -153,7 +153,7 @@ class Lines:
             if 1 not in formula.shape:
                 return f"np.matmul({u}.T, {v}, out={name})"
             written = f"{u}.T.dot({v})"
-        target = f"{name}[...]" if fresh or name == "g" else name
+        target = f"{name}[...]" if fresh else name
         return f"{target} {sign} {written}"
 
     def _brackets(self, places: NDArray[np.intp]) -> str:
@@ -182,7 +182,7 @@ def _affine(e: Expr) -> tuple[MatVec, Expr | None] | None:
     terms: tuple[Expr, ...] = e.terms if isinstance(e, Sum) else (e,)
     if not isinstance(terms[0], MatVec) or not terms[0].batch or len(terms) > 2:
         return None
-    bias = terms[-1] if len(terms) == 2 else None
+    bias = terms[1] if len(terms) == 2 else None
     return None if bias is not None and bias.batch else (terms[0], bias)
 
 

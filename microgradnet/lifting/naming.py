@@ -43,7 +43,8 @@ class Naming:
         for letter in letters:
             if f"{letter}{l}" not in self.taken:
                 return self.claim(f"{letter}{l}")
-        return self.claim(f"{letters[0]}{l}_{self.free_number(f'{letters[0]}{l}_')}")
+        first = f"{letters[0]}{l}"
+        return self.claim(f"{first}_{self.free_number(first)}")
 
     def view(self, index: Indices, letters: str, l: int = 0) -> View:
         """The parameters at these places as a vector, or by rows as a matrix."""
@@ -139,7 +140,7 @@ class Naming:
             return Rows(name, self.result.array("I", places), rows, columns, shown)
         name = Name(self.variables[vector])
         if rows == 1 and is_whole(operand.index[0], len(vector)):
-            return Rows(name, None, 1, columns)
+            return Rows(name, None, rows, columns)
         shown = numbered(operand.index)
         return Rows(name, self.result.array("I", operand.index), rows, columns, shown)
 
