@@ -292,6 +292,15 @@ def test_at_a_kink_the_bound_is_how_far_its_sides_move():
         check.gradient = 0.0  # type: ignore[misc]
 
 
+def test_a_kink_is_what_four_times_the_rounding_does_not_explain():
+    """The slopes of 1 + s|x| at 0 differ by 2s; one side's is rounded by 2·65u over the step."""
+    rounding = 2 * (1 + 64) * U / 2.0**-21
+    for size, told in ((3.5, False), (4.5, True)):
+        s = size * rounding / 2
+        [check] = check_grad(lambda x, s=s: abs(x) * s + 1, [0.0])
+        assert (check.sides is not None) is told
+
+
 def test_a_cusp_is_no_jump(own_table):
     @operation(lambda m, g, y, x: (m.convert(0) * g,))
     def cusp(m: Any, x: Any) -> Any:
