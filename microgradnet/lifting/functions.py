@@ -18,6 +18,9 @@ from microgradnet.operation import Operation
 
 __all__ = ["Functions", "helpers", "words"]
 
+# What definitions call their arguments. Code asks neither how long they are nor of which examples.
+_G, _Y, _X = (Name(Variable(c, c, c, 1, True, "value")) for c in "gyx")
+
 
 class Functions:
     """The functions made so far, one an operation."""
@@ -36,8 +39,7 @@ class Functions:
             new = op not in self._names
             name = self._names.setdefault(op, self._name(op))
             shown = op.name if op.name.isidentifier() else name  # else it could be code
-            g, y, x = (Name(Variable(c, c, c, 2, True, "value")) for c in "gyx")
-            rule: Expr = trace(op, op.vjp, (g, y, x))[0]
+            rule: Expr = trace(op, op.vjp, (_G, _Y, _X))[0]
             used = {v.code for v in rule.names()}
             letters = "".join(c for c in "gyx" if c in used)
             simple = _is_simple(part.op)
@@ -47,7 +49,7 @@ class Functions:
                 part.called = f"{name}_vjp", letters
             if new:
                 if not simple and name not in HELPERS:
-                    forward = trace(op, op.forward, (x,)).write("code")
+                    forward = trace(op, op.forward, (_X,)).write("code")
                     yield f'def {name}(x):\n    """{shown}(x)."""\n    return {forward}\n'
                 yield (
                     f"def {name}_vjp({', '.join(letters)}):\n"
@@ -63,8 +65,7 @@ class Functions:
 
 def _is_simple(op: Operation) -> bool:
     """Whether an operation is so short in NumPy that it needs no function of its own."""
-    x = Name(Variable("x", "x", "x", 2, True, "value"))
-    formula = trace(op, op.forward, (x,))
+    formula = trace(op, op.forward, (_X,))
     called = isinstance(formula, Function) and formula.name in Function.code
     return called or isinstance(formula, (Product, Power))
 

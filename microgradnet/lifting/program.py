@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import math
 import re
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -105,10 +106,10 @@ class Program:
         self._scalar_cost = isinstance(cost, Value)
         self._leaves = parameters
         self._widths = {"X": len(inputs), "Y": len(targets)}
-        self._n_outputs = 1 if isinstance(cost, Value) else len(cost)
+        self._n_outputs = len(listed_roots(cost))
         places = {node: k for k, node in enumerate(inputs)}
         shared = [(places[y], k) for k, y in enumerate(targets) if y in places]
-        self._shared = tuple(np.array(column) for column in zip(*shared, strict=True))
+        self._shared = np.array(shared, dtype=int).reshape(len(shared), 2)
         reading, derivation = analyse(cost, inputs, targets, parameters)
         self.equations: tuple[Equation, ...] = equations(derivation)
         size = len(self._leaves)
@@ -258,8 +259,8 @@ class Program:
             return x, None
         wanted = (len(x), self._widths["Y"])
         if Y is None:
-            if len(self._shared) and len(self._shared[0]) == wanted[1]:
-                return x, x[:, self._shared[0]]  # every target is an input, as an autoencoder's
+            if len(self._shared) == wanted[1]:  # every target is an input, as an autoencoder's
+                return x, x[:, self._shared[:, 0]]
             raise ValueError(f"the program has targets: Y is missing, of shape {wanted}")
         y = np.asarray(Y, dtype=x.dtype)
         if y.ndim == 1 and wanted[1] == 1 and len(y) == len(x):
@@ -267,7 +268,7 @@ class Program:
         if y.shape != wanted:
             raise ValueError(f"Y has shape {y.shape}, not {wanted}: a row for each example")
         if len(self._shared):
-            of_x, of_y = self._shared
+            of_x, of_y = self._shared.T
             if not np.array_equal(x[:, of_x], y[:, of_y], equal_nan=True):
                 raise ValueError(
                     f"columns {of_y.tolist()} of Y are inputs too: they must be columns "
@@ -347,7 +348,7 @@ def _as_floats(x: ArrayLike) -> Floats:
     return array.astype(_FLOAT32 if array.dtype == _FLOAT32 else _FLOAT64)
 
 
-_numbers = count(1)
+_numbers = count()
 
 
 def _compiled(program: Program, source: str) -> dict[str, Any]:
@@ -368,14 +369,15 @@ def check_against(
     """Raise ValueError naming the first example for which compute(x, y) gives other numbers."""
     if not isinstance(check, tuple) or len(check) not in (1, 2):
         raise TypeError("check is the examples (X, Y), or (X,) where there are no targets")
-    X, Y = check if len(check) == 2 else (*check, None)
-    found = np.asarray(program.value(X, Y)).reshape(len(np.asarray(X)), -1)
-    rows_x = np.asarray(X, dtype=float).tolist()
-    rows_y = [[]] * len(rows_x) if Y is None else np.asarray(Y, dtype=float).tolist()
-    for n, (x, y) in enumerate(zip(rows_x, rows_y, strict=True)):
-        for got, want in zip(found[n].tolist(), map(ieee.convert, compute(x, y)), strict=True):
-            alike = got == want or (got != got and want != want)
-            if not alike and not abs(got - want) <= _CLOSE * (1 + abs(want)):
+    given, targets = check if len(check) == 2 else (*check, None)
+    X, Y = program._examples(np.asarray(given, dtype=float), targets)
+    found = program.value(X, Y)
+    rows = [[]] * len(X) if Y is None else Y.tolist()
+    for n, (x, y) in enumerate(zip(X.tolist(), rows, strict=True)):
+        outputs = np.atleast_1d(found[n]).tolist()
+        for got, want in zip(outputs, map(ieee.convert, compute(x, y)), strict=True):
+            close = math.isclose(got, want, rel_tol=_CLOSE, abs_tol=_CLOSE)
+            if not close and not (got != got and want != want):
                 raise ValueError(
                     f"example {n}: the program gives {got!r}, the scalar graph {want!r}; has a "
                     "branch been taken on a node's number, or a parameter changed since?"

@@ -47,6 +47,8 @@ class Apply(Expr):
 
     @property
     def _has_own_notation(self) -> bool:
+        if isinstance(self.formula, Share):  # there components are counted from 1
+            return False
         return isinstance(self.op.text, str) and "(" in self.op.text and len(self.operands) < 3
 
     def parts(self) -> Sequence[Expr]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from microgradnet.lifting.entries import Index
 from microgradnet.lifting.formulas import ATOM, Name, Variable
@@ -20,8 +20,7 @@ from microgradnet.lifting.statements import Derivation, Statement, View
 __all__ = ["Source", "write_source"]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """The text, and the parts of the flat vector that its function `views` gives, in its order."""
 
     text: str
@@ -99,9 +98,7 @@ class _Writer:
         workspace = self.lines.workspace
         computed = []
         part = ""
-        for statement in statements:
-            if statement.part == "gradient":
-                continue
+        for statement in [s for s in statements if s.part != "gradient"]:
             if statement.part != part:
                 part = statement.part
                 computed.append(f"{INDENT}# {part}")
@@ -132,13 +129,13 @@ class _Writer:
         """The lines that give names to the arguments, views of the parameters, and constants."""
         used = {v for s in statements for v in s.formula.names()}
         used |= {v for e in self.derivation.outputs for v in e.names()}
-        kinds = {v.kind: v for v in used}
-        heads = [(kinds["input"].code, "X")] if "input" in kinds else []
-        heads += [(kinds["target"].code, "Y")] if "target" in kinds else []
-        left, right = zip(*heads, ("m", "len(X)"), strict=True)
-        yield f"{INDENT}{', '.join(left)} = {', '.join(right)}"
+        codes = {v.kind: v.code for v in used}
+        arguments = [("input", "X"), ("target", "Y")]
+        heads = {codes[kind]: argument for kind, argument in arguments if kind in codes}
+        heads["m"] = "len(X)"
+        yield f"{INDENT}{', '.join(heads)} = {', '.join(heads.values())}"
         for name in self.derivation.constants:
-            if name[0] == "K" and any(v.code == name.lower() for v in used):
+            if any(v.code == name.lower() for v in used):
                 yield f"{INDENT}{name.lower()} = {name}.astype(p.dtype, copy=False)"
         if any(view.variable in used for view in self.named):
             known = "of_p or " if kept else ""

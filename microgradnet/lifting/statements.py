@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ from microgradnet.lifting.grouping import Indices, Vector
 __all__ = ["Derivation", "Statement", "View"]
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """variable = formula, in one part of the program: forward, backward or gradient.
 
     added   of a gradient by parameters some of which are others' too, whether it comes on top of
