@@ -121,7 +121,7 @@ class _Grouping:
         for number, sign in enumerate(self.signature):
             members[sign].append(number)
         self.vectors: list[Vector] = []
-        self.vector_of = [0] * len(self.atoms)
+        self.vector_of = [NONE] * len(self.atoms)
         self.place = np.zeros(len(self.atoms), dtype=np.intp)
         # Signatures are numbered in the order of their first atoms, which need not put a vector
         # behind all that its later atoms are made of: but these are entries of the same vectors as
@@ -206,9 +206,7 @@ class _Grouping:
 def _ranks(reading: Reading) -> dict[int, int]:
     """Of each atom that belongs to one target or output, entry by entry, the number of that."""
     atoms = reading.atoms
-    ranks = {}
-    if len(reading.roots) > 1:
-        ranks = {root: k for k, root in reversed([*enumerate(reading.roots)])}
+    ranks = {root: k for k, root in reversed([*enumerate(reading.roots)])}
     alone = {k: atom.place for k, atom in enumerate(atoms) if atom.role == "target"}
     for number, atom in enumerate(atoms):
         single = [u for _, u, v in atom.terms if v == NONE]
@@ -220,7 +218,7 @@ def _ranks(reading: Reading) -> dict[int, int]:
                 ranks.update((u, place) for u in those)
         if single and all(u in alone for u in single) and len(single) == len(atom.terms) == 1:
             alone[number] = alone[single[0]]  # as 1 − y is the target's
-    for number in range(len(atoms) - 1, -1, -1):
+    for number in reversed(range(len(atoms))):
         atom = atoms[number]
         if number in ranks and atom.op is not None:
             op: Any = atom.op

@@ -90,7 +90,7 @@ def are_same(left: Operand, right: Operand) -> bool:
 
 def is_one_minus(vector: Vector, x: Vector) -> bool:
     """Whether it is 1 − x, entry for entry."""
-    if vector.role != "sum" or len(vector.products) != 1 or vector.constants is None:
+    if vector.constants is None or len(vector.products) != 1:
         return False
     (product,) = vector.products
     return (

@@ -8,7 +8,6 @@ than once. What no sum can take in stays what it was, an operation on atoms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -164,8 +163,8 @@ class _Reader:
     def atom(self, form: Form, node: Value | None) -> int:
         """The atom of a form; the same one for the same operation on the same atoms."""
         if type(form) is float:
-            return self._unique(("constant", form, math.copysign(1.0, form)),
-                                Atom("constant", node, value=form))  # fmt: skip
+            # By its digits: 0 and −0 are two, though they are equal.
+            return self._unique(("constant", str(form)), Atom("constant", node, value=form))
         if type(form) is tuple:
             if form[0] == 1.0 and form[2] == NONE:
                 return int(form[1])
@@ -278,10 +277,10 @@ class _Reader:
         kinds = {self._kind(left), self._kind(right)} - {None}
         if len(kinds) > 1:
             kinds = {_AFFINE if kinds == {_AFFINE, _BIAS} else _MIXED}
-        if type(left) is not list or (type(right) is list and len(right) > len(left)):
+        if type(right) is list and (type(left) is not list or len(right) > len(left)):
             left, right = right, left
         if type(left) is not list:
-            left = [0.0, False, 0, left] if type(left) is tuple else [left, False, 0]
+            left = [0.0, False, _OTHER, left] if type(left) is tuple else [left, False, _OTHER]
         if type(right) is list:
             left[0] += right[0]
             left[1] = left[1] or right[1]
