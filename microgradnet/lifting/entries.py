@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from microgradnet.lifting.formulas import ATOM, READABLE, Expr, Form, Num, joint, more
+from microgradnet.lifting.forms import ATOM, Form, abridged, more
+from microgradnet.lifting.formulas import Expr, Num, joint
 
 __all__ = ["Index", "Place", "Repeated", "Rows", "Share", "Spread", "Stack"]
 
@@ -115,12 +116,12 @@ class Stack(Expr):
 
     def _write(self, form: Form) -> str:
         """In code stacked; in a formula one behind the other."""
-        inner = [operand.write(form) for operand in self.operands]
+        operands, hidden = abridged(self.operands, form)
+        inner = [operand.write(form) for operand in operands]
         if form == "code":
             return f"stacked({', '.join(inner)})"
-        left_out = len(inner) - READABLE
-        if left_out > 1:
-            inner[READABLE - 1 : -1] = [more(left_out, form)]
+        if hidden:
+            inner.insert(-1, more(hidden, form))
         return ", ".join(inner)
 
 

@@ -11,19 +11,33 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from math import frexp
 from typing import Any, ClassVar, NoReturn
 
+from microgradnet.lifting.forms import (
+    ATOM,
+    POWER,
+    PRODUCT,
+    SIGN,
+    SUM,
+    Form,
+    abridged,
+    both,
+    bracketed,
+    call,
+    cases,
+    gap,
+    is_signed,
+    minus,
+    more,
+    number,
+    relation,
+)
+
 __all__ = [
-    "ATOM", "ONE", "POWER", "PRODUCT", "READABLE", "SIGN", "SUM", "Comparison", "Expr", "Form",
-    "Function", "Name", "Num", "Power", "Product", "Sum", "Variable", "add", "divide", "expr",
-    "joint", "latex_function", "more", "multiply", "power",
+    "ONE", "Comparison", "Expr", "Function", "Name", "Num", "Power", "Product", "Sum", "Variable",
+    "add", "divide", "expr", "formula", "joint", "multiply", "power",
 ]  # fmt: skip
-
-Form = str
-"""How a formula is written: "code", "text" or "latex"."""
-
-SUM, PRODUCT, SIGN, POWER, ATOM = range(5)  # how tightly what is outermost binds
 
 
 @dataclass(eq=False)
@@ -59,6 +73,8 @@ class Expr(ABC):
     batch: bool
     size: int
     binding: int = ATOM
+    is_condition: bool = False
+    """Whether it is true or false, which is 1 or 0 in arithmetic."""
 
     @abstractmethod
     def _write(self, form: Form) -> str:
@@ -72,9 +88,7 @@ class Expr(ABC):
         """The formula, in brackets where it binds less tightly."""
         e = self.opened(form)
         text = e._write(form)
-        if e.binding >= least:
-            return text
-        return rf"\left({text}\right)" if form == "latex" else f"({text})"
+        return text if e.binding >= least else bracketed(text, form)
 
     def in_place(self) -> Expr:
         """The formula, of an inlined variable its own."""
@@ -108,52 +122,52 @@ class Expr(ABC):
             yield from part.names()
 
     def __add__(self, other: Any) -> Expr:
-        return add(self, expr(other))
+        return add(expr(self), expr(other))
 
     def __radd__(self, other: Any) -> Expr:
-        return add(expr(other), self)
+        return add(expr(other), expr(self))
 
     def __sub__(self, other: Any) -> Expr:
-        return add(self, multiply(Num(-1.0), expr(other)))
+        return add(expr(self), multiply(Num(-1.0), expr(other)))
 
     def __rsub__(self, other: Any) -> Expr:
-        return add(expr(other), multiply(Num(-1.0), self))
+        return add(expr(other), multiply(Num(-1.0), expr(self)))
 
     def __mul__(self, other: Any) -> Expr:
-        return multiply(self, expr(other))
+        return multiply(expr(self), expr(other))
 
     def __rmul__(self, other: Any) -> Expr:
-        return multiply(expr(other), self)
+        return multiply(expr(other), expr(self))
 
     def __truediv__(self, other: Any) -> Expr:
-        return divide(self, expr(other))
+        return divide(expr(self), expr(other))
 
     def __rtruediv__(self, other: Any) -> Expr:
-        return divide(expr(other), self)
+        return divide(expr(other), expr(self))
 
     def __pow__(self, other: Any) -> Expr:
-        return power(self, expr(other))
+        return power(expr(self), expr(other))
 
     def __rpow__(self, other: Any) -> Expr:
-        return power(expr(other), self)
+        return power(expr(other), expr(self))
 
     def __neg__(self) -> Expr:
-        return multiply(Num(-1.0), self)
+        return multiply(Num(-1.0), expr(self))
 
     def __abs__(self) -> Expr:
-        return Function("abs", (self,))
+        return Function("abs", (expr(self),))
 
     def __lt__(self, other: Any) -> Expr:
-        return Comparison("<", self, expr(other))
+        return Comparison("<", expr(self), expr(other))
 
     def __le__(self, other: Any) -> Expr:
-        return Comparison("<=", self, expr(other))
+        return Comparison("<=", expr(self), expr(other))
 
     def __gt__(self, other: Any) -> Expr:
-        return Comparison(">", self, expr(other))
+        return Comparison(">", expr(self), expr(other))
 
     def __ge__(self, other: Any) -> Expr:
-        return Comparison(">=", self, expr(other))
+        return Comparison(">=", expr(self), expr(other))
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -165,13 +179,19 @@ class Expr(ABC):
 
 
 def expr(x: Any) -> Expr:
-    """A formula, or the formula of a number."""
+    """A formula, or the formula of a number; a condition, as in Python's arithmetic, is 1 or 0."""
+    e = formula(x)
+    return Function("where", (e, ONE, Num(0.0))) if e.is_condition else e
+
+
+def formula(x: Any) -> Expr:
+    """A formula, of a condition too, or that of a number."""
     return x if isinstance(x, Expr) else Num(float(x))
 
 
 def joint(parts: Sequence[Expr]) -> tuple[bool, int]:
     """Whether any part differs between examples, and the size of the longest."""
-    return any(part.batch for part in parts), max((part.size for part in parts), default=1)
+    return any(part.batch for part in parts), max(part.size for part in parts)
 
 
 class Num(Expr):
@@ -181,28 +201,14 @@ class Num(Expr):
 
     def __init__(self, value: float) -> None:
         self.value = value
-        self.binding = SIGN if value < 0 or str(value).startswith("-") else ATOM
+        self.binding = SIGN if is_signed(value) else ATOM
 
     def split(self) -> tuple[float, Expr]:
         """The number, and 1."""
         return self.value, ONE
 
     def _write(self, form: Form) -> str:
-        """A short decimal where the formula is for reading, every digit where it runs."""
-        if form == "code":
-            return _python_float(self.value)
-        if self.value == 0.5:
-            return "½" if form == "text" else r"\tfrac{1}{2}"
-        written = f"{self.value:.6g}"
-        return written.replace("-", "−") if form == "text" else written
-
-
-def _python_float(x: float) -> str:
-    """A float as Python source; whole numbers without a point, which meet floats as floats."""
-    if x != x or x in (float("inf"), float("-inf")):
-        return {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}[str(x)]
-    whole = x.is_integer() and abs(x) < 1e6 and str(x) != "-0.0"
-    return str(int(x)) if whole else repr(x)
+        return number(self.value, form)
 
 
 ONE = Num(1.0)
@@ -240,8 +246,6 @@ class Name(Expr):
 
 _DEEPEST = 50
 """More terms are a call of `sum` in code, lest they be deeper than Python's compiler goes."""
-READABLE = 8
-"""Of more terms or operands all but these are only counted where a formula is to be read."""
 
 
 class Sum(Expr):
@@ -270,29 +274,15 @@ class Sum(Expr):
     def _write(self, form: Form) -> str:
         if form == "code" and len(self.terms) > _DEEPEST:
             return f"sum([{', '.join(term.write(form) for term in self.terms)}])"
-        left_out = len(self.terms) - READABLE if form != "code" else 0
-        first, *terms = (
-            self.terms if left_out <= 1 else (*self.terms[: READABLE - 1], self.terms[-1])
-        )
+        (first, *terms), hidden = abridged(self.terms, form)
         written = [first.write(form)]
-        minus = "−" if form == "text" else "-"
         for term in terms:
-            sign, rest = _sign(term.opened(form))
-            written.append(f" {minus if sign < 0 else '+'} {rest.within(form, PRODUCT)}")
-        if left_out > 1:
-            written.insert(-1, f" + {more(left_out, form)}")
+            e = term.opened(form)
+            sign, rest = (minus(form), -e) if e.negated else ("+", e)
+            written.append(f" {sign} {rest.within(form, PRODUCT)}")
+        if hidden:
+            written.insert(-1, f" + {more(hidden, form)}")
         return "".join(written)
-
-
-def more(n: int, form: Form) -> str:
-    """What stands for n parts that are left out where a formula is to be read."""
-    return f"… ({n} more)" if form == "text" else rf"\cdots\;(\text{{{n} more}})"
-
-
-def _sign(term: Expr) -> tuple[int, Expr]:
-    """A term's sign, and the term without it."""
-    factor, rest = term.split()
-    return (-1, multiply(Num(-factor), rest)) if factor < 0 else (1, term)
 
 
 class Product(Expr):
@@ -321,19 +311,17 @@ class Product(Expr):
     def _write(self, form: Form) -> str:
         # A product of vectors is taken entry by entry, which ⊙ says where both are longer than 1.
         written = ""
+        times = entrywise = " * " if form == "code" else gap(form)
+        if form != "code":
+            entrywise = " ⊙ " if form == "text" else r" \odot "
         if self.factor == -1.0:
-            written = "−" if form == "text" else "-"
+            written = minus(form)
         elif self.factor != 1.0:
-            written = Num(self.factor).write(form)
-            written += {"code": " * ", "text": " ", "latex": r"\,"}[form]
+            written = number(self.factor, form) + times
         for k, factor in enumerate(self.factors):
             if k:
                 vectors = factor.size > 1 and self.factors[k - 1].size > 1
-                written += {
-                    "code": " * ",
-                    "text": " ⊙ " if vectors else " ",
-                    "latex": r" \odot " if vectors else r"\,",
-                }[form]
+                written += entrywise if vectors else times
             # Of c (W a) a formula needs no brackets, being (c W) a as well.
             alone = form != "code" and len(self.factors) == 1
             last = k == len(self.factors) - 1
@@ -351,7 +339,12 @@ class Quotient(Expr):
         self.batch, self.size = joint((x, y))
 
     def parts(self) -> Sequence[Expr]:
+        """Numerator and denominator."""
         return (self.x, self.y)
+
+    def split(self) -> tuple[float, Expr]:
+        """A number that is the numerator, and the inverse."""
+        return (self.x.value, Quotient(ONE, self.y)) if isinstance(self.x, Num) else (1.0, self)
 
     def _write(self, form: Form) -> str:
         if form == "latex":
@@ -380,7 +373,7 @@ class Power(Expr):
             return f"{self.x.within(form, ATOM)} ** {self.exponent.within(form, ATOM)}"
         base = self.x.within(form, ATOM)
         if form == "latex" and base.endswith("}"):  # z² squared would read as z²²
-            base = rf"\left({base}\right)"
+            base = bracketed(base, form)
         exponent = self.exponent.write(form)
         if form == "latex":
             return rf"{{{base}}}^{{{exponent}}}"
@@ -403,7 +396,7 @@ def add(*terms: Expr) -> Expr:
         return Num(constant)
     if constant:
         # A positive number first, so that 1 − y does not read −y + 1.
-        flat.insert(0 if _sign(flat[0])[0] < 0 else len(flat), Num(constant))
+        flat.insert(0 if flat[0].negated else len(flat), Num(constant))
     return flat[0] if len(flat) == 1 else Sum(flat)
 
 
@@ -421,6 +414,8 @@ def multiply(*factors: Expr) -> Expr:
             flat.append(factor)
     if not flat:
         return Num(number)
+    if len(flat) == 1 and isinstance(flat[0], Quotient) and isinstance(flat[0].x, Num):
+        return Quotient(Num(number * flat[0].x.value), flat[0].y)  # −(2 / x) reads as −2 / x
     return flat[0] if number == 1.0 and len(flat) == 1 else Product(number, flat)
 
 
@@ -428,7 +423,7 @@ def divide(x: Expr, y: Expr) -> Expr:
     """The quotient; by a power of two, which is exact, as a product."""
     if isinstance(y, Num) and y.value and not isinstance(x, Num):
         inverse = 1.0 / y.value
-        if Fraction(inverse) * Fraction(y.value) == 1:
+        if inverse * y.value == 1.0 and abs(frexp(y.value)[0]) == 0.5:
             return multiply(Num(inverse), x)
     if isinstance(x, Num) and isinstance(y, Num) and y.value:
         return Num(x.value / y.value)
@@ -461,53 +456,41 @@ class Function(Expr):
     def __init__(self, name: str, arguments: Sequence[Expr]) -> None:
         self.name, self.arguments = name, tuple(arguments)
         self.batch, self.size = joint(self.arguments)
+        self.is_condition = name in ("both", "equal", "is_infinite")
 
     def parts(self) -> Sequence[Expr]:
         """The arguments."""
         return self.arguments
 
     def _write(self, form: Form) -> str:
-        """The call; in a formula σ for sigmoid, brackets of cases for where."""
+        """The call; in a formula brackets of cases for where, and signs for some others."""
         inner = [argument.write(form) for argument in self.arguments]
         if form == "code":
             written = f"{self.code.get(self.name, self.name)}({', '.join(inner)})"
-            if self.name == "where" and not any(
-                True for x in self.arguments[1:] for _ in x.names()
-            ):
+            if self.name == "where" and not _named(self.arguments[1:]):
                 # Of numbers alone it would be of float64, or whole.
-                for variable in self.arguments[0].names():
+                for variable in _named(self.arguments[:1]):
                     return f"{written}.astype({variable.code}.dtype)"
             return written
         if self.name == "where":
-            return _cases(inner[0], inner[1], inner[2], form)
-        if self.name in ("both", "equal"):
-            return (" and " if self.name == "both" else " = ").join(inner)
+            return cases(inner[0], inner[1], inner[2], form)
+        if self.name == "both":
+            return both(inner, form)
+        if self.name == "equal":
+            return " = ".join(inner)
         if self.name == "abs":
             return f"|{inner[0]}|"
-        name = "σ" if self.name == "sigmoid" else self.name
-        if form == "text":
-            return f"{name}({', '.join(inner)})"
-        return rf"{latex_function(self.name)}\left({', '.join(inner)}\right)"
+        return call(self.name, ", ".join(inner), form)
 
 
-def _cases(condition: str, x: str, y: str, form: Form) -> str:
-    if form == "text":
-        return f"({x} if {condition}, else {y})"
-    return rf"\begin{{cases}} {x} & {condition} \\ {y} & \text{{else}} \end{{cases}}"
-
-
-def latex_function(name: str) -> str:
-    """A function's name in LaTeX."""
-    known = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
-    if name == "sigmoid":
-        return r"\sigma"
-    return "\\" + name if name in known else rf"\operatorname{{{name.replace('_', ' ')}}}"
+def _named(formulas: Sequence[Expr]) -> list[Variable]:
+    return [variable for e in formulas for variable in e.names()]
 
 
 class Comparison(Expr):
     """A condition."""
 
-    binding = SUM - 1
+    is_condition = True
 
     def __init__(self, sign: str, x: Expr, y: Expr) -> None:
         self.sign, self.x, self.y = sign, x, y
@@ -519,8 +502,5 @@ class Comparison(Expr):
 
     def _write(self, form: Form) -> str:
         """X < y."""
-        sign = self.sign
-        if form != "code":
-            sign = {"<=": "≤" if form == "text" else r"\le",
-                    ">=": "≥" if form == "text" else r"\ge"}.get(sign, sign)  # fmt: skip
-        return f"{self.x.within(form, SUM)} {sign} {self.y.within(form, SUM)}"
+        sides = self.x.within(form, SUM), self.y.within(form, SUM)
+        return f" {relation(self.sign, form)} ".join(sides)

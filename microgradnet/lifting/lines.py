@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet import ops
-from microgradnet.lifting.formulas import ATOM, Expr, Name, Sum, Variable
+from microgradnet.lifting.forms import ATOM
+from microgradnet.lifting.formulas import Expr, Name, Sum, Variable
 from microgradnet.lifting.layout import INDENT, brackets, line
 from microgradnet.lifting.matrices import BatchTotal, MatVec, Outer, TransposedMatVec
 from microgradnet.lifting.rules import Apply, Pull

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from microgradnet.lifting.formulas import (
+from microgradnet.lifting.forms import (
     ATOM,
-    ONE,
     POWER,
     PRODUCT,
     SIGN,
-    Expr,
     Form,
-    Name,
-    Num,
-    Power,
-    Variable,
-    latex_function,
-    multiply,
+    call,
+    gap,
 )
+from microgradnet.lifting.formulas import ONE, Expr, Name, Num, Power, Variable, multiply
 
 __all__ = [
     "BatchTotal", "MatVec", "Outer", "RowFunction", "SquaredNorm", "Total", "TransposedMatVec",
@@ -43,11 +38,7 @@ class MatVec(Expr):
         matrix = Name(self.matrix).write(form)
         if form == "code":
             return f"{self.vector.within(form, POWER)} @ {matrix}.T"
-        return f"{matrix}{_gap(form)}{self.vector.within(form, ATOM)}"
-
-
-def _gap(form: Form) -> str:
-    return " " if form == "text" else r"\,"
+        return f"{matrix}{gap(form)}{self.vector.within(form, ATOM)}"
 
 
 class TransposedMatVec(Expr):
@@ -69,7 +60,7 @@ class TransposedMatVec(Expr):
         if form == "code":
             return f"{self.vector.within(form, POWER)} @ {matrix}"
         transposed = f"{matrix}ᵀ" if form == "text" else rf"({matrix})^{{\mathsf T}}"
-        return f"{transposed}{_gap(form)}{self.vector.within(form, ATOM)}"
+        return f"{transposed}{gap(form)}{self.vector.within(form, ATOM)}"
 
 
 class Outer(Expr):
@@ -106,7 +97,7 @@ class Outer(Expr):
         transposed = f"{v}ᵀ" if form == "text" else rf"({v})^{{\mathsf T}}"
         if self.shape[0] == 1 and isinstance(self.u.opened(form), Num):
             return transposed
-        return f"{self.u.within(form, ATOM)}{_gap(form)}{transposed}"
+        return f"{self.u.within(form, ATOM)}{gap(form)}{transposed}"
 
 
 class Total(Expr):
@@ -208,7 +199,7 @@ class RowFunction(Expr):
         inner = ", ".join(row.write(form) for row in self.rows)
         code, shown = self.pick or ("", "")
         if form == "latex":
-            written = rf"{latex_function(self.name)}\left({inner}\right)"
+            written = call(self.name, inner, form)
             return rf"{written}_{{{shown}}}" if shown else written
         written = f"{self.name}({inner})"
         if form == "text":

@@ -12,17 +12,17 @@ from typing import Any
 from microgradnet import ops
 from microgradnet.arithmetic import Arithmetic, Number, ieee
 from microgradnet.lifting.entries import Share, Stack
+from microgradnet.lifting.forms import Form, latex_function
 from microgradnet.lifting.formulas import (
     Expr,
-    Form,
     Function,
     Name,
     Num,
     Variable,
     divide,
     expr,
+    formula,
     joint,
-    latex_function,
     multiply,
     power,
 )
@@ -148,7 +148,7 @@ class _Algebra(Arithmetic):
         return expr(x)
 
     def where(self, condition: Any, x: Number, y: Number) -> Expr:
-        return Function("where", (expr(condition), expr(x), expr(y)))
+        return Function("where", (formula(condition), expr(x), expr(y)))
 
     def both(self, p: Any, q: Any) -> Any:
         return Function("both", (p, q))

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from microgradnet.lifting.entries import Index
-from microgradnet.lifting.formulas import ATOM, Name, Variable
+from microgradnet.lifting.forms import ATOM
+from microgradnet.lifting.formulas import Name, Variable
 from microgradnet.lifting.functions import Functions, helpers, words
 from microgradnet.lifting.layout import INDENT, array, brackets, line, names, wrapped
 from microgradnet.lifting.lines import Lines
