@@ -69,23 +69,36 @@ def _sort(
         if right is not None:
             left: Node = many
             if left.grad is not fresh:
-                stack.append(node)
-                node = left
-                continue
+                if left._left is not None:
+                    stack.append(node)
+                    node = left
+                    continue
+                grad = left.grad  # a leaf's: it is done without a detour, as below
+                if type(grad) is Untouched or grad is None:
+                    leaves.append(left)
+                else:
+                    earlier.append((left, grad))
+                left.grad = fresh
             if right.grad is not fresh:
                 # A product of two that are done, as w·a mostly is, is done without a detour.
                 second: Node | None = right._right
-                if second is None or second.grad is not fresh:
-                    stack.append(node)
-                    node = right
-                    continue
-                first: Node = right._left
-                if first.grad is not fresh:
-                    stack.append(node)
-                    node = right
-                    continue
+                if second is None:
+                    if right._left is not None:
+                        stack.append(node)
+                        node = right
+                        continue
+                    grad = right.grad
+                    if type(grad) is Untouched or grad is None:
+                        leaves.append(right)
+                    else:
+                        earlier.append((right, grad))
+                else:
+                    if second.grad is not fresh or right._left.grad is not fresh:
+                        stack.append(node)
+                        node = right
+                        continue
+                    order.append(right)
                 right.grad = fresh
-                order.append(right)
             order.append(node)
         elif many is None:
             grad = node.grad
@@ -131,10 +144,9 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
 
     The commonest operations on floats take short ways, which are held to the rules by the tests.
     """
-    at: Node | None = None
+    node: Node | None = None  # the one at fault, if one is
     try:
         for node in reversed(order):
-            at = node
             g = node.grad
             op: Any = node.op
             right: Node | None = node._right
@@ -216,8 +228,8 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
                 else:
                     parent.grad = _sum(h, product)
     except BaseException as error:
-        if at is not None and at.op is not None:
-            note = described(at.op, at.parents, at.label)
+        if node is not None and node.op is not None:
+            note = described(node.op, node.parents, node.label)
             annotate(error, f"in the backward pass, at {note}")
         raise
 

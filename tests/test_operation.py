@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -50,6 +51,34 @@ def test_a_rule_that_cannot_take_the_operands_is_refused_when_declared(own_table
     alone = operation(lambda m, g, y, x: (g,))(sum_of)
     assert (alone(2.0), alone.vjp_at(3.0, 2.0)) == (2.0, (3.0,))
     assert operation(lambda m, g, out, x, y: (g * y, g * x))(product)(2.0, 3.0) == 6.0
+
+
+def by_keyword(m: Any, g: Any, y: Any, x: Any, *, slope: Any) -> Any:
+    return (g * slope,)
+
+
+def by_position(m: Any, g: Any, y: Any, x: Any, slope: Any) -> Any:
+    return (g * slope,)
+
+
+def by_any(*operands: Any, **parameters: Any) -> Any:
+    return (operands[1] * parameters["slope"],)
+
+
+@pytest.mark.parametrize("rule", [by_keyword, by_position, by_any, functools.partial(by_keyword)])
+def test_a_rule_gets_the_parameters_however_it_takes_them(rule: Any, own_table: None) -> None:
+    def line(m: Any, x: Any, *, slope: Any = 2.0) -> Any:
+        """A line through 0."""
+        return slope * x
+
+    steep = operation(rule)(line)
+    x = Value(3.0)
+    y = steep(x) + steep(x, slope=5.0) + steep.variant(slope=5.0).variant(slope=7.0)(x)
+    y.backward()
+    assert (y.data, x.grad) == (3.0 * 14.0, 14.0)
+    assert steep(1.0) == 2.0
+    assert line(None, 1.0) == 2.0  # what was declared is not touched
+    assert steep.forward_module == steep.variant(slope=5.0).forward_module == __name__
 
 
 def test_a_method_takes_the_operands_that_the_operation_takes() -> None:
