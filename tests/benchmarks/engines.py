@@ -39,13 +39,21 @@ What was predicted and what came of it, on CPython 3.11, each pair measured in o
   parents had static types and the operations on the way were Final; before that backward gained
   nothing. Neurons as nodes gain 1.3 times: the time is in `sum` and `map`, which are C already.
   These last five compare separate runs, each beside micrograd.
+- A variant's functions as copies with other defaults rather than partials, leaves sorted without a
+  detour (predicted: a twentieth of the expression): 35.3 to 33.8 µs.
 - Tried and left: one look at the result's kind instead of two at the operands' (5 %, but rationals
   would be added twice); one branch of backward for each of + and × (7 % of
   backward, within the noise, for twice the lines); rows whose adjoint is 0 left out of a vector's
   sums (nothing: the check that no infinity is lost costs what it saves); the quotient's rule
-  inline (2 % of the expression). A profile by lines of the expression is flat: no line has more
-  than 3 %, the making of nodes 12 % in all. Reckoned, not tried: a number for each node in
-  the order of making, to sort by.
+  inline (2 % of the expression); all rows of a layer in one written-out sum (nothing); nodes of a
+  subclass without `__init__`, made in three quarters of the time (the expression 7 % slower: two
+  types at one place undo the interpreter's specialising). A profile by lines of the expression is
+  flat: no line has more than 3 %, the making of nodes 12 % in all. Reckoned, not tried: a number
+  for each node in the order of making, to sort by.
+- How far pure Python could go: an engine of bare slots, thrown away after measuring, without kinds
+  of numbers, IEEE, labels or a second backward pass that adds, recursive, took the expression 3.0
+  times faster than micrograd; one with neurons as nodes, a tape instead of sorting and no nodes for
+  the L2 term, the step 13 times, paused. What is held beyond that costs the rest.
 
 What is left, by a sampling profile of lines (py-spy), the collector paused: of the atomic step 36 %
 is the making of nodes (half of that `object.__new__` and six slots), 18 % sorting, 30 % passing on,
@@ -65,10 +73,14 @@ import time
 import timeit
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -109,12 +121,9 @@ def problem(examples: int) -> Problem:
 class Engine:
     """How an engine does the step: forward gives the cost, backward its gradients."""
 
-    name: str
     forward: Callable[[], Any]
     backward: Callable[[Any], None]
     number: Callable[[Any], float]
-    rounds: int = 1
-    """How many of the rounds it takes part in, 1 being all and 3 every third: for the slow."""
 
 
 def total_cost(
@@ -129,14 +138,12 @@ def total_cost(
 
 
 def by_loops(
-    name: str,
     problem: Problem,
     scalar: Callable[[float], Any],
     relu: Callable[[Any], Any],
     backward: Callable[[Any], None],
     number: Callable[[Any], float],
     zero_grad: Callable[[Any], None],
-    rounds: int = 1,
 ) -> Engine:
     """An engine of scalars, its network written as loops over + and ×."""
     layers = [[([scalar(w) for w in ws], scalar(b)) for ws, b in layer] for layer in problem.layers]
@@ -154,10 +161,10 @@ def by_loops(
             zero_grad(parameter)
         return total_cost(score, parameters, relu, problem)
 
-    return Engine(name, forward, backward, number, rounds)
+    return Engine(forward, backward, number)
 
 
-def by_network(granularity: str, problem: Problem) -> Engine:
+def by_network(problem: Problem, granularity: str) -> Engine:
     """Our own MLP."""
     model = MLP(SIZES[0], SIZES[1:], granularity=granularity)
     for l, layer in enumerate(problem.layers, 1):
@@ -170,33 +177,28 @@ def by_network(granularity: str, problem: Problem) -> Engine:
         cost: Value = total_cost(model, parameters, Value.relu, problem)
         return cost
 
-    return Engine(f"microgradnet, {granularity}{BUILD}", forward, Value.backward, float)
+    return Engine(forward, Value.backward, float)
 
 
-def engines(problem: Problem) -> Iterator[Engine]:
-    """Ours, and the peers that are installed."""
-    if find_spec("micrograd"):
-        from micrograd.engine import Value as Peer
+def by_micrograd(problem: Problem) -> Engine:
+    """Values of micrograd, in the same loops."""
+    from micrograd.engine import Value as Peer
 
-        yield by_loops(
-            "micrograd", problem, Peer, lambda v: v.relu(), lambda v: v.backward(),
-            lambda v: float(v.data), lambda p: setattr(p, "grad", 0),
-        )  # fmt: skip
-    yield by_network("atomic", problem)
-    yield by_network("neuron", problem)
-    if find_spec("torch"):
-        import torch
+    return by_loops(
+        problem, Peer, lambda v: v.relu(), lambda v: v.backward(),
+        lambda v: float(v.data), lambda p: setattr(p, "grad", 0),
+    )  # fmt: skip
 
-        yield by_loops(
-            "PyTorch, 0-d tensors", problem,
-            lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True),
-            torch.relu, lambda v: v.backward(), lambda v: v.item(),
-            lambda p: setattr(p, "grad", None), rounds=3,
-        )  # fmt: skip
-    if find_spec("autograd"):
-        yield by_tape(problem)
-    if find_spec("casadi"):
-        yield by_casadi(problem)
+
+def by_tensors(problem: Problem) -> Engine:
+    """PyTorch's tensors of no dimension, in the same loops."""
+    import torch
+
+    return by_loops(
+        problem, lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True),
+        torch.relu, lambda v: v.backward(), lambda v: v.item(),
+        lambda p: setattr(p, "grad", None),
+    )  # fmt: skip
 
 
 def by_tape(problem: Problem) -> Engine:
@@ -223,7 +225,7 @@ def by_tape(problem: Problem) -> Engine:
         return total_cost(score, list(flat), relu, problem)
 
     step = value_and_grad(cost)
-    return Engine("autograd", lambda: step(flat)[0], lambda v: None, float, rounds=3)
+    return Engine(lambda: step(flat)[0], lambda v: None, float)
 
 
 def by_casadi(problem: Problem) -> Engine:
@@ -252,7 +254,19 @@ def by_casadi(problem: Problem) -> Engine:
         step = casadi.Function("step", [flat], [cost, casadi.gradient(cost, flat)])
         return float(step(parameters)[0])
 
-    return Engine("CasADi SX", forward, lambda v: None, float, rounds=3)
+    return Engine(forward, lambda v: None, float)
+
+
+MICROGRAD = "micrograd"
+ENGINES: dict[str, tuple[str, int, Callable[[Problem], Engine]]] = {
+    MICROGRAD: ("micrograd", 1, by_micrograd),
+    ATOMIC: ("microgradnet", 1, partial(by_network, granularity="atomic")),
+    f"microgradnet, neuron{BUILD}": ("microgradnet", 1, partial(by_network, granularity="neuron")),
+    "PyTorch, 0-d tensors": ("torch", 3, by_tensors),
+    "autograd": ("autograd", 3, by_tape),
+    "CasADi SX": ("casadi", 3, by_casadi),
+}
+"""Each with the package it needs, and of how many rounds it takes part in one: 3 for the slow."""
 
 
 @contextmanager
@@ -277,25 +291,73 @@ class Times:
     ratio: float
 
 
-def time_steps(all_engines: Sequence[Engine], rounds: int) -> dict[tuple[str, bool], Times]:
+class Process:
+    """An engine in a process of its own: no other's heap, garbage or caches are in its way.
+
+    It does what it is asked and sends back what came of it, so that engines can take turns.
+    """
+
+    def __init__(self, name: str, examples: int) -> None:
+        self.name = name
+        self.rounds = ENGINES[name][1]
+        context = get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, name, examples))
+
+    def __enter__(self) -> Process:
+        self._process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer of a function of the engine."""
+        self._ours.send((question, arguments))
+        return self._ours.recv()
+
+
+def _serve(connection: Connection, name: str, examples: int) -> None:
+    engine = ENGINES[name][2](problem(examples))
+    while True:
+        question, arguments = connection.recv()
+        connection.send(question(engine, *arguments))
+
+
+def cost(engine: Engine) -> float:
+    """The cost that the engine computes."""
+    return engine.number(engine.forward())
+
+
+def size(engine: Engine) -> int:
+    """The nodes of the graph of one of our own engines."""
+    return len(topological_order([engine.forward()]))
+
+
+def step(engine: Engine, paused: bool) -> tuple[float, float, float]:
+    """Seconds of the forward pass, of the backward one, and of all with the freeing."""
+    with collector(paused):
+        start = time.process_time()
+        cost = engine.forward()
+        middle = time.process_time()
+        engine.backward(cost)
+        end = time.process_time()
+        del cost
+        freed = time.process_time()
+    return middle - start, end - middle, freed - start
+
+
+def time_steps(processes: Sequence[Process], rounds: int) -> dict[tuple[str, bool], Times]:
     """The times of each engine, with the collector as it is (False) and paused (True)."""
     times: dict[tuple[str, bool], dict[int, tuple[float, float, float]]] = {}
     for turn in range(rounds):
-        for engine in all_engines:
-            if turn % engine.rounds:
-                continue
-            for paused in (False, True):
-                with collector(paused):
-                    start = time.process_time()
-                    cost = engine.forward()
-                    middle = time.process_time()
-                    engine.backward(cost)
-                    end = time.process_time()
-                    del cost
-                    freed = time.process_time()
-                measured = (middle - start, end - middle, freed - start)
-                times.setdefault((engine.name, paused), {})[turn] = measured
-    first = all_engines[0].name
+        for process in processes:
+            if turn % process.rounds == 0:
+                for paused in (False, True):
+                    measured = process.ask(step, paused)
+                    times.setdefault((process.name, paused), {})[turn] = measured
+    first = processes[0].name
     return {
         (name, paused): Times(
             *[median(column) for column in zip(*rows.values(), strict=True)],
@@ -338,21 +400,22 @@ def expression(scalar: Callable[[float], Any]) -> Any:
     return g
 
 
-def time_expression(rounds: int) -> dict[str, tuple[float, float]]:
-    """Medians in seconds, as run, and of the ratios to micrograd."""
-    scalars: dict[str, Any] = {ATOMIC: Value}
-    if find_spec("micrograd"):
-        from micrograd.engine import Value as Peer
+def seconds_of_expression(_: Engine, package: str) -> float:
+    """Seconds that the expression takes the scalars of a package, the collector as it is."""
+    scalar = import_module(f"{package}.engine").Value
+    timer = timeit.Timer(lambda: expression(scalar), "gc.enable()", time.process_time)
+    return timer.timeit(200) / 200
 
-        scalars["micrograd"] = Peer
-    times: dict[str, list[float]] = {name: [] for name in scalars}
+
+def time_expression(processes: Sequence[Process], rounds: int) -> dict[str, tuple[float, float]]:
+    """Medians in seconds, as run, and of the ratios to the first engine's."""
+    those = [process for process in processes if process.name in (MICROGRAD, ATOMIC)]
+    times: dict[str, list[float]] = {process.name: [] for process in those}
     for _ in range(rounds):
-        for name, scalar in scalars.items():
-            timer = timeit.Timer(
-                lambda scalar=scalar: expression(scalar), "gc.enable()", time.process_time
-            )
-            times[name].append(timer.timeit(200) / 200)
-    first = times.get("micrograd", times[ATOMIC])
+        for process in those:
+            package = ENGINES[process.name][0]
+            times[process.name].append(process.ask(seconds_of_expression, package))
+    first = times[those[0].name]
     return {
         name: (median(column), median(a / b for a, b in zip(first, column, strict=True)))
         for name, column in times.items()
@@ -403,17 +466,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="small sizes: does it run at all?")
     tiny = parser.parse_args(arguments).tiny
     rounds, examples = (1, 4) if tiny else (21, 100)
-    task = problem(examples)
-    all_engines = list(engines(task))
-    costs = {engine.name: engine.number(engine.forward()) for engine in all_engines}
-    reference = next(iter(costs.values()))
-    for name, cost in costs.items():
-        if abs(cost - reference) > 1e-12:
-            raise SystemExit(f"{name} computes the cost {cost}, not {reference}")
-    atomic = next(engine for engine in all_engines if engine.name == ATOMIC)
-    nodes = len(topological_order([atomic.forward()]))
-    times = time_steps(all_engines, rounds)
-    expressions = time_expression(rounds)
+    with ExitStack() as running:
+        processes = [
+            running.enter_context(Process(name, examples))
+            for name, (package, _, _) in ENGINES.items()
+            if find_spec(package)
+        ]
+        costs = {process.name: process.ask(cost) for process in processes}
+        reference = next(iter(costs.values()))
+        for name, found in costs.items():
+            if abs(found - reference) > 1e-12:
+                raise SystemExit(f"{name} computes the cost {found}, not {reference}")
+        ours = {process.name: process for process in processes if "microgradnet" in process.name}
+        nodes = ours[ATOMIC].ask(size)
+        times = time_steps(processes, rounds)
+        expressions = time_expression(processes, rounds)
+        bytes_of = {name: process.ask(memory, nodes) for name, process in ours.items()}
+        if costs.keys() >= {MICROGRAD}:
+            bytes_of[MICROGRAD] = processes[0].ask(memory, nodes)
 
     table = Table(
         title=f"{'-'.join(map(str, SIZES))}, {examples} examples: {nodes:,} nodes of + and ×",
@@ -423,25 +493,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for heading in ("engine", "as run, ms", "×", "paused, ms", "×", "forward, µs/node",
                     "backward, µs/node", "bytes/node", "expression, µs", "×"):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "engine" else "right")
-    for engine in all_engines:
-        ours = "micrograd" in engine.name
-        run, paused = times[engine.name, False], times[engine.name, True]
-        in_one_go = expressions.get(engine.name)
+    for name in costs:
+        run, paused = times[name, False], times[name, True]
+        in_one_go, of_nodes = expressions.get(name), bytes_of.get(name)
         table.add_row(
-            engine.name,
+            name,
             f"{run.step * 1e3:.1f}",
             f"{run.ratio:.1f}",
             f"{paused.step * 1e3:.1f}",
             f"{paused.ratio:.1f}",
-            f"{paused.forward / nodes * 1e6:.2f}" if ours else "",
-            f"{paused.backward / nodes * 1e6:.2f}" if ours else "",
-            f"{memory(engine, nodes)[0]:.0f}" if ours else "",
+            f"{paused.forward / nodes * 1e6:.2f}" if of_nodes else "",
+            f"{paused.backward / nodes * 1e6:.2f}" if of_nodes else "",
+            f"{of_nodes[0]:.0f}" if of_nodes else "",
             f"{in_one_go[0] * 1e6:.1f}" if in_one_go else "",
             f"{in_one_go[1]:.1f}" if in_one_go else "",
         )
     console = Console(width=140)
     console.print(table)
-    console.print(f"backward's passing peak: {memory(atomic, nodes)[1]:.1f} bytes a node")
+    console.print(f"backward's passing peak: {bytes_of[ATOMIC][1]:.1f} bytes a node")
     steps = ", ".join(f"{n:,}: {cost:.2f}" for n, cost in growth(1000 if tiny else 1_000_000))
     console.print(f"µs a node, forward and backward, by the graph's size: {steps}")
     console.print(f"import microgradnet: {import_time(rounds) * 1e3:.0f} ms")
