@@ -170,6 +170,24 @@ def test_a_hessians_products(x: list[float], s: float, t: float) -> None:
     assert got == pytest.approx((a * s + b * t, c * s + d * t), abs=1e-13 * size)
 
 
+def test_an_infinite_slope_has_no_part_in_what_does_not_depend_on_it():
+    """0·∞ would make it NaN: the entries beside that of √x at 0, in each mode."""
+    assert jacobian(lambda v: [v[0].sqrt(), v[1]])([0.0, 2.0]) == [[math.inf, 0], [0, 1]]
+    assert jacobian(lambda v: [v[0].sqrt(), v[1] * v[2]])([0.0, 2.0, 3.0]) == [
+        [math.inf, 0, 0],
+        [0, 3, 2],
+    ]
+    assert hessian(lambda v: v[0] ** 1.5 + v[1] ** 2)([0.0, 1.0]) == [[math.inf, 0], [0, 2]]
+    assert jvp(lambda x, y: x.sqrt() * y, (0.0, 2.0), (0.0, 3.0)) == (0, 0)
+    assert vjp(lambda x, y: [x.sqrt(), y], 0.0, 2.0)[1]([0, 3.0]) == (0, 3)
+    assert hvp(lambda x, y: x**1.5 * y**2, (0.0, 2.0), (0.0, 1.0)) == (0, 0)
+
+
+def test_a_tangent_or_adjoint_of_zero_can_itself_be_differentiated_by():
+    assert grad(lambda t: jvp(lambda x: x**3, (2.0,), (t,))[1])(0.0) == 12
+    assert grad(lambda g: vjp(lambda x: x**3, 2.0)[1](g)[0])(0.0) == 12
+
+
 # Where derivatives are taken within functions that are being differentiated
 
 
@@ -318,7 +336,10 @@ def test_a_function_keeps_its_name():
         (lambda: grad(lambda x: [x, x])(1.0), TypeError, "gave 2 numbers in a list"),
         (lambda: grad(lambda x: None)(1.0), TypeError, "did a function forget to return"),
         (lambda: grad(lambda x: x, argnums=1)(1.0), IndexError, "no argument 1 among 1"),
+        (lambda: grad(lambda x: x, argnums=(0, 0))(1.0), ValueError, "names an argument twice"),
+        (lambda: hessian(lambda x, y: x * y, (1, -1))(1.0, 2.0), ValueError, r"twice: \(1, -1\)"),
         (lambda: grad(lambda x: x)("1"), TypeError, "write float"),
+        (lambda: vjp(lambda x: x * x, 1.0)[1]("1"), TypeError, "write float"),
         (lambda: jvp(lambda x: x, 1.0, 1.0), TypeError, r"write \(x,\)"),
         (lambda: jvp(lambda x: x[0], ([1.0],), (1.0,)), ValueError, "nested like the arguments"),
         (lambda: vjp(lambda x: [x, x], 1.0)[1](1.0), ValueError, "nested like the function"),

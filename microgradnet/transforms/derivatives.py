@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from itertools import compress
 from typing import Any
 
 from microgradnet import recording
-from microgradnet.arithmetic import common
+from microgradnet.arithmetic import common, number
 from microgradnet.differentiable import adjoints, products
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
@@ -189,6 +190,8 @@ class Trace:
         for k in chosen:
             if not -len(args) <= k < len(args):
                 raise IndexError(f"there is no argument {k} among {len(args)}")
+        if len({k % len(args) for k in chosen}) < len(chosen):
+            raise ValueError(f"argnums names an argument twice: {argnums}")
         self._alone = isinstance(argnums, int)
         self._like = [args[k] for k in chosen]
         given = flat([list(args), list(kwargs.values()), beside])
@@ -217,7 +220,7 @@ class Trace:
         recorded = self._recorded or any(isinstance(g, Value) for g in cotangents)
         with recording.resumed():
             seeds: dict[Value, Any] = {}
-            for node, g in _numbers(self.outputs, cotangents, recorded):
+            for node, g in _numbers(*_nonzero(self.outputs, cotangents), recorded):
                 seeds[node] = add(seeds[node], g) if node in seeds else g
             found = adjoints(seeds, self.path, self._reached)
             gradients = [found.get(node, 0) for node in self.inputs]
@@ -230,8 +233,10 @@ class Trace:
         The partial derivatives are the products that the rule gives for the adjoint 1.
         """
         with recording.resumed():
-            along = dict(_numbers(self.inputs, tangents, self._recorded))
+            along = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
             for node in self.path:
+                if not any(parent in along for parent in node.parents):
+                    continue
                 terms = [
                     multiply(slope, along[parent])
                     for parent, slope in zip(node.parents, self._slopes(node), strict=True)
@@ -270,6 +275,17 @@ def _numbers(
         if type(x) is int:
             x = common(node.data).convert(x)
         yield node, Value(x) if recorded and not isinstance(x, Value) else x
+
+
+def _nonzero(
+    nodes: Sequence[Value], numbers: Sequence[Any]
+) -> tuple[Sequence[Value], Sequence[Any]]:
+    """The nodes whose number is not a constant 0, and these numbers.
+
+    What is not moved, or not asked for, has no part in the sums, however infinite its slope.
+    """
+    kept = [isinstance(x, Value) or number(x) != 0 for x in numbers]
+    return [*compress(nodes, kept)], [*compress(numbers, kept)]
 
 
 def _given_out(nodes: Sequence[Any], recorded: bool) -> list[Any]:
