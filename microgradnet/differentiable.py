@@ -138,9 +138,9 @@ class _Differentiable(Arithmetic):
     def sech(self, x: Number) -> Number:
         if self.inner is not ieee or not abs(_data(x)) > 350:
             return super().sech(x)
-        # cosh overflows where 1/cosh is only 0, and ∞·0 would follow. This has finite parts.
-        t = self.where(x > 0, x, -x)
-        return 2 * self.exp(-t) * self.sigmoid(2 * t)
+        # cosh overflows where 1/cosh is only 0, and ∞·0 would follow. Beside e^|x| the other half
+        # of the cosine is below any rounding.
+        return 2 * self.exp(self.where(x > 0, -x, x))
 
     def one_minus_square(self, x: Number) -> Number:
         if self.inner is not ieee or 0.5 < abs(_data(x)) != 1:
