@@ -183,6 +183,24 @@ def test_an_infinite_slope_has_no_part_in_what_does_not_depend_on_it():
     assert hvp(lambda x, y: x**1.5 * y**2, (0.0, 2.0), (0.0, 1.0)) == (0, 0)
 
 
+@pytest.mark.parametrize("number", [float, mpf])
+def test_a_branch_not_taken_has_no_part_in_either_mode(number: Any) -> None:
+    """√relu(x) is 0 all around −1, though the slope of √ at 0 is infinite."""
+
+    def flat_here(x: Any) -> Any:
+        return x.relu().sqrt()
+
+    x = number(-1)
+    assert grad(flat_here)(x) == jacobian(lambda x: [flat_here(x)] * 2)(x)[0] == 0
+    assert jvp(flat_here, (x,), (number(1),)) == (0, 0)
+    assert hessian(lambda x: x * flat_here(x))(x) == 0
+    assert hessian(lambda x: x ** x.relu())(x) == 0  # whose slope by the exponent is NaN
+    # What is 0 by rounding or by chance is not known to be one, in neither mode.
+    cube_root = lambda x: (x**3) ** (1 / 3)  # noqa: E731
+    assert math.isnan(grad(cube_root)(number(0)))
+    assert math.isnan(jvp(cube_root, (number(0),), (number(1),))[1])
+
+
 def test_a_tangent_or_adjoint_of_zero_can_itself_be_differentiated_by():
     assert grad(lambda t: jvp(lambda x: x**3, (2.0,), (t,))[1])(0.0) == 12
     assert grad(lambda g: vjp(lambda x: x**3, 2.0)[1](g)[0])(0.0) == 12

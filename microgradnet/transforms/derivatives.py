@@ -17,6 +17,7 @@ nested lists take the place of arrays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,7 +26,8 @@ from itertools import compress
 from typing import Any
 
 from microgradnet import recording
-from microgradnet.arithmetic import common, number
+from microgradnet.arithmetic import Number, common, number
+from microgradnet.arithmetic.exact import exact
 from microgradnet.differentiable import adjoints, products
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
@@ -237,15 +239,10 @@ class Trace:
             for node in self.path:
                 if not any(parent in along for parent in node.parents):
                     continue
-                terms = [
-                    multiply(slope, along[parent])
-                    for parent, slope in zip(node.parents, self._slopes(node), strict=True)
-                    if parent in along
-                ]
-                total = terms[0]
-                for term in terms[1:]:
-                    total = add(total, term)
-                along[node] = total
+                for parent, slope in zip(node.parents, self._slopes(node), strict=True):
+                    if parent in along and slope is not None:
+                        term = multiply(slope, along[parent])
+                        along[node] = add(along[node], term) if node in along else term
             found = [along.get(node, 0) for node in self.outputs]
             found = [t for _, t in _numbers(self.outputs, found, self._recorded)]
         return _given_out(found, self._recorded)
@@ -260,10 +257,24 @@ class Trace:
         return found[0] if self._alone else tuple(found)
 
     def _slopes(self, node: Value) -> Sequence[Any]:
-        """The local derivatives of a node, each computed once."""
+        """The local derivatives of a node, each computed once; None where a branch cuts them off.
+
+        That is where the rule gives 0 whatever the adjoint is, as relu's does on the left: as in
+        reverse mode, what comes there has no part, however infinite the slopes above.
+        """
         if node not in self._known:
             [(_, one)] = _numbers([node], [1], self._recorded)
-            self._known[node] = products(node, one)
+            slopes: Sequence[Any] = products(node, one)
+            kind = common(node.data)
+            # Among rationals nothing is infinite.
+            if kind is not exact and any(_data(slope) == 0 for slope in slopes):
+                op: Any = node.op
+                xs = [parent.data for parent in node.parents]
+                of_any = op.pull_back(kind.convert(math.nan), node.data, xs)
+                slopes = [
+                    None if g == 0 else slope for slope, g in zip(slopes, of_any, strict=True)
+                ]
+            self._known[node] = slopes
         return self._known[node]
 
 
@@ -288,10 +299,14 @@ def _nonzero(
     return [*compress(nodes, kept)], [*compress(numbers, kept)]
 
 
+def _data(x: Any) -> Number:
+    return x.data if isinstance(x, Value) else x
+
+
 def _given_out(nodes: Sequence[Any], recorded: bool) -> list[Any]:
     """Values if they are to be differentiated further, which in a no_grad block none is."""
     if not recorded:
-        return [x.data if isinstance(x, Value) else x for x in nodes]
+        return [_data(x) for x in nodes]
     return [x.detach() if recording.is_paused() else x for x in nodes]
 
 
