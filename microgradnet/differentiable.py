@@ -152,9 +152,8 @@ class _Differentiable(Arithmetic):
         if self.inner is not ieee:
             return super().hypot(x, y)
         # Scaled by a power of two, which rounds nothing and on which the result does not depend.
-        largest = max(abs(_data(x)), abs(_data(y)))
-        _, exponent = math.frexp(largest)
-        if -400 < exponent < 400 or not 0 < largest < math.inf:
+        _, exponent = math.frexp(max(abs(_data(x)), abs(_data(y))))
+        if -400 < exponent < 400:  # so it is of 0, ∞ and NaN
             return super().hypot(x, y)
         scale = math.ldexp(1.0, exponent - 1)
         return scale * super().hypot(self.divide(x, scale), self.divide(y, scale))

@@ -14,6 +14,7 @@ from mpmath import mp, mpf
 from oracles import EDGES, operands, variants
 
 from microgradnet import Value, grad, operation, ops
+from microgradnet.graph import topological_order
 from microgradnet.operation import Operation
 
 inf = math.inf
@@ -136,3 +137,11 @@ def test_a_damped_product_is_a_product_where_it_is_finite(own_table: None) -> No
 
     assert grad(fading)(Value(inf)).data == 0
     assert second(fading, inf) == 0
+
+
+def test_a_recorded_gradient_is_no_longer_than_its_formula() -> None:
+    """1/√(x² + 1): what keeps from overflow is there only where it could come to one."""
+    x = Value(2.0)
+    slope = x.asinh().backward(create_graph=True)[x]
+    symbols = [node.op.symbol for node in topological_order([slope]) if node.op is not None]
+    assert symbols == ["*", "+", "sqrt", "/"]

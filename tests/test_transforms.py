@@ -449,13 +449,15 @@ def test_hypotenuses_of_any_size(own_table):
     def hypotenuse(m: Any, x: Any, y: Any) -> Any:
         return m.hypot(x, y)
 
-    for scale in (1.0, 2.0**1000, 2.0**-1000):
+    for scale in (1.0, 2.0**1000, 2.0**1021, 2.0**-1000):
         x, y = Value(3 * scale), Value(4 * scale)
         slope = hypotenuse(x, y).backward(create_graph=True)[x]
         assert slope.data == pytest.approx(0.6, rel=1e-15)
         second = slope.backward(create_graph=True)
         assert second[x].data * scale == pytest.approx(16 / 125, rel=1e-14)
         assert second[y].data * scale == pytest.approx(-12 / 125, rel=1e-14)
+    x = Value(2.0**-1074)  # of which √2 times as much is rounded to once
+    assert hypotenuse(x, x).backward(create_graph=True)[x].data == 2
     check_grad(hypotenuse, [3.0, -4.0])
     check_grad(grad(hypotenuse), [3.0, -4.0])
     with mp.workdps(40):
