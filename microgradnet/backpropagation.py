@@ -235,4 +235,7 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
 
 
 def _sum(x: Number, y: Number) -> Number:
-    return x + y if type(x) is type(y) is float else evaluate(ops.add.forward, x, y)
+    # A 0 is what programs written for micrograd reset a gradient to, leaf by leaf.
+    if type(y) is float and (type(x) is float or (type(x) is int and x == 0)):
+        return x + y
+    return evaluate(ops.add.forward, x, y)

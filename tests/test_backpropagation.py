@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from mpmath import mpf
 
-from microgradnet import Value, log_sum_exp, operation
+from microgradnet import Value, add, log_sum_exp, operation
+from microgradnet.arithmetic import evaluate
 from microgradnet.engine import is_untouched
 from microgradnet.layerwise import vector, weighted_inputs
 
@@ -31,6 +32,29 @@ def test_a_node_of_many_parents_waits_for_all_of_them():
     p, q, r = (w / sum(weights) for w in weights)
     assert x.grad == pytest.approx(2.0 * p + q, rel=1e-14)
     assert y.grad == pytest.approx(p + q + r, rel=1e-14)
+
+
+@pytest.mark.parametrize("before", [0, 0.0, -0.0, 3, 2**53 + 1, HUGE, Fraction(1, 3)])
+@pytest.mark.parametrize("g", [1.5, -0.0, 7, math.inf])
+def test_a_gradient_is_added_to_what_a_leaf_has_as_the_table_adds(before: Any, g: Any):
+    x = Value(1.0 if isinstance(g, float) else 1)
+    x.grad = before
+    (x * g).backward()
+    sum_of_both = evaluate(add.forward, before, g)
+    assert (type(x.grad), repr(x.grad)) == (type(sum_of_both), repr(sum_of_both))
+
+
+@pytest.mark.parametrize("reset", [None, 0, 2.0])
+def test_leaves_on_either_side_of_an_operator_add_to_what_they_have(reset: Any):
+    """Where the leaf is met first, it is sorted without a detour."""
+    x, y = Value(3.0), Value(5.0)
+    for node in (x - 2 * y, (x + 1) - y, y * y - x, y - (-x)):
+        x.grad = y.grad = reset
+        node.backward()
+        node.backward()
+        once = {v: node.backward(create_graph=True)[v].data for v in (x, y)}
+        for v in (x, y):
+            assert v.grad == (reset or 0) + 2 * once[v], node
 
 
 def test_a_pass_that_fails_leaves_no_half_gradient(own_table: None):
