@@ -26,6 +26,7 @@ from microgradnet.lifting.patterns import (
     is_rows,
     is_whole,
     is_whole_softmax,
+    once,
     softmax_rows,
 )
 from microgradnet.lifting.rules import Pull
@@ -83,7 +84,7 @@ class Backward(Forward):
         for k, (vector, place) in enumerate(self.roots):
             groups.setdefault(vector, []).append((k, place))
         for vector, pairs in groups.items():
-            numbers, places = (np.array(column) for column in zip(*pairs, strict=True))
+            numbers, places = np.array(pairs).T
             selection, count, shown = self.selection(numbers, size)
             part: Expr = seeds
             if selection is not None:
@@ -124,13 +125,13 @@ class Backward(Forward):
         if vector.role in ("constant", "input", "target"):
             return
         if not vector.batch and from_batch:
-            factor, rest = (1.0, e) if e.batch else e.split()
-            e = multiply(Num(factor), BatchTotal(rest))
+            e = BatchTotal(e)
         if vector.role == "parameter":
-            if len(index) > 1 and (index == index[0]).all():
-                e, index = total(e, len(index)), index[:1]
-            view = self.view(index, "θ")
-            self.gradients.setdefault(view, []).append(full(e, len(index)))
+            places = once(index)
+            if len(places) < len(index):
+                e = total(e, len(index))
+            view = self.view(places, "θ")
+            self.gradients.setdefault(view, []).append(full(e, len(places)))
             return
         selection, size, shown = self.selection(index, len(vector))
         if size == 1 and len(index) > 1:
@@ -175,9 +176,10 @@ class Backward(Forward):
                 self._contribute(left, e, batch)
             return
         if count == 1 or terms == 1:
-            norms = self.norms(product) if count == 1 and terms > 1 else None
+            norms = self.norms(product) if count == 1 else None
             if norms is not None:
-                slope = multiply(Num(2.0 * float(factors[0, 0])), BatchTotal(g) if batch else g)
+                g = BatchTotal(g) if batch else g
+                slope = multiply(Num(2.0), self.numbers(factors[0]), g)
                 views = [view for view in self.result.views if view.variable in norms]
                 for view in self._apart(views):
                     self.decays.setdefault(view, []).append(multiply(slope, Name(view.variable)))
@@ -192,7 +194,7 @@ class Backward(Forward):
         for this, other in ((left, right), (right, left)):
             rows = [full(g, count), self.rows(other)]
             if not (factors == 1).all():
-                rows.append(self.factor_rows(factors))
+                rows.append(self.numbers(factors))
             self._contribute(this, RowFunction("spread", rows, count * terms), batch)
 
     def _apart(self, views: list[View]) -> list[View]:
@@ -228,21 +230,15 @@ class Backward(Forward):
             if inner is not None and k == len(given) - 1:
                 source, softmax = inner
                 v = multiply(g, operands[0]) if len(given) == 2 else g
-                e = add(
-                    multiply(Num(-1.0), total(v, len(vector)), Name(self.variables[softmax])), v
-                )
+                e = v - total(v, len(vector)) * Name(self.variables[softmax])
                 self._contribute(source, e, vector.batch)
-                continue
-            self._contribute(operand, Pull(op, k, g, out, operands), vector.batch)
+            else:
+                self._contribute(operand, Pull(op, k, g, out, operands), vector.batch)
 
     def _pull_log_sum_exp(self, vector: Vector, operand: Operand, g: Expr) -> None:
         size = operand.index.size
         e: Expr
-        if (
-            len(vector) == 1
-            and operand.vector.role != "parameter"
-            and (is_whole(operand.index[0], len(operand.vector)))
-        ):
+        if len(vector) == 1 and is_whole(operand.index[0], len(operand.vector)):
             e = multiply(g, RowFunction("softmax", [self.use(operand)], size))
         else:
             shares = RowFunction("softmax", [self.rows(operand)], size)
@@ -327,4 +323,4 @@ def _are_added_alike(
         return False
     factors = np.concatenate([first.factors.ravel(), second.factors.ravel()])
     alike = len(first.factors[0]) == len(second.factors[0])
-    return alike and bool((factors == factors[0]).all())
+    return alike and len(np.unique(factors)) == 1

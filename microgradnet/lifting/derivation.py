@@ -30,13 +30,13 @@ _DEEP = 6
 
 def _inline(derivation: Derivation) -> None:
     """Write in place what is used once, and short sums; layers and costs keep their names."""
-    named = [list(statement.formula.names()) for statement in derivation.statements]
-    uses = Counter(variable for names in named for variable in names)
+    named = [(statement, list(statement.formula.names())) for statement in derivation.statements]
+    uses = Counter(variable for _, names in named for variable in names)
     roots = {v for e in derivation.outputs for v in e.names()}
     depth: dict[Variable, int] = {}
-    for statement, names in zip(derivation.statements, named, strict=True):
+    for statement, names in named:
         variable = statement.variable
-        level = 1 + max((depth.get(v, 0) for v in names), default=0)
+        level = 1 + max([0, *(depth.get(v, 0) for v in names)])
         kept = variable.name[0] in ("zaC" if statement.part == "forward" else "δ")
         if statement.part == "gradient" or variable in roots or kept or level > _DEEP:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from microgradnet.lifting.forms import ATOM, Form, abridged, more
+from microgradnet.lifting.forms import ATOM, SUM, Form, abridged, more
 from microgradnet.lifting.formulas import Expr, Num, joint
 
 __all__ = ["Index", "Place", "Repeated", "Rows", "Share", "Spread", "Stack"]
@@ -151,6 +151,10 @@ class Place(Expr):
     def __init__(self, size: int, pieces: Sequence[tuple[slice | str, str, Expr]]) -> None:
         self.pieces, self.size = tuple(pieces), size
         self.batch = any(piece.batch for _, _, piece in pieces)
+
+    def binds(self, form: Form) -> int:
+        """In code it is a call, in a formula a sum."""
+        return SUM if form != "code" and len(self.pieces) > 1 else ATOM
 
     def parts(self) -> Sequence[Expr]:
         """The pieces."""

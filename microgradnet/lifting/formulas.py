@@ -88,7 +88,11 @@ class Expr(ABC):
         """The formula, in brackets where it binds less tightly."""
         e = self.opened(form)
         text = e._write(form)
-        return text if e.binding >= least else bracketed(text, form)
+        return text if e.binds(form) >= least else bracketed(text, form)
+
+    def binds(self, form: Form) -> int:
+        """How tightly what is outermost binds."""
+        return self.binding
 
     def in_place(self) -> Expr:
         """The formula, of an inlined variable its own."""

@@ -117,14 +117,13 @@ class Forward(Naming):
             return self.claim(f"z{self.layer[vector]}")
         if self.scalar_cost and len(vector) == 1 and self.roots[0][0] is vector:
             return self.claim("C")
-        source = vector.operands[0].vector if len(vector.operands) == 1 else None
-        index = vector.operands[0].index if vector.operands else np.zeros(0, dtype=np.intp)
-        index = index[0] if source is not None and is_whole_softmax(vector) else index.ravel()
-        summed = is_rows(vector) and not is_whole_softmax(vector)
-        if source in self.layer and not summed and is_whole(index, len(source)):
-            name = f"a{self.layer[source]}"
-            if name not in self.taken:
-                return self.claim(name)
+        if len(vector.operands) == 1:
+            source, index = vector.operands[0].vector, vector.operands[0].index.ravel()
+            entry_by_entry = not is_rows(vector) and is_whole(index, len(source))
+            if source in self.layer and (entry_by_entry or is_whole_softmax(vector)):
+                name = f"a{self.layer[source]}"
+                if name not in self.taken:
+                    return self.claim(name)
         return self.name("v", self.free_number("v"))
 
     def _operation(self, vector: Vector) -> Expr:
@@ -150,11 +149,11 @@ class Forward(Naming):
             key=lambda item: -max(x.vector.number for x in (item[1].left, item[1].right) if x),
         )
         terms = [self.product(vector, k, product) for k, product in products]
-        terms.sort(key=lambda term: 0 if isinstance(term, MatVec) else 1 + term.negated)
+        terms.sort(key=lambda term: (not isinstance(term, MatVec), term.negated))
         assert vector.constants is not None
         if vector.constants.any():
             terms.append(self.numbers(vector.constants))
-        return add(*terms) if terms else Num(0.0)
+        return add(*terms)
 
     def product(self, vector: Vector, k: int, product: Product) -> Expr:
         """Σ c·u·v for each of the sums."""
@@ -174,17 +173,17 @@ class Forward(Naming):
                 return self.scaled_total(factors, self.use(left))
             if self.is_dense(product):
                 return MatVec(self.constant_matrix(product), self.all_of(left.vector))
-            return RowFunction("dot", [self.rows(left), self.factor_rows(factors)], count)
+            return RowFunction("dot", [self.rows(left), self.numbers(factors)], count)
         if terms == 1:
             return multiply(self.numbers(factors[:, 0]), self.entrywise(left, right))
         if count == 1:
             norms = self.norms(product)
             if norms is not None:
-                return multiply(Num(float(factors[0, 0])), add(*map(SquaredNorm, norms)))
+                return multiply(self.numbers(factors[0]), add(*map(SquaredNorm, norms)))
             return self.scaled_total(factors, self.entrywise(left, right))
         rows: list[Expr] = [self.rows(left), self.rows(right)]
         if not (factors == 1).all():
-            rows.append(self.factor_rows(factors))
+            rows.append(self.numbers(factors))
         return RowFunction("dot", rows, count)
 
     def entrywise(self, left: Operand, right: Operand) -> Expr:
@@ -192,11 +191,6 @@ class Forward(Naming):
         if are_same(left, right):
             return power(self.use(left), Num(2.0))
         return multiply(self.use(left), self.use(right))
-
-    def factor_rows(self, factors: NDArray[np.float64]) -> Expr:
-        """The factors of a product in rows; a number where all are one."""
-        uniform = (factors == factors[0, 0]).all()
-        return Num(float(factors[0, 0])) if uniform else self.numbers(factors)
 
     def scaled_total(self, factors: NDArray[np.float64], e: Expr) -> Expr:
         """Σ c·e."""
@@ -207,13 +201,9 @@ class Forward(Naming):
 
     def is_dense(self, product: Product) -> bool:
         """Whether every sum takes in every entry, parameters or not, once."""
-        terms = product.factors.shape[1]
         size = len(product.left.vector)
-        return (
-            terms == size
-            and rows_alike(product.left.index)
-            and (is_whole(product.left.index[0], size))
-        )
+        terms = product.factors.shape[1]
+        return terms == size and bool((product.left.index == np.arange(size)).all())
 
     def all_of(self, vector: Vector) -> Expr:
         """The vector as a whole."""
@@ -233,8 +223,7 @@ class Forward(Naming):
         if product.right.vector is not product.left.vector:
             return None
         places = product.left.index[0]
-        uniform = (product.factors == product.factors[0, 0]).all()
-        if not (uniform and (places == product.right.index[0]).all()):
+        if not (np.ptp(product.factors) == 0 and (places == product.right.index[0]).all()):
             return None
         if len(np.unique(places)) != len(places):
             return None

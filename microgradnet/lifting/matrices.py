@@ -27,7 +27,7 @@ class MatVec(Expr):
 
     def __init__(self, matrix: Variable, vector: Expr) -> None:
         self.matrix, self.vector = matrix, vector
-        self.batch, self.size = vector.batch, matrix.rows or 1
+        self.batch, self.size = vector.batch, matrix.shape[0]
 
     def parts(self) -> Sequence[Expr]:
         """The matrix and the vector."""
@@ -64,7 +64,7 @@ class TransposedMatVec(Expr):
 
 
 class Outer(Expr):
-    """The matrix u vᵀ, summed over the examples."""
+    """The matrix u vᵀ, summed over the examples, which differ in v, and mostly in u."""
 
     binding = PRODUCT
     batch = False
@@ -79,20 +79,16 @@ class Outer(Expr):
     def opened(self, form: Form) -> Expr:
         """For reading, a u that is one number is a factor."""
         u = self.u.opened(form)
-        if form == "code" or not isinstance(u, Num) or u.value == 1.0:
+        if form == "code" or not isinstance(u, Num):
             return self
         return multiply(u, Outer(ONE, self.v, *self.shape))
 
     def _write(self, form: Form) -> str:
         """U vᵀ, with rows for examples u.T @ v."""
         if form == "code":
-            if self.u.batch and self.v.batch:
+            if self.u.batch:
                 return f"{self.u.within(form, ATOM)}.T @ {self.v.within(form, POWER)}"
-            u, v = (
-                f"ones.dot({x.write(form)})" if x.batch else x.write(form) for x in (self.u, self.v)
-            )
-            count = "" if self.u.batch or self.v.batch else "m * "
-            return f"{count}np.outer({u}, {v})"
+            return f"np.outer({self.u.write(form)}, ones.dot({self.v.write(form)}))"
         v = self.v.within(form, ATOM)
         transposed = f"{v}ᵀ" if form == "text" else rf"({v})^{{\mathsf T}}"
         if self.shape[0] == 1 and isinstance(self.u.opened(form), Num):
@@ -104,14 +100,13 @@ class Total(Expr):
     """The sum Σ over the entries."""
 
     size = 1
-    binding = SIGN
 
     def __init__(self, vector: Expr) -> None:
         self.vector, self.batch = vector, vector.batch
 
-    def within(self, form: Form, least: int) -> str:
-        """In code it is a call."""
-        return self.write(form) if form == "code" else super().within(form, least)
+    def binds(self, form: Form) -> int:
+        """In code it is a call, in a formula a sign."""
+        return ATOM if form == "code" else SIGN
 
     def parts(self) -> Sequence[Expr]:
         """The vector."""
@@ -137,7 +132,7 @@ class BatchTotal(Expr):
 
     def __init__(self, vector: Expr) -> None:
         self.vector, self.size = vector, vector.size
-        self.binding = ATOM if vector.batch else PRODUCT
+        self.binding = ATOM if vector.batch or _is_one(vector) else PRODUCT
 
     def parts(self) -> Sequence[Expr]:
         """The vector."""
@@ -151,9 +146,13 @@ class BatchTotal(Expr):
         """The sum of the rows, or m times what all examples have in common."""
         if self.vector.batch:  # a fraction of the time of NumPy's sum of columns
             return f"ones.dot({self.vector.write(form)})"
-        if isinstance(self.vector, Num) and self.vector.value == 1.0:
+        if _is_one(self.vector):
             return "m"
         return f"m * {self.vector.within(form, POWER)}"
+
+
+def _is_one(e: Expr) -> bool:
+    return isinstance(e, Num) and e.value == 1.0
 
 
 class SquaredNorm(Expr):
