@@ -112,8 +112,8 @@ def test_a_short_sum_written_twice_is_one(terms: int, count: int) -> None:
 @pytest.mark.parametrize(
     ("root", "sums"),
     [
-        (z(0, 1) + x[0] * x[1], ["w0 x0 + w1 x1", "s1 + x0 x1"]),
-        (z(0, 1) + x[1] * x[0], ["w0 x0 + w1 x1", "s1 + x1 x0"]),
+        (z(0, 1) + y[0] * x[1], ["w0 x0 + w1 x1", "s1 + y0 x1"]),
+        (z(0, 1) + x[1] * y[0], ["w0 x0 + w1 x1", "s1 + x1 y0"]),
         (x[0] * x[1] + z(0, 1), ["w0 x0 + w1 x1", "x0 x1 + s1"]),
         (z(0, 1) - x[2], ["w0 x0 + w1 x1", "s1 + -1 x2"]),
         (-z(0, 1), ["w0 x0 + w1 x1", "-1 s1"]),
