@@ -57,17 +57,21 @@ def test_leaves_on_either_side_of_an_operator_add_to_what_they_have(reset: Any):
             assert v.grad == (reset or 0) + 2 * once[v], node
 
 
-def test_a_pass_that_fails_leaves_no_half_gradient(own_table: None):
+@pytest.mark.parametrize(
+    "at_fault_last", ["w * f(x)", "f(x) * w", "f(x) * w.tanh()", "f(x) + w * w"]
+)
+def test_a_pass_that_fails_leaves_no_half_gradient(at_fault_last: str, own_table: None):
     @operation(lambda m, g, y, x: 1 / 0)
     def failing(m: Any, x: Any) -> Any:
         return x
 
     w, x = Value(2.0), Value(3.0)
+    node = eval(at_fault_last, {"w": w, "x": x, "f": failing})
     with pytest.raises(ZeroDivisionError) as error:
-        (w * failing(x)).backward()  # w has had its gradient by then
+        node.backward()  # w has had its gradient by then
     said = [str(error.value), *getattr(error.value, "__notes__", [])]
     assert "in the backward pass, at failing(3.0)" in "\n".join(said)
-    assert is_untouched(w.grad) and is_untouched(x.grad)
+    assert all(is_untouched(v.grad) for v in (w, x, node, *node.parents))
 
 
 def test_a_rule_with_too_many_products_is_named(own_table: None):
