@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
@@ -88,12 +89,16 @@ def _tree(text: str) -> ast.expr:
     """Python's tree of the text, small enough to walk by recursion."""
     if len(text) > _CHARACTERS:
         raise ExpressionError(f"an expression has at most {_CHARACTERS:,} characters")
+    for sign, written in _SIGNS.items():
+        if sign in text:
+            raise ExpressionError(f"{text.strip()!r:.80}: {sign} is written {written}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is refused below anyway
             tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise ExpressionError(f"{text.strip()!r:.80} is no expression: {error.msg}") from None
+        said = _said(text.strip(), str(error.msg))
+        raise ExpressionError(f"{text.strip()!r:.80} is no expression: {said}") from None
     except (RecursionError, MemoryError):  # which depth it is differs between Pythons
         raise ExpressionError("the expression is nested too deep") from None
     except ValueError as error:  # a null character
@@ -105,6 +110,23 @@ def _tree(text: str) -> ast.expr:
             _check(tree, text.strip())
             return tree
     raise ExpressionError(f"the expression is nested more than {_DEPTH} deep")
+
+
+_SIGNS = {"·": "*", "×": "*", "÷": "/", "−": "-", "²": "**2", "³": "**3"}
+"""How books print, and what is typed here."""
+
+_MISSING = re.compile(r"\d(?=[^\W\d])|[\w)](?=\s+[\w(])|\)(?=\w)")
+"""Where a number, a name or a bracket follows another at once."""
+
+
+def _said(text: str, message: str) -> str:
+    """What is wrong with the text: the way out where it is plain, or else what Python says."""
+    if message.startswith("invalid"):
+        if "=" in text:
+            return "it must have no ="
+        if _MISSING.search(text):
+            return "an operator or a bracket is missing, as in 2*x or tanh(x)"
+    return message
 
 
 def _check(tree: ast.expr, text: str) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -356,6 +357,11 @@ def test_a_function_keeps_its_name():
         (lambda: grad(lambda x: x, argnums=1)(1.0), IndexError, "no argument 1 among 1"),
         (lambda: grad(lambda x: x, argnums=(0, 0))(1.0), ValueError, "names an argument twice"),
         (lambda: hessian(lambda x, y: x * y, (1, -1))(1.0, 2.0), ValueError, r"twice: \(1, -1\)"),
+        (lambda: grad(lambda x: x, argnums="x")(1.0), TypeError, "places of arguments.* not 'x'"),
+        (lambda: grad(Value(2.0), Value(1.0)), TypeError, "a function .* not Value.* backward"),
+        (lambda: jacobian([1.0]), TypeError, r"a function .* not \[1.0\]"),
+        (lambda: vjp(3, 1.0), TypeError, "a function .* not 3"),
+        (lambda: grad(lambda x: x[0])(np.ones(2)), TypeError, r"the .tolist\(\) of the ndarray"),
         (lambda: grad(lambda x: x)("1"), TypeError, "write float"),
         (lambda: vjp(lambda x: x * x, 1.0)[1]("1"), TypeError, "write float"),
         (lambda: jvp(lambda x: x, 1.0, 1.0), TypeError, r"write \(x,\)"),

@@ -105,6 +105,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_ELSEWHERE = {
+    "--alpha": "--eta", "--dataset": "--data", "--hidden": "--sizes", "--layers": "--sizes",
+    "--learning-rate": "--eta", "--loss": "--cost", "--lr": "--eta", "--out": "--output",
+    "--samples": "--examples",
+}  # fmt: skip
+"""What options are called in other programs."""
+
+
 def _unknown(rest: list[str], options: argparse.Namespace) -> str:
     """What is wrong with arguments that the verb does not know, and what may have been meant."""
     from difflib import get_close_matches
@@ -116,7 +124,8 @@ def _unknown(rest: list[str], options: argparse.Namespace) -> str:
     if hasattr(options, "expression") and not name.startswith("--"):
         return f"there is no option {name}: write an expression that begins with - in brackets"
     known = re.findall(r"--[\w-]+", options.parser.format_help())
-    near = get_close_matches(name, known, 1)
+    meant = _ELSEWHERE.get(name)
+    near = get_close_matches(meant or name, known, 1, 0.9 if meant else 0.6)
     return f"there is no option {name}" + (f": is it {near[0]}?" if near else "")
 
 

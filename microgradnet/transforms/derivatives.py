@@ -79,6 +79,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
     """
+    _differentiable(f)
 
     @wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -102,6 +103,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1], x[0]])([2, 5])
     [[5, 2], [1, 1], [1, 0]]
     """
+    _differentiable(f)
 
     @wraps(f)
     def derivatives(*args: Any, **kwargs: Any) -> Any:
@@ -188,8 +190,11 @@ class Trace:
         argnums: int | Sequence[int],
         beside: Any = (),
     ) -> None:
+        _differentiable(f)
         chosen = [argnums] if isinstance(argnums, int) else [*argnums]
         for k in chosen:
+            if not isinstance(k, int):
+                raise TypeError(f"argnums are places of arguments, from 0 on, not {argnums!r}")
             if not -len(args) <= k < len(args):
                 raise IndexError(f"there is no argument {k} among {len(args)}")
         if len({k % len(args) for k in chosen}) < len(chosen):
@@ -310,7 +315,20 @@ def _given_out(nodes: Sequence[Any], recorded: bool) -> list[Any]:
     return [x.detach() if recording.is_paused() else x for x in nodes]
 
 
+def _differentiable(f: Any) -> None:
+    """TypeError for what is no function, such as the node that torch.autograd.grad takes."""
+    if not callable(f):
+        raise TypeError(
+            f"a function is differentiated, as lambda x: x**2, not {f!r:.60}: what is computed "
+            "already has backward()"
+        )
+
+
 def _input(x: Any) -> Value:
+    if getattr(x, "ndim", 0):
+        raise TypeError(
+            f"nested lists take the place of arrays: give the .tolist() of the {type(x).__name__}"
+        )
     # A node of its own for each: by what else is known of a given Value is not differentiated.
     return weighted_input([], [], x) if isinstance(x, Value) else Value(x)
 
