@@ -29,12 +29,14 @@ def backpropagate(root: Node, one: Number) -> None:
     fresh = Untouched()
     order: list[Node] = []
     leaves: list[Node] = []
-    earlier: list[tuple[Node, Number]] = []
+    earlier: list[tuple[Node, Number | None]] = []
     try:
         _sort(root, fresh, order, leaves, earlier)
         root.grad = one
         _pass_on(order, fresh)
-        sums = [_sum(before, leaf.grad) for leaf, before in earlier]
+        sums = [
+            leaf.grad if before is None else _sum(before, leaf.grad) for leaf, before in earlier
+        ]  # None: as PyTorch's programs reset a gradient
         for k, (leaf, _) in enumerate(earlier):
             leaf.grad = sums[k]
     except BaseException:
@@ -50,7 +52,7 @@ def _sort(
     fresh: Untouched,
     order: list[Node],
     leaves: list[Node],
-    earlier: list[tuple[Node, Number]],
+    earlier: list[tuple[Node, Number | None]],
 ) -> None:
     """Fill in the interior nodes below the root, parents first, and the leaves beside them.
 
@@ -74,7 +76,7 @@ def _sort(
                     node = left
                     continue
                 grad = left.grad  # a leaf's: it is done without a detour, as below
-                if type(grad) is Untouched or grad is None:
+                if type(grad) is Untouched:
                     leaves.append(left)
                 else:
                     earlier.append((left, grad))
@@ -88,7 +90,7 @@ def _sort(
                         node = right
                         continue
                     grad = right.grad
-                    if type(grad) is Untouched or grad is None:
+                    if type(grad) is Untouched:
                         leaves.append(right)
                     else:
                         earlier.append((right, grad))
@@ -102,7 +104,7 @@ def _sort(
             order.append(node)
         elif many is None:
             grad = node.grad
-            if type(grad) is Untouched or grad is None:  # None: as PyTorch's programs reset it
+            if type(grad) is Untouched:
                 leaves.append(node)
             else:
                 earlier.append((node, grad))

@@ -72,6 +72,19 @@ def test_a_pass_that_fails_leaves_no_half_gradient(expression: str, own_table: N
     assert all(is_untouched(v.grad) for v in (w, x, node, *node.parents))
 
 
+@pytest.mark.parametrize("before", [None, 0, 0.25, Fraction(1, 3)])
+def test_a_pass_that_fails_gives_leaves_back_what_they_had(before: Any, own_table: None):
+    @operation(lambda m, g, y, x: 1 / 0)
+    def failing(m: Any, x: Any) -> Any:
+        return x
+
+    v, w, x = Value(1.0), Value(2.0), Value(3.0)
+    v.grad = w.grad = x.grad = before
+    with pytest.raises(ZeroDivisionError):
+        (failing(x) * w.tanh() + v).backward()
+    assert v.grad is w.grad is x.grad is before
+
+
 def test_a_rule_with_too_many_products_is_named(own_table: None):
     @operation(lambda m, g, y, x: (g, g))
     def lavish(m: Any, x: Any) -> Any:

@@ -85,16 +85,17 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from microgradnet import MLP, Value, datasets
+from microgradnet import MLP, Value, datasets, lift
 from microgradnet.engine import COMPILED
 from microgradnet.graph import topological_order
 
 SIZES = (2, 16, 16, 1)
 BUILD = ", compiled" if COMPILED else ""
-ATOMIC = f"microgradnet, atomic{BUILD}"
+ATOMIC, NEURON = OURS = (f"microgradnet, atomic{BUILD}", f"microgradnet, neuron{BUILD}")
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,18 @@ def by_loops(
     return Engine(forward, backward, number)
 
 
-def by_network(problem: Problem, granularity: str) -> Engine:
-    """Our own MLP."""
+def network(problem: Problem, granularity: str) -> MLP:
+    """Our own MLP, with the problem's weights and biases."""
     model = MLP(SIZES[0], SIZES[1:], granularity=granularity)
     for l, layer in enumerate(problem.layers, 1):
         model.weights[l] = [ws for ws, _ in layer]
         model.biases[l] = [b for _, b in layer]
+    return model
+
+
+def by_network(problem: Problem, granularity: str) -> Engine:
+    """Our own MLP."""
+    model = network(problem, granularity)
     parameters = model.parameters()
 
     def forward() -> Value:
@@ -257,11 +264,29 @@ def by_casadi(problem: Problem) -> Engine:
     return Engine(forward, lambda v: None, float)
 
 
+def by_program(problem: Problem) -> Engine:
+    """What `lift` finds in the graph of one example, once; then all examples are one call."""
+    model = network(problem, "atomic")
+    x, y = [Value(0.0), Value(0.0)], Value(1.0)
+    parameters = model.parameters()
+    loss = (1 + -y * model(x)).relu()
+    program = lift(loss, inputs=x, targets=[y], parameters=parameters)
+    X, Y = np.array(problem.X), np.array(problem.y)[:, np.newaxis]
+
+    def forward() -> tuple[float, Any]:
+        losses, gradient = program.value_and_grad(X, Y)
+        p = program.parameters
+        return float(losses.mean() + 1e-4 * (p @ p)), gradient / len(X) + 2e-4 * p
+
+    return Engine(forward, lambda v: None, lambda v: v[0])
+
+
 MICROGRAD = "micrograd"
 ENGINES: dict[str, tuple[str, int, Callable[[Problem], Engine]]] = {
     MICROGRAD: ("micrograd", 1, by_micrograd),
     ATOMIC: ("microgradnet", 1, partial(by_network, granularity="atomic")),
-    f"microgradnet, neuron{BUILD}": ("microgradnet", 1, partial(by_network, granularity="neuron")),
+    NEURON: ("microgradnet", 1, partial(by_network, granularity="neuron")),
+    "microgradnet, lifted": ("microgradnet", 1, by_program),
     "PyTorch, 0-d tensors": ("torch", 3, by_tensors),
     "autograd": ("autograd", 3, by_tape),
     "CasADi SX": ("casadi", 3, by_casadi),
@@ -477,16 +502,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, found in costs.items():
             if abs(found - reference) > 1e-12:
                 raise SystemExit(f"{name} computes the cost {found}, not {reference}")
-        ours = {process.name: process for process in processes if "microgradnet" in process.name}
-        nodes = ours[ATOMIC].ask(size)
+        nodes = {p.name: p.ask(size) for p in processes if p.name in OURS}
+        nodes[MICROGRAD] = nodes[ATOMIC]  # node for node the same graph
         times = time_steps(processes, rounds)
         expressions = time_expression(processes, rounds)
-        bytes_of = {name: process.ask(memory, nodes) for name, process in ours.items()}
-        if costs.keys() >= {MICROGRAD}:
-            bytes_of[MICROGRAD] = processes[0].ask(memory, nodes)
+        bytes_of = {p.name: p.ask(memory, nodes[p.name]) for p in processes if p.name in nodes}
 
+    layers = "-".join(map(str, SIZES))
     table = Table(
-        title=f"{'-'.join(map(str, SIZES))}, {examples} examples: {nodes:,} nodes of + and ×",
+        title=f"{layers}, {examples} examples: {nodes[ATOMIC]:,} nodes of + and ×",
         title_justify="left",
         box=None,
     )
@@ -502,8 +526,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{run.ratio:.1f}",
             f"{paused.step * 1e3:.1f}",
             f"{paused.ratio:.1f}",
-            f"{paused.forward / nodes * 1e6:.2f}" if of_nodes else "",
-            f"{paused.backward / nodes * 1e6:.2f}" if of_nodes else "",
+            f"{paused.forward / nodes[name] * 1e6:.2f}" if of_nodes else "",
+            f"{paused.backward / nodes[name] * 1e6:.2f}" if of_nodes else "",
             f"{of_nodes[0]:.0f}" if of_nodes else "",
             f"{in_one_go[0] * 1e6:.1f}" if in_one_go else "",
             f"{in_one_go[1]:.1f}" if in_one_go else "",
