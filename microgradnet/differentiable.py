@@ -136,10 +136,10 @@ class _Differentiable(Arithmetic):
         return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
 
     def sech(self, x: Number) -> Number:
-        if self.inner is not ieee or not abs(_data(x)) > 350:
+        if self.inner is not ieee or not abs(_data(x)) > 40:
             return super().sech(x)
-        # cosh overflows where 1/cosh is only 0, and ∞·0 would follow. Beside e^|x| the other half
-        # of the cosine is below any rounding.
+        # The slopes of 1/cosh have 1/cosh³, which soon is 0, and end in ∞·0. From here on the half
+        # of the cosine beside e^|x| is below any rounding.
         return 2 * self.exp(self.where(x > 0, -x, x))
 
     def one_minus_square(self, x: Number) -> Number:
