@@ -166,6 +166,8 @@ def test_at_a_kink_all_between_the_sides_is_right(own_table, slope: float) -> No
         (lambda x: 3, 2.0),
         (lambda x: 1e10 + x, 1.0),
         (lambda x: (x * 1e4).sin(), 1.0),
+        (ops.sin, 1e8),  # whole periods within every step
+        (ops.cos, 3e32),
     ],
 )
 def test_where_there_is_nothing_to_compare_with_nothing_is_wrong(f: Any, x: float) -> None:
@@ -290,6 +292,17 @@ def test_at_a_kink_the_bound_is_how_far_its_sides_move():
     assert held == [False, True, True, True, False]
     with pytest.raises(FrozenInstanceError):
         check.gradient = 0.0  # type: ignore[misc]
+
+
+def test_below_the_smallest_normal_number_rounding_is_absolute():
+    """x² is 0 at 2⁻⁶⁰⁰, but its gradient 2⁻⁵⁹⁹ is right."""
+    x = 2.0**-600
+    [check] = check_grad(lambda x: x * x, [x])
+    assert (check.gradient, check.difference, check.step) == (2 * x, 0, 2.0**-608)
+    of_a_step = 2 * 64 * U * TINY / check.step
+    of_the_slope = 4 * 65 * U * 4 * x
+    wanted = (1 + 2 * 8) * of_a_step + 3 * of_the_slope
+    assert check.difference_bound == pytest.approx(wanted, rel=1e-6, abs=0)
 
 
 def test_a_kink_is_what_four_times_the_rounding_does_not_explain():

@@ -179,7 +179,7 @@ def _terms(trace: Trace) -> tuple[dict[Value, float], dict[Value, int], float]:
     sizes, roundings, noise = {output: 1.0}, {output: 0}, abs(_float(output)) * _U
     for node in reversed(trace.path):
         size, steps = sizes[node], roundings[node]
-        error = _ROUNDINGS * _U * size * abs(_float(node))
+        error = _ROUNDINGS * _U * size * max(abs(_float(node)), _TINY)
         noise += error if math.isfinite(error) else 0.0
         for parent, slope in zip(node.parents, _sensitive(node), strict=True):
             sizes[parent] = sizes.get(parent, 0.0) + size * slope
@@ -226,9 +226,9 @@ def _central(
 
     The truncation is at most how far the quotient lies from that of two points and from that of
     the next shorter step, both together; of several steps the one with the smallest bound is taken.
-    With the step ought to shrink the differences between the points, else f jumps and there is no
-    verdict; and so ought the difference between the slopes of the two sides: what would be left of
-    it at step 0 is a kink.
+    With the step ought to shrink the differences between the points, else f jumps, or waves faster
+    than any step, and there is no verdict; and so ought the difference between the slopes of the
+    two sides: what would be left of it at step 0 is a kink.
     """
     y = f(x)
     found: list[_Quotient] = []
@@ -240,7 +240,7 @@ def _central(
         rounding = 2 * noise / h + 4 * slope_noise + abs(four * x) * 4 * _U / h
         found.append(_Quotient(h, four, rounding, (y - left) / h, (right - y) / h))
     before, last = found[-2:]
-    if last.spread > before.spread / 2:
+    if any(shorter.spread > q.spread / 2 for q, shorter in pairwise(found[1:])):
         return math.nan, last.step, math.nan, None
     if abs(last.kink(before)) > 4 * last.rounding:
         truncation = max(abs(last.left - before.left), abs(last.right - before.right))
