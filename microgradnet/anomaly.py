@@ -30,8 +30,9 @@ class AnomalyError(ArithmeticError):
 def detect_anomaly() -> Iterator[None]:
     """Within the block, the first NaN or infinity raises AnomalyError, forward and backward.
 
-    The error names the operation, its operands with their numbers, and the line of your program
-    that applied it: so the infinity is found where it arose, and not where the loss is NaN at last.
+    So do the derivatives that `jvp` and `hessian` pass on in forward mode. The error names the
+    operation, its operands with their numbers, and the line of your program that applied it: so
+    the infinity is found where it arose, and not where the loss is NaN at last.
     Lines are kept only of what is computed within the block, in this thread or task; a leaf may
     hold an infinity, and is named once an operation hands it on. It takes time: for the search.
 
@@ -100,21 +101,33 @@ class _Detector:
                     raise self._backward_error(node, k, g, product, total)
                 adjoints[parent] = total
 
+    def moved(self, node: Value, tangent: Number) -> None:
+        op: Any = node.op
+        if not is_finite(tangent):
+            raise _error(
+                node,
+                f"in forward mode the derivative of {op.name} is {tangent},\n"
+                f"  {described(op, node.parents, node.label)}\n"
+                f"it was computed {self._where(node)}",
+            )
+
     def _backward_error(
         self, node: Value, k: int, g: Number, product: Number, total: Number
     ) -> AnomalyError:
         parent = node.parents[k]
         op: Any = node.op
-        made_by, data, line = self._lines.get(id(node), (None, None, None))
-        known = made_by is op and data is node.data
         summed = f" (of which {product} from there)" if is_finite(product) else ""
         return _error(
             parent,
             f"∂C/∂{parent.label or f'(operand {k + 1})'} is {total}{summed} after the backward "
             f"pass through {op.name},\n  {described(op, node.parents, node.label)}\n"
-            f"whose own gradient was {g}; it was computed "
-            + (f"in\n  {line}" if known else "before detect_anomaly began"),
+            f"whose own gradient was {g}; it was computed {self._where(node)}",
         )
+
+    def _where(self, node: Value) -> str:
+        op, data, line = self._lines.get(id(node), (None, None, None))
+        known = op is node.op and data is node.data
+        return f"in\n  {line}" if known else "before detect_anomaly began"
 
 
 def _error(node: Value, message: str) -> AnomalyError:

@@ -20,6 +20,9 @@ class Watcher(Protocol):
     def differentiating(self, root: Any) -> None:
         """A backward pass from the root is about to begin."""
 
+    def moved(self, node: Any, tangent: Any) -> None:
+        """In forward mode a node got its tangent, a number."""
+
 
 _depth: ContextVar[int] = ContextVar("depth of no_grad blocks", default=0)
 _watcher: ContextVar[Watcher | None] = ContextVar("the watcher of this thread", default=None)

@@ -239,6 +239,7 @@ class Trace:
 
         The partial derivatives are the products that the rule gives for the adjoint 1.
         """
+        watcher = recording.watcher()
         with recording.resumed():
             along = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
             for node in self.path:
@@ -248,6 +249,8 @@ class Trace:
                     if parent in along and slope is not None:
                         term = multiply(slope, along[parent])
                         along[node] = add(along[node], term) if node in along else term
+                if watcher is not None:
+                    watcher.moved(node, _data(along.get(node)))
             found = [along.get(node, 0) for node in self.outputs]
             found = [t for _, t in _numbers(self.outputs, found, self._recorded)]
         return _given_out(found, self._recorded)
