@@ -174,6 +174,7 @@ MIXED = x[0] * x[1] + w[0] * x[0]
     [
         (lambda: 2 * long(x), 1),
         (lambda: 2 * (1 + long(x)), 1),
+        (lambda: 2 * total([1 + x[0], *x[1:62]]), 1),
         (lambda: 3 * (2 * long(x, 61)), 1),
         (lambda: 3 * (2 * long(x, 62)), 2),
         (lambda: x[71] * x[72] - 2 * long(x), 2),
