@@ -35,6 +35,7 @@ def explain(node: Value, cost: Value) -> str:
       3 = 1 × 3 through x * x
       2 = 1 × 2 through 2 * x
     """
+    _require(node, cost)
     order = topological_order([cost])
     if is_untouched(cost.grad):
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
@@ -50,7 +51,7 @@ def explain(node: Value, cost: Value) -> str:
         if parent is node
     ]
     if not uses:
-        raise ValueError(f"{_name(cost)} was not computed from {_name(node)}")
+        raise _stranger(node, cost, "explain(node, cost)")
     products = [product for _, product, _ in uses]
     total = products[0]
     for product in products[1:]:
@@ -63,6 +64,18 @@ def explain(node: Value, cost: Value) -> str:
     if node.op is None and node.grad != total:
         lines.append(f"  (in all its grad is {_short(node.grad)}: other passes have added to it)")
     return "\n".join(lines)
+
+
+def _require(node: Any, cost: Any) -> None:
+    for what, given in (("node", node), ("cost", cost)):
+        if not isinstance(given, Value):
+            raise TypeError(f"the {what} is a Value, not {given!r:.60}")
+
+
+def _stranger(node: Value, cost: Value, order: str) -> ValueError:
+    """The error of a cost that was not computed from the node, which may be the other way round."""
+    turned = f": write {order}" if cost in topological_order([node]) else ""
+    return ValueError(f"{_name(cost)} was not computed from {_name(node)}{turned}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +107,7 @@ def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
     >>> [path.product for path in paths(y, x)]
     [3.0, 3.0, 2.0]
     """
+    _require(node, cost)
     order = topological_order([cost])
     consumers: dict[Value, list[tuple[Value, int]]] = {node: []}
     count, steps = {node: 1}, {node: 0}  # of the paths from the node to each
@@ -107,7 +121,7 @@ def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
             added = steps[parent] + count[parent]
             steps[consumer] = min(steps.get(consumer, 0) + added, _MANY)
     if cost not in consumers:
-        raise ValueError(f"{_name(cost)} was not computed from {_name(node)}")
+        raise _stranger(node, cost, "paths(cost, node)")
     if count[cost] > limit or steps[cost] > 1_000 * limit:
         number = f"{count[cost]:,}" if count[cost] < _MANY else "more than 10¹⁸"
         raise ValueError(

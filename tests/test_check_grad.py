@@ -200,6 +200,14 @@ def test_a_network():
     assert all(parameter.grad == 0 for parameter in model.parameters())
 
 
+def test_a_gradient_that_ends_at_a_function_of_math_is_told_from_a_wrong_rule() -> None:
+    with pytest.raises(GradientError, match=r"plain number and no Value: math\.exp .* keep it$"):
+        check_grad(lambda x: math.sin(x), [1.0])
+    with pytest.raises(GradientError) as wrong:
+        check_grad(lambda x: x.detach() * x, [1.0])
+    assert "math" not in str(wrong.value)
+
+
 def test_mistakes_are_named():
     with pytest.raises(TypeError, match="one number"):
         check_grad(lambda x: [x, x], [1.0])

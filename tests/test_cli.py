@@ -116,6 +116,8 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
         ),
         (["verify", "more"], "unrecognized arguments: more"),
         (["explore", "--otput=a.html"], "no option --otput: is it --output?"),
+        (["train", "--activation", "softmax"], "the output: --output-activation softmax"),
+        (["draw", "--sizes", "2,2,1", "--activation", "softmax"], "take another, or one layer"),
         (["train", "--lr", "0.1"], "no option --lr: is it --eta?"),
         (["train", "--loss=hinge"], "no option --loss: is it --cost?"),
         (["explore", "--samples=2"], "no option --samples: is it --example?"),

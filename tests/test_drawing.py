@@ -324,6 +324,8 @@ def test_highlights_that_make_no_sense():
         draw(a, highlight=Value(1.0, label="stranger"))
     with pytest.raises(ValueError, match="one value"):
         draw([a, a * 2], highlight=a)
+    with pytest.raises(TypeError, match="highlight is one Value of those drawn, not 'w'"):
+        draw(a, highlight="w")
 
 
 # Neurons and layers

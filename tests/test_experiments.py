@@ -60,6 +60,9 @@ def test_everything_is_left_as_it_was() -> None:
 def test_a_nudge_that_cannot_tell_anything_is_refused() -> None:
     x, y = Value(1.0), Value(2.0)
     frozen = x * y
+    for cost, node in ((x * y, x), (lambda: x * y, "x")):
+        with pytest.raises(TypeError, match="give a function and a Value, as in nudge"):
+            nudge(cost, node)
     with pytest.raises(TypeError, match="computed from others"):
         nudge(lambda: frozen * x, frozen)
     with pytest.raises(ValueError, match="not computed from this node"):

@@ -62,6 +62,12 @@ def test_what_cannot_be_explained():
     y.backward()
     with pytest.raises(ValueError, match="not computed from stranger"):
         explain(stranger, y)
+    with pytest.raises(ValueError, match=r"x was not .*: write explain\(node, cost\)"):
+        explain(y, x)
+    with pytest.raises(TypeError, match="the node is a Value, not 'x'"):
+        explain("x", y)
+    with pytest.raises(TypeError, match=r"the cost is a Value, not \[Value"):
+        explain(x, [y])
 
 
 # Paths
@@ -127,8 +133,13 @@ def test_a_long_path_takes_no_recursion():
 
 
 def test_paths_to_a_stranger():
-    with pytest.raises(ValueError, match="was not computed from stranger"):
+    with pytest.raises(ValueError, match=r"was not computed from stranger$"):
         paths(Value(1.0) * 2, Value(1.0, label="stranger"))
+    x = Value(1.0, label="x")
+    with pytest.raises(ValueError, match=r"x was not .*: write paths\(cost, node\)"):
+        paths(x, x * 2)
+    with pytest.raises(TypeError, match="the node is a Value, not 'x'"):
+        paths(x * 2, "x")
 
 
 def test_what_other_passes_added_is_said():

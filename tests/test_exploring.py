@@ -174,6 +174,8 @@ def test_a_cost_that_leaves_a_part_of_the_network_out_has_no_equations():
 def test_what_cannot_be_explored_is_said():
     with pytest.raises(TypeError, match=r"not 3\.0"):
         explore(3.0)
+    with pytest.raises(TypeError, match=r"what model\.forward\(x\) gave, not 'tanh'"):
+        explore(Value(1.0) * 2, "page.html", "tanh")
     _, forward, _ = network()
     with pytest.raises(ValueError, match="not computed from this forward pass"):
         explore(Value(1.0) * 2, forward_pass=forward)

@@ -697,6 +697,11 @@ def test_nan_is_never_green() -> None:
     ).ok
 
 
+def test_what_is_no_network_is_refused() -> None:
+    with pytest.raises(TypeError, match="verify takes an MLP, and then X and Y, not None"):
+        verify(None, [[1.0]], [[1.0]])
+
+
 def test_a_cost_may_be_given_itself_but_a_namesake_is_refused() -> None:
     assert verify(model_of(), X, Y, quadratic).cost == "quadratic"
 

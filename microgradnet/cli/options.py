@@ -243,7 +243,8 @@ def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic")
             granularity=granularity,
         )
     except ValueError as error:
-        raise Refused(error) from None
+        advice = "output_activation='softmax'"
+        raise Refused(str(error).replace(advice, "--output-activation softmax")) from None
 
 
 class Progress:

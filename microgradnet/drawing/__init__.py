@@ -74,6 +74,8 @@ def draw(
         if given not in known:
             raise ValueError(f"no {what} {given!r}: there are {', '.join(known)}")
     roots = _roots(values)
+    if highlight is not None and not isinstance(highlight, Value):
+        raise TypeError(f"highlight is one Value of those drawn, not {highlight!r:.60}")
     given_leaves = (("inputs", inputs), ("targets", targets), ("parameters", parameters))
     leaves = {what: values_in(given, what) for what, given in given_leaves}
     limits = {name: max_nodes or limit for name, limit in _LIMITS.items()}

@@ -71,6 +71,8 @@ def nudge(
     0.01         0.2404             0.24  0.0004
     0.001         0.024            0.024   4e-06
     """
+    if not callable(cost) or not isinstance(node, Value):
+        raise TypeError("give a function and a Value, as in nudge(lambda: (w * x) ** 2, w)")
     if node.op is not None:
         raise TypeError("only a leaf can be nudged: this node is computed from others")
     at = node.data

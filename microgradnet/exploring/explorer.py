@@ -89,6 +89,8 @@ def page(
     """The text of the page that `explore` writes."""
     if not isinstance(cost, Value):
         raise TypeError(f"explore takes the cost, a Value, not {cost!r}")
+    if forward_pass is not None and not isinstance(forward_pass, ForwardPass):
+        raise TypeError(f"the forward pass is what model.forward(x) gave, not {forward_pass!r:.60}")
     passes = run(cost)
     if len(passes.order) > _MOST:
         raise ValueError(

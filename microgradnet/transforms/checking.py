@@ -148,10 +148,17 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
         error = GradientError(
             f"the gradient is wrong at {len(wrong)} of {len(checks)} inputs\n"
             + "\n".join(f"  {check}" for check in wrong)
+            + _LOST * (not isinstance(trace.result, Value))
         )
         error.checks = tuple(checks)
         raise error
     return tuple(checks)
+
+
+_LOST = (
+    "\nIt gave a plain number and no Value: math.exp and the like take the number out of a node, "
+    "and the gradient ends there; exp and x.exp() of microgradnet keep it"
+)
 
 
 def _with(f: Callable[..., float], xs: Sequence[float], k: int, x: float) -> float:

@@ -68,6 +68,8 @@ def verify(
     >>> report.ok, report.rows[0].formula, report.rows[0].shape
     (True, 'z¹ = W¹ a⁰ + b¹', (1, 3))
     """
+    if not isinstance(model, MLP):
+        raise TypeError(f"verify takes an MLP, and then X and Y, not {model!r:.60}")
     name = _cost_name(cost)
     activations = _activation_names(model)
     widths = model.sizes
