@@ -117,6 +117,7 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
         (["verify", "more"], "unrecognized arguments: more"),
         (["explore", "--otput=a.html"], "no option --otput: is it --output?"),
         (["train", "--activation", "softmax"], "the output: --output-activation softmax"),
+        (["lift", "--activation", "softmax"], "the output: --output-activation softmax"),
         (["draw", "--sizes", "2,2,1", "--activation", "softmax"], "take another, or one layer"),
         (["train", "--lr", "0.1"], "no option --lr: is it --eta?"),
         (["train", "--loss=hinge"], "no option --loss: is it --cost?"),
@@ -290,6 +291,13 @@ def test_draw_without_a_file_prints_the_text(capsys):
 def test_draw_highlights_the_paths_of_a_name(capsys):
     assert cli.main(["draw", "x*x + w", "x=2", "w=1", "--highlight", "x"]) == 0
     assert "∂C/∂x" in capsys.readouterr().out
+
+
+def test_the_network_that_is_drawn_has_a_class_for_its_target(capsys):
+    assert cli.main(["draw", "--sizes", "2,3,2", "--zoom", "neuron"]) == 0
+    drawn = capsys.readouterr().out
+    assert "y1 = 1\\n" in drawn
+    assert "y2 = 0\\n" in drawn
 
 
 @pytest.mark.parametrize("zoom", ["scalar", "neuron", "layer"])

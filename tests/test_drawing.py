@@ -450,16 +450,20 @@ def test_a_highlight_at_every_zoom():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "zoom"),
-    [([2, 3, 1], "scalar"), ([2, 16, 16, 1], "neuron"), ([64, 16, 10], "layer")],
+    ("sizes", "zoom", "others"),
+    [
+        ([2, 3, 1], "scalar", "are zoom='neuron' and zoom='layer' too"),
+        ([2, 16, 16, 1], "neuron", "are zoom='scalar' and zoom='layer' too"),
+        ([64, 16, 10], "layer", "is zoom='neuron' too"),
+    ],
 )
-def test_auto_takes_the_finest_that_can_be_read_and_says_so(sizes, zoom):
+def test_auto_takes_the_finest_that_can_be_read_and_says_so(sizes, zoom, others):
     model = MLP(sizes[0], sizes[1:], rng=Random(0))
     forward = model.forward([0.5] * sizes[0])
     picture = draw(costs.quadratic(forward.a[-1], [1.0] * sizes[-1]))
     assert picture.zoom == zoom
-    assert f"the {zoom} zoom; there are zoom='" in picture.source
-    assert "there are zoom=" not in draw(forward.output, zoom=zoom).source
+    assert f"the {zoom} zoom; there {others}" in picture.source
+    assert "zoom=" not in draw(forward.output, zoom=zoom).source
     picture.svg()
 
 
@@ -468,6 +472,13 @@ def test_auto_of_a_graph_without_neurons_or_matrices_is_scalar():
     for _ in range(200):
         x = x.tanh()
     assert draw(x).zoom == "scalar"
+    assert "there is zoom='layer' too" in draw(x).source
+
+
+def test_a_zoom_that_is_the_only_one_offers_no_other():
+    x = [Value(0.5) for _ in range(1_000)]
+    picture = draw([v.sin().exp() for v in x], inputs=x)
+    assert (picture.zoom, "zoom=" in picture.source) == ("layer", False)
 
 
 # Labels

@@ -125,7 +125,7 @@ def _network(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
         advice = "output_activation='softmax'"
         raise Refused(str(error).replace(advice, "take another, or one layer")) from None
     forward = model.forward([round(rng.uniform(-1, 1), 2) for _ in range(n_in)])
-    y = [Value(float(j == 0), label=f"y{j}") for j, _ in enumerate(forward.a[-1], 1)]
+    y = [Value(float(j == 1), label=f"y{j}") for j, _ in enumerate(forward.a[-1], 1)]
     cost = costs.quadratic(forward.a[-1], y)
     cost.label = "C"
     return cost, {"inputs": forward.a[0], "targets": y, "parameters": model.parameters()}

@@ -11,6 +11,7 @@ from microgradnet.cli.options import (
     HIDDEN,
     OUTPUT,
     Refused,
+    as_options,
     expression,
     output_activation,
     sizes,
@@ -86,7 +87,7 @@ def _of_network(options: argparse.Namespace) -> Program:
             rng=Random(0),
         )
     except ValueError as error:
-        raise Refused(error) from None
+        raise Refused(as_options(error)) from None
     forward, y = model.forward([0.5] * layers[0]), [Value(0.5) for _ in range(layers[-1])]
     return lift(COSTS[options.cost](forward.output, y), forward.a[0], y, model.parameters())
 

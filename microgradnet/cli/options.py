@@ -243,8 +243,12 @@ def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic")
             granularity=granularity,
         )
     except ValueError as error:
-        advice = "output_activation='softmax'"
-        raise Refused(str(error).replace(advice, "--output-activation softmax")) from None
+        raise Refused(as_options(error)) from None
+
+
+def as_options(error: ValueError) -> str:
+    """What `nn` says of a network, as the command line has it."""
+    return str(error).replace("output_activation='softmax'", "--output-activation softmax")
 
 
 class Progress:

@@ -83,8 +83,15 @@ def draw(
     caption = []
     if zoom == "auto":
         zoom = _readable(roots, nodes, limits, leaves)
-        others = " and ".join(f"zoom='{other}'" for other in _LIMITS if other != zoom)
-        caption = [f"the {zoom} zoom; there are {others} too"]
+        others = [
+            f"zoom='{other}'"
+            for other in _LIMITS
+            if other != zoom and nodes <= limits[other]
+            if other != "neuron" or _has_neurons(roots, leaves)
+        ]
+        are = "are" if len(others) > 1 else "is"
+        too = f"; there {are} {' and '.join(others)} too" if others else ""
+        caption = [f"the {zoom} zoom{too}"]
     if nodes > limits[zoom]:
         coarser = "take zoom='neuron' or zoom='layer', " if zoom == "scalar" else ""
         raise ValueError(
@@ -104,6 +111,12 @@ def draw(
     else:
         source = layer(roots, **options)
     return Picture(source, zoom=zoom, format=format, renderer=renderer)
+
+
+def _has_neurons(roots: Sequence[Value], leaves: Mapping[str, Any]) -> bool:
+    with suppress(ValueError):
+        return bool(network(roots, topological_order(roots), **leaves))
+    return False
 
 
 def _readable(
