@@ -11,8 +11,8 @@ Given Values anywhere, or called within a function that is being differentiated 
 Values, recorded in turn; so `grad(grad(f))` is the second derivative, and so on without end. No
 `.grad` is read or written.
 
-The names and signatures are those of JAX and of torch.func, but f's numbers are scalars, and
-nested lists take the place of arrays.
+`grad`, `value_and_grad`, `jvp`, `vjp` and `hessian` are called as in JAX, but f's numbers are
+scalars, and nested lists take the place of arrays.
 """
 
 from __future__ import annotations
