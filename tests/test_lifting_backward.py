@@ -205,12 +205,12 @@ TARGETS = [[1.0, 0.25, 0.5], [0.0, 0.75, 1.0]]
 def test_a_cross_entropy_behind_another_logarithm_is_found():
     def build(xs, ys):
         ps = parameters(3)
-        other = ops.xlogy(ys[0], ops.softplus(ps[0] * xs[1]))
+        other = ops.xlogy(ys[0], ops.exp(xs[0]))
         first, second = logarithms(ps, xs, ys)
         return [ops.sin(other) - total(first) - total(second)], ps
 
     def form(program):
-        assert any(" − y)" in e.text for e in program.equations if e.part != "forward")
+        assert texts(program, "gradient") == ["∂C/∂θ = a0 ⊙ (v5 − y)"], str(program)
 
     agrees(build, X, TARGETS, form=form)
 
@@ -232,11 +232,11 @@ def test_a_logarithm_in_a_later_product_too_is_not_joined_with_the_other(which, 
 def test_a_logarithm_that_has_a_factor_is_not_joined_with_one_that_has_none(which):
     def build(xs, ys):
         ps = parameters(4)
-        both = logarithms(ps[:1], xs[:1], ys[:1])
+        both = logarithms(ps[:1], xs[:1], ys)
         cost = both[which][0] * ps[3] + both[1 - which][0]
         return [ops.sin(cost) + ps[1] * xs[1]], ps
 
-    agrees(build, X, TARGETS)
+    agrees(build, X, [row[:1] for row in TARGETS])
 
 
 def test_logarithms_added_crosswise_are_not_joined():

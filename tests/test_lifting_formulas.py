@@ -18,6 +18,7 @@ from microgradnet.lifting.entries import Stack
 from microgradnet.lifting.forms import call, number, relation
 from microgradnet.lifting.formulas import Comparison, Expr, Function, Name, Num, Variable, power
 from microgradnet.lifting.matrices import Total
+from microgradnet.lifting.naming import total
 from microgradnet.lifting.rules import algebra
 
 
@@ -127,6 +128,9 @@ def test_every_form_reads_as_what_was_written(tree, values):
         (Total(V) * X, "v.dot(ones3)[:, None] * x", "(Σ v) x", r"\left(\sum v\right)\,x"),
         ((X + Y) * Z, "(x + y) * z", "(x + y) z", r"\left(x + y\right)\,z^{1}"),
         (-2 / X, "-2 / x", "−2 / x", r"\frac{-2}{x}"),
+        (2 * (3 / X), "6 / x", "6 / x", r"\frac{6}{x}"),
+        (3 / X * Y, "(3 / x) * y", "(3 / x) y", r"\left(\frac{3}{x}\right)\,y"),
+        (total(U / V, 3), "(u / v).dot(ones3)[:, None]", "Σ u / v", r"\sum \frac{u}{v}"),
         (X - 2 / Y, "x - 2 / y", "x − 2 / y", r"x - \frac{2}{y}"),
         (X / Y / 2, "0.5 * (x / y)", "½ x / y", r"\tfrac{1}{2}\,\frac{x}{y}"),
         (X**2, "x ** 2", "x²", "{x}^{2}"),

@@ -2,8 +2,9 @@
 
 reading      nodes → atoms and sums: every tree of +, − and × in one form
 grouping     atoms → vectors: what is computed alike from the same vectors
-formulas     formulas over vectors, written as Python, as text and as LaTeX; entries, matrices, and
-             rules: those of single entries, with matrices, and of the table's operations
+forms        how Python, text and LaTeX each write numbers and functions
+formulas     formulas over vectors, in each of these forms; entries, matrices, and rules: those of
+             single entries, with matrices, and of the table's operations
 derivation   vectors → equations: forward and, by the chain rule, backward
 source       equations → Python that needs NumPy alone: lines, the arrays of its workspace, and
              functions that it brings along

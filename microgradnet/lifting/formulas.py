@@ -471,9 +471,9 @@ class Function(Expr):
         inner = [argument.write(form) for argument in self.arguments]
         if form == "code":
             written = f"{self.code.get(self.name, self.name)}({', '.join(inner)})"
-            if self.name == "where" and not _named(self.arguments[1:]):
+            if self.name == "where" and not any([*x.names()] for x in self.arguments[1:]):
                 # Of numbers alone it would be of float64, or whole.
-                for variable in _named(self.arguments[:1]):
+                for variable in self.names():
                     return f"{written}.astype({variable.code}.dtype)"
             return written
         if self.name == "where":
@@ -485,10 +485,6 @@ class Function(Expr):
         if self.name == "abs":
             return f"|{inner[0]}|"
         return call(self.name, ", ".join(inner), form)
-
-
-def _named(formulas: Sequence[Expr]) -> list[Variable]:
-    return [variable for e in formulas for variable in e.names()]
 
 
 class Comparison(Expr):
