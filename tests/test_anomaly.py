@@ -17,9 +17,12 @@ from microgradnet import (
     costs,
     detect_anomaly,
     grad,
+    hessian,
+    jvp,
     maximum,
     no_grad,
     operation,
+    ops,
     recording,
 )
 
@@ -207,3 +210,17 @@ def test_an_own_operation_is_named(own_table):
     with detect_anomaly():
         assert "overflow(5.0)" in said_of(lambda: overflow(Value(5.0)))
         assert maximum(Value(1.0), 2.0).data == 2.0
+
+
+def test_anomalies_are_seen_in_forward_mode_too():
+    with detect_anomaly(), pytest.raises(AnomalyError) as caught:
+        jvp(lambda x, y: y * x.sqrt(), (0.0, 2.0), (3.0, 1.0))
+    said = str(caught.value)
+    assert said.startswith("in forward mode the derivative of sqrt is inf,\n  sqrt(0.0)\nit was")
+    assert "jvp(lambda x, y: y * x.sqrt()" in said
+    assert caught.value.node.op is ops.sqrt
+    with detect_anomaly():
+        assert jvp(lambda x: x.relu() * x, (2.0,), (1.0,)) == (4, 4)
+        assert jvp(lambda x: x.relu().sqrt(), (-1.0,), (1.0,)) == (0, 0)
+        with pytest.raises(AnomalyError, match="forward mode"):
+            hessian(lambda x: x**1.5)(0.0)
