@@ -330,6 +330,11 @@ def test_what_has_no_counterpart_here(torch: Any, written: str, message: str) ->
         from_torch(eval(written, {"nn": torch.nn}))
 
 
+def test_what_is_no_module_is_refused(torch: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes a torch\.nn\.Sequential, not OrderedDict"):
+        from_torch(torch.nn.Linear(1, 1).state_dict())
+
+
 def test_missing_pytorch_is_said_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

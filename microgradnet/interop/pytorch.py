@@ -83,13 +83,15 @@ def from_torch(network: nn.Module) -> MLP:
     """The MLP that computes what a torch.nn.Sequential of Linear and activations does.
 
     Sequentials within it are gone through, Identity is passed over; a Linear without a bias has
-    biases 0 here. Raises ValueError for any other module, for an activation with settings that
-    have no counterpart, and where nothing is left of a network.
+    biases 0 here. Raises TypeError for what is no module, and ValueError for any other module, for
+    an activation with settings that have no counterpart, and where nothing is left of a network.
 
     >>> network = nn.Sequential(nn.Linear(2, 3), nn.Sigmoid(), nn.Linear(3, 1))
     >>> from_torch(network).sizes
     [2, 3, 1]
     """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"from_torch takes a torch.nn.Sequential, not {network!r:.60}")
     linears: list[nn.Linear] = []
     activations: list[Activation] = []
     for module in _flat(network):

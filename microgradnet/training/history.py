@@ -156,7 +156,10 @@ class History(Sequence[Epoch]):
         if not self:
             raise ValueError("there is nothing to plot: the history has no epochs")
         if (model is None) != (examples is None):
-            raise ValueError("the decision boundary needs both, a model and examples")
+            raise ValueError(
+                "the decision boundary needs both, a model and examples; a file is written by "
+                ".plot().savefig(path)"
+            )
         if examples is not None and len(examples[0][0]) != 2:
             raise ValueError(
                 f"a decision boundary is drawn for 2 features, not {len(examples[0][0])}"
