@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -85,10 +85,16 @@ class _Detector:
         )
 
     def differentiating(self, root: Value) -> None:
+        order = topological_order([root])
+        self.pulling({root: common(root.data).convert(1)}, order, set(order))
+
+    def pulling(
+        self, seeds: Mapping[Value, Number], order: Sequence[Value], within: Container[Value]
+    ) -> None:
         """The backward pass, done with care before it is done: no gradient is changed yet."""
-        adjoints: dict[Value, Number] = {root: common(root.data).convert(1)}
-        for node in reversed(topological_order([root])):
-            if node.op is None:
+        adjoints = dict(seeds)
+        for node in reversed(order):
+            if node.op is None or node not in adjoints:
                 continue
             g = adjoints[node]
             try:
@@ -96,6 +102,8 @@ class _Detector:
             except Exception:
                 return  # the pass itself will say it
             for k, (parent, product) in enumerate(zip(node.parents, products, strict=True)):
+                if parent not in within:
+                    continue
                 total = add(adjoints[parent], product) if parent in adjoints else product
                 if not is_finite(total):
                     raise self._backward_error(node, k, g, product, total)

@@ -11,7 +11,7 @@ one, however infinite its slope, has no part in any further derivative. (A mask,
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,7 +22,7 @@ from microgradnet.graph import topological_order
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation
 
-__all__ = ["Gradients", "adjoints", "products"]
+__all__ = ["Gradients", "adjoints", "products", "tangent"]
 
 
 class Gradients(dict[Any, Any]):
@@ -77,6 +77,16 @@ def products(node: Any, g: Any) -> tuple[Any, ...]:
     except Exception as error:
         annotate(error, f"in the backward pass, at {described(op, parents, node.label)}")
         raise
+
+
+def tangent(slopes: Iterable[Any], tangents: Iterable[Any]) -> Any:
+    """Σ slope·tangent over a node's operands, where neither is None; None if there is no such."""
+    total = None
+    for slope, moved in zip(slopes, tangents, strict=True):
+        if slope is not None and moved is not None:
+            term = ops.multiply(slope, moved)
+            total = term if total is None else ops.add(total, term)
+    return total
 
 
 def _recorded(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:

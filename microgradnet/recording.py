@@ -20,6 +20,9 @@ class Watcher(Protocol):
     def differentiating(self, root: Any) -> None:
         """A backward pass from the root is about to begin."""
 
+    def pulling(self, seeds: Any, order: Any, within: Any) -> None:
+        """A backward pass from several roots, along some nodes alone, is about to begin."""
+
     def moved(self, node: Any, tangent: Any) -> None:
         """In forward mode a node got its tangent, a number."""
 

@@ -358,6 +358,9 @@ def test_a_function_keeps_its_name():
         (lambda: grad(lambda x: x, argnums=(0, 0))(1.0), ValueError, "names an argument twice"),
         (lambda: hessian(lambda x, y: x * y, (1, -1))(1.0, 2.0), ValueError, r"twice: \(1, -1\)"),
         (lambda: grad(lambda x: x, argnums="x")(1.0), TypeError, "places of arguments.* not 'x'"),
+        (lambda: grad(lambda x, y: y, argnums=True)(1.0, 2.0), TypeError, "from 0 on, not True"),
+        (lambda: jacobian(lambda x, y: y, (0, True))(1.0, 2.0), TypeError, r"not \(0, True\)"),
+        (lambda: grad(lambda x: x, argnums=0.0)(1.0), TypeError, r"places of.* not 0\.0"),
         (lambda: grad(Value(2.0), Value(1.0)), TypeError, "a function .* not Value.* backward"),
         (lambda: jacobian([1.0]), TypeError, r"a function .* not \[1.0\]"),
         (lambda: vjp(3, 1.0), TypeError, "a function .* not 3"),
@@ -423,9 +426,39 @@ def test_a_rule_with_too_few_products_is_named_when_recorded(own_table):
         grad(lambda x: stingy(x, x))(Value(1.0))
 
 
-def test_anomalies_are_seen_in_transforms_too():
-    with detect_anomaly(), pytest.raises(ArithmeticError, match="after the backward pass"):
-        vjp(lambda x: [x, x.sqrt()], 0.0)[1]([1.0, 1.0])
+@pytest.mark.parametrize(
+    ("call", "begins"),
+    [
+        (lambda: grad(ops.sqrt)(0.0), "^∂C/∂"),
+        (lambda: vjp(lambda x: [x, x.sqrt()], 0.0)[1]([1.0, 1.0]), "^∂C/∂"),
+        (lambda: vjp(lambda x: x * 1e300, 1.0)[1](1e300), "^∂C/∂"),
+        (lambda: jacobian(lambda v: [sum(x.sqrt() for x in v)])([0.0, 1.0]), "^∂C/∂"),
+        (lambda: jacobian(lambda v: [sum(x.sqrt() for x in v)])([0.0]), "^in forward mode"),
+        (lambda: jvp(ops.sqrt, (0.0,), (1.0,)), "^in forward mode"),
+        (lambda: jvp(lambda x: x * 1e300, (1.0,), (1e300,)), "^in forward mode"),
+        (lambda: hvp(lambda x: x**1.5, (0.0,), (1.0,)), "^in forward mode"),
+        (lambda: grad(lambda x: jvp(ops.sqrt, (x,), (1.0,))[1])(0.0), "^in forward mode"),
+        (lambda: jvp(grad(ops.sqrt), (0.0,), (1.0,)), "^∂C/∂"),
+    ],
+)
+def test_anomalies_are_seen_in_transforms_too(call: Any, begins: str) -> None:
+    with detect_anomaly(), pytest.raises(AnomalyError, match=begins):
+        call()
+
+
+def test_what_is_not_asked_for_is_no_anomaly():
+    """An infinite slope, of what the function does not depend on or of an output of adjoint 0."""
+    y = Value(0.0)
+
+    def both(x: Any) -> list[Any]:
+        return [x, x.sqrt()]
+
+    with detect_anomaly():
+        assert grad(lambda x: x + y.sqrt())(1.0) == 1
+        assert grad(lambda x: x / Value(1e-200))(1.0) == 1e200
+        assert vjp(both, 0.0)[1]([1, 0]) == (1,)
+        assert jvp(lambda x: both(x)[1], (0.0,), (0,))[1] == 0
+        assert jvp(lambda x, y: x + y.sqrt(), (1.0, 0.0), (2.0, 0.0))[1] == 2
 
 
 def test_where_all_is_finite_a_watcher_has_nothing_to_say():

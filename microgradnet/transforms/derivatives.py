@@ -18,7 +18,7 @@ scalars, and nested lists take the place of arrays.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -28,11 +28,11 @@ from typing import Any
 from microgradnet import recording
 from microgradnet.arithmetic import Number, common, number
 from microgradnet.arithmetic.exact import exact
-from microgradnet.differentiable import adjoints, products
+from microgradnet.differentiable import adjoints, products, tangent
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.notation import counted
-from microgradnet.ops import add, multiply, weighted_input
+from microgradnet.ops import add, weighted_input
 from microgradnet.transforms.nesting import flat, nested, places
 
 __all__ = [
@@ -191,9 +191,9 @@ class Trace:
         beside: Any = (),
     ) -> None:
         _differentiable(f)
-        chosen = [argnums] if isinstance(argnums, int) else [*argnums]
+        chosen = [*argnums] if isinstance(argnums, Iterable) else [argnums]
         for k in chosen:
-            if not isinstance(k, int):
+            if not isinstance(k, int) or isinstance(k, bool):
                 raise TypeError(f"argnums are places of arguments, from 0 on, not {argnums!r}")
             if not -len(args) <= k < len(args):
                 raise IndexError(f"there is no argument {k} among {len(args)}")
@@ -220,15 +220,15 @@ class Trace:
 
     def pull(self, cotangents: Sequence[Any]) -> list[Any]:
         """Reverse mode: from the adjoints of the outputs those of the inputs."""
-        watcher = recording.watcher()
-        if watcher is not None:
-            for output in self.outputs:
-                watcher.differentiating(output)
         recorded = self._recorded or any(isinstance(g, Value) for g in cotangents)
         with recording.resumed():
             seeds: dict[Value, Any] = {}
             for node, g in _numbers(*_nonzero(self.outputs, cotangents), recorded):
                 seeds[node] = add(seeds[node], g) if node in seeds else g
+            watcher = recording.watcher()
+            if watcher is not None:
+                numbers = {node: _data(g) for node, g in seeds.items()}
+                watcher.pulling(numbers, self.path, self._reached)
             found = adjoints(seeds, self.path, self._reached)
             gradients = [found.get(node, 0) for node in self.inputs]
             gradients = [g for _, g in _numbers(self.inputs, gradients, recorded)]
@@ -245,12 +245,12 @@ class Trace:
             for node in self.path:
                 if not any(parent in along for parent in node.parents):
                     continue
-                for parent, slope in zip(node.parents, self._slopes(node), strict=True):
-                    if parent in along and slope is not None:
-                        term = multiply(slope, along[parent])
-                        along[node] = add(along[node], term) if node in along else term
+                moved = tangent(self._slopes(node), map(along.get, node.parents))
+                if moved is None:
+                    continue
+                along[node] = moved
                 if watcher is not None:
-                    watcher.moved(node, _data(along.get(node)))
+                    watcher.moved(node, _data(moved))
             found = [along.get(node, 0) for node in self.outputs]
             found = [t for _, t in _numbers(self.outputs, found, self._recorded)]
         return _given_out(found, self._recorded)
