@@ -17,6 +17,7 @@ from mpmath import mp, mpf
 
 from microgradnet import (
     MLP,
+    AnomalyError,
     Value,
     check_grad,
     costs,
@@ -30,6 +31,7 @@ from microgradnet import (
     log_sum_exp,
     no_grad,
     operation,
+    ops,
     recording,
     sigmoid,
     softmax,
