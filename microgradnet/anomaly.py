@@ -21,9 +21,12 @@ __all__ = ["AnomalyError", "detect_anomaly"]
 
 
 class AnomalyError(ArithmeticError):
-    """A node's number or gradient became NaN or infinite. Its `node` is that node, to be drawn."""
+    """A node's number or gradient became NaN or infinite: `draw` takes it, and marks the node."""
 
     node: Value
+    """The node whose number, gradient or derivative it is."""
+    roots: Sequence[Value]
+    """What the backward pass began at; forward, the node alone."""
 
 
 @contextmanager
@@ -47,6 +50,17 @@ def detect_anomaly() -> Iterator[None]:
       sqrt(x), x = 0.0
     whose own gradient was 1.0; it was computed in
       <doctest ...>, line 2, in <module>: y = x.sqrt()
+
+    `draw` takes the error, and marks in its graph the node whose number or gradient it is:
+
+    >>> from microgradnet import draw
+    >>> try:
+    ...     with detect_anomaly():
+    ...         (3 * x.sqrt()).backward()
+    ... except AnomalyError as error:
+    ...     picture = draw(error)
+    >>> "‼ x = 0" in picture.source
+    True
     """
     with watched(_Detector()):
         yield
@@ -106,7 +120,7 @@ class _Detector:
                     continue
                 total = add(adjoints[parent], product) if parent in adjoints else product
                 if not is_finite(total):
-                    raise self._backward_error(node, k, g, product, total)
+                    raise self._backward_error(node, k, g, product, total, [*seeds])
                 adjoints[parent] = total
 
     def moved(self, node: Value, tangent: Number) -> None:
@@ -120,7 +134,13 @@ class _Detector:
             )
 
     def _backward_error(
-        self, node: Value, k: int, g: Number, product: Number, total: Number
+        self,
+        node: Value,
+        k: int,
+        g: Number,
+        product: Number,
+        total: Number,
+        roots: Sequence[Value],
     ) -> AnomalyError:
         parent = node.parents[k]
         op: Any = node.op
@@ -130,6 +150,7 @@ class _Detector:
             f"∂C/∂{parent.label or f'(operand {k + 1})'} is {total}{summed} after the backward "
             f"pass through {op.name},\n  {described(op, node.parents, node.label)}\n"
             f"whose own gradient was {g}; it was computed {self._where(node)}",
+            roots,
         )
 
     def _where(self, node: Value) -> str:
@@ -138,9 +159,10 @@ class _Detector:
         return f"in\n  {line}" if known else "before detect_anomaly began"
 
 
-def _error(node: Value, message: str) -> AnomalyError:
+def _error(node: Value, message: str, roots: Sequence[Value] = ()) -> AnomalyError:
     error = AnomalyError(message)
     error.node = node
+    error.roots = roots or [node]
     return error
 
 

@@ -12,10 +12,12 @@ import pytest
 from mpmath import mpf
 
 from microgradnet import (
+    MLP,
     AnomalyError,
     Value,
     costs,
     detect_anomaly,
+    draw,
     grad,
     hessian,
     jvp,
@@ -24,7 +26,10 @@ from microgradnet import (
     operation,
     ops,
     recording,
+    vjp,
 )
+from microgradnet.drawing import Picture
+from microgradnet.drawing.boxes import WRONG
 
 inf, nan = math.inf, math.nan
 
@@ -224,3 +229,65 @@ def test_anomalies_are_seen_in_forward_mode_too():
         assert jvp(lambda x: x.relu().sqrt(), (-1.0,), (1.0,)) == (0, 0)
         with pytest.raises(AnomalyError, match="forward mode"):
             hessian(lambda x: x**1.5)(0.0)
+
+
+# In a picture
+
+
+def marked(picture: Picture) -> list[str]:
+    """The statements in the colour of what is wrong."""
+    lines = picture.source.splitlines()
+    return [line.strip() for line in lines if WRONG["color"] in line and "‼" in line]
+
+
+def caught_by(program: Any) -> AnomalyError:
+    with detect_anomaly(), pytest.raises(AnomalyError) as caught:
+        program()
+    return caught.value
+
+
+def test_forward_the_node_is_marked_in_its_picture():
+    h = Value(0.0, label="h")
+    picture = draw(caught_by(lambda: (2 * h).log() + 1))
+    [line] = marked(picture)
+    assert line.startswith('n3 [id=n3 class=computed label="‼ −inf')
+    assert "-inf is the result of log\\l" in picture.source
+
+
+def test_backward_the_node_is_marked_from_the_root_on_though_no_gradient_has_changed():
+    x, w = Value(0.0, label="x"), Value(3.0, label="w")
+    cost = w * x.sqrt()
+    cost.label = "C"
+    error = caught_by(cost.backward)
+    assert error.roots == [cost]
+    picture = draw(error)
+    [line] = marked(picture)
+    assert 'label="‼ x = 0' in line
+    assert "grad not yet" in line
+    for said in (
+        "C = 0",
+        "∂C/∂x is inf after the backward pass through sqrt\\l",
+        "‼ and thick orange",
+    ):
+        assert said in picture.source
+    assert "not differentiated yet" not in picture.source
+    assert marked(draw(cost)) == []
+    assert "‼" not in draw(cost).source
+    pull_back = vjp(lambda x: [x + 1, 2 * x.sqrt()], 0.0)[1]
+    error = caught_by(lambda: pull_back([1.0, 1.0]))
+    assert len(error.roots) == 2
+    assert len(marked(draw(error))) == 1
+
+
+@pytest.mark.parametrize(("zoom", "name"), [("neuron", "n"), ("layer", '"z2"')])
+def test_at_coarser_zooms_what_holds_the_node_is_marked(zoom: str, name: str) -> None:
+    model = MLP(1, [1, 1], activation="tanh", output_activation="linear")
+    model.weights[1], model.weights[2] = [[0.0]], [[1.0]]
+    forward = model.forward([1.0])
+    cost = forward.output.sqrt()
+    error = caught_by(cost.backward)
+    assert error.node is forward.output
+    [line] = marked(draw(error, zoom=zoom))
+    assert line.startswith(name)
+    assert marked(draw(cost, zoom=zoom)) == []
+    assert draw(error).zoom == "scalar"

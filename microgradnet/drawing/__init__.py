@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from microgradnet.anomaly import AnomalyError
+from microgradnet.drawing.dot import clean
 from microgradnet.drawing.layers import layer, structure_of
 from microgradnet.drawing.neurons import network, neuron
 from microgradnet.drawing.picture import Picture
@@ -28,7 +30,7 @@ _READABLE = {"scalar": 80, "neuron": 40, "layer": 60}
 
 
 def draw(
-    values: Value | Iterable[Any],
+    values: Value | Iterable[Any] | AnomalyError,
     *,
     zoom: str = "auto",
     inputs: Iterable[Any] = (),
@@ -43,7 +45,8 @@ def draw(
 ) -> Picture:
     """The graph that the values were computed from, as a picture.
 
-    values     a Value, or a sequence of them (also of sequences)
+    values     a Value, or a sequence of them (also of sequences); or the error of
+               `detect_anomaly`: its graph, in which the node that it names is marked
     zoom       scalar, a box a number; neuron, a box a neuron; layer, a box a matrix or vector;
                auto, the finest of these that can be read
     inputs, targets, parameters
@@ -73,6 +76,11 @@ def draw(
     ):
         if given not in known:
             raise ValueError(f"no {what} {given!r}: there are {', '.join(known)}")
+    anomaly = None
+    if isinstance(values, AnomalyError):
+        anomaly, values = values, values.roots
+        if zoom == "auto":  # here alone is every node
+            zoom = "scalar"
     roots = _roots(values)
     if highlight is not None and not isinstance(highlight, Value):
         raise TypeError(f"highlight is one Value of those drawn, not {highlight!r:.60}")
@@ -80,7 +88,7 @@ def draw(
     leaves = {what: values_in(given, what) for what, given in given_leaves}
     limits = {name: max_nodes or limit for name, limit in _LIMITS.items()}
     nodes = _count(roots, max(limits.values()))
-    caption = []
+    caption = [] if anomaly is None else [clean(f"{anomaly}".split(",\n")[0], 80)]
     if zoom == "auto":
         zoom = _readable(roots, nodes, limits, leaves)
         others = [
@@ -101,6 +109,7 @@ def draw(
     options: dict[str, Any] = {
         **leaves,
         "highlight": highlight,
+        "wrong": None if anomaly is None else anomaly.node,
         "rankdir": rankdir,
         "caption": caption,
     }

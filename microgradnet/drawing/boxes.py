@@ -55,16 +55,24 @@ _PRINTED = {"*": "×", "-": "−"}
 
 
 def box(
-    node: Value, k: int, role: str, *, is_root: bool, is_lit: bool = True, is_start: bool = False
+    node: Value,
+    k: int,
+    role: str,
+    *,
+    is_root: bool,
+    is_lit: bool = True,
+    is_start: bool = False,
+    is_wrong: bool = False,
 ) -> str:
     """A node as a statement; it is called n{k}.
 
     is_root   whether it is what the graph computes
     is_lit    whether it lies on the paths shown, or none are shown
     is_start  whether it is where the paths shown begin
+    is_wrong  whether an error names it; not finite numbers are seen here
     """
     style = dict(STYLES[role])
-    wrong = not (is_finite(node.data) and is_finite(node.grad))
+    wrong = is_wrong or not (is_finite(node.data) and is_finite(node.grad))
     lines = (value_line(node, wrong), gradient_line(node))
     if wrong:
         style |= WRONG
@@ -121,8 +129,15 @@ def frame(name: str, title: str, boxes: Iterable[str]) -> Iterator[str]:
     yield "}"
 
 
-def key(what: Iterable[str], nodes: Iterable[Value], computed: str = "computed") -> list[str]:
+def key(
+    what: Iterable[str],
+    nodes: Iterable[Value],
+    computed: str = "computed",
+    wrong: Value | None = None,
+) -> list[str]:
     """What the shapes mean, of the roles that are there; computed is what else is drawn.
+
+    wrong is a node that an error names, which no backward pass need have changed.
 
     >>> key(["input"], [Value(1.0, label="x")])
     ['ellipse: input, rounded: computed, double line: the result', 'not differentiated yet: call \
@@ -132,11 +147,11 @@ backward(), then draw']
     shapes = [f"{_SHAPES[role]}: {role}" for role in ROLES if role in there and role != "computed"]
     shapes += [f"{_SHAPES['computed']}: {computed}", "double line: the result"]
     lines = [", ".join(shapes)]
-    wrong = touched = False
+    marked = touched = wrong is not None
     for node in nodes:
-        wrong = wrong or not (is_finite(node.data) and is_finite(node.grad))
+        marked = marked or not (is_finite(node.data) and is_finite(node.grad))
         touched = touched or not is_untouched(node.grad)
-    if wrong:
+    if marked:
         lines.append("‼ and thick orange: not a finite number, or its gradient is not")
     if not touched:
         lines.append("not differentiated yet: call backward(), then draw")

@@ -66,6 +66,7 @@ def layer(
     targets: Iterable[Any] = (),
     parameters: Iterable[Any] = (),
     highlight: Value | None = None,
+    wrong: Value | None = None,
     rankdir: str = "LR",
     caption: Sequence[str] = (),
 ) -> str:
@@ -85,7 +86,7 @@ def layer(
         for name, variable in structure.variables.items()
         if name in used or name in made
     }
-    lines = [_box(variable, structure, roots, lit) for variable in shown.values()]
+    lines = [_box(variable, structure, roots, lit, wrong) for variable in shown.values()]
     for equation in structure.equations:
         if equation.part != "forward" or equation.left not in shown:
             continue
@@ -96,17 +97,22 @@ def layer(
                     given |= DIM
                 lines.append(f'"{name}" -> "{equation.left}"{attributes(given)}')
     title = f"The matrices in a graph of {counted(len(order), 'value')}"
-    shapes = key([_ROLES.get(v.kind, v.kind) for v in shown.values()], order)
+    shapes = key([_ROLES.get(v.kind, v.kind) for v in shown.values()], order, wrong=wrong)
     return document(lines, rankdir, title, [*told, *shapes, *caption])
 
 
 def _box(
-    variable: Variable, structure: Structure, roots: Sequence[Value], lit: set[Value] | None
+    variable: Variable,
+    structure: Structure,
+    roots: Sequence[Value],
+    lit: set[Value] | None,
+    anomaly: Value | None,
 ) -> str:
     names = [*structure.variables, *(equation.left for equation in structure.equations)]
     forward = _equation(structure, variable.name, "forward")
     nodes = [node for node in variable.nodes if node is not None]
     wrong = not all(is_finite(node.data) and is_finite(node.grad) for node in nodes)
+    wrong = wrong or anomaly in nodes
     shape = "×".join(map(str, variable.shape))
     head = written(forward.text if forward else variable.name, names)
     lines = [f"{'‼ ' if wrong else ''}{head}{f'    {shape}' if shape else ''}"]

@@ -164,6 +164,7 @@ def neuron(
     targets: Iterable[Any] = (),
     parameters: Iterable[Any] = (),
     highlight: Value | None = None,
+    wrong: Value | None = None,
     edges: str = "weight",
     rankdir: str = "LR",
     caption: Sequence[str] = (),
@@ -192,6 +193,7 @@ def neuron(
             is_root=node in roots,
             is_lit=lit[k],
             is_start=node is highlight,
+            is_wrong=node is wrong,
         )
 
     sources = [source for each in neurons for _, source in each.weights if source not in owner]
@@ -202,7 +204,7 @@ def neuron(
     lines = _column("input", map(plain, sources)) if sources else []
     for l in sorted({each.l for each in neurons}):
         layer = [each for each in neurons if each.l == l]
-        boxes = [_box(each, places, lit[places[each.a]], highlight) for each in layer]
+        boxes = [_box(each, places, lit[places[each.a]], highlight, wrong) for each in layer]
         lines += _column(f"layer {l}", boxes)
     lines += _synapses(neurons, places, owner, edges, rankdir, None if highlight is None else lit)
     used = {source for each in neurons for _, source in each.weights}
@@ -219,7 +221,7 @@ def neuron(
     many = sum(len(each.weights) for each in neurons) > _LABELLED
     title = f"A network of {counted(len(neurons), 'neuron')}"
     said = f"lines: {edges}s, blue above 0, dashed orange below it, the thicker the larger"
-    shapes = key([what[places[node]] for node in shown], order, computed="neuron")
+    shapes = key([what[places[node]] for node in shown], order, computed="neuron", wrong=wrong)
     return document(
         lines,
         rankdir,
@@ -248,13 +250,21 @@ def _column(title: str, boxes: Iterable[str]) -> list[str]:
     return [f"{head}{attributes(given)}", *boxes, chain]
 
 
-def _box(each: Neuron, places: dict[Value, int], is_lit: bool, start: Value | None) -> str:
+def _box(
+    each: Neuron,
+    places: dict[Value, int],
+    is_lit: bool,
+    start: Value | None,
+    anomaly: Value | None,
+) -> str:
     """A neuron as a statement, named after its weighted input."""
     k = places[each.z]
     named = each.z.label or indexed("z", each.l, each.j)
     letters = named[1:] if is_weighted_input(named) else f"({named})"
     error = f"δ{letters}"
+    own = [each.z, each.a, each.bias, *(w for w, _ in each.weights)]
     wrong = not all(map(is_finite, (each.z.data, each.a.data, each.z.grad)))
+    wrong = wrong or (anomaly is not None and anomaly in own)
     lines = [f"{'‼ ' if wrong else ''}{clean(named, 24)} = {short(each.z.data)}"]
     if each.a is not each.z:
         active = each.a.label or f"a{letters}"

@@ -44,6 +44,7 @@ def scalar(
     targets: Iterable[Any] = (),
     parameters: Iterable[Any] = (),
     highlight: Value | None = None,
+    wrong: Value | None = None,
     rankdir: str = "LR",
     caption: Sequence[str] = (),
 ) -> str:
@@ -70,6 +71,7 @@ def scalar(
                 is_root=node in roots,
                 is_lit=lit[k],
                 is_start=node is highlight,
+                is_wrong=node is wrong,
             ),
             *_dot(node, k, lit[k]),
         ]
@@ -87,7 +89,7 @@ def scalar(
     names = ", ".join(name_of(root, places[root]) for root in roots)
     title = f"The graph that computes {clean(names, 60)}: {counted(len(order), 'value')}"
     settings = "ranksep=0.3" if labelled else "ranksep=0.3 nslimit=1 nslimit1=1 mclimit=0.5"
-    shown = [*told, said, *key(what, order), *caption]
+    shown = [*told, said, *key(what, order, wrong=wrong), *caption]
     return document(lines, rankdir, title, shown, settings=settings)
 
 
