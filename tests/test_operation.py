@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from microgradnet import Value, leaky_relu, log_sum_exp, operation, tanh
-from microgradnet.operation import find, find_by_symbol
+from microgradnet.operation import find, find_by_symbol, operations
 
 
 def test_an_operation_is_immutable() -> None:
@@ -79,6 +79,14 @@ def test_a_rule_gets_the_parameters_however_it_takes_them(rule: Any, own_table: 
     assert steep(1.0) == 2.0
     assert line(None, 1.0) == 2.0  # what was declared is not touched
     assert steep.forward_module == steep.variant(slope=5.0).forward_module == __name__
+
+
+def test_the_rules_of_the_table_are_functions_with_parameters_and_without() -> None:
+    """A partial would take twice the time."""
+    for op in operations():
+        for variant in (op, op.variant(**{key: 0.75 for key in op.parameters})):
+            assert inspect.isfunction(variant.forward)
+            assert inspect.isfunction(variant.vjp)
 
 
 def test_a_method_takes_the_operands_that_the_operation_takes() -> None:
