@@ -26,6 +26,14 @@ def test_weighted_adds_product_after_product(data, n, start):
     assert the_same(weighted(n)([SimpleNamespace(data=w) for w in ws], xs, start), total)
 
 
+@pytest.mark.parametrize("n", [LONGEST, LONGEST + 1, 2 * LONGEST + 1])
+def test_each_of_many_products_is_added_once(n):
+    xs = [float(k + 1) for k in range(n)]
+    total = sum(k * k for k in range(1, n + 1))
+    assert weighted(n)([SimpleNamespace(data=x) for x in xs], xs, 0.5) == total + 0.5
+    assert combination(n)([2.0, 1.0], [xs, xs]) == [3 * x for x in xs]
+
+
 @given(st.data(), lengths, st.integers(1, 4))
 def test_combination_adds_row_after_row(data, n, m):
     gs = data.draw(st.lists(numbers, min_size=m, max_size=m))
