@@ -313,6 +313,20 @@ def test_below_the_smallest_normal_number_rounding_is_absolute():
     assert check.difference_bound == pytest.approx(wanted, rel=1e-6, abs=0)
 
 
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        *((lambda x: x * x, x) for x in (1e-160, 1e-170, 1e-200, 1e-310)),
+        *((lambda x: tanh(x) ** 2, x) for x in (1e-160, 1e-170, 1e-200, 1e-310)),
+        (lambda x: x**3, 1e-160),
+        (ops.exp, -744.5),
+        (lambda x: x * 1e-320, 0.3),
+    ],
+)
+def test_what_underflows_is_not_called_wrong(f: Any, x: float) -> None:
+    assert all(check.holds for check in check_grad(f, [x]))
+
+
 def test_a_kink_is_what_four_times_the_rounding_does_not_explain():
     """The slopes of 1 + s|x| at 0 differ by 2s; one side's is rounded by 2·65u over the step."""
     rounding = 2 * (1 + 64) * U / 2.0**-21
