@@ -204,6 +204,12 @@ def test_a_branch_not_taken_has_no_part_in_either_mode(number: Any) -> None:
     assert math.isnan(jvp(cube_root, (number(0),), (number(1),))[1])
 
 
+def test_what_does_not_move_does_not_hold_up_what_comes_after_it():
+    """A branch not taken, or an operand that stays: first in the graph, and last in the sum."""
+    assert jvp(lambda x: x.relu() + x * x, (-1.0,), (3.0,)) == (1, -6)
+    assert jvp(lambda x, y: y * y + x * x, (2.0, 5.0), (3.0, 0.0)) == (29, 12)
+
+
 def test_a_tangent_or_adjoint_of_zero_can_itself_be_differentiated_by():
     assert grad(lambda t: jvp(lambda x: x**3, (2.0,), (t,))[1])(0.0) == 12
     assert grad(lambda g: vjp(lambda x: x**3, 2.0)[1](g)[0])(0.0) == 12
