@@ -137,6 +137,13 @@ def test_the_short_way_of_weighted_inputs_is_the_rule(numbers: Any, data: Any) -
     assert repr([v.grad for v in operands]) == repr([*ops.weighted_sum.vjp_at(z.grad, *drawn)])
 
 
+@pytest.mark.parametrize("operands", [(1.0, 2.0), (1.0, 2.0, 3.0, 4.0)])
+def test_a_weighted_sum_takes_as_many_weights_as_activations_and_a_bias(operands: Any) -> None:
+    for numbers in (operands, [Value(x) for x in operands]):
+        with pytest.raises(ValueError, match="shorter"):
+            ops.weighted_sum(*numbers)
+
+
 @pytest.mark.parametrize("op", [ops.add, ops.subtract, ops.multiply, ops.relu, ops.negative])
 @given(a=anything, b=anything, g=st.sampled_from([1.0, -2.5, 0.0, -0.0, math.inf]))
 def test_the_short_ways_of_operations_are_the_rules(op: Any, a: float, b: float, g: float) -> None:
