@@ -34,9 +34,9 @@ def backpropagate(root: Node, one: Number) -> None:
         _sort(root, fresh, order, leaves, earlier)
         root.grad = one
         _pass_on(order, fresh)
-        sums = [
-            leaf.grad if before is None else _sum(before, leaf.grad) for leaf, before in earlier
-        ]  # None: as PyTorch's programs reset a gradient
+        sums: list[Number] = []
+        for leaf, before in earlier:  # None: as PyTorch's programs reset a gradient
+            sums.append(leaf.grad if before is None else _sum(before, leaf.grad))
         for k, (leaf, _) in enumerate(earlier):
             leaf.grad = sums[k]
     except BaseException:
