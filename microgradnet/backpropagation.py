@@ -34,6 +34,7 @@ def backpropagate(root: Node, one: Number) -> None:
         _sort(root, fresh, order, leaves, earlier)
         root.grad = one
         _pass_on(order, fresh)
+        # No comprehension: on Python 3.13 an interruption within one passes the handler by.
         sums: list[Number] = []
         for leaf, before in earlier:  # None: as PyTorch's programs reset a gradient
             sums.append(leaf.grad if before is None else _sum(before, leaf.grad))

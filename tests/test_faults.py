@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_engine import alive
 
 import microgradnet
 from microgradnet import (
@@ -145,15 +146,12 @@ def test_higher_derivatives_leave_nothing_behind(memory):
     def f(x: Any) -> Any:
         return exp(x[0] * x[1]) + x[1].tanh() * log_sum_exp(*x)
 
-    def nodes() -> int:
-        return sum(isinstance(thing, Value) for thing in gc.get_objects())
-
     hessian(f)([0.5, 0.25])
-    before, nodes_before = memory(), nodes()
+    before, alive_before = memory(), alive()
     for _ in range(50):
         hessian(f)([0.5, 0.25])
         Value(0.5).tanh().backward(create_graph=True)
-    assert nodes() == nodes_before  # without the collector, which `memory` has paused
+    assert alive() == alive_before  # without the collector, which `memory` has paused
     assert abs(memory() - before) < 64 / 1024  # Python keeps some; the graphs would take 500
 
 

@@ -26,10 +26,10 @@ from itertools import compress
 from typing import Any
 
 from microgradnet import recording
-from microgradnet.arithmetic import Number, common, number
+from microgradnet.arithmetic import common, number
 from microgradnet.arithmetic.exact import exact
 from microgradnet.differentiable import adjoints, products, tangent
-from microgradnet.engine import Value
+from microgradnet.engine import Value, _data
 from microgradnet.graph import topological_order
 from microgradnet.notation import counted
 from microgradnet.ops import add, weighted_input
@@ -305,10 +305,6 @@ def _nonzero(
     """
     kept = [isinstance(x, Value) or number(x) != 0 for x in numbers]
     return [*compress(nodes, kept)], [*compress(numbers, kept)]
-
-
-def _data(x: Any) -> Number:
-    return x.data if isinstance(x, Value) else x
 
 
 def _given_out(nodes: Sequence[Any], recorded: bool) -> list[Any]:
