@@ -1,4 +1,8 @@
-"""How hard hypothesis tries, and what happens where an oracle's library is missing."""
+"""How hard hypothesis tries, and what happens where an oracle's library is missing.
+
+Tests lie in folders by subject, under names that are unique. What several of them need is in
+`support`, which setup.cfg puts on the path; no test module imports from another.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 from microgradnet import Value
 from microgradnet.operation import _TABLE
+
+pytest.register_assert_rewrite("support")
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=False, print_blob=True)
@@ -37,7 +43,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _fallback)
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """How many hostile inputs were tried, if any were."""
-    hostile = sys.modules.get("hostile")
+    hostile = sys.modules.get("support.hostile")
     if hostile is not None and hostile.TRIED:
         each = ", ".join(f"{reader} {n:,}" for reader, n in sorted(hostile.TRIED.items()))
         terminalreporter.write_line(f"hostile inputs: {hostile.TRIED.total():,} ({each})")

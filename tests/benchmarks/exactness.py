@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from networks import RATIONAL, RATIONAL_COSTS, rational
+from support.networks import RATIONAL, RATIONAL_COSTS, rational
 
 from microgradnet import verify
 from microgradnet.verification import Report

@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from judges import ORACLES, engine, judge, lifted, orders, points
-from oracles import operands, variants
+from support.judges import ORACLES, engine, judge, lifted, orders, points
+from support.oracles import operands, variants
 
 from microgradnet.operation import Operation
 

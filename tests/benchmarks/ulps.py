@@ -24,8 +24,8 @@ from typing import Any
 from mpmath import mp, mpf
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from networks import ENDS, real
-from oracles import operands
+from support.networks import ENDS, real
+from support.oracles import operands
 
 from microgradnet import grad
 from microgradnet.arithmetic import evaluate

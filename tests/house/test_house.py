@@ -1,0 +1,173 @@
+"""The house: who may import whom, what is public, and how the demos run."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+import microgradnet
+from microgradnet.engine import COMPILED
+
+ROOT = Path(microgradnet.__file__).parent
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages([str(ROOT)], "microgradnet.")
+    if not module.name.endswith("__main__")
+)
+# A module may import only what stands before it; those in one row are strangers to each other.
+FLOORS = [
+    {"arithmetic", "graph", "delta", "datasets", "notation", "recording", "unrolled", "untouched"},
+    {"operation", "packing"},
+    {"ops", "node"},
+    {"differentiable", "backpropagation"},
+    {"engine"},
+    {"layerwise"},
+    {"nn", "costs", "optim", "explanation", "transforms", "anomaly", "expression"},
+    {"lifting"},
+    {"verification", "training", "files", "drawing"},
+    {"exploring", "experiments", "interop"},
+    {"cli"},
+    {"__main__"},
+]
+GROUND = FLOORS[0]
+
+
+def imported(path):
+    """The rooms of the package that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+
+
+def room(name):
+    """The first part of a dotted name within the package, or None."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "microgradnet" and len(parts) > 1 else None
+
+
+def floor(name):
+    return next(k for k, names in enumerate(FLOORS) if name in names)
+
+
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_up_the_list(path):
+    here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imported(path):
+        there = room(name)
+        if there is None or there == here:
+            continue
+        if there == "__version__":
+            assert here == "cli"
+            continue
+        assert here not in GROUND, f"{here} stands on the ground but imports {name}"
+        assert floor(there) < floor(here), f"{here} imports {name}, which does not stand above it"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("microgradnet.engine", "delta"), ("microgradnet.delta", "engine")]
+)
+def test_the_engine_and_the_closed_form_never_load_each_other(first, second):
+    # The package's own __init__ would load the engine, so an empty package stands in for it.
+    code = (
+        "import sys, types\n"
+        "package = types.ModuleType('microgradnet')\n"
+        f"package.__path__ = [{str(ROOT)!r}]\n"
+        "sys.modules['microgradnet'] = package\n"
+        f"import {first}\n"
+        f"assert 'microgradnet.{second}' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_is_and_what_it_offers(name, require_oracle):
+    if room(name) == "interop":
+        require_oracle("torch")  # the one library of an extra that the tests can do without
+    module = importlib.import_module(name)
+    assert module.__doc__ or COMPILED  # what mypyc makes of a file has no docstrings
+    assert module.__all__
+    for public in module.__all__:
+        assert hasattr(module, public), f"{name}.__all__ names {public}, which is not there"
+
+
+def test_public_names_are_there_and_documented():
+    for name in microgradnet.__all__:
+        public = getattr(microgradnet, name)
+        assert public.__doc__ or COMPILED, f"microgradnet.{name} has no docstring"
+    assert set(microgradnet.__all__) <= set(dir(microgradnet))
+    with pytest.raises(AttributeError, match="frobnicate"):
+        _ = microgradnet.frobnicate
+
+
+def test_what_the_tests_need_not_run_is_all_in_one_list():
+    settings = ConfigParser()
+    settings.read(ROOT.parent / "setup.cfg", encoding="utf-8")
+    report = settings["coverage:report"]
+    patterns = [*report["exclude_also"].split("\n"), *report["partial_also"].split("\n")]
+    for path in FILES:
+        assert not re.search(r"#\s*pragma:? no", path.read_text(encoding="utf-8")), path
+    for pattern in filter(None, patterns):
+        where = {p.name for p in FILES if re.search(pattern, p.read_text(encoding="utf-8"), re.M)}
+        assert where, f"{pattern} is nowhere"
+        assert where == {"engine.py"} or pattern == "^if TYPE_CHECKING:$"
+
+
+@pytest.mark.parametrize("folder", ["microgradnet", "demos"])
+def test_whoever_silences_a_checker_says_why(folder):
+    silenced = re.compile(r"# (type: ignore|noqa)(?!(\[[\w-]+\]|: [A-Z]+\d+)  # \w)")
+    for path in sorted((ROOT.parent / folder).rglob("*.py")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert not silenced.search(line), f"{path}:{number}: {line.strip()}"
+
+
+def test_tests_have_names_of_their_own_and_import_from_no_other():
+    paths = sorted((ROOT.parent / "tests").rglob("*.py"))
+    names = [path.name for path in paths if path.name.startswith("test_")]
+    assert len(names) == len(set(names)), "pytest imports a test module by its bare name"
+    for path in paths:
+        for name in imported(path):
+            assert "test_" not in name, f"{path} imports {name}: move it to tests/support"
+
+
+def test_a_star_import_does_not_hide_pythons_abs():
+    names = {}
+    exec("from microgradnet import *", names)
+    assert "abs" not in names
+    assert names["tanh"] is microgradnet.tanh
+
+
+def test_importing_the_package_does_not_load_numpy_or_rich():
+    code = (
+        "import sys, microgradnet; "
+        "print(sorted({'numpy', 'rich', 'mpmath', 'sympy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("demo", sorted((ROOT.parent / "demos").glob("*.py")), ids=lambda p: p.stem)
+def test_demos_run_from_anywhere(demo, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "utf8", str(demo)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert not list(tmp_path.iterdir())
