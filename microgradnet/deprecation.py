@@ -1,0 +1,80 @@
+"""Old spellings: each still works for one release, and warns with the new one."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["renamed_attribute", "renamed_keywords", "renamed_names", "warn_renamed"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn whoever called the caller that `old` is now spelled `new`."""
+    warnings.warn(
+        f"{old} is now {new}; the old spelling goes with the next release",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def renamed_keywords(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorate a function whose keywords were renamed, old="new", so that it takes both.
+
+    The old keyword and the new one in the same call are a TypeError.
+
+    >>> @renamed_keywords(eta="lr")
+    ... def step(lr):
+    ...     return lr
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     step(eta=0.5)
+    0.5
+    >>> print(caught[0].message)
+    step(eta=...) is now step(lr=...); the old spelling goes with the next release
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(function)
+        def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for old in names.keys() & kwargs.keys():
+                new, name = names[old], function.__name__
+                if new in kwargs:
+                    raise TypeError(f"{name} takes {new}, or {old} as it was called, not both")
+                warn_renamed(f"{name}({old}=...)", f"{name}({new}=...)")
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def renamed_attribute(old: str, new: str) -> Any:
+    """Return the property that reads the attribute `new` by its old name."""
+
+    def read(self: Any) -> Any:
+        warn_renamed(f"{type(self).__name__}.{old}", new)
+        return getattr(self, new)
+
+    return property(read, doc=f"`{new}`, as it was called.")
+
+
+def renamed_names(module: str, **names: str) -> Callable[[str], Any]:
+    """Return a `__getattr__` for a module whose names were renamed, old="new".
+
+    A module says `__getattr__ = renamed_names(__name__, old="new")`.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn_renamed(f"{module}.{name}", names[name])
+        return getattr(sys.modules[module], names[name])
+
+    return __getattr__

@@ -1,0 +1,49 @@
+"""Old spellings work, warn at the caller's line, and name the new spelling."""
+
+import sys
+import types
+
+import pytest
+
+from microgradnet.deprecation import renamed_attribute, renamed_keywords, renamed_names
+
+
+@renamed_keywords(eta="lr", tempo="lr")
+def step(w, *, lr=1):
+    return w - lr
+
+
+class Walk:
+    far = 3
+    wide = renamed_attribute("wide", "far")
+
+
+def test_a_renamed_keyword_is_passed_on_with_a_warning_at_the_callers_line():
+    assert step(5, lr=2) == 3
+    with pytest.warns(DeprecationWarning, match=r"step\(eta=\.\.\.\) is now step\(lr") as caught:
+        assert step(5, eta=2) == 3
+    assert [warning.filename for warning in caught] == [__file__]
+    assert step.__name__ == "step"
+
+
+def test_both_spellings_at_once_are_an_error():
+    with pytest.raises(TypeError, match="takes lr, or eta as it was called, not both"):
+        step(5, eta=2, lr=2)
+
+
+def test_a_renamed_attribute_reads_the_new_one():
+    with pytest.warns(DeprecationWarning, match=r"Walk\.wide is now far") as caught:
+        assert Walk().wide == 3
+    assert caught[0].filename == __file__
+
+
+def test_a_renamed_name_of_a_module_is_found_and_no_other(monkeypatch):
+    module = types.ModuleType("there")
+    module.new = object()
+    module.__getattr__ = renamed_names("there", old="new")
+    monkeypatch.setitem(sys.modules, "there", module)
+    with pytest.warns(DeprecationWarning, match=r"there\.old is now new") as caught:
+        assert module.old is module.new
+    assert caught[0].filename == __file__
+    with pytest.raises(AttributeError, match="module 'there' has no attribute 'older'"):
+        _ = module.older
