@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, settings
 from microgradnet import Value
 from microgradnet.operation import _TABLE
 
-pytest.register_assert_rewrite("support")
+pytest.register_assert_rewrite("support")  # hence what is there is imported further down only
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=False, print_blob=True)
@@ -39,6 +39,21 @@ settings.register_profile(
 
 _fallback = "ci" if os.environ.get("CI") == "true" else "dev"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _fallback)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option by which golden texts are renewed."""
+    parser.addoption(
+        "--renew-golden", action="store_true", help="write what the tests get to the golden files"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the file of that name in `golden/` beside the test."""
+    from support.golden import Golden
+
+    return Golden(request.path.parent / "golden", request.config.getoption("--renew-golden"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -37,9 +37,6 @@ from microgradnet.drawing.dot import label, text_width, tooltip
 from microgradnet.graph import topological_order
 from microgradnet.lifting import Equation, Structure, Variable
 
-DRAWINGS = Path(__file__).parent / "golden"
-"""The DOT of small graphs, to the letter."""
-
 SVG = "{http://www.w3.org/2000/svg}"
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 RENDERERS = ["embedded", pytest.param("dot", marks=needs_dot)]
@@ -93,20 +90,19 @@ def small_network():
     return C
 
 
-def test_a_neuron_to_the_letter():
+def test_a_neuron_to_the_letter(golden):
     a = neuron()
     a.label = "a"
     a.backward()
-    assert scalar([a]) == (DRAWINGS / "neuron.gv").read_text(encoding="utf-8")
+    golden("neuron.gv", scalar([a]))
 
 
 @pytest.mark.parametrize("zoom", ["scalar", "neuron"])
-def test_a_network_to_the_letter(zoom):
-    want = (DRAWINGS / f"network_{zoom}.gv").read_text(encoding="utf-8")
-    assert draw(small_network(), zoom=zoom).source == want
+def test_a_network_to_the_letter(zoom, golden):
+    golden(f"network_{zoom}.gv", draw(small_network(), zoom=zoom).source)
 
 
-def test_the_matrices_of_a_neuron_to_the_letter(monkeypatch):
+def test_the_matrices_of_a_neuron_to_the_letter(monkeypatch, golden):
     # As lifting may find them; what it does find is tested there and below.
     a = neuron()
     a.backward()
@@ -128,8 +124,7 @@ def test_the_matrices_of_a_neuron_to_the_letter(monkeypatch):
     )
     found = Structure({v.name: v for v in variables}, equations)
     monkeypatch.setattr(layers, "recognise", lambda *_, **__: found)
-    want = (DRAWINGS / "neuron_layer.gv").read_text(encoding="utf-8")
-    assert draw(a, zoom="layer").source == want
+    golden("neuron_layer.gv", draw(a, zoom="layer").source)
 
 
 def test_x_times_x_has_both_edges_and_a_difference_its_operands_in_order():

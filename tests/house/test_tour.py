@@ -8,14 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import ROOT
 
-NEEDED = ("nbclient", "nbformat", "ipykernel", "matplotlib", "sympy")
-pytestmark = [
-    pytest.mark.skipif(
-        not all(map(importlib.util.find_spec, NEEDED)), reason=f"needs {', '.join(NEEDED)}"
-    ),
-    pytest.mark.filterwarnings("default"),  # of Jupyter's own
-]
+if not all(map(importlib.util.find_spec, ("ipykernel", "matplotlib", "sympy"))):
+    pytest.skip("needs ipykernel, matplotlib and sympy", allow_module_level=True)
+nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+pytestmark = pytest.mark.filterwarnings("default")  # of Jupyter's own
+
+
+TOUR = ROOT / "demos" / "tour.ipynb"
+
+
+def kept() -> Any:
+    """The notebook as it stands."""
+    return nbformat.read(TOUR, as_version=4)
+
+
+def executed(notebook: Any, folder: Path) -> Any:
+    """The notebook with new outputs, run by this Python in that folder; an error in it is one.
+
+    What says when, and by which Python, it was run is left out.
+    """
+    resources = {"metadata": {"path": str(folder)}}
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources=resources
+    )
+    client.record_timing = False
+    client.execute()
+    notebook.metadata.language_info = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata = {}
+    return notebook
 
 
 def kinds(cell: Any) -> list[Any]:
@@ -35,25 +58,23 @@ def text(cell: Any) -> str:
     return re.sub(r"\d\S*e-\d+", "#", words)
 
 
-def test_the_tour_gives_what_it_keeps(tmp_path: Path) -> None:
-    from support.tour import cleaned, executed, kept
-
-    before = kept()
+def test_the_tour_gives_what_it_keeps(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     after = executed(kept(), tmp_path)
     assert not list(tmp_path.iterdir())
+    if pytestconfig.getoption("--renew-golden"):
+        nbformat.write(after, TOUR)
+    before = kept()
+    assert before.metadata == after.metadata
     for old, new in zip(before.cells, after.cells, strict=True):
+        assert old.metadata == new.metadata
         if old.cell_type == "code":
-            assert old.outputs, f"no outputs are kept: python tests/support/tour.py; {old.source}"
-            assert kinds(old) == kinds(new), old.source
-            assert text(old) == text(new), (
-                f"not what it gives now: python tests/support/tour.py; {old.source}"
-            )
-    assert cleaned(kept()) == before
+            renew = f"pytest --renew-golden {Path(__file__).name} renews it; {old.source}"
+            assert old.outputs, f"no outputs are kept: {renew}"
+            assert kinds(old) == kinds(new), renew
+            assert text(old) == text(new), renew
 
 
 def test_the_tour_shows_what_there_is_to_show() -> None:
-    from support.tour import kept
-
     cells = [cell for cell in kept().cells if cell.cell_type == "code"]
     shown = "".join(
         output.get("text", "") + "".join(output.get("data", {}).values())
