@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.arithmetic import Arithmetic, Number, common, ieee
+from microgradnet.arithmetic import PRIMITIVES, Arithmetic, Number, common, ieee
 from microgradnet.arithmetic.exact import IrrationalError
 from microgradnet.graph import topological_order
 from microgradnet.notation import annotate, described
@@ -109,7 +109,13 @@ def _data(x: Any) -> Number:
     return x.data if _is_node(x) else x
 
 
-class _Differentiable(Arithmetic):
+_DERIVED = ("expm1", "log1p", "sigmoid", "softplus", "xlogy")
+"""The functions that follow from others but are operations of their own."""
+
+
+class _Differentiable(
+    Arithmetic, functions={name: getattr(ops, name) for name in (*PRIMITIVES, *_DERIVED)}
+):
     """Nodes, and beside them plain numbers for a rule's constants."""
 
     def __init__(self, inner: Arithmetic) -> None:
@@ -142,7 +148,7 @@ class _Differentiable(Arithmetic):
     def is_infinite(self, x: Number) -> Any:
         return self.inner.is_infinite(self.inner.convert(_data(x)))
 
-    def damped(self, x: Number, y: Number) -> Number:
+    def vanishing_product(self, x: Number, y: Number) -> Number:
         return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
 
     def sech(self, x: Number) -> Number:
@@ -177,28 +183,6 @@ class _Differentiable(Arithmetic):
     divide = staticmethod(ops.divide)
     power = staticmethod(ops.power)
     abs = staticmethod(ops.abs)
-    exp = staticmethod(ops.exp)
-    expm1 = staticmethod(ops.expm1)
-    log = staticmethod(ops.log)
-    log1p = staticmethod(ops.log1p)
-    sqrt = staticmethod(ops.sqrt)
-    sin = staticmethod(ops.sin)
-    cos = staticmethod(ops.cos)
-    tan = staticmethod(ops.tan)
-    asin = staticmethod(ops.asin)
-    acos = staticmethod(ops.acos)
-    atan = staticmethod(ops.atan)
-    sinh = staticmethod(ops.sinh)
-    cosh = staticmethod(ops.cosh)
-    tanh = staticmethod(ops.tanh)
-    asinh = staticmethod(ops.asinh)
-    acosh = staticmethod(ops.acosh)
-    atanh = staticmethod(ops.atanh)
-    erf = staticmethod(ops.erf)
-    erfc = staticmethod(ops.erfc)
-    sigmoid = staticmethod(ops.sigmoid)
-    softplus = staticmethod(ops.softplus)
-    xlogy = staticmethod(ops.xlogy)
 
 
 @cache

@@ -447,24 +447,24 @@ def softplus(m: M, x: N) -> N:
 
 
 def silu_vjp(m: M, g: N, y: N, x: N) -> Products:
-    return (g * (m.sigmoid(x) + m.damped(x, m.sigmoid(x) * m.sigmoid(-x))),)
+    return (g * (m.sigmoid(x) + m.vanishing_product(x, m.sigmoid(x) * m.sigmoid(-x))),)
 
 
 @operation(silu_vjp)
 def silu(m: M, x: N) -> N:
     """The product x σ(x), also called swish."""
-    return m.damped(x, m.sigmoid(x))
+    return m.vanishing_product(x, m.sigmoid(x))
 
 
 def gelu_vjp(m: M, g: N, y: N, x: N) -> Products:
     density = m.divide(m.exp(m.divide(-x * x, 2)), m.sqrt(2 * m.pi))
-    return (g * (_normal_cdf(m, x) + m.damped(x, density)),)
+    return (g * (_normal_cdf(m, x) + m.vanishing_product(x, density)),)
 
 
 @operation(gelu_vjp)
 def gelu(m: M, x: N) -> N:
     """The product x Φ(x), where Φ is the normal distribution function (the erf form)."""
-    return m.damped(x, _normal_cdf(m, x))
+    return m.vanishing_product(x, _normal_cdf(m, x))
 
 
 def _normal_cdf(m: M, x: N) -> N:

@@ -14,11 +14,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from microgradnet.arithmetic.base import Arithmetic, Number
+from microgradnet.arithmetic.base import FUNCTIONS, PRIMITIVES, Arithmetic, Number
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee
 
 __all__ = [
+    "FUNCTIONS",
+    "PRIMITIVES",
     "Arithmetic",
     "Number",
     "common",

@@ -1,43 +1,83 @@
-"""The elementary functions that a derivative rule may use, whatever its numbers are.
+"""The table of elementary functions that a derivative rule may use, whatever its numbers are.
 
 A rule is written once, against the names of `Arithmetic`, and means whatever those names mean
 for the numbers at hand. It never branches in Python on a number: `where` chooses, so that the
 same rule serves floats, formulas and arrays.
+
+The class body is the table. A kind of number fills in the functions by a mapping, and writes as
+methods those that need more than a library's function:
+
+    class Halves(Arithmetic, functions={"exp": half_exp, "log": half_log}): ...
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
 
-__all__ = ["Arithmetic", "Number"]
+from microgradnet.deprecation import renamed_attribute
+
+__all__ = ["FUNCTIONS", "PRIMITIVES", "Arithmetic", "Function", "Number"]
 
 Number: TypeAlias = Any
 """float, int, Fraction, Decimal, mpmath.mpf or sympy.Expr: no static type covers just these."""
 
+Function: TypeAlias = Callable[..., Number]
 
-class Arithmetic(ABC):
-    """One kind of number: its elementary functions, besides +, −, ×, abs and comparisons.
+PRIMITIVES: list[str] = []
+"""The functions that follow from no others; libraries call them so too."""
 
-    What stands here with a body is the textbook formula; an arithmetic that rounds replaces it
-    by one that keeps its digits.
+
+class _Elementary:
+    """A line of the table; in the class its formula stands for it, or a refusal by its name."""
+
+    def __init__(self, doc: str, formula: Function | None = None) -> None:
+        self.doc, self.formula = doc, formula
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if self.formula is None:
+            PRIMITIVES.append(name)
+        function = self.formula or (lambda m, *xs: m.refuse(name))
+        function.__name__, function.__doc__ = name, self.doc
+        setattr(owner, name, function)
+
+
+def _elementary(doc: str, formula: Function | None = None) -> Any:
+    return _Elementary(doc, formula)
+
+
+def _softmax(m: Arithmetic, xs: Sequence[Number]) -> tuple[Number, ...]:
+    powers = [m.exp(x) for x in xs]
+    total = sum(powers)
+    return tuple(m.divide(power, total) for power in powers)
+
+
+class Arithmetic:
+    """One kind of number: its elementary functions, besides +, −, × and comparisons.
+
+    What has a formula here is the textbook's; an arithmetic that rounds replaces it by one that
+    keeps its digits. A function that an arithmetic neither has nor can derive raises TypeError.
     """
 
     name: str
+    pi: Number
 
-    @property
-    @abstractmethod
-    def pi(self) -> Number:
-        """π."""
+    def __init_subclass__(cls, functions: Mapping[str, Function] | None = None) -> None:
+        for name, function in (functions or {}).items():
+            if name not in vars(cls):
+                setattr(cls, name, staticmethod(function))
 
-    @abstractmethod
+    def refuse(self, function: str) -> NoReturn:
+        """Say that these numbers have no such function."""
+        raise TypeError(f"{self.name} numbers have no {function}")
+
     def convert(self, x: Number) -> Number:
         """A number of a narrower kind, or a rule's exact constant, as one of this kind."""
+        return self.refuse("convert")
 
-    @abstractmethod
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         """Choose x where the condition holds, else y; both have been evaluated."""
+        return self.refuse("where")
 
     def both(self, p: Any, q: Any) -> Any:
         """Both p and q hold."""
@@ -51,128 +91,61 @@ class Arithmetic(ABC):
         """Whether x is +inf or −inf."""
         return False
 
-    def damped(self, x: Number, y: Number) -> Number:
-        """x·y where y falls to 0 faster than x can grow: inf·0 is the limit, 0."""
-        return x * y
-
-    @abstractmethod
     def divide(self, x: Number, y: Number) -> Number:
         """The quotient x/y."""
+        return self.refuse("divide")
 
-    @abstractmethod
     def power(self, x: Number, y: Number) -> Number:
         """The power xʸ; 0⁰ = 1."""
+        return self.refuse("power")
 
-    def abs(self, x: Number) -> Number:
-        """|x|."""
-        return abs(x)
+    damped = renamed_attribute("damped", "vanishing_product")
 
-    def hypot(self, x: Number, y: Number, /) -> Number:
-        """√(x² + y²), without overflow on the way."""
-        return self.sqrt(x * x + y * y)
+    abs = _elementary("|x|.", lambda m, x: abs(x))
+    vanishing_product = _elementary(
+        "x·y where y falls to 0 faster than x can grow: inf·0 is the limit, 0.",
+        lambda m, x, y: x * y,
+    )
+    sqrt = _elementary("√x.")
+    hypot = _elementary(
+        "√(x² + y²), without overflow on the way.", lambda m, x, y: m.sqrt(x * x + y * y)
+    )
+    one_minus_square = _elementary(
+        "1 − x², keeping the digits near x = ±1.", lambda m, x: (1 - x) * (1 + x)
+    )
+    exp = _elementary("eˣ.")
+    expm1 = _elementary("eˣ − 1, keeping the digits near x = 0.", lambda m, x: m.exp(x) - 1)
+    log = _elementary("The natural logarithm.")
+    log1p = _elementary("ln(1 + x), keeping the digits near x = 0.", lambda m, x: m.log(1 + x))
+    xlogy = _elementary("The product x ln y, where 0 ln 0 = 0.", lambda m, x, y: x * m.log(y))
+    sin = _elementary("Sine, of radians.")
+    cos = _elementary("Cosine, of radians.")
+    tan = _elementary("Tangent, of radians.")
+    asin = _elementary("Inverse sine.")
+    acos = _elementary("Inverse cosine.")
+    atan = _elementary("Inverse tangent.")
+    sinh = _elementary("Hyperbolic sine.")
+    cosh = _elementary("Hyperbolic cosine.")
+    tanh = _elementary("Hyperbolic tangent.")
+    sech = _elementary("1 / cosh x.", lambda m, x: m.divide(m.convert(1), m.cosh(x)))
+    asinh = _elementary("Inverse hyperbolic sine.")
+    acosh = _elementary("Inverse hyperbolic cosine.")
+    atanh = _elementary("Inverse hyperbolic tangent.")
+    erf = _elementary("The error function.")
+    erfc = _elementary("The complement 1 − erf x, keeping the digits on the right.")
+    sigmoid = _elementary(
+        "σ(x) = 1 / (1 + e⁻ˣ).", lambda m, x: m.divide(m.convert(1), 1 + m.exp(-x))
+    )
+    softplus = _elementary("ln(1 + eˣ).", lambda m, x: m.log1p(m.exp(x)))
+    log_sum_exp = _elementary(
+        "The logarithm ln Σₖ exp xₖ of a sequence.", lambda m, xs: m.log(sum(map(m.exp, xs)))
+    )
+    softmax = _elementary("The shares exp xᵢ / Σₖ exp xₖ of a sequence, for every i.", _softmax)
 
-    def one_minus_square(self, x: Number) -> Number:
-        """1 − x², keeping the digits near x = ±1."""
-        return (1 - x) * (1 + x)
 
-    @abstractmethod
-    def exp(self, x: Number, /) -> Number:
-        """The power eˣ."""
-
-    @abstractmethod
-    def log(self, x: Number, /) -> Number:
-        """The natural logarithm."""
-
-    def expm1(self, x: Number) -> Number:
-        """eˣ − 1, keeping the digits near x = 0."""
-        return self.exp(x) - 1
-
-    def log1p(self, x: Number) -> Number:
-        """ln(1 + x), keeping the digits near x = 0."""
-        return self.log(1 + x)
-
-    @abstractmethod
-    def sqrt(self, x: Number, /) -> Number:
-        """√x."""
-
-    @abstractmethod
-    def sin(self, x: Number, /) -> Number:
-        """Sine, of radians."""
-
-    @abstractmethod
-    def cos(self, x: Number, /) -> Number:
-        """Cosine, of radians."""
-
-    @abstractmethod
-    def tan(self, x: Number, /) -> Number:
-        """Tangent, of radians."""
-
-    @abstractmethod
-    def asin(self, x: Number, /) -> Number:
-        """Inverse sine."""
-
-    @abstractmethod
-    def acos(self, x: Number, /) -> Number:
-        """Inverse cosine."""
-
-    @abstractmethod
-    def atan(self, x: Number, /) -> Number:
-        """Inverse tangent."""
-
-    @abstractmethod
-    def sinh(self, x: Number, /) -> Number:
-        """Hyperbolic sine."""
-
-    @abstractmethod
-    def cosh(self, x: Number, /) -> Number:
-        """Hyperbolic cosine."""
-
-    @abstractmethod
-    def tanh(self, x: Number, /) -> Number:
-        """Hyperbolic tangent."""
-
-    @abstractmethod
-    def asinh(self, x: Number, /) -> Number:
-        """Inverse hyperbolic sine."""
-
-    @abstractmethod
-    def acosh(self, x: Number, /) -> Number:
-        """Inverse hyperbolic cosine."""
-
-    @abstractmethod
-    def atanh(self, x: Number, /) -> Number:
-        """Inverse hyperbolic tangent."""
-
-    @abstractmethod
-    def erf(self, x: Number, /) -> Number:
-        """The error function."""
-
-    @abstractmethod
-    def erfc(self, x: Number, /) -> Number:
-        """The complement 1 − erf x, keeping the digits on the right."""
-
-    def sech(self, x: Number) -> Number:
-        """1 / cosh x."""
-        return self.divide(self.convert(1), self.cosh(x))
-
-    def sigmoid(self, x: Number) -> Number:
-        """σ(x) = 1 / (1 + e⁻ˣ)."""
-        return self.divide(self.convert(1), 1 + self.exp(-x))
-
-    def softplus(self, x: Number) -> Number:
-        """ln(1 + eˣ)."""
-        return self.log1p(self.exp(x))
-
-    def xlogy(self, x: Number, y: Number) -> Number:
-        """The product x ln y, where 0 ln 0 = 0."""
-        return x * self.log(y)
-
-    def log_sum_exp(self, xs: Sequence[Number]) -> Number:
-        """The logarithm ln Σₖ exp xₖ."""
-        return self.log(sum(map(self.exp, xs)))
-
-    def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
-        """The shares exp xᵢ / Σₖ exp xₖ, for every i."""
-        powers = [self.exp(x) for x in xs]
-        total = sum(powers)
-        return tuple(self.divide(power, total) for power in powers)
+FUNCTIONS = [
+    name
+    for name, value in vars(Arithmetic).items()
+    if callable(value) and name[0] != "_" and name != "refuse"
+]
+"""Every name that a rule may call."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any
 
-from microgradnet.arithmetic.base import Arithmetic, Number
+from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
 from microgradnet.arithmetic.ieee import ieee
 
 __all__ = ["Complex", "KinkError", "complex_step", "step"]
@@ -104,7 +104,7 @@ def _continued(name: str) -> Callable[..., Complex]:
     """A function of the floats, going on into the plane as cmath's of that name."""
     on_the_line, in_the_plane = getattr(ieee, name), getattr(cmath, name)
 
-    def function(self: Arithmetic, z: Number) -> Complex:
+    def function(z: Number) -> Complex:
         value = on_the_line(z.real)
         if z.imag == 0:
             return Complex(value, 0.0)
@@ -120,7 +120,10 @@ def _off(value: float, imaginary: float) -> Complex:
     return Complex(value, imaginary if math.isfinite(value) else nan)
 
 
-class _ComplexStep(Arithmetic):
+class _ComplexStep(
+    Arithmetic,
+    functions={name: _continued(name) for name in PRIMITIVES if hasattr(cmath, name)},
+):
     name = "complex"
     pi = Complex(math.pi)
 
@@ -137,7 +140,7 @@ class _ComplexStep(Arithmetic):
     def is_infinite(self, x: Complex) -> bool:
         return math.isinf(x.real)
 
-    def damped(self, x: Complex, y: Complex) -> Complex:
+    def vanishing_product(self, x: Complex, y: Complex) -> Complex:
         return Complex(0) if y.real == 0 and math.isinf(x.real) else x * y
 
     def divide(self, x: Number, y: Number) -> Complex:
@@ -166,22 +169,6 @@ class _ComplexStep(Arithmetic):
         value = math.hypot(x.real, y.real)
         cosine, sine = ieee.divide(x.real, value), ieee.divide(y.real, value)
         return _off(value, cosine * x.imag + sine * y.imag)
-
-    exp = _continued("exp")
-    log = _continued("log")
-    sqrt = _continued("sqrt")
-    sin = _continued("sin")
-    cos = _continued("cos")
-    tan = _continued("tan")
-    asin = _continued("asin")
-    acos = _continued("acos")
-    atan = _continued("atan")
-    sinh = _continued("sinh")
-    cosh = _continued("cosh")
-    tanh = _continued("tanh")
-    asinh = _continued("asinh")
-    acosh = _continued("acosh")
-    atanh = _continued("atanh")
 
     def expm1(self, z: Number) -> Complex:
         return Complex(ieee.expm1(z.real), self.exp(z).imag)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -16,25 +15,21 @@ class IrrationalError(ArithmeticError):
     """A function was asked for whose values are not rational."""
 
 
-def _irrational(function: str) -> Callable[[Arithmetic, Number], NoReturn]:
-    def leave(self: Arithmetic, x: Number) -> NoReturn:
-        raise IrrationalError(function)
-
-    return leave
-
-
 class _Exact(Arithmetic):
     """int and Fraction. Dividing by zero raises Python's own ZeroDivisionError."""
 
     name = "rational"
 
+    def refuse(self, function: str) -> NoReturn:
+        raise IrrationalError(function)
+
     @property
     def pi(self) -> NoReturn:
-        raise IrrationalError("π")
+        self.refuse("π")
 
     def convert(self, x: Number) -> Number:
         if isinstance(x, float):  # a parameter of an operation: from here on all is floats
-            raise IrrationalError("a float")
+            self.refuse("a float")
         return x
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
@@ -45,26 +40,8 @@ class _Exact(Arithmetic):
 
     def power(self, x: Number, y: Number) -> Number:
         if isinstance(y, float) or y != int(y):
-            raise IrrationalError("a power that is not a whole number")
+            self.refuse("a power that is not a whole number")
         return x ** int(y) if y >= 0 else self.divide(1, x ** -int(y))
-
-    exp = _irrational("exp")
-    log = _irrational("log")
-    sqrt = _irrational("sqrt")
-    sin = _irrational("sin")
-    cos = _irrational("cos")
-    tan = _irrational("tan")
-    asin = _irrational("asin")
-    acos = _irrational("acos")
-    atan = _irrational("atan")
-    sinh = _irrational("sinh")
-    cosh = _irrational("cosh")
-    tanh = _irrational("tanh")
-    asinh = _irrational("asinh")
-    acosh = _irrational("acosh")
-    atanh = _irrational("atanh")
-    erf = _irrational("erf")
-    erfc = _irrational("erfc")
 
 
 class _Decimals(_Exact):

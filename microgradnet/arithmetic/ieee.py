@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from math import inf, nan
 from typing import Any
 
-from microgradnet.arithmetic.base import Arithmetic, Number
+from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
 
 __all__ = ["ieee"]
 
 
-class _Ieee(Arithmetic):
+class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot", *PRIMITIVES)}):
     name = "float"
     pi = math.pi
 
@@ -33,7 +33,7 @@ class _Ieee(Arithmetic):
     def is_infinite(self, x: float) -> bool:
         return math.isinf(x)
 
-    def damped(self, x: float, y: float) -> float:
+    def vanishing_product(self, x: float, y: float) -> float:
         return 0.0 if y == 0 and math.isinf(x) else x * y
 
     def divide(self, x: float, y: float) -> float:
@@ -57,8 +57,6 @@ class _Ieee(Arithmetic):
         if math.isinf(y):
             return math.pow(x, y) if x != 0 or y > 0 else inf
         return math.copysign(inf, x) if math.fmod(y, 2) in (1, -1) else inf
-
-    hypot = staticmethod(math.hypot)
 
     def exp(self, x: float) -> float:
         try:
@@ -96,8 +94,6 @@ class _Ieee(Arithmetic):
     def acos(self, x: float) -> float:
         return math.acos(x) if -1 <= x <= 1 else nan
 
-    atan = staticmethod(math.atan)
-
     def sinh(self, x: float) -> float:
         try:
             return math.sinh(x)
@@ -110,9 +106,6 @@ class _Ieee(Arithmetic):
         except OverflowError:
             return inf
 
-    tanh = staticmethod(math.tanh)
-    asinh = staticmethod(math.asinh)
-
     def acosh(self, x: float) -> float:
         return math.acosh(x) if x >= 1 else nan
 
@@ -120,9 +113,6 @@ class _Ieee(Arithmetic):
         if -1 < x < 1:
             return math.atanh(x)
         return math.copysign(inf, x) if x in (-1, 1) else nan
-
-    erf = staticmethod(math.erf)
-    erfc = staticmethod(math.erfc)
 
     def sigmoid(self, x: float) -> float:
         # exp of a positive number could overflow, and 1 − σ(−x) would lose every digit.

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpmath import inf, mp, mpf, nan
 
-from microgradnet.arithmetic.base import Arithmetic, Number
+from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
 from microgradnet.arithmetic.ieee import ieee
 
 __all__ = ["mpf", "multiprecision"]
@@ -20,14 +20,19 @@ __all__ = ["mpf", "multiprecision"]
 def _real(function: Callable[..., Number]) -> Callable[..., Number]:
     """The function on the reals: NaN where mpmath would go on into the complex plane."""
 
-    def real(self: Arithmetic, *xs: Number) -> Number:
+    def real(*xs: Number) -> Number:
         value = function(*xs)
         return value if isinstance(value, mpf) else nan
 
     return real
 
 
-class _Multiprecision(Arithmetic):
+_REAL = {
+    name: _real(getattr(mp, name)) for name in (*PRIMITIVES, "power", "hypot", "expm1", "log1p")
+}
+
+
+class _Multiprecision(Arithmetic, functions=_REAL):
     name = "mpmath"
 
     @property
@@ -45,7 +50,7 @@ class _Multiprecision(Arithmetic):
     def is_infinite(self, x: Number) -> bool:
         return bool(mp.isinf(x))
 
-    def damped(self, x: Number, y: Number) -> Number:
+    def vanishing_product(self, x: Number, y: Number) -> Number:
         return mpf(0) if y == 0 and mp.isinf(x) else x * y
 
     def divide(self, x: Number, y: Number) -> Number:
@@ -59,45 +64,20 @@ class _Multiprecision(Arithmetic):
             return mpf(ieee.power(float(x), float(y)))
         if x == 0 and y < 0:
             return inf
-        return self._power(x, y)
-
-    _power = _real(mp.power)
-    hypot = _real(mp.hypot)
-    exp = _real(mp.exp)
-    expm1 = _real(mp.expm1)
+        return _REAL["power"](x, y)
 
     def log(self, x: Number) -> Number:
-        return -inf if x == 0 else self._log(x)
+        return -inf if x == 0 else _REAL["log"](x)
 
     def log1p(self, x: Number) -> Number:
-        return -inf if x == -1 else self._log1p(x)
-
-    _log = _real(mp.log)
-    _log1p = _real(mp.log1p)
-    sqrt = _real(mp.sqrt)
-    sin = _real(mp.sin)
-    cos = _real(mp.cos)
-    tan = _real(mp.tan)
-    asin = _real(mp.asin)
-    acos = _real(mp.acos)
-    atan = _real(mp.atan)
-    sinh = _real(mp.sinh)
-    cosh = _real(mp.cosh)
-    tanh = _real(mp.tanh)
-    asinh = _real(mp.asinh)
-    acosh = _real(mp.acosh)
+        return -inf if x == -1 else _REAL["log1p"](x)
 
     def atanh(self, x: Number) -> Number:
-        return x * inf if x in (-1, 1) else self._atanh(x)
-
-    _atanh = _real(mp.atanh)
-    erf = _real(mp.erf)
+        return x * inf if x in (-1, 1) else _REAL["atanh"](x)
 
     def erfc(self, x: Number) -> Number:
         # mpmath's own cannot take so large a number; e to the power −x² is below anything here.
-        return mpf(0) if x > mpf("1e100") else self._erfc(x)
-
-    _erfc = _real(mp.erfc)
+        return mpf(0) if x > mpf("1e100") else _REAL["erfc"](x)
 
     def xlogy(self, x: Number, y: Number) -> Number:
         return mpf(0) if x == 0 and not mp.isnan(y) else x * self.log(y)
@@ -114,9 +94,10 @@ class _Multiprecision(Arithmetic):
     def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
         largest = max(xs)
         if mp.isinf(largest):  # which operands are infinite decides alone, as in floats
-            shares = ieee.softmax([0.0 if mp.isfinite(x) else float(x) for x in xs])
-            return tuple(map(mpf, shares))
-        return super().softmax([x - largest for x in xs])
+            limits = ieee.softmax([0.0 if mp.isfinite(x) else float(x) for x in xs])
+            return tuple(map(mpf, limits))
+        shares: tuple[Number, ...] = super().softmax([x - largest for x in xs])
+        return shares
 
 
 multiprecision = _Multiprecision()

@@ -7,12 +7,12 @@ from typing import Any
 import sympy
 from sympy import Expr
 
-from microgradnet.arithmetic.base import Arithmetic, Number
+from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
 
 __all__ = ["Expr", "symbolic"]
 
 
-class _Symbolic(Arithmetic):
+class _Symbolic(Arithmetic, functions={name: getattr(sympy, name) for name in PRIMITIVES}):
     name = "SymPy"
     pi = sympy.pi
 
@@ -36,24 +36,6 @@ class _Symbolic(Arithmetic):
 
     def xlogy(self, x: Number, y: Number) -> Number:
         return sympy.Integer(0) if x == 0 else x * sympy.log(y)
-
-    exp = staticmethod(sympy.exp)
-    log = staticmethod(sympy.log)
-    sqrt = staticmethod(sympy.sqrt)
-    sin = staticmethod(sympy.sin)
-    cos = staticmethod(sympy.cos)
-    tan = staticmethod(sympy.tan)
-    asin = staticmethod(sympy.asin)
-    acos = staticmethod(sympy.acos)
-    atan = staticmethod(sympy.atan)
-    sinh = staticmethod(sympy.sinh)
-    cosh = staticmethod(sympy.cosh)
-    tanh = staticmethod(sympy.tanh)
-    asinh = staticmethod(sympy.asinh)
-    acosh = staticmethod(sympy.acosh)
-    atanh = staticmethod(sympy.atanh)
-    erf = staticmethod(sympy.erf)
-    erfc = staticmethod(sympy.erfc)
 
 
 symbolic = _Symbolic()

@@ -61,8 +61,8 @@ def xlogy(x, y):
     """x log y, where 0 log 0 = 0."""
     return np.where((x == 0) & ~np.isnan(y), 0, x * np.log(y))
 ''',
-    "damped": '''\
-def damped(x, y):
+    "vanishing_product": '''\
+def vanishing_product(x, y):
     """x y, where inf 0 = 0."""
     return np.where((y == 0) & np.isinf(x), 0, x * y)
 ''',

@@ -6,11 +6,11 @@ gives the formula that it computes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.arithmetic import Arithmetic, Number, ieee
+from microgradnet.arithmetic import PRIMITIVES, Arithmetic, Number, ieee
 from microgradnet.lifting.entries import Share, Stack
 from microgradnet.lifting.forms import Form, latex_function
 from microgradnet.lifting.formulas import (
@@ -140,7 +140,24 @@ class _Prime(Expr):
         return rf"{latex_function(name.replace('σ', 'sigmoid'))}'\left({inner}\right)"
 
 
-class _Algebra(Arithmetic):
+def _function(name: str) -> Callable[..., Expr]:
+    def call(*arguments: Number) -> Expr:
+        formulas = [expr(x) for x in arguments]
+        if all(isinstance(x, Num) for x in formulas):
+            return Num(float(getattr(ieee, name)(*(x.split()[0] for x in formulas))))
+        return Function(name, formulas)
+
+    return call
+
+
+_CALLED = (
+    *PRIMITIVES, "is_infinite", "vanishing_product", "abs", "hypot", "expm1", "log1p", "sigmoid",
+    "softplus", "xlogy",
+)  # fmt: skip
+"""The functions that programs call by name; what else follows from others is written out."""
+
+
+class _Algebra(Arithmetic, functions={name: _function(name) for name in _CALLED}):
     name = "formulas"
     pi = Num(3.141592653589793)
 
@@ -170,25 +187,7 @@ class _Algebra(Arithmetic):
         return power(expr(x), expr(y))
 
 
-def _function(name: str) -> Any:
-    def call(self: _Algebra, *arguments: Number) -> Expr:
-        formulas = [expr(x) for x in arguments]
-        if all(isinstance(x, Num) for x in formulas):
-            return Num(float(getattr(ieee, name)(*(x.split()[0] for x in formulas))))
-        return Function(name, formulas)
-
-    return call
-
-
-for _name in (
-    "is_infinite", "damped", "abs", "hypot", "exp", "log", "expm1", "log1p", "sqrt", "sin", "cos",
-    "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc",
-    "sigmoid", "softplus", "xlogy",
-):  # fmt: skip
-    setattr(_Algebra, _name, _function(_name))
-_Algebra.__abstractmethods__ = frozenset()
-
-algebra = _Algebra()  # type: ignore[abstract]  # all are set above
+algebra = _Algebra()
 
 
 def trace(op: Operation, rule: Any, operands: Sequence[Expr]) -> Any:

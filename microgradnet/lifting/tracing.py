@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.arithmetic import Arithmetic, Number, register
+from microgradnet.arithmetic import FUNCTIONS, Arithmetic, Number, register
 from microgradnet.engine import Value
 from microgradnet.lifting.program import Program, check_against, lift
 from microgradnet.lifting.structure import listed
@@ -151,23 +151,21 @@ def _where() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-class _Unknowns(Arithmetic):
-    """All that can be known of the functions of unknown numbers."""
-
-    name = "unknown"
-
-    def __getattribute__(self, name: str) -> Any:
-        found = object.__getattribute__(self, name)
-        return found if name in ("name", "softmax") else UNKNOWN if name == "pi" else _unknown
-
-    def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
-        return (UNKNOWN,) * len(xs)
-
-
 def _unknown(*_: object) -> _Unknown:
     return UNKNOWN
 
 
 UNKNOWN = _Unknown()
-_Unknowns.__abstractmethods__ = frozenset()  # all of them are in __getattribute__
-register(_Unknown, _Unknowns())  # type: ignore[abstract]  # as said above
+
+
+class _Unknowns(Arithmetic, functions=dict.fromkeys(FUNCTIONS, _unknown)):
+    """All that can be known of the functions of unknown numbers."""
+
+    name = "unknown"
+    pi = UNKNOWN
+
+    def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
+        return (UNKNOWN,) * len(xs)
+
+
+register(_Unknown, _Unknowns())

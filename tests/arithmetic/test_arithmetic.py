@@ -22,7 +22,16 @@ from mpmath import mp, mpf
 from support.oracles import EDGES, operands, variants
 
 from microgradnet import Value, ops
-from microgradnet.arithmetic import common, evaluate, ieee, is_finite, number
+from microgradnet.arithmetic import (
+    FUNCTIONS,
+    PRIMITIVES,
+    Arithmetic,
+    common,
+    evaluate,
+    ieee,
+    is_finite,
+    number,
+)
 from microgradnet.arithmetic.exact import IrrationalError, exact
 from microgradnet.operation import Operation, find, operations
 
@@ -424,3 +433,40 @@ def test_which_numbers_are_finite(x: Any, finite: bool) -> None:
 )  # fmt: skip
 def test_powers_beyond_the_floats(x: float, y: int, power: float) -> None:
     assert ieee.power(x, y) == power
+
+
+# The table of elementary functions
+
+
+COUNTS = {"where": 3, "divide": 2, "power": 2}
+
+
+@pytest.mark.parametrize("name", [*PRIMITIVES, "convert", "where", "divide", "power"])
+def test_what_a_kind_of_number_lacks_is_refused_by_name(name: str) -> None:
+    class Bare(Arithmetic):
+        name = "bare"
+
+    with pytest.raises(TypeError, match=f"^bare numbers have no {name}$"):
+        getattr(Bare(), name)(*COUNTS.get(name, 1) * [1.0])
+
+
+def test_what_follows_from_others_need_not_be_filled_in() -> None:
+    class Textbook(Arithmetic, functions={name: getattr(ieee, name) for name in PRIMITIVES}):
+        name = "textbook"
+        convert, divide = staticmethod(ieee.convert), staticmethod(ieee.divide)
+
+    m = Textbook()
+    arguments: dict[str, tuple[Any, ...]] = {
+        "hypot": (3.0, 4.0), "xlogy": (2.0, 3.0), "vanishing_product": (2.0, 3.0),
+        "log_sum_exp": ([0.5, 1.0],), "softmax": ([0.5, 1.0],), "both": (True, False),
+        "equal": (1.0, 1.0),
+    }  # fmt: skip
+    for name in set(FUNCTIONS) - {*PRIMITIVES, "convert", "where", "divide", "power"}:
+        got, want = (getattr(kind, name)(*arguments.get(name, (0.75,))) for kind in (m, ieee))
+        assert got == pytest.approx(want, rel=1e-15), name
+        assert getattr(Arithmetic, name).__doc__
+
+
+def test_the_former_name_of_a_product_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="damped is now vanishing_product"):
+        assert ieee.damped(math.inf, 0.0) == 0

@@ -124,16 +124,16 @@ def test_one_minus_a_square_keeps_its_digits_near_one(near: float) -> None:
     assert (second(ops.asin, near), second(ops.atanh, near)) == pytest.approx(wants, rel=1e-14)
 
 
-def test_a_damped_product_is_a_product_where_it_is_finite(own_table: None) -> None:
+def test_a_vanishing_product_is_a_product_where_it_is_finite(own_table: None) -> None:
     """x(x − 1) has slope 1 at x = 1; only ∞·0 is its limit, a constant."""
 
-    @operation(lambda m, g, y, x: (g * m.damped(x, x - 1),))
+    @operation(lambda m, g, y, x: (g * m.vanishing_product(x, x - 1),))
     def cubic(m: Any, x: Any) -> Any:
         return m.divide(x * x * x, 3) - m.divide(x * x, 2)
 
     assert second(cubic, 1.0) == 1
 
-    @operation(lambda m, g, y, x: (g * m.damped(x, m.exp(-x)),))
+    @operation(lambda m, g, y, x: (g * m.vanishing_product(x, m.exp(-x)),))
     def fading(m: Any, x: Any) -> Any:
         return -(x + 1) * m.exp(-x)
 
