@@ -112,7 +112,7 @@ class _Detector:
                 continue
             g = adjoints[node]
             try:
-                products = node.op.pull_back(g, node.data, [x.data for x in node.parents])
+                products = node.op.vjp(g, *[x.data for x in node.parents], out=node.data)
             except Exception:
                 return  # the pass itself will say it
             for k, (parent, product) in enumerate(zip(node.parents, products, strict=True)):

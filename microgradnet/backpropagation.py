@@ -160,13 +160,13 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
                 else:
                     x, y = left.data, right.data
                     if not (type(x) is type(y) is type(g) is float):
-                        to_left, to_right = op.pull_back(g, node.data, (x, y))
+                        to_left, to_right = op.vjp(g, x, y, out=node.data)
                     elif op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
                     elif op is _SUBTRACT:
                         to_left, to_right = g, -g
                     else:
-                        products = op.vjp(ieee, g, node.data, x, y)
+                        products = op.rule(ieee, g, node.data, x, y)
                         if type(products) is not tuple or len(products) != 2:
                             op.refuse(products, 2)
                         to_left, to_right = products
@@ -201,11 +201,11 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
                 parent: Node = node._left
                 x = parent.data
                 if not (type(x) is type(g) is float):
-                    (product,) = op.pull_back(g, node.data, (x,))
+                    (product,) = op.vjp(g, x, out=node.data)
                 elif op is _RELU:
                     product = 0.0 if x <= 0.0 else g
                 else:
-                    products = op.vjp(ieee, g, node.data, x)
+                    products = op.rule(ieee, g, node.data, x)
                     if type(products) is not tuple or len(products) != 1:
                         op.refuse(products, 1)
                     product = products[0]
@@ -220,7 +220,7 @@ def _pass_on(order: list[Node], fresh: Untouched) -> None:
             if isinstance(node, Vector):
                 products = node.products()
             else:
-                products = op.pull_back(g, node.data, [parent.data for parent in parents])
+                products = op.vjp(g, *[parent.data for parent in parents], out=node.data)
             for k, product in enumerate(products):
                 parent = parents[k]
                 h = parent.grad

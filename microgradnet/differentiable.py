@@ -72,7 +72,7 @@ def products(node: Any, g: Any) -> tuple[Any, ...]:
     try:
         if _is_node(g):
             return _recorded(op, g, node, parents)
-        numbers: tuple[Any, ...] = op.pull_back(g, node.data, [x.data for x in parents])
+        numbers: tuple[Any, ...] = op.vjp(g, *[x.data for x in parents], out=node.data)
         return numbers
     except Exception as error:
         annotate(error, f"in the backward pass, at {described(op, parents, node.label)}")
@@ -92,9 +92,9 @@ def tangent(slopes: Iterable[Any], tangents: Iterable[Any]) -> Any:
 def _recorded(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
     kind = common(g.data, y.data, *[x.data for x in xs])
     try:
-        found = op.vjp(_differentiable(kind), g, y, *xs)
+        found = op.rule(_differentiable(kind), g, y, *xs)
     except IrrationalError:  # a constant that is no rational
-        found = op.vjp(_differentiable(ieee), g, y, *xs)
+        found = op.rule(_differentiable(ieee), g, y, *xs)
     if type(found) is not tuple or len(found) != len(xs):
         op.refuse(found, len(xs))
     node = type(y)

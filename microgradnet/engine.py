@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
 from microgradnet import ops, packing, recording
-from microgradnet.arithmetic import Number, compare, evaluate, ieee, is_array, number
+from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array
 from microgradnet.backpropagation import backpropagate
 from microgradnet.differentiable import Gradients, adjoints
 from microgradnet.node import Node, Vector
@@ -64,7 +64,7 @@ class Value(Node):
     def __init__(
         self, data: Number, _children: Iterable[Value] = (), _op: str = "", label: str = ""
     ) -> None:
-        self.data = data if type(data) is float else number(data)
+        self.data = data if type(data) is float else coerce(data)
         self.grad = _UNTOUCHED
         self.op = None
         self.label = label
@@ -256,7 +256,7 @@ class Value(Node):
         if self.op is None:
             return ()
         one = 1.0 if type(self.data) is float else 1
-        return self.op.pull_back(one, self.data, [parent.data for parent in self.parents])
+        return self.op.vjp(one, *[parent.data for parent in self.parents], out=self.data)
 
     @overload
     def backward(self) -> None: ...
@@ -321,7 +321,7 @@ class Value(Node):
     @property
     def _backward(self) -> NoReturn:
         raise AttributeError(
-            "nodes keep no _backward: the derivative is the rule of the operation, v.op.vjp"
+            "nodes keep no _backward: the derivative is the rule of the operation, v.op.rule"
         )
 
     @_backward.setter

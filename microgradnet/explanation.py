@@ -169,8 +169,8 @@ def _path(
 def _products(node: Value) -> tuple[Number, ...]:
     """What the node passed on to each of its parents."""
     op: Any = node.op  # a consumer has one
-    passed: tuple[Number, ...] = op.pull_back(
-        node.grad, node.data, [parent.data for parent in node.parents]
+    passed: tuple[Number, ...] = op.vjp(
+        node.grad, *[parent.data for parent in node.parents], out=node.data
     )
     return passed
 

@@ -31,7 +31,8 @@ from types import CodeType, FunctionType
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
-from microgradnet.arithmetic import Number, evaluate, number
+from microgradnet.arithmetic import Arithmetic, Number, coerce, evaluate
+from microgradnet.deprecation import renamed_attribute, warn_renamed
 from microgradnet.notation import counted
 
 __all__ = [
@@ -72,7 +73,7 @@ class Operation:
     -0.02
     >>> leaky_relu(Value(-2.0), slope=0.5)
     Value(data=-1.0, grad=0)
-    >>> leaky_relu.vjp_at(1.0, -2.0)
+    >>> leaky_relu.vjp(1.0, -2.0)
     (0.01,)
     """
 
@@ -87,8 +88,8 @@ class Operation:
     """The number of operands; None where any number will do."""
     forward: Callable[..., Number]
     """forward(m, *xs): the value y, in the arithmetic m."""
-    vjp: Callable[..., tuple[Number, ...]]
-    """vjp(m, g, y, *xs): from the adjoint g = ∂C/∂y the products g·∂y/∂xₖ, one an operand."""
+    rule: Callable[..., tuple[Number, ...]]
+    """rule(m, g, y, *xs): the vector-Jacobian product, g·∂y/∂xₖ for each operand, in m."""
     parameters: dict[str, Number] = field(default_factory=dict)
     """The constants that tell variants apart: the exponent of x³, a slope."""
     base: Operation | None = None
@@ -130,32 +131,44 @@ class Operation:
         kind = recorder(operands)
         if kind is not None:
             return kind._record(op, operands)
-        return evaluate(op.forward, *map(number, operands))
+        return evaluate(op.forward, *map(coerce, operands))
 
-    def vjp_at(self, g: Number, *xs: Number) -> tuple[Number, ...]:
-        """The products g·∂y/∂xₖ at the numbers xs.
+    def vjp(self, g: Number, /, *xs: Number, out: Number = None) -> tuple[Number, ...]:
+        """The contributions g·∂y/∂xₖ to the operands' gradients at the numbers xs.
+
+        g    the adjoint ∂C/∂y of the result
+        out  the result y, where it is known already
+
+        Raises TypeError where the rule does not return one contribution for each operand.
 
         >>> from microgradnet import multiply
-        >>> multiply.vjp_at(1.0, 3.0, 5.0)
+        >>> multiply.vjp(1.0, 3.0, 5.0)
         (5.0, 3.0)
         """
-        return self.pull_back(g, evaluate(self.forward, *xs), xs)
+        if isinstance(g, Arithmetic):
+            warn_renamed("op.vjp(m, g, y, *xs)", "op.rule(m, g, y, *xs)")
+            return self.rule(g, *xs)
+        y = evaluate(self.forward, *xs) if out is None else out
+        contributions: tuple[Number, ...] = evaluate(self.rule, g, y, *xs)
+        good = type(contributions) is tuple and len(contributions) == len(xs)
+        return contributions if good else self.refuse(contributions, len(xs))
+
+    vjp_at = renamed_attribute("vjp_at", "vjp")
 
     def pull_back(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
-        """The products g·∂y/∂xₖ where the value y is known already."""
-        products: tuple[Number, ...] = evaluate(self.vjp, g, y, *xs)
-        good = type(products) is tuple and len(products) == len(xs)
-        return products if good else self.refuse(products, len(xs))
+        """Return vjp(g, *xs, out=y), as it was called."""
+        warn_renamed("op.pull_back(g, y, xs)", "op.vjp(g, *xs, out=y)")
+        return self.vjp(g, *xs, out=y)
 
-    def refuse(self, products: object, count: int) -> NoReturn:
-        """Say that the rule did not return one product for each operand."""
-        if not isinstance(products, tuple):
+    def refuse(self, contributions: object, count: int) -> NoReturn:
+        """Say that the rule did not return one contribution for each operand."""
+        if not isinstance(contributions, tuple):
             raise TypeError(
-                f"the rule of {self.name} returned {products!r}, not a tuple of products: "
-                "write (g * ..., ) with its comma"
+                f"the rule of {self.name} returned {contributions!r}, not a tuple of "
+                "contributions: write (g * ..., ) with its comma"
             )
         raise TypeError(
-            f"the rule of {self.name} returned {counted(len(products), 'product')} "
+            f"the rule of {self.name} returned {counted(len(contributions), 'contribution')} "
             f"for {counted(count, 'operand')}"
         )
 
@@ -182,8 +195,8 @@ class Operation:
         key = (base, _identity(merged))
         found = _VARIANTS.get(key)
         if found is None:
-            forward, vjp = _with_defaults(base.forward, merged), _with_defaults(base.vjp, merged)
-            found = replace(base, forward=forward, vjp=vjp, parameters=merged, base=base)
+            forward, rule = _with_defaults(base.forward, merged), _with_defaults(base.rule, merged)
+            found = replace(base, forward=forward, rule=rule, parameters=merged, base=base)
             _describe(found, base.__doc__, getattr(base, "__signature__", None))
             found = _VARIANTS.setdefault(key, found)  # another thread may have come first
         return found
@@ -210,14 +223,14 @@ class Operation:
         return Template(notation).safe_substitute(constants, xs=", ".join(operands), **names)
 
 
-def _check_rule(name: str, vjp: Callable[..., Any], operands: int, variadic: bool) -> None:
+def _check_rule(name: str, rule: Callable[..., Any], operands: int, variadic: bool) -> None:
     """See before the first backward that the rule can be called as rules are."""
     try:
-        inspect.signature(vjp).bind_partial(*range(3 + (1 if variadic else operands)))
+        inspect.signature(rule).bind_partial(*range(3 + (1 if variadic else operands)))
     except TypeError:
         raise TypeError(
             f"the rule of {name} takes (m, g, y) and then the operands of {name}, not "
-            f"{inspect.signature(vjp)}"
+            f"{inspect.signature(rule)}"
         ) from None
 
 
@@ -230,7 +243,7 @@ def _constant(name: str, parameter: str, x: Any) -> Number:
     """A parameter's value, of a kind that can meet operands of any kind."""
     if isinstance(x, Integral) and not isinstance(x, bool):
         return int(x)
-    x = number(x)
+    x = coerce(x)
     if not isinstance(x, (float, Fraction)):
         raise TypeError(f"{name}'s {parameter} must be an int, float or Fraction, not {x!r}")
     return x
@@ -282,7 +295,7 @@ _BRACKETED = re.compile(r"[(|]\$x")
 
 
 def operation(
-    vjp: Callable[..., tuple[Number, ...]],
+    rule: Callable[..., tuple[Number, ...]],
     text: Notation = "",
     latex: Notation = "",
     *,
@@ -307,8 +320,8 @@ def operation(
     >>> y.data, x.grad, y.op is cube
     (8.0, 12.0, True)
     """
-    if not callable(vjp):
-        raise TypeError(f"@operation takes the derivative rule, a function, not {vjp!r}")
+    if not callable(rule):
+        raise TypeError(f"@operation takes the derivative rule, a function, not {rule!r}")
 
     def enter(forward: Callable[..., Number]) -> Operation:
         if not inspect.isfunction(forward):
@@ -325,7 +338,7 @@ def operation(
                 raise ValueError(
                     f"{name} needs a default for {parameter}: an entry works by itself"
                 )
-        _check_rule(name, vjp, len(operands), variadic)
+        _check_rule(name, rule, len(operands), variadic)
         letters = (
             "$xs" if variadic else ", ".join(f"${letter}" for letter in "xyz"[: len(operands)])
         )
@@ -337,7 +350,7 @@ def operation(
             or rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}\left({letters}\right)",
             arity=None if variadic else len(operands),
             forward=_with_defaults(forward, parameters),
-            vjp=_with_defaults(vjp, parameters),
+            rule=_with_defaults(rule, parameters),
             parameters=parameters,
         )
         _describe(entry, forward.__doc__, inspect.Signature(arguments))

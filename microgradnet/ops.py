@@ -2,7 +2,7 @@
 
 The letters: m is the arithmetic of the numbers at hand, x, y, z are operands in order, g = ∂C/∂y
 is the adjoint of the result. In a rule of one operand the result is y; in rules of two or more
-it is called out. A rule returns g·∂/∂operand, one product for each operand.
+it is called out. A rule returns g·∂/∂operand, one contribution for each operand.
 
 Edge cases are decided here, in the line concerned, as PyTorch's float64 decides them; where
 that is less accurate than the mathematical value or its one-sided limit, by the latter.
@@ -31,13 +31,13 @@ __all__ = [
 M: TypeAlias = Arithmetic
 N: TypeAlias = Number
 R = TypeVar("R", bound=Recorder)
-Products: TypeAlias = "tuple[N, ...]"
+Contributions: TypeAlias = "tuple[N, ...]"
 
 
 # Arithmetic
 
 
-def add_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def add_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     return g, g
 
 
@@ -47,7 +47,7 @@ def add(m: M, x: N, y: N) -> N:
     return x + y
 
 
-def subtract_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def subtract_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     return g, -g
 
 
@@ -57,7 +57,7 @@ def subtract(m: M, x: N, y: N) -> N:
     return x - y
 
 
-def multiply_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def multiply_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     return g * y, g * x
 
 
@@ -67,7 +67,7 @@ def multiply(m: M, x: N, y: N) -> N:
     return x * y
 
 
-def divide_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def divide_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     return m.divide(g, y), -g * m.divide(out, y)
 
 
@@ -77,7 +77,7 @@ def divide(m: M, x: N, y: N) -> N:
     return m.divide(x, y)
 
 
-def negative_vjp(m: M, g: N, y: N, x: N) -> Products:
+def negative_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (-g,)
 
 
@@ -87,7 +87,7 @@ def negative(m: M, x: N) -> N:
     return -x
 
 
-def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Products:
+def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Contributions:
     if exponent == 0:  # x⁰ is 1 everywhere, also at 0 where x⁻¹ is infinite
         return (m.convert(0),)
     exponent = m.convert(exponent)
@@ -100,7 +100,7 @@ def power_constant(m: M, x: N, *, exponent: N = 2) -> N:
     return m.power(x, exponent)
 
 
-def exponential_vjp(m: M, g: N, y: N, x: N, *, base: N) -> Products:
+def exponential_vjp(m: M, g: N, y: N, x: N, *, base: N) -> Contributions:
     # base 0, x ≥ 0: y is 0 (or 1) on the right, whatever ln 0 is; as in raise_to.
     base = m.convert(base)
     return (g * m.where(m.both(m.equal(base, 0), x >= 0), 0, y * m.log(base)),)
@@ -112,7 +112,7 @@ def exponential(m: M, x: N, *, base: N = 2) -> N:
     return m.power(m.convert(base), x)
 
 
-def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     # y = 0: x⁰ is 1 everywhere, also where x⁻¹ is infinite or NaN; elsewhere y·x^(y − 1) is 0 by
     # itself, and its own derivative by y is not. x = 0, y ≥ 0: out is 0 (or 1) on the right,
     # whatever ln 0 is.
@@ -152,7 +152,7 @@ def power(x: Any, y: Any) -> Any:
     return raise_to(x, y)
 
 
-def abs_vjp(m: M, g: N, y: N, x: N) -> Products:
+def abs_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.where(x > 0, g, m.where(x < 0, -g, 0)),)  # |x|′(0) = 0
 
 
@@ -162,7 +162,7 @@ def abs(m: M, x: N) -> N:
     return m.abs(x)
 
 
-def maximum_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def maximum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     tie = m.where(m.equal(x, y), m.divide(g, 2), g)  # half to each at a tie
     return m.where(x < y, 0, tie), m.where(x > y, 0, tie)
 
@@ -173,7 +173,7 @@ def maximum(m: M, x: N, y: N) -> N:
     return m.where(x > y, x, m.where(y >= x, y, x + y))  # x + y where one is NaN
 
 
-def minimum_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def minimum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     tie = m.where(m.equal(x, y), m.divide(g, 2), g)
     return m.where(x > y, 0, tie), m.where(x < y, 0, tie)
 
@@ -187,7 +187,7 @@ def minimum(m: M, x: N, y: N) -> N:
 # Elementary functions
 
 
-def exp_vjp(m: M, g: N, y: N, x: N) -> Products:
+def exp_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * y,)
 
 
@@ -197,7 +197,7 @@ def exp(m: M, x: N) -> N:
     return m.exp(x)
 
 
-def expm1_vjp(m: M, g: N, y: N, x: N) -> Products:
+def expm1_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.exp(x),)  # y + 1 would have no digits left where eˣ is small
 
 
@@ -207,7 +207,7 @@ def expm1(m: M, x: N) -> N:
     return m.expm1(x)
 
 
-def log_vjp(m: M, g: N, y: N, x: N) -> Products:
+def log_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.divide(g, x),)
 
 
@@ -217,7 +217,7 @@ def log(m: M, x: N) -> N:
     return m.log(x)
 
 
-def log1p_vjp(m: M, g: N, y: N, x: N) -> Products:
+def log1p_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.divide(g, 1 + x),)
 
 
@@ -227,7 +227,7 @@ def log1p(m: M, x: N) -> N:
     return m.log1p(x)
 
 
-def sqrt_vjp(m: M, g: N, y: N, x: N) -> Products:
+def sqrt_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.divide(g, 2 * y),)
 
 
@@ -237,7 +237,7 @@ def sqrt(m: M, x: N) -> N:
     return m.sqrt(x)
 
 
-def sin_vjp(m: M, g: N, y: N, x: N) -> Products:
+def sin_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.cos(x),)
 
 
@@ -247,7 +247,7 @@ def sin(m: M, x: N) -> N:
     return m.sin(x)
 
 
-def cos_vjp(m: M, g: N, y: N, x: N) -> Products:
+def cos_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (-g * m.sin(x),)
 
 
@@ -257,7 +257,7 @@ def cos(m: M, x: N) -> N:
     return m.cos(x)
 
 
-def tan_vjp(m: M, g: N, y: N, x: N) -> Products:
+def tan_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * (1 + y * y),)
 
 
@@ -267,7 +267,7 @@ def tan(m: M, x: N) -> N:
     return m.tan(x)
 
 
-def asin_vjp(m: M, g: N, y: N, x: N) -> Products:
+def asin_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.divide(g, m.sqrt(m.one_minus_square(x))),)
 
 
@@ -277,7 +277,7 @@ def asin(m: M, x: N) -> N:
     return m.asin(x)
 
 
-def acos_vjp(m: M, g: N, y: N, x: N) -> Products:
+def acos_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.divide(-g, m.sqrt(m.one_minus_square(x))),)
 
 
@@ -287,7 +287,7 @@ def acos(m: M, x: N) -> N:
     return m.acos(x)
 
 
-def atan_vjp(m: M, g: N, y: N, x: N) -> Products:
+def atan_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     hypotenuse = m.hypot(x, m.convert(1))  # 1 + x² would overflow where 1/(1 + x²) is not yet 0
     return (m.divide(m.divide(g, hypotenuse), hypotenuse),)
 
@@ -298,7 +298,7 @@ def atan(m: M, x: N) -> N:
     return m.atan(x)
 
 
-def sinh_vjp(m: M, g: N, y: N, x: N) -> Products:
+def sinh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.cosh(x),)
 
 
@@ -308,7 +308,7 @@ def sinh(m: M, x: N) -> N:
     return m.sinh(x)
 
 
-def cosh_vjp(m: M, g: N, y: N, x: N) -> Products:
+def cosh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.sinh(x),)
 
 
@@ -318,7 +318,7 @@ def cosh(m: M, x: N) -> N:
     return m.cosh(x)
 
 
-def tanh_vjp(m: M, g: N, y: N, x: N) -> Products:
+def tanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     sech = m.sech(x)
     return (g * sech * sech,)  # the usual 1 − tanh² x has no digits left beyond |x| = 19
 
@@ -329,7 +329,7 @@ def tanh(m: M, x: N) -> N:
     return m.tanh(x)
 
 
-def asinh_vjp(m: M, g: N, y: N, x: N) -> Products:
+def asinh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.divide(g, m.hypot(x, m.convert(1))),)
 
 
@@ -339,7 +339,7 @@ def asinh(m: M, x: N) -> N:
     return m.asinh(x)
 
 
-def acosh_vjp(m: M, g: N, y: N, x: N) -> Products:
+def acosh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     # √(x² − 1) without overflow; |x|, so that below −1 it is PyTorch's
     return (m.divide(m.divide(g, m.sqrt(m.abs(x) - 1)), m.sqrt(m.abs(x) + 1)),)
 
@@ -350,7 +350,7 @@ def acosh(m: M, x: N) -> N:
     return m.acosh(x)
 
 
-def atanh_vjp(m: M, g: N, y: N, x: N) -> Products:
+def atanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.divide(g, m.one_minus_square(x)),)
 
 
@@ -360,7 +360,7 @@ def atanh(m: M, x: N) -> N:
     return m.atanh(x)
 
 
-def erf_vjp(m: M, g: N, y: N, x: N) -> Products:
+def erf_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
 
 
@@ -370,7 +370,7 @@ def erf(m: M, x: N) -> N:
     return m.erf(x)
 
 
-def erfc_vjp(m: M, g: N, y: N, x: N) -> Products:
+def erfc_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (-g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
 
 
@@ -380,7 +380,7 @@ def erfc(m: M, x: N) -> N:
     return m.erfc(x)
 
 
-def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Products:
+def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     # x = 0: the function is 0 for all y > 0, up to y = 0.
     slope_x = m.where(m.both(m.equal(x, 0), y <= 0), 0, m.log(y))
     slope_y = m.where(m.both(m.equal(x, 0), m.equal(y, 0)), 0, m.divide(x, y))
@@ -396,7 +396,7 @@ def xlogy(m: M, x: N, y: N) -> N:
 # Activations
 
 
-def sigmoid_vjp(m: M, g: N, y: N, x: N) -> Products:
+def sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.sigmoid(x) * m.sigmoid(-x),)  # y(1 − y) has no digits left beyond x = 37
 
 
@@ -406,7 +406,7 @@ def sigmoid(m: M, x: N) -> N:
     return m.sigmoid(x)
 
 
-def relu_vjp(m: M, g: N, y: N, x: N) -> Products:
+def relu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.where(x <= 0, 0, g),)  # relu′(0) = 0
 
 
@@ -416,7 +416,7 @@ def relu(m: M, x: N) -> N:
     return m.where(x <= 0, 0, x)
 
 
-def leaky_relu_vjp(m: M, g: N, y: N, x: N, *, slope: N) -> Products:
+def leaky_relu_vjp(m: M, g: N, y: N, x: N, *, slope: N) -> Contributions:
     return (m.where(x > 0, g, g * m.convert(slope)),)  # leaky_relu′(0) = slope
 
 
@@ -426,7 +426,7 @@ def leaky_relu(m: M, x: N, *, slope: N = Fraction(1, 100)) -> N:
     return m.where(x > 0, x, x * m.convert(slope))
 
 
-def elu_vjp(m: M, g: N, y: N, x: N, *, alpha: N) -> Products:
+def elu_vjp(m: M, g: N, y: N, x: N, *, alpha: N) -> Contributions:
     return (m.where(x <= 0, g * m.convert(alpha) * m.exp(x), g),)
 
 
@@ -436,7 +436,7 @@ def elu(m: M, x: N, *, alpha: N = 1) -> N:
     return m.where(x <= 0, m.convert(alpha) * m.expm1(x), x)
 
 
-def softplus_vjp(m: M, g: N, y: N, x: N) -> Products:
+def softplus_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.sigmoid(x),)
 
 
@@ -446,7 +446,7 @@ def softplus(m: M, x: N) -> N:
     return m.softplus(x)
 
 
-def silu_vjp(m: M, g: N, y: N, x: N) -> Products:
+def silu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * (m.sigmoid(x) + m.vanishing_product(x, m.sigmoid(x) * m.sigmoid(-x))),)
 
 
@@ -456,7 +456,7 @@ def silu(m: M, x: N) -> N:
     return m.vanishing_product(x, m.sigmoid(x))
 
 
-def gelu_vjp(m: M, g: N, y: N, x: N) -> Products:
+def gelu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     density = m.divide(m.exp(m.divide(-x * x, 2)), m.sqrt(2 * m.pi))
     return (g * (_normal_cdf(m, x) + m.vanishing_product(x, density)),)
 
@@ -472,7 +472,7 @@ def _normal_cdf(m: M, x: N) -> N:
     return m.divide(m.erfc(m.divide(-x, m.sqrt(m.convert(2)))), 2)
 
 
-def softsign_vjp(m: M, g: N, y: N, x: N) -> Products:
+def softsign_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     scale = 1 + m.abs(x)
     return (m.divide(m.divide(g, scale), scale),)
 
@@ -484,7 +484,7 @@ def softsign(m: M, x: N) -> N:
     return m.where(m.is_infinite(x), limit, m.divide(x, 1 + m.abs(x)))
 
 
-def hard_tanh_vjp(m: M, g: N, y: N, x: N) -> Products:
+def hard_tanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.where(x <= -1, 0, m.where(x >= 1, 0, g)),)  # hard_tanh′(±1) = 0
 
 
@@ -494,7 +494,7 @@ def hard_tanh(m: M, x: N) -> N:
     return m.where(x <= -1, -1, m.where(x >= 1, 1, x))
 
 
-def hard_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Products:
+def hard_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (m.where(m.both(x > -3, x < 3), m.divide(g, 6), 0),)  # hard_sigmoid′(±3) = 0
 
 
@@ -507,7 +507,7 @@ def hard_sigmoid(m: M, x: N) -> N:
 # Operations of any number of operands
 
 
-def log_sum_exp_vjp(m: M, g: N, y: N, *xs: N) -> Products:
+def log_sum_exp_vjp(m: M, g: N, y: N, *xs: N) -> Contributions:
     return tuple(g * share for share in m.softmax(xs))
 
 
@@ -517,7 +517,7 @@ def log_sum_exp(m: M, *xs: N) -> N:
     return m.log_sum_exp(xs)
 
 
-def softmax_component_vjp(m: M, g: N, y: N, *xs: N, index: int) -> Products:
+def softmax_component_vjp(m: M, g: N, y: N, *xs: N, index: int) -> Contributions:
     shares = m.softmax(xs)
     others = sum(share for k, share in enumerate(shares) if k != index)  # 1 − y, with its digits
     return tuple(g * y * others if k == index else -g * y * share for k, share in enumerate(shares))
@@ -544,7 +544,7 @@ def softmax(xs: Sequence[Any]) -> list[Any]:
     return [softmax_component(*xs, index=i) for i in range(len(xs))]
 
 
-def weighted_sum_vjp(m: M, g: N, out: N, *xs: N) -> Products:
+def weighted_sum_vjp(m: M, g: N, out: N, *xs: N) -> Contributions:
     n = len(xs) // 2
     weights, activations = xs[:n], xs[n:-1]
     return (*[g * a for a in activations], *[g * w for w in weights], g)

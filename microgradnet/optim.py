@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.arithmetic import Number, evaluate, ieee, is_finite, number
+from microgradnet.arithmetic import Number, coerce, evaluate, ieee, is_finite
 from microgradnet.engine import Value
 
 if TYPE_CHECKING:
@@ -152,10 +152,10 @@ class Optimizer(ABC):
             found = ", ".join(f"{name} {array.shape}" for name, array in given.items())
             known = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise ValueError(f"the state of this optimizer is {known}, not {found or 'nothing'}")
-        steps = number(given["steps"].item())
+        steps = coerce(given["steps"].item())
         if not (steps >= 0 and steps == int(steps)):
             raise ValueError(f"steps must be a whole number, at least 0, not {steps}")
-        kept = tuple([number(x) for x in row] for row in given.get("memory", np.empty((0, 0))))
+        kept = tuple([coerce(x) for x in row] for row in given.get("memory", np.empty((0, 0))))
         self.steps, self._kept = int(steps), kept
 
     def _begin(self, m: int) -> tuple[Number, ...]:
@@ -225,7 +225,7 @@ class Momentum(Optimizer):
     ) -> None:
         super().__init__(parameters, lr)
         self.momentum = _not_negative("momentum", momentum)
-        self.dampening = number(dampening)
+        self.dampening = coerce(dampening)
         self.weight_decay = _not_negative("weight_decay", weight_decay)
         self.nesterov = nesterov
         if nesterov and (self.momentum == 0 or self.dampening != 0):
@@ -334,7 +334,7 @@ def _listed(column: Any) -> Any:
 
 def _not_negative(name: str, x: Any, told: str = "") -> Number:
     with suppress(TypeError):  # a formula, of which nobody knows
-        if not (is_finite(number(x)) and x >= 0):
+        if not (is_finite(coerce(x)) and x >= 0):
             told = f", {told}," if told else ""
             raise ValueError(f"{name}{told} must be a finite number, at least 0, not {x}")
-    return number(x)
+    return coerce(x)

@@ -1,7 +1,7 @@
 """The kinds of numbers a node may hold, and the arithmetic in which several of them meet.
 
-`number` is the one door through which foreign numbers come in, `common` finds the arithmetic of
-several numbers, `evaluate` runs a rule there. Standing on the ground alone, this package knows
+`coerce` makes a number of an operand or refuses it, `common` finds the arithmetic of several
+numbers, `evaluate` runs a rule there. Standing on the ground alone, this package knows
 nothing of nodes or of derivatives.
 """
 
@@ -17,19 +17,20 @@ from typing import Any
 from microgradnet.arithmetic.base import FUNCTIONS, PRIMITIVES, Arithmetic, Number
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee
+from microgradnet.deprecation import renamed_names
 
 __all__ = [
     "FUNCTIONS",
     "PRIMITIVES",
     "Arithmetic",
     "Number",
+    "coerce",
     "common",
     "compare",
     "evaluate",
     "ieee",
     "is_array",
     "is_finite",
-    "number",
     "register",
 ]
 
@@ -64,14 +65,14 @@ def _arithmetic(kind: type) -> Arithmetic | None:
     return found
 
 
-def number(x: Any) -> Number:
-    """Let a number in, as one of the kinds above; refuse the rest by name.
+def coerce(x: Any) -> Number:
+    """Convert an operand to a number that a node may hold; refuse the rest by name.
 
     A NumPy scalar becomes a float. Raises TypeError naming what came and the way out.
 
-    >>> number(3), number(0.5)
+    >>> coerce(3), coerce(0.5)
     (3, 0.5)
-    >>> number("3")
+    >>> coerce("3")
     Traceback (most recent call last):
         ...
     TypeError: '3' is a str, not a number: write float('3')
@@ -121,11 +122,11 @@ def common(*numbers: Number) -> Arithmetic:
     >>> common(1, Fraction(1, 2)).name, common(1, 0.5).name
     ('rational', 'float')
     """
-    kinds = {_arithmetic(type(x)) or _ARITHMETICS[type(number(x))] for x in numbers}
+    kinds = {_arithmetic(type(x)) or _ARITHMETICS[type(coerce(x))] for x in numbers}
     if decimals in kinds and not kinds <= {decimals, exact}:
-        stranger = next(x for x in numbers if not isinstance(x, (Decimal, int, Fraction)))
+        unsupported = next(x for x in numbers if not isinstance(x, (Decimal, int, Fraction)))
         raise TypeError(
-            f"a Decimal does not meet {stranger!r}, a {type(stranger).__name__}: "
+            f"a Decimal does not meet {unsupported!r}, a {type(unsupported).__name__}: "
             "make both Decimal, or both float"
         )
     if decimals in kinds:
@@ -188,3 +189,6 @@ def is_array(x: object) -> bool:
     if isinstance(x, (float, int)) or not hasattr(type(x), "__array_ufunc__"):
         return False
     return not isinstance(x, sys.modules["numpy"].generic)
+
+
+__getattr__ = renamed_names(__name__, number="coerce")

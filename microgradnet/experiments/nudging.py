@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from microgradnet.arithmetic import Number, number
+from microgradnet.arithmetic import Number, coerce
 from microgradnet.engine import Value, is_untouched
 from microgradnet.experiments.text import Told, table
 from microgradnet.graph import topological_order
@@ -94,7 +94,7 @@ def nudge(
             leaf.grad = grad
     found = []
     try:
-        for step in map(number, steps):
+        for step in map(coerce, steps):
             node.data = add(at, step)
             change = subtract(cost().data, before.data)
             found.append(Nudge(step, change, multiply(gradient, step)))

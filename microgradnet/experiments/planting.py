@@ -32,17 +32,17 @@ def planted(operation: Operation | str, by: float = 0.01) -> Iterator[Operation]
     op = find(operation) if isinstance(operation, str) else operation
     if op in (ops.add, ops.multiply):
         raise ValueError(f"backward asks no rule for {op.symbol}: choose another operation")
-    right = op.vjp
+    right = op.rule
 
     def wrong(m: Any, g: Number, y: Number, *xs: Number) -> tuple[Number, ...]:
         return tuple(product * (1 + by) for product in right(m, g, y, *xs))
 
     # An operation is immutable to everyone else, who may therefore keep it; hence the way round.
-    object.__setattr__(op, "vjp", wrong)
+    object.__setattr__(op, "rule", wrong)
     try:
         yield op
     finally:
-        object.__setattr__(op, "vjp", right)
+        object.__setattr__(op, "rule", right)
 
 
 def caught(operation: Operation | str, *xs: Number, by: float = 0.01) -> GradientError | None:

@@ -50,7 +50,7 @@ def run(cost: Value) -> Passes:
         if node.op is None:
             continue
         operands = [parent.data for parent in node.parents]
-        products[k] = node.op.pull_back(adjoints[k], node.data, operands)
+        products[k] = node.op.vjp(adjoints[k], *operands, out=node.data)
         for p, product in zip(parents[k], products[k], strict=True):
             before = adjoints[p]
             adjoints[p] = product if before is None else evaluate(add.forward, before, product)

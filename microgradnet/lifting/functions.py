@@ -39,7 +39,7 @@ class Functions:
             new = op not in self._names
             name = self._names.setdefault(op, self._name(op))
             shown = op.name if op.name.isidentifier() else name  # else it could be code
-            rule: Expr = trace(op, op.vjp, (_G, _Y, _X))[0]
+            rule: Expr = trace(op, op.rule, (_G, _Y, _X))[0]
             used = {v.code for v in rule.names()}
             letters = "".join(c for c in "gyx" if c in used)
             simple = _is_simple(part.op)

@@ -83,7 +83,7 @@ class Pull(Expr):
 
     def __init__(self, op: Operation, k: int, g: Expr, out: Expr, operands: Sequence[Expr]) -> None:
         self.op, self.k, self.g, self.operands = op, k, g, tuple(operands)
-        products = trace(op, op.vjp, (g, out, *operands))
+        products = trace(op, op.rule, (g, out, *operands))
         self.formula: Expr = expr(products[k])
         if op is ops.maximum and isinstance(g, Num) and isinstance(operands[1 - k], Num):
             # max(c, x) at a tie has slope ½, as a step has height ½ where it rises.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from microgradnet.arithmetic import Number, number
+from microgradnet.arithmetic import Number, coerce
 from microgradnet.engine import Value
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def entries(name: str, shape: tuple[int, ...], given: Any) -> list[Number]:
     if not isinstance(given, np.ndarray):
         array = np.asarray(given, dtype=object)
     try:
-        return [number(x) for x in array.flat]
+        return [coerce(x) for x in array.flat]
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
 

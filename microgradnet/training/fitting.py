@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.arithmetic import Number, is_finite, number
+from microgradnet.arithmetic import Number, coerce, is_finite
 from microgradnet.costs import COSTS, Cost
 from microgradnet.nn import Module
 from microgradnet.notation import counted
@@ -313,7 +313,7 @@ def _examples(
         x, y = x.astype(np.float64), y.astype(np.float64)
     for name, matrix in (("X", x), ("Y", y)):
         for n, row in enumerate(matrix.tolist()):
-            if not all(is_finite(number(v)) for v in row):
+            if not all(is_finite(coerce(v)) for v in row):
                 raise ValueError(f"{prefix}{name}[{n}] holds a number that is not finite")
     return x, y, single
 
@@ -324,7 +324,7 @@ def _array(name: str, given: ArrayLike) -> Array:
     except ValueError:
         raise ValueError(f"the rows of {name} are not of one length") from None
     if array.dtype.kind not in "biufO":
-        number(array.flat[0].item() if array.size else given)  # says what it is, and the way out
+        coerce(array.flat[0].item() if array.size else given)  # says what it is, and the way out
     return array
 
 

@@ -23,7 +23,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from microgradnet.arithmetic import ieee, number
+from microgradnet.arithmetic import coerce, ieee
 from microgradnet.arithmetic.complex_step import Complex, KinkError, complex_step, step
 from microgradnet.engine import Value
 from microgradnet.recording import no_grad
@@ -167,7 +167,7 @@ def _with(f: Callable[..., float], xs: Sequence[float], k: int, x: float) -> flo
 
 
 def _float(x: Any) -> float:
-    return ieee.convert(number(x.data if isinstance(x, Value) else x))
+    return ieee.convert(coerce(x.data if isinstance(x, Value) else x))
 
 
 def _differs(gradient: float, other: float, bound: float) -> bool:
@@ -199,7 +199,7 @@ def _sensitive(node: Value) -> list[float]:
     xs = [_float(x) for x in node.parents]
     nudge = 2.0**-20
     nudged = [x * (1 + nudge * (-1) ** k) for k, x in enumerate(xs)]
-    slopes = zip(op.vjp_at(1.0, *xs), op.vjp_at(1.0, *nudged), strict=True)
+    slopes = zip(op.vjp(1.0, *xs), op.vjp(1.0, *nudged), strict=True)
     return [abs(p) + (abs(q - p) / nudge if math.isfinite(q) else 0.0) for p, q in slopes]
 
 

@@ -26,7 +26,7 @@ from itertools import compress
 from typing import Any
 
 from microgradnet import recording
-from microgradnet.arithmetic import common, number
+from microgradnet.arithmetic import coerce, common
 from microgradnet.arithmetic.exact import exact
 from microgradnet.differentiable import adjoints, products, tangent
 from microgradnet.engine import Value, _data
@@ -278,7 +278,7 @@ class Trace:
             if kind is not exact and any(_data(slope) == 0 for slope in slopes):
                 op: Any = node.op
                 xs = [parent.data for parent in node.parents]
-                of_any = op.pull_back(kind.convert(math.nan), node.data, xs)
+                of_any = op.vjp(kind.convert(math.nan), *xs, out=node.data)
                 slopes = [
                     None if g == 0 else slope for slope, g in zip(slopes, of_any, strict=True)
                 ]
@@ -303,7 +303,7 @@ def _nonzero(
 
     What is not moved, or not asked for, has no part in the sums, however infinite its slope.
     """
-    kept = [isinstance(x, Value) or number(x) != 0 for x in numbers]
+    kept = [isinstance(x, Value) or coerce(x) != 0 for x in numbers]
     return [*compress(nodes, kept)], [*compress(numbers, kept)]
 
 

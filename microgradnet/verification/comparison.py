@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from microgradnet import delta
-from microgradnet.arithmetic import ieee, number
+from microgradnet.arithmetic import coerce, ieee
 from microgradnet.costs import COSTS, Cost
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
@@ -78,7 +78,7 @@ def verify(
         raise ValueError(f"X has {len(x)} rows and Y {len(y)}: one target for each example")
     if steps < 0:
         raise ValueError(f"steps must be at least 0, not {steps}")
-    eta = number(eta)
+    eta = coerce(eta)
     parameters = model.parameters()
     before = [(p.data, p.grad) for p in parameters]
     rows: dict[str, Row] = {}
@@ -197,7 +197,7 @@ def _chain_rule(cost: Value) -> _Claim:
         if node.op is not None:
             xs = [parent.data for parent in node.parents]
             for parent, product in zip(
-                node.parents, node.op.pull_back(node.grad, node.data, xs), strict=True
+                node.parents, node.op.vjp(node.grad, *xs, out=node.data), strict=True
             ):
                 passed[parent].append(product)
     got, want = _array([node.grad for node in order]), _array([sum(passed[v]) for v in order])

@@ -26,16 +26,16 @@ from microgradnet.arithmetic import (
     FUNCTIONS,
     PRIMITIVES,
     Arithmetic,
+    coerce,
     common,
     evaluate,
     ieee,
     is_finite,
-    number,
 )
 from microgradnet.arithmetic.exact import IrrationalError, exact
 from microgradnet.operation import Operation, find, operations
 
-# The door
+# Coercion
 
 
 class Colour(enum.IntEnum):
@@ -72,7 +72,7 @@ class Share(Fraction):
     ],
 )
 def test_what_is_let_in(x: object, as_number: object) -> None:
-    found = number(x)
+    found = coerce(x)
     assert found == as_number
     assert type(found) is type(as_number)
     assert type(Value(x).data) is type(as_number)
@@ -98,7 +98,7 @@ def test_what_is_let_in(x: object, as_number: object) -> None:
 )
 def test_what_is_refused(x: object, message: str) -> None:
     """Everywhere by the same message: as a leaf, as an operand, as a parameter."""
-    for attempt in (number, Value, ops.exp, lambda x: ops.elu(1.0, alpha=x)):
+    for attempt in (coerce, Value, ops.exp, lambda x: ops.elu(1.0, alpha=x)):
         with pytest.raises(TypeError, match=message):
             attempt(x)
 
@@ -106,7 +106,7 @@ def test_what_is_refused(x: object, message: str) -> None:
 def test_a_tensor_is_refused(require_oracle: Callable[[str], Any]) -> None:
     torch = require_oracle("torch")
     with pytest.raises(TypeError, match="a Tensor holds many numbers"):
-        number(torch.tensor(1.0))
+        coerce(torch.tensor(1.0))
 
 
 # Several kinds meeting
@@ -123,12 +123,12 @@ def test_the_wider_kind_wins(p: int, q: int) -> None:
     assert common(total).name == BY_WIDTH[max(p, q)][1] or total == 2 * x
 
 
-@pytest.mark.parametrize("stranger", [0.5, np.float64(0.5), mpf(1), x_])
-def test_a_decimal_meets_rationals_only(stranger: object) -> None:
+@pytest.mark.parametrize("unsupported", [0.5, np.float64(0.5), mpf(1), x_])
+def test_a_decimal_meets_rationals_only(unsupported: object) -> None:
     assert evaluate(lambda m, x, y: m.divide(x, y), Decimal(1), 4) == Decimal("0.25")
     assert evaluate(lambda m, x, y: x * y, Fraction(1, 4), Decimal(3)) == Decimal("0.75")
     with pytest.raises(TypeError, match=r"a Decimal does not meet .* make both"):
-        common(Decimal(1), stranger)
+        common(Decimal(1), unsupported)
 
 
 def test_an_integer_beyond_the_floats_is_infinite_among_them() -> None:
@@ -273,8 +273,8 @@ def test_decimals_stay_decimal(op: Operation) -> None:
     """Under the caller's context, and near what the rationals give."""
     xs = [Decimal(k) / 8 for k in (3, 2, -5, 11, 4)][: operands(op)]
     exactly = [Fraction(x) for x in xs]
-    results = (op(*xs), *op.vjp_at(Decimal(1), *xs))
-    wanted = (op(*exactly), *op.vjp_at(Fraction(1), *exactly))
+    results = (op(*xs), *op.vjp(Decimal(1), *xs))
+    wanted = (op(*exactly), *op.vjp(Fraction(1), *exactly))
     for found, want in zip(results, wanted, strict=True):
         assert isinstance(found, Decimal)
         assert abs(Fraction(found) - Fraction(want)) <= abs(Fraction(want)) / 10**25
@@ -286,10 +286,10 @@ def test_leaving_the_rationals(op: Operation) -> None:
     if is_rational(op):
         return
     xs = _operands(op)
-    found, by = op(*xs), op.vjp_at(1, *xs)
+    found, by = op(*xs), op.vjp(1, *xs)
     floats = [float(x) for x in xs]
     assert all(type(x) is float for x in (found, *by))
-    assert str((found, *by)) == str((op(*floats), *op.vjp_at(1.0, *floats)))
+    assert str((found, *by)) == str((op(*floats), *op.vjp(1.0, *floats)))
     decimals = [Decimal(x.numerator) / x.denominator for x in xs]
     with pytest.raises(TypeError, match=r"on a Decimal: use mpmath\.mpf"):
         op(*decimals)
@@ -329,8 +329,8 @@ def test_mpmath_has_the_domains_and_infinities_of_floats(op: Operation) -> None:
     n = operands(op)
     for xs in product(edges if n < 3 else few if n == 3 else few[:1] + few[3:], repeat=n):
         ms = tuple(map(mpf, xs))
-        results = (op(*xs), *op.vjp_at(1.0, *xs))
-        for found, want in zip((op(*ms), *op.vjp_at(mpf(1), *ms)), results, strict=True):
+        results = (op(*xs), *op.vjp(1.0, *xs))
+        for found, want in zip((op(*ms), *op.vjp(mpf(1), *ms)), results, strict=True):
             assert isinstance(found, mpf), f"{op!r} at {xs}: {found!r}"
             wide = float(found)
             if math.isfinite(want) and math.isfinite(wide):
@@ -360,7 +360,7 @@ def test_symbolic_rule_is_the_derivative_of_the_formula(op: Operation) -> None:
     """∂/∂xₖ by sympy.diff, compared at several points to thirty digits."""
     names = symbols[: operands(op)]
     formula = op(*names)
-    slopes = op.vjp_at(sympy.Integer(1), *names)
+    slopes = op.vjp(sympy.Integer(1), *names)
     assert isinstance(formula, sympy.Expr)
     judged = 0
     for place in PLACES:
@@ -393,17 +393,17 @@ def _near(expression: Any, want: Any) -> bool:
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "abs", "hard_tanh", "hard_sigmoid", "elu"])
 def test_branches_become_piecewise(name: str) -> None:
     op = find(name)
-    (slope,) = op.vjp_at(sympy.Integer(1), symbols[0])
+    (slope,) = op.vjp(sympy.Integer(1), symbols[0])
     assert slope.has(sympy.Piecewise)
 
 
 def test_formulas_stay_formulas() -> None:
     """What a reader would write: no floats, no Piecewise that is none."""
     x, y = symbols[:2]
-    assert ops.tanh.vjp_at(sympy.Integer(1), x) == (1 / sympy.cosh(x) ** 2,)
-    assert ops.power_constant.variant(exponent=3).vjp_at(sympy.Integer(1), x) == (3 * x**2,)
-    assert ops.exponential.vjp_at(sympy.Integer(1), x) == (2**x * sympy.log(2),)
-    assert ops.divide.vjp_at(sympy.Integer(1), x, y) == (1 / y, -x / y**2)
+    assert ops.tanh.vjp(sympy.Integer(1), x) == (1 / sympy.cosh(x) ** 2,)
+    assert ops.power_constant.variant(exponent=3).vjp(sympy.Integer(1), x) == (3 * x**2,)
+    assert ops.exponential.vjp(sympy.Integer(1), x) == (2**x * sympy.log(2),)
+    assert ops.divide.vjp(sympy.Integer(1), x, y) == (1 / y, -x / y**2)
     assert ops.leaky_relu(sympy.Integer(-3)) == sympy.Rational(-3, 100)
 
 

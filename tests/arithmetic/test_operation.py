@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from microgradnet import Value, leaky_relu, log_sum_exp, operation, tanh
+from microgradnet import Value, leaky_relu, log_sum_exp, operation, ops, tanh
+from microgradnet.arithmetic import coerce, ieee
 from microgradnet.operation import find, find_by_symbol, operations
 
 
@@ -49,7 +50,7 @@ def test_a_rule_that_cannot_take_the_operands_is_refused_when_declared(own_table
             operation(rule)(forward)
     # Of any number of operands one will do, and a rule may name it.
     alone = operation(lambda m, g, y, x: (g,))(sum_of)
-    assert (alone(2.0), alone.vjp_at(3.0, 2.0)) == (2.0, (3.0,))
+    assert (alone(2.0), alone.vjp(3.0, 2.0)) == (2.0, (3.0,))
     assert operation(lambda m, g, out, x, y: (g * y, g * x))(product)(2.0, 3.0) == 6.0
 
 
@@ -86,7 +87,7 @@ def test_the_rules_of_the_table_are_functions_with_parameters_and_without() -> N
     for op in operations():
         for variant in (op, op.variant(**{key: 0.75 for key in op.parameters})):
             assert inspect.isfunction(variant.forward)
-            assert inspect.isfunction(variant.vjp)
+            assert inspect.isfunction(variant.rule)
 
 
 def test_a_method_takes_the_operands_that_the_operation_takes() -> None:
@@ -104,3 +105,15 @@ def test_an_operation_is_found_by_its_symbol() -> None:
     for symbol, arity in (("**3", 2), ("xx3", 1), ("", 1), ("*", 3), ("tanh", 2)):
         with pytest.raises(ValueError, match=f"no operation of {arity} operands is written"):
             find_by_symbol(symbol, arity)
+
+
+def test_former_spellings_work_and_warn() -> None:
+    with pytest.warns(DeprecationWarning, match="vjp_at is now vjp"):
+        assert ops.multiply.vjp_at(1.0, 3.0, 5.0) == (5.0, 3.0)
+    with pytest.warns(DeprecationWarning, match=r"pull_back\(.*vjp\(g, \*xs, out=y\)"):
+        assert ops.multiply.pull_back(1.0, 15.0, (3.0, 5.0)) == (5.0, 3.0)
+    with pytest.warns(DeprecationWarning, match=r"op\.rule\(m, g, y, \*xs\)"):
+        assert ops.multiply.vjp(ieee, 1.0, 15.0, 3.0, 5.0) == (5.0, 3.0)
+    with pytest.warns(DeprecationWarning, match="number is now coerce"):
+        from microgradnet.arithmetic import number
+    assert number is coerce

@@ -92,8 +92,8 @@ def test_derivative_at_a_kink(
     op: Operation, at: tuple[float, ...], slopes: tuple[float, ...]
 ) -> None:
     """As decided in the table; in mpmath and in floats alike."""
-    assert op.vjp_at(1.0, *at) == slopes
-    assert op.vjp_at(mpf(1), *map(mpf, at)) == tuple(map(mpf, slopes))
+    assert op.vjp(1.0, *at) == slopes
+    assert op.vjp(mpf(1), *map(mpf, at)) == tuple(map(mpf, slopes))
 
 
 # The edges, against PyTorch
@@ -159,7 +159,7 @@ def test_edges_are_those_of_pytorch(op: Operation, require_oracle: Callable[[str
     theirs = zip(results.tolist(), *(column.grad.tolist() for column in columns), strict=True)
     for xs, row in zip(points, theirs, strict=True):
         y = op(*xs)
-        ours = (y, *op.vjp_at(1.0, *xs))
+        ours = (y, *op.vjp(1.0, *xs))
         for output, x, want in zip((None, *range(len(xs))), ours, row, strict=True):
             assert type(x) is float
             exception = LESS_ACCURATE.get((op.name, output))
@@ -184,7 +184,7 @@ def test_nodes_agree_with_numbers(op: Operation) -> None:
         node.backward()
         assert (node.op, node.parents) == (op, tuple(leaves))
         found = (node.data, *(leaf.grad for leaf in leaves))
-        expected = (op(*xs), *op.vjp_at(1.0, *xs))
+        expected = (op(*xs), *op.vjp(1.0, *xs))
         assert all(type(x) is float for x in found), f"{op!r} at {xs}: {found}"
         # A leaf's gradient is 0 + product, which turns −0 into 0: _same does not mind.
         assert all(map(_same, found, expected)), f"{op!r} at {xs}: {found}, not {expected}"
@@ -224,7 +224,7 @@ def test_log_sum_exp_and_softmax_of_large_operands(
     numbers = [kind(x) for x in xs]
     assert _same(float(ops.log_sum_exp(*numbers)), y)
     assert all(map(_same, map(float, ops.softmax(numbers)), shares))
-    assert all(map(_same, map(float, ops.log_sum_exp.vjp_at(kind(1), *numbers)), shares))
+    assert all(map(_same, map(float, ops.log_sum_exp.vjp(kind(1), *numbers)), shares))
 
 
 @given(st.lists(st.tuples(st.floats(-1e100, 1e100), st.floats(-1e100, 1e100))), st.floats(-1, 1))
@@ -248,11 +248,11 @@ def test_weighted_input_of_unequal_lengths() -> None:
 
 def _perturbed_rule(op: Operation, k: int, perturb: Callable[[Any, Any], Any]) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> tuple[Any, ...]:
-        products = list(op.vjp(m, g, y, *xs))
+        products = list(op.rule(m, g, y, *xs))
         products[k] = perturb(m, products[k])
         return tuple(products)
 
-    return replace(op, vjp=vjp)
+    return replace(op, rule=vjp)
 
 
 # The smallest relative errors that the check is promised to notice. An algebraic error shows in
@@ -292,7 +292,7 @@ def test_a_wrong_value_is_noticed(op: Operation, perturb: Callable[[Any, Any], A
 
 @each_entry
 def test_a_missing_product_is_noticed(op: Operation) -> None:
-    short = replace(op, vjp=lambda *arguments: op.vjp(*arguments)[:-1])
+    short = replace(op, rule=lambda *arguments: op.rule(*arguments)[:-1])
     with pytest.raises(TypeError, match=f"the rule of {op.name} returned"):
         check_operation(short)
 
@@ -420,7 +420,7 @@ def test_parameters_have_the_defaults_of_the_field() -> None:
 def test_what_is_flat_is_flat_from_its_kink_on(beyond: float) -> None:
     for op, kink, low in ((ops.hard_tanh, 1, -1), (ops.hard_sigmoid, 3, 0)):
         assert (op(kink + beyond), op(-kink - beyond)) == (1, low)
-        assert op.vjp_at(1.0, kink + beyond) == op.vjp_at(1.0, -kink - beyond) == (0,)
+        assert op.vjp(1.0, kink + beyond) == op.vjp(1.0, -kink - beyond) == (0,)
         assert op(kink - beyond) < 1 and op(-kink + beyond) > low
 
 

@@ -109,7 +109,7 @@ def test_at_edges_the_lifted_program_has_the_engines_numbers(op: Operation) -> N
         if op.name in EXCEPT and EXCEPT[op.name](*xs):
             continue
         found = [value, *program.value_and_grad([xs])[1].tolist()]
-        for got, want in zip(found, (op(*xs), *op.vjp_at(1.0, *xs)), strict=True):
+        for got, want in zip(found, (op(*xs), *op.vjp(1.0, *xs)), strict=True):
             same = got == want or (math.isnan(got) and math.isnan(want))
             assert same or abs(got - want) <= 1e-13 * abs(want) + floor, f"{xs}: {got}, not {want}"
 
@@ -155,23 +155,23 @@ def wrong_value(op: Operation, error: float) -> Operation:
 
 def wrong_product(op: Operation, k: int, error: float) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
-        products = list(op.vjp(m, g, y, *xs))
+        products = list(op.rule(m, g, y, *xs))
         products[k] = products[k] * (1 + m.convert(error))
         return tuple(products)
 
-    return replace(op, vjp=vjp)
+    return replace(op, rule=vjp)
 
 
 def wrong_when_differentiated(op: Operation, k: int, error: float) -> Operation:
     """The rule gives the right numbers; but as a function of xₖ it has another slope."""
 
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
-        products = list(op.vjp(m, g, y, *xs))
+        products = list(op.rule(m, g, y, *xs))
         rest = xs[k] - (xs[k].data if isinstance(xs[k], Value) else xs[k])  # 0
         products[k] = products[k] * (1 + error * rest)
         return tuple(products)
 
-    return replace(op, vjp=vjp)
+    return replace(op, rule=vjp)
 
 
 def is_noticed(wrong: Operation, op: Operation, oracle: str, order: tuple[int, ...]) -> bool:

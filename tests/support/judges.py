@@ -129,7 +129,7 @@ def engine(op: Operation, xs: Point, order: Order) -> Estimate | None:
     if not order:
         counts, size = ACCURACY.get(op.name, UNKNOWN).value, mpf(0)
         if counts[1]:
-            size = mpf(sum(abs(x * g) for x, g in zip(xs, op.vjp_at(1.0, *xs), strict=True)))
+            size = mpf(sum(abs(x * g) for x, g in zip(xs, op.vjp(1.0, *xs), strict=True)))
         return Estimate(node.data, _bound(counts, xs, mpf(node.data), size))
     if len(order) == 1:
         node.backward()

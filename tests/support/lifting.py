@@ -47,7 +47,7 @@ def scalar(build, x, y, v=None):
         if node.op is None:
             continue
         numbers = [parent.data for parent in node.parents]
-        products = node.op.pull_back(adjoint[node], node.data, numbers)
+        products = node.op.vjp(adjoint[node], *numbers, out=node.data)
         slopes = node.partials()
         for parent, product, slope in zip(node.parents, products, slopes, strict=True):
             adjoint[parent] += product

@@ -258,8 +258,8 @@ def check_point(op: Operation, xs: tuple[float, ...]) -> None:
     mixed = sum(abs(x * slope) for x, slope in zip(xs, slopes, strict=True) if slope is not None)
     _assert_near(y, exact, _bound(accuracy.value, xs, exact, mixed), f"the value of {what}")
 
-    products = op.pull_back(1.0, y, xs)
-    doubled = op.pull_back(-2.0, y, xs)
+    products = op.vjp(1.0, *xs, out=y)
+    doubled = op.vjp(-2.0, *xs, out=y)
     rule = _rule(op, xs, exact)
     assert len(products) == len(xs), f"{what}: {len(products)} products"
     for k, slope in enumerate(slopes):
@@ -330,7 +330,7 @@ def _slope(forward: Callable[..., Any], xs: tuple[float, ...], k: int, least: in
 
 def _rule(op: Operation, xs: Sequence[Any], y: Any) -> tuple[Any, ...]:
     with mp.workdps(60):
-        return op.pull_back(mpf(1), y, tuple(map(mpf, xs)))
+        return op.vjp(mpf(1), *map(mpf, xs), out=y)
 
 
 def _sensitivity(op: Operation, xs: tuple[float, ...], k: int, slope: Any) -> Any:
@@ -341,7 +341,7 @@ def _sensitivity(op: Operation, xs: tuple[float, ...], k: int, slope: Any) -> An
             nudge = mpf("1e-20")
             nudged = [*map(mpf, xs[:j]), x * (1 + nudge), *map(mpf, xs[j + 1 :])]
             y = evaluate(op.forward, *nudged)
-            changed = op.pull_back(mpf(1), y, nudged)[k]
+            changed = op.vjp(mpf(1), *nudged, out=y)[k]
             total += abs(changed - slope) / nudge if mp.isfinite(changed) else 0
     return total
 

@@ -129,19 +129,19 @@ def spoil() -> Iterator[Callable[[Operation, float], None]]:
     """Make an operation's rule wrong, in floats alone, by a relative error."""
 
     def wrong_by(op: Operation, error: float) -> None:
-        right = op.vjp
+        right = op.rule
         undo.append((op, right))
 
         def rule(m: Any, *numbers: Any) -> Any:
             products = right(m, *numbers)
             return tuple(p * (1 + error) for p in products) if m is ieee else products
 
-        object.__setattr__(op, "vjp", rule)
+        object.__setattr__(op, "rule", rule)
 
     undo: list[tuple[Operation, Any]] = []
     yield wrong_by
     for op, right in undo:
-        object.__setattr__(op, "vjp", right)
+        object.__setattr__(op, "rule", right)
 
 
 # For relu the engine has a short way, which asks no rule.

@@ -184,14 +184,14 @@ def with_rule(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], None]:
 
     def change(name: str, changed: Callable[[Any], Any]) -> None:
         for op in {op for (n, _), ops in RECORDED.items() for op in ops if n == name}:
-            before = op.vjp
+            before = op.rule
             undo.append((op, before))
-            object.__setattr__(op, "vjp", changed(before))
+            object.__setattr__(op, "rule", changed(before))
 
     undo: list[tuple[Operation, Any]] = []
     yield change
     for op, before in undo:
-        object.__setattr__(op, "vjp", before)
+        object.__setattr__(op, "rule", before)
 
 
 def scaled(k: int, exponent: int) -> Callable[[Any], Any]:
