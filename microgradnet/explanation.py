@@ -10,6 +10,7 @@ from microgradnet.arithmetic import Number, evaluate
 from microgradnet.engine import Value, is_untouched
 from microgradnet.graph import topological_order
 from microgradnet.notation import is_weighted_input
+from microgradnet.numerals import numeral, whole
 from microgradnet.ops import add, multiply
 
 __all__ = ["Path", "adjoint", "explain", "made", "paths"]
@@ -40,7 +41,7 @@ def explain(node: Value, cost: Value) -> str:
     if is_untouched(cost.grad):
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
-        return f"{adjoint(node)} = {_short(node.grad)}: it is the cost itself"
+        return f"{adjoint(node)} = {numeral(node.grad)}: it is the cost itself"
     uses = [
         (consumer, product, slope)
         for consumer in order
@@ -56,13 +57,13 @@ def explain(node: Value, cost: Value) -> str:
     total = products[0]
     for product in products[1:]:
         total = evaluate(add.forward, total, product)
-    sums = [_short(total)] + [" + ".join(map(_short, products))] * (len(products) > 1)
+    sums = [numeral(total)] + [" + ".join(map(numeral, products))] * (len(products) > 1)
     lines = [" = ".join([adjoint(node), *sums])]
     for consumer, product, slope in uses:
-        factors = f"{_short(consumer.grad)} × {_short(slope)}"
-        lines.append(f"  {_short(product)} = {factors} through {made(consumer)}")
+        factors = f"{numeral(consumer.grad)} × {numeral(slope)}"
+        lines.append(f"  {numeral(product)} = {factors} through {made(consumer)}")
     if node.op is None and node.grad != total:
-        lines.append(f"  (in all its grad is {_short(node.grad)}: other passes have added to it)")
+        lines.append(f"  (in all its grad is {numeral(node.grad)}: other passes have added to it)")
     return "\n".join(lines)
 
 
@@ -189,7 +190,7 @@ def adjoint(node: Value) -> str:
 def _name(node: Value) -> str:
     if node.label:
         return node.label
-    return f"({_formula(node)})" if node.op is not None else str(node.data)
+    return f"({_formula(node)})" if node.op is not None else whole(node.data)
 
 
 def made(node: Value) -> str:
@@ -200,9 +201,5 @@ def made(node: Value) -> str:
 def _formula(node: Value) -> str:
     """The operation on its operands' names; operands without one by their numbers."""
     op: Any = node.op
-    written: str = op.write(*(parent.label or _short(parent.data) for parent in node.parents))
+    written: str = op.write(*(parent.label or numeral(parent.data) for parent in node.parents))
     return written
-
-
-def _short(x: Number) -> str:
-    return f"{x:.4g}" if isinstance(x, float) else str(x)

@@ -14,7 +14,6 @@ __all__ = [
     "is_weighted_input",
     "labels",
     "printable",
-    "short",
     "superscript",
 ]
 
@@ -32,22 +31,6 @@ def counted(n: int, noun: str) -> str:
     ('1 example', '3 examples')
     """
     return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def short(x: Any) -> str:
-    """A float by four digits; what is exact as it is, while that is short.
-
-    >>> from fractions import Fraction
-    >>> short(2 / 3), short(Fraction(2, 3)), short(Fraction(2, 3**30))
-    ('0.6667', '2/3', '9.714e-15')
-    """
-    text = str(x)
-    if not isinstance(x, float) and len(text) <= 12:
-        return text
-    try:
-        return f"{float(x):.4g}"
-    except (TypeError, ValueError, OverflowError):  # a formula, or beyond the floats
-        return f"{text:.11}…"
 
 
 def superscript(n: int) -> str:

@@ -285,7 +285,7 @@ def _is_atom(notation: str) -> bool:
     depth = 0
     for character in notation:
         depth += (character in "([{") - (character in ")]}")
-        if depth == 0 and character in " +-*/^":
+        if depth == 0 and character in " +-−*/^":
             return False
     return True
 

@@ -23,10 +23,11 @@ from microgradnet.cli.options import (
     targets,
 )
 from microgradnet.notation import counted
+from microgradnet.numerals import percent
+from microgradnet.tables import Cell, Table
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from microgradnet.datasets import Dataset
     from microgradnet.nn import MLP
@@ -136,12 +137,14 @@ def _run(options: argparse.Namespace) -> int:
         )
     except DivergenceError as error:
         if error.history:
-            console.print(error.history)
+            console.print(error.history.table)
         raise Refused(error) from None
     except ValueError as error:
         raise Refused(error) from None
     if history:
-        console.print(history)
+        console.print(history.table)
+        if history.stopped:
+            console.print(history.stopped)
         _judge(console, model, data, history)
     if options.save is not None:
         with _writing(options.save):
@@ -259,29 +262,21 @@ def _judge(console: Console, model: MLP, data: Dataset, history: History) -> Non
     console.print(_confusion_table(matrix.tolist(), data.class_names, console.width))
     engine = f"{history.engine} engine" + (f" ({history.why})" if history.why else "")
     console.print(
-        f"{right} of {counted(len(X), f'{which} example')} right, {100 * right / len(X):.1f} %; "
+        f"{right} of {counted(len(X), f'{which} example')} right, {percent(right / len(X))}; "
         f"{history.seconds:.1f} s, {engine}"
     )
 
 
 def _confusion_table(matrix: list[list[int]], names: tuple[str, ...], width: int) -> Table:
     """A row a class, a column for what it was called; 0 is a dot, so that errors stand out."""
-    from rich.table import Table
-    from rich.text import Text
-
     longest = max(map(len, names))
     if (longest + 1) * (len(names) + 1) + 1 > width:  # headings cut to what there is room for
         heads = [name[: max(2, (width - longest - 2) // len(names) - 1)] for name in names]
     else:
         heads = list(names)
-    table = Table(box=None, padding=(0, 0, 0, 1), header_style="bold")
-    table.add_column("", style="bold", no_wrap=True)
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+    rows: list[list[Cell]] = []
     for i, (name, row) in enumerate(zip(names, matrix, strict=True)):
-        cells = [
-            Text(str(n) if n else "·", style="green" if i == j else "red" if n else "dim")
-            for j, n in enumerate(row)
-        ]
-        table.add_row(name, *cells)
-    return table
+        marks = ["good" if i == j else "bad" if n else "dim" for j, n in enumerate(row)]
+        numbers = [str(n) if n else "·" for n in row]
+        rows.append([name, *zip(numbers, marks, strict=True)])
+    return Table(["", *heads], rows, left=[""], gap=1)

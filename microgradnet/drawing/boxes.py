@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from microgradnet.arithmetic import is_finite
+from microgradnet.arithmetic import Number, is_finite
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
-from microgradnet.drawing.numerals import gradient, short, whole
 from microgradnet.drawing.roles import ROLES
 from microgradnet.engine import Value, is_untouched
 from microgradnet.explanation import adjoint, made
 from microgradnet.notation import is_weighted_input, superscript
+from microgradnet.numerals import numeral, whole
 from microgradnet.operation import Operation
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "WRONG",
     "box",
     "frame",
+    "gradient",
     "gradient_line",
     "hover",
     "key",
@@ -99,13 +100,22 @@ def symbol(op: Operation) -> str:
 def value_line(node: Value, wrong: bool) -> str:
     """W = 0.5, with a sign where something about it is not finite."""
     name = f"{clean(node.label, 24)} = " if node.label else ""
-    return f"{'‼ ' if wrong else ''}{name}{short(node.data)}"
+    return f"{'‼ ' if wrong else ''}{name}{numeral(node.data)}"
 
 
 def gradient_line(node: Value) -> str:
     """Grad 2, or δ¹₁ = 2: not yet, where no backward pass has been."""
     name = f"{adjoint(node)} =" if is_weighted_input(node.label) else "grad"
     return f"{name} {gradient(node.grad)}"
+
+
+def gradient(x: Number, write: Callable[[Number], str] = numeral) -> str:
+    """A gradient; "not yet" where no backward pass has been.
+
+    >>> gradient(Value(1.0).grad), gradient(0.0)
+    ('not yet', '0')
+    """
+    return "not yet" if is_untouched(x) else write(x)
 
 
 def name_of(node: Value, k: int) -> str:

@@ -8,10 +8,10 @@ from microgradnet import ops
 from microgradnet.arithmetic import evaluate
 from microgradnet.drawing.boxes import symbol
 from microgradnet.drawing.dot import clean
-from microgradnet.drawing.numerals import short
 from microgradnet.engine import Value
 from microgradnet.explanation import adjoint, paths
 from microgradnet.notation import counted
+from microgradnet.numerals import numeral
 
 __all__ = ["downstream", "sum_of_paths"]
 
@@ -44,12 +44,12 @@ def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
     for path in found[1:]:
         total = evaluate(ops.add.forward, total, path.product)
     over = "on one path" if len(found) == 1 else f"the sum over {counted(len(found), 'path')}"
-    lines = [f"{name} = {short(total)}, {over}:"]
+    lines = [f"{name} = {numeral(total)}, {over}:"]
     for path in found[:_TOLD]:
         names = [_stop(node) for node in path.nodes]
-        factors = [short(slope) for slope in reversed(path.slopes)] or ["1"]
+        factors = [numeral(slope) for slope in reversed(path.slopes)] or ["1"]
         lines.append(
-            f"    {short(path.product)} = {' × '.join(_elided(factors))} "
+            f"    {numeral(path.product)} = {' × '.join(_elided(factors))} "
             f"along {' → '.join(_elided(names))}"
         )
     return lines + [f"    and {len(found) - _TOLD} more"] * (len(found) > _TOLD)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from microgradnet.arithmetic import is_finite
-from microgradnet.drawing.boxes import DIM, ROUND, STYLES, WRONG, key
+from microgradnet.drawing.boxes import DIM, ROUND, STYLES, WRONG, gradient, key
 from microgradnet.drawing.dot import (
     SIZE,
     attributes,
@@ -23,12 +23,12 @@ from microgradnet.drawing.dot import (
     tooltip,
 )
 from microgradnet.drawing.highlight import downstream, sum_of_paths
-from microgradnet.drawing.numerals import gradient, short
 from microgradnet.drawing.roles import leaves
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.lifting import Equation, Structure, Variable, recognise
 from microgradnet.notation import counted, superscript
+from microgradnet.numerals import numeral
 
 __all__ = ["layer", "structure_of"]
 
@@ -120,7 +120,7 @@ def _box(
     is_root = any(root in variable.nodes for root in roots)
     has_gradient = variable.kind != "target" and not is_root
     if few:
-        lines += _rows(variable, [short(node.data) if node else "0" for node in variable.nodes])
+        lines += _rows(variable, [numeral(node.data) if node else "0" for node in variable.nodes])
     backward = _gradient_equation(structure, variable)
     if backward is not None or (few and has_gradient):
         text = backward.text if backward else f"∂C/∂{variable.name}"

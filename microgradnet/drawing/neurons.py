@@ -10,15 +10,15 @@ from typing import Any
 
 from microgradnet import ops
 from microgradnet.arithmetic import is_finite
-from microgradnet.drawing.boxes import DIM, WRONG, box, key
+from microgradnet.drawing.boxes import DIM, WRONG, box, gradient, key
 from microgradnet.drawing.dot import SIZE, attributes, clean, document, label, lines_box, tooltip
 from microgradnet.drawing.highlight import downstream, sum_of_paths
 from microgradnet.drawing.layers import structure_of
-from microgradnet.drawing.numerals import gradient, short, whole
 from microgradnet.drawing.roles import roles
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.notation import counted, indexed, indices, is_weighted_input
+from microgradnet.numerals import numeral, whole
 
 __all__ = ["Network", "network", "neuron"]
 
@@ -265,10 +265,10 @@ def _box(
     own = [each.z, each.a, each.bias, *(w for w, _ in each.weights)]
     wrong = not all(map(is_finite, (each.z.data, each.a.data, each.z.grad)))
     wrong = wrong or (anomaly is not None and anomaly in own)
-    lines = [f"{'‼ ' if wrong else ''}{clean(named, 24)} = {short(each.z.data)}"]
+    lines = [f"{'‼ ' if wrong else ''}{clean(named, 24)} = {numeral(each.z.data)}"]
     if each.a is not each.z:
         active = each.a.label or f"a{letters}"
-        lines.append(f"{clean(active, 24)} = {short(each.a.data)}")
+        lines.append(f"{clean(active, 24)} = {numeral(each.a.data)}")
     lines.append(f"{clean(error, 24)} = {gradient(each.z.grad)}")
     width, height = lines_box(tuple(lines), SIZE)
     given = {"id": f"n{k}", "class": "neuron", "label": label(*lines)}
@@ -311,7 +311,7 @@ def _synapses(
         if size < 0:
             given["style"] = "dashed"
         if not many:
-            number = gradient(w.grad) if edges == "gradient" else short(w.data)
+            number = gradient(w.grad) if edges == "gradient" else numeral(w.data)
             given |= {"label": label(number), "fontcolor": color}
         numbers = [f"data {whole(w.data)}", f"grad {gradient(w.grad, whole)}"]
         given["tooltip"] = tooltip(f"{w.label or 'weight'}: parameter", *numbers)

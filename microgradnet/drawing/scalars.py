@@ -17,12 +17,12 @@ from microgradnet.arithmetic import Number
 from microgradnet.drawing.boxes import DIM, LIT, box, frame, key, name_of, symbol
 from microgradnet.drawing.dot import SIZE, attributes, clean, document, label, text_width, tooltip
 from microgradnet.drawing.highlight import downstream, sum_of_paths
-from microgradnet.drawing.numerals import short, whole
 from microgradnet.drawing.roles import homes, roles
 from microgradnet.engine import Value
 from microgradnet.explanation import made
 from microgradnet.graph import topological_order
 from microgradnet.notation import counted
+from microgradnet.numerals import numeral, whole
 
 __all__ = ["scalar"]
 
@@ -121,7 +121,7 @@ def _edges(
         if slopes is not None:
             fraction = f"∂({name_of(node, k)})/∂({name_of(parent, where)})"
             if labelled:
-                given["label"] = label(short(slopes[index]))
+                given["label"] = label(numeral(slopes[index]))
             given["tooltip"] = tooltip(f"{fraction} = {whole(slopes[index])}")
         if lit is not None:
             given |= LIT if lit[index] else DIM

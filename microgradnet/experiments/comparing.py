@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from microgradnet.experiments.text import Told, table
 from microgradnet.nn import MLP
-from microgradnet.notation import short
+from microgradnet.numerals import numeral, percent
+from microgradnet.tables import Table, Tabular
 from microgradnet.training import History, fit, pictures
 
 __all__ = ["Comparison", "compare"]
@@ -26,7 +26,7 @@ _OUTPUTS = {
 _OF_THE_MODEL = ("activation", "output_activation", "init", "granularity")
 
 
-class Comparison(Told):
+class Comparison(Tabular):
     """The histories, by what was changed."""
 
     def __init__(self, changed: str, histories: dict[str, History]) -> None:
@@ -36,16 +36,16 @@ class Comparison(Told):
     def __getitem__(self, name: str) -> History:
         return self.histories[name]
 
-    def __str__(self) -> str:
+    @property
+    def table(self) -> Table:
+        """A row a training: its cost at first, and what it came to."""
+        headings = [self.changed, "cost at first", "at last", "accuracy", "test accuracy"]
         rows = []
         for name, history in self.histories.items():
             last = history[-1]
-            accuracies = [last.accuracy, last.test_accuracy]
-            shown = ["" if x is None else f"{100 * x:.1f} %" for x in accuracies]
-            rows.append([name, short(history[0].cost), short(last.cost), *shown])
-        headings = [self.changed, "cost at first", "at last", "accuracy", "test accuracy"]
-        used = [k for k, _ in enumerate(headings) if k < 3 or any(row[k] for row in rows)]
-        return table([headings[k] for k in used], [[row[k] for k in used] for row in rows])
+            costs = [numeral(history[0].cost), numeral(last.cost)]
+            rows.append([name, *costs, percent(last.accuracy), percent(last.test_accuracy)])
+        return Table(headings, rows, left=[self.changed])
 
     def plot(self) -> Any:
         """Cost and accuracy by epoch, a line for each, as a matplotlib figure."""

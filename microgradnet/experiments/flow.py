@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from microgradnet.costs import COSTS, Cost
-from microgradnet.experiments.text import Told, table
 from microgradnet.nn import MLP
+from microgradnet.numerals import numeral
+from microgradnet.tables import Table, Tabular
 from microgradnet.training import pictures
 
 __all__ = ["Flow", "LayerFlow", "gradient_flow"]
@@ -35,7 +36,7 @@ class LayerFlow:
 
 
 @dataclass(frozen=True)
-class Flow(Told):
+class Flow(Tabular):
     """The layers, from the first to the last."""
 
     layers: tuple[LayerFlow, ...]
@@ -52,22 +53,26 @@ class Flow(Told):
         word = (
             "δ vanishes" if factor < 0.01 else "δ explodes" if factor > 100 else "δ comes through"
         )
-        return f"{word}: in layer 1 it is {factor:.2g} times what it is in layer {last.layer}."
+        return (
+            f"{word}: in layer 1 it is {numeral(factor, 2)} times what it is in layer {last.layer}."
+        )
 
-    def __str__(self) -> str:
+    @property
+    def table(self) -> Table:
+        """A row a layer."""
         headings = ["layer", "activation", "|δ|", "factor", "|∂C/∂W|", "|∂a/∂z| < 1/100"]
         rows = [
             [
                 str(row.layer),
                 row.activation,
-                f"{row.delta:.2e}",
-                "" if row.ratio is None else f"× {row.ratio:.2g}",
-                f"{row.weight_gradient:.2e}",
+                numeral(row.delta, 3),
+                "" if row.ratio is None else f"× {numeral(row.ratio, 2)}",
+                numeral(row.weight_gradient, 3),
                 f"{100 * row.quiet:.0f} %",
             ]
             for row in self.layers
         ]
-        return f"{table(headings, rows)}\n{self.verdict}"
+        return Table(headings, rows, left=["layer"])
 
     def plot(self) -> Any:
         """|δ| and |∂C/∂W| by layer, on a logarithmic scale, as a matplotlib figure."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from microgradnet.arithmetic import Number, coerce
 from microgradnet.engine import Value, is_untouched
-from microgradnet.experiments.text import Told, table
 from microgradnet.graph import topological_order
-from microgradnet.notation import short
+from microgradnet.numerals import numeral
 from microgradnet.ops import abs as absolute
 from microgradnet.ops import add, multiply, subtract
+from microgradnet.tables import Table, Tabular
 
 __all__ = ["Nudge", "Nudges", "nudge"]
 
@@ -33,7 +33,7 @@ class Nudge:
 
 
 @dataclass(frozen=True)
-class Nudges(Told):
+class Nudges(Tabular):
     """The steps that were tried, from where the number stood."""
 
     name: str
@@ -41,13 +41,19 @@ class Nudges(Told):
     gradient: Number
     nudges: tuple[Nudge, ...]
 
-    def __str__(self) -> str:
-        title = f"{self.name} = {short(self.at)}, ∂C/∂{self.name} = {short(self.gradient)}"
+    @property
+    def title(self) -> str:
+        """The number, and the gradient there."""
+        return f"{self.name} = {numeral(self.at)}, ∂C/∂{self.name} = {numeral(self.gradient)}"
+
+    @property
+    def table(self) -> Table:
+        """A row a step."""
         rows = [
-            [short(n.step), short(n.change), short(n.predicted), short(n.difference)]
-            for n in self.nudges
+            [numeral(x) for x in (n.step, n.change, n.predicted, n.difference)] for n in self.nudges
         ]
-        return f"{title}\n{table(['step', 'C changes by', 'gradient × step', 'apart'], rows)}"
+        headings = ["step", "C changes by", "gradient × step", "apart"]
+        return Table(headings, rows, left=["step"])
 
 
 def nudge(
@@ -69,7 +75,7 @@ def nudge(
     step   C changes by  gradient × step   apart
     0.1            2.44              2.4    0.04
     0.01         0.2404             0.24  0.0004
-    0.001         0.024            0.024   4e-06
+    0.001         0.024            0.024    4e−6
     """
     if not callable(cost) or not isinstance(node, Value):
         raise TypeError("give a function and a Value, as in nudge(lambda: (w * x) ** 2, w)")

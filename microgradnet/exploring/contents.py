@@ -11,6 +11,7 @@ from microgradnet.exploring.numbers import Passes, plain
 from microgradnet.exploring.structure import Roles
 from microgradnet.lifting import Structure, lift, recognise
 from microgradnet.nn import ForwardPass
+from microgradnet.numerals import numeral, whole
 from microgradnet.operation import Operation
 
 __all__ = ["lifted", "names_of", "network_of", "nodes_of"]
@@ -60,7 +61,7 @@ def lifted(passes: Passes, kinds: Roles) -> tuple[Structure, list[Any] | None]:
 def _name(node: Value) -> str:
     if node.label:
         return node.label
-    return str(node.data) if node.op is None else "".join(map(str, _formula(node, text=True)))
+    return whole(node.data) if node.op is None else "".join(map(str, _formula(node, text=True)))
 
 
 _PRIVATE = 0xF0000
@@ -77,7 +78,7 @@ def _formula(node: Value, text: bool = False) -> list[Any]:
     written = op.write(*marks)
     if text:
         for mark, parent in zip(marks, node.parents, strict=True):
-            short = parent.label or (f"{float(parent.data):.4g}" if _is_constant(parent) else "·")
+            short = parent.label or (numeral(parent.data) if _is_constant(parent) else "·")
             written = written.replace(mark, short)
         return [written]
     parts = re.split(f"([{chr(_PRIVATE)}-{chr(_PRIVATE + 0xFFFD)}])", written)
@@ -119,7 +120,7 @@ def nodes_of(passes: Passes, names: list[str], kinds: Roles) -> list[dict[str, A
                 "products": [plain(x) for x in passes.products[k]],
             }
         elif not node.label:
-            entry["text"] = str(node.data)
+            entry["text"] = whole(node.data)
         found.append(entry)
     return found
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["bundle", "render"]
 
 _SCRIPTS = (
-    "dom", "numbers", "operations", "graph", "playback", "words", "camera", "picture",
+    "dom", "numbers", "notation", "operations", "graph", "playback", "words", "camera", "picture",
     "equations", "panels", "main",
 )  # fmt: skip
 """The page's modules, each behind those that it imports."""

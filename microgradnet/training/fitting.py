@@ -17,6 +17,7 @@ from microgradnet.arithmetic import Number, coerce, is_finite
 from microgradnet.costs import COSTS, Cost
 from microgradnet.nn import Module
 from microgradnet.notation import counted
+from microgradnet.numerals import numeral, percent
 from microgradnet.ops import add, divide
 from microgradnet.optim import GradientDescent, Optimizer
 from microgradnet.training.engines import (
@@ -358,9 +359,9 @@ def _bar(epochs: int, examples: int, wanted: bool) -> Iterator[Callable[..., Non
             met += done
             sums = [sums[0] + done * float(cost), sums[1] + done * (accuracy or 0)]
             at = int(bar.tasks[0].completed // examples) + 1
-            shown = f"epoch {at}/{epochs}  cost {sums[0] / met:.4g}"
+            shown = f"epoch {at}/{epochs}  cost {numeral(sums[0] / met)}"
             if accuracy is not None:
-                shown += f"  accuracy {100 * sums[1] / met:.1f} %"
+                shown += f"  accuracy {percent(sums[1] / met)}"
             bar.update(task, advance=done, description=shown)
 
         yield tell

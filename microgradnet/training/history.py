@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from io import StringIO
 from typing import TYPE_CHECKING, Any, overload
 
 from microgradnet.arithmetic import Number
-from microgradnet.notation import counted, short
+from microgradnet.notation import counted
+from microgradnet.numerals import numeral, percent
+from microgradnet.tables import Table, Tabular
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from microgradnet.nn import Module
 
 __all__ = ["DivergenceError", "Epoch", "History"]
@@ -36,7 +34,7 @@ class Epoch:
     seconds: float
 
 
-class History(Sequence[Epoch]):
+class History(Tabular, Sequence[Epoch]):
     """The epochs of a training, in their order.
 
     engine   "lifted" or "eager": what did the computing
@@ -97,46 +95,25 @@ class History(Sequence[Epoch]):
         if not self:
             return f"<History of 0 epochs{f', {self.stopped}' if self.stopped else ''}>"
         first, last = self[0], self[-1]
-        parts = [f"cost {short(first.cost)} → {short(last.cost)}"]
+        parts = [f"cost {numeral(first.cost)} → {numeral(last.cost)}"]
         if first.accuracy is not None and last.accuracy is not None:
-            parts.append(f"accuracy {_percent(first.accuracy)} → {_percent(last.accuracy)}")
+            parts.append(f"accuracy {percent(first.accuracy)} → {percent(last.accuracy)}")
         if last.test_accuracy is not None:
-            parts.append(f"test accuracy {_percent(last.test_accuracy)}")
+            parts.append(f"test accuracy {percent(last.test_accuracy)}")
         parts += [f"{self.seconds:.1f} s", self.engine, *[self.stopped] * bool(self.stopped)]
         return f"<History of {counted(len(self), 'epoch')}: {', '.join(parts)}>"
 
-    def __str__(self) -> str:
-        from rich.console import Console
+    @property
+    def table(self) -> Table:
+        """A row an epoch: all if they are few; else some, evenly, with the first and the last."""
+        return Table(_HEADINGS, list(map(_cells, self._shown())), optional=_OPTIONAL)
 
-        text = StringIO()
-        Console(file=text, width=100, no_color=True, force_terminal=False).print(self)
-        return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
-
-    def __rich_console__(self, console: Any, options: Any) -> Any:
-        yield self._table(options.max_width)
-        if self.stopped:
-            yield self.stopped
-
-    def _table(self, width: int) -> Table:
-        from rich.table import Table
-
-        table = Table(box=None, padding=(0, 1), header_style="bold")
-        # Where there is no room for all columns some are left out, rather than cut.
-        fitting = next(names for room, names in _FITTING if width >= room)
-        columns = [heading for heading in self._columns() if heading in fitting]
-        for heading in columns:
-            table.add_column(heading, justify="right", no_wrap=True)
-        for epoch in self._shown():
-            cells = _cells(epoch)
-            table.add_row(*(cells[heading] for heading in columns))
-        return table
-
-    def _columns(self) -> list[str]:
-        """The headings of columns that have anything to show."""
-        return [h for h in _HEADINGS if any(_cells(epoch)[h] for epoch in self)]
+    @property
+    def verdict(self) -> str:
+        """The whole training in a line."""
+        return repr(self)[1:-1]
 
     def _shown(self, most: int = 12) -> list[Epoch]:
-        """All epochs if they are few; else some, evenly, with the first and the last."""
         if len(self) <= most:
             return list(self)
         return [self[round(k * (len(self) - 1) / (most - 1))] for k in range(most)]
@@ -171,18 +148,6 @@ class History(Sequence[Epoch]):
             pictures.boundary(axes[-1], model, examples[0], examples[2], names)
         return figure
 
-    def _repr_html_(self) -> str:
-        columns = self._columns()
-        head = "".join(f"<th>{escape(heading)}</th>" for heading in columns)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(_cells(epoch)[h])}</td>' for h in columns)}</tr>"
-            for epoch in self._shown()
-        )
-        return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            f"<p>{escape(repr(self)[1:-1])}</p>"
-        )
-
 
 class DivergenceError(FloatingPointError):
     """A number of the training is not finite any more. Its `history` has the epochs before."""
@@ -193,26 +158,15 @@ class DivergenceError(FloatingPointError):
 
 
 _HEADINGS = ("epoch", "cost", "accuracy", "test cost", "test accuracy", "time")
-_FITTING = (
-    (72, _HEADINGS),
-    (48, ("epoch", "cost", "accuracy", "test accuracy")),
-    (36, ("epoch", "cost", "test accuracy")),
-    (0, ("epoch", "cost")),
-)
-"""The least width, and the columns that fit it."""
+_OPTIONAL = ("time", "test cost", "accuracy", "test accuracy")
 
 
-def _cells(epoch: Epoch) -> dict[str, str]:
-    texts = (
+def _cells(epoch: Epoch) -> list[str]:
+    return [
         str(epoch.number),
-        short(epoch.cost),
-        _percent(epoch.accuracy),
-        "" if epoch.test_cost is None else short(epoch.test_cost),
-        _percent(epoch.test_accuracy),
+        numeral(epoch.cost),
+        percent(epoch.accuracy),
+        "" if epoch.test_cost is None else numeral(epoch.test_cost),
+        percent(epoch.test_accuracy),
         f"{epoch.seconds:.2f} s",
-    )
-    return dict(zip(_HEADINGS, texts, strict=True))
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f} %"
+    ]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from html import escape
-from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from microgradnet.notation import counted
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from microgradnet.numerals import numeral
+from microgradnet.tables import Cell, Table, Tabular
 
 __all__ = ["Report", "Row"]
 
@@ -46,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Tabular):
     """The rows, and what was verified."""
 
     rows: tuple[Row, ...]
@@ -102,83 +99,36 @@ class Report:
         """Everything, as JSON text; what is not finite as a string ("nan", "inf")."""
         return json.dumps(_finite({**asdict(self), "ok": self.ok}), ensure_ascii=False, indent=2)
 
-    def __str__(self) -> str:
-        from rich.console import Console
-
-        text = StringIO()
-        console = Console(file=text, width=110, no_color=True, force_terminal=False)
-        console.print(self)
-        return text.getvalue().rstrip()
-
-    def __rich_console__(self, console: Any, options: Any) -> Any:
-        from rich.text import Text
-
-        yield Text(self.title)
-        yield self._table(options.max_width)
-        yield Text(self.verdict, style="bold green" if self.ok else "bold red")
-
-    def _table(self, width: int) -> Table:
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, padding=(0, 1), header_style="bold")
-        # Where there is no room for all columns some are left out, rather than cut.
-        shown = next((names for room, names in _COLUMNS if width >= room), _COLUMNS[-1][1])
-        for heading in shown:
-            right = heading not in ("equation", "formula", "holds")
-            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-        for row in self.rows:
-            holds = Text("✓", style="green") if row.holds else Text("✗ no", style="bold red")
-            cells = {name: Text(cell) for name, cell in _cells(row).items()} | {"holds": holds}
-            table.add_row(*(cells[heading] for heading in shown))
-        return table
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(heading)}</th>" for heading in _HEADINGS)
-        body = ""
-        for row in self.rows:
-            cells = _cells(row).values()
-            colour = "" if row.holds else ' style="color:#b00020;font-weight:bold"'
-            body += f"<tr{colour}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-        title = escape(self.title).replace("\n", "<br>")
-        return (
-            f"<p>{title}</p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table><p><b>{escape(self.verdict)}</b></p>"
-        )
+    @property
+    def table(self) -> Table:
+        """A row an equation."""
+        return Table(_HEADINGS, list(map(_cells, self.rows)), left=_LEFT, optional=_OPTIONAL)
 
 
 _HEADINGS = (
     "equation", "formula", "shape", "|difference|", "bound", "ulps", "end to end", "holds",
 )  # fmt: skip
-_COLUMNS = (
-    (96, _HEADINGS),
-    (72, ("equation", "formula", "|difference|", "bound", "holds")),
-    (52, ("formula", "|difference|", "holds")),
-    (0, ("formula", "holds")),
-)
-"""The least width, and the columns that fit it."""
+_LEFT = ("equation", "formula", "holds")
+_OPTIONAL = ("end to end", "ulps", "shape", "bound", "equation", "|difference|")
 
 
-def _cells(row: Row) -> dict[str, str]:
-    texts = (
+def _cells(row: Row) -> list[Cell]:
+    texts = [
         row.equation,
         row.formula,
         "×".join(map(str, row.shape)) or "1",
-        _small(row.difference),
-        _small(row.bound),
-        f"{row.ulps:.3g}",
-        "" if row.end_to_end is None else _small(row.end_to_end),
-        "✓" if row.holds else "✗ no",
-    )
-    return dict(zip(_HEADINGS, texts, strict=True))
+        numeral(row.difference, 2),
+        numeral(row.bound, 2),
+        numeral(row.ulps, 3),
+        "" if row.end_to_end is None else numeral(row.end_to_end, 2),
+    ]
+    if row.holds:
+        return [*texts, ("✓", "good")]
+    return [(text, "bad") for text in (*texts, "✗ no")]
 
 
 def _formulas(rows: list[Row]) -> str:
     return "; ".join(row.formula for row in rows)
-
-
-def _small(x: float) -> str:
-    return "0" if x == 0 else f"{x:.1e}"
 
 
 def _finite(x: Any) -> Any:

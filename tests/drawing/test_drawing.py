@@ -18,16 +18,14 @@ import graphviz
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mpmath import mpf
 from support import ROOT
 
-from microgradnet import MLP, Value, costs, datasets, draw, notation
+from microgradnet import MLP, Value, costs, datasets, draw
 from microgradnet.drawing import (
     RenderError,
     inline,
     layers,
     neurons,
-    numerals,
     render,
     rendering,
     scalar,
@@ -244,14 +242,14 @@ def test_numbers_of_every_kind():
     for x, shown in (
         (Fraction(-1, 3), "−1/3"),
         (7, "7"),
-        (10**40, "1e+40"),
+        (10**40, "1e40"),
         (2**20_000, "a rational too long"),
         (Fraction(10**20 + 1, 10**20), "1"),
-        (1e-9, "1e−09"),
+        (1e-9, "1e−9"),
         (sympy.Symbol("t") ** 2 - 1, "t**2 − 1"),
         (math.nan, "‼ x = NaN"),
-        (-math.inf, "‼ x = −inf"),
-        (sympy.oo, "‼ x = oo"),
+        (-math.inf, "‼ x = −∞"),
+        (sympy.oo, "‼ x = ∞"),
     ):
         leaf = Value(x, label="x")
         y = leaf * leaf
@@ -820,20 +818,6 @@ def test_formulas_have_no_thickness():
     z.label = "z¹₁"
     z.backward()
     assert "penwidth=0.40" in draw(z, zoom="neuron").source
-
-
-def test_a_formula_is_cut_short():
-    import sympy
-
-    t = sympy.Symbol("t")
-    assert notation.short(t + 1) == "t + 1"
-    assert notation.short(1 + t + t**2 + t**3) == "t**3 + t**2…"
-    assert notation.short(10**400) == "10000000000…"
-
-
-def test_a_number_below_the_floats_is_not_called_zero():
-    assert numerals.short(mpf("1e-400")) == "1.0e−400"
-    assert numerals.short(mpf("1.23456789e-400")) == "1.23456789e−400"
 
 
 def test_another_layout_than_dots_is_graphvizs_own(monkeypatch, tmp_path):

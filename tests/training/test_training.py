@@ -613,7 +613,7 @@ def test_the_repr_is_one_line() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 12, 13, 100])
 def test_the_table_has_the_first_and_the_last_epoch_and_not_too_many(n: int) -> None:
-    lines = str(history_of(n)).splitlines()
+    lines = str(history_of(n).table).splitlines()
     assert len(lines) <= 13
     shown = [int(line.split()[0]) for line in lines[1:]]
     assert shown == sorted(set(shown))
@@ -625,6 +625,7 @@ def test_columns_without_anything_in_them_are_left_out() -> None:
     assert "test" not in str(history_of(3))
     assert "accuracy" in str(history_of(3))
     assert "accuracy" not in str(History([Epoch(1, 1.0, None, None, None, 1.0)]))
+    assert str(history_of(3)).splitlines()[-1] == repr(history_of(3))[1:-1]
 
 
 def test_a_history_is_a_sequence() -> None:

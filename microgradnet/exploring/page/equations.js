@@ -1,7 +1,7 @@
 // The matrices: paints their entries, joins the two places of a weight, and tells what is pointed at.
 
 import { draw, element } from "./dom.js";
-import { brief, full } from "./numbers.js";
+import { numeral, whole } from "./numbers.js";
 import { keyOf, quantityOf } from "./words.js";
 
 export class Sheet {
@@ -84,12 +84,12 @@ export class Sheet {
     let now = null;
     for (const { cell, number, quantity, key, name } of this.entries) {
       const { value, status } = view.look(quantity);
-      const text = status === "missing" ? "·" : brief(value);
+      const text = status === "missing" ? "·" : numeral(value, 3);
       if (number.textContent !== text) number.textContent = text;
       cell.dataset.status = status;
       const spoken = status === "missing" ? "not yet" : text + (status === "partial" ? " so far" : "");
       cell.dataset.spoken = `${name} ${spoken}`;
-      cell.setAttribute("title", `${name} = ${status === "missing" ? "not yet" : full(value)}`);
+      cell.setAttribute("title", `${name} = ${status === "missing" ? "not yet" : whole(value)}`);
       const computing =
         (frame.phase === "forward" && quantity.kind === "data" && quantity.node === frame.current) ||
         (frame.phase === "backward" && (quantity.kind === "grad" || quantity.kind === "new") &&

@@ -1,31 +1,30 @@
-// How numbers are read and written.
+// How numbers are read and written. The texts are those of Python's `numerals`.
 
-/** Four significant digits, as Python's "%.4g" writes them; what is text already stays as it is. */
-export function short(x) {
-  if (typeof x === "string") return x;
-  if (Number.isNaN(x)) return "nan";
-  if (!Number.isFinite(x)) return x > 0 ? "inf" : "-inf";
-  if (x === 0) return Object.is(x, -0) ? "-0" : "0";
-  const [digits, exponent] = x.toExponential(3).split("e");
-  const e = Number(exponent);
-  const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-  if (e >= -4 && e < 4) return trimmed(x.toPrecision(4));
-  return `${trimmed(digits)}e${e < 0 ? "-" : "+"}${String(Math.abs(e)).padStart(2, "0")}`;
-}
+const WORDS = { inf: "∞", "-inf": "−∞", nan: "NaN" };
+const ROOM = 12; // so many characters an exact number may have before it is rounded
+const CUT = 24; // a formula is cut here
 
-/** For boxes and matrices: three significant digits, and a minus sign that is one. */
-export function brief(x) {
-  if (typeof x === "string") return x.replace(/^-/, "−");
+/** A number by some significant digits, two or more; an exact one as it is, while that is short. */
+export function numeral(x, digits = 4) {
+  if (typeof x === "string") {
+    if (x.length <= ROOM) return typeset(x);
+    const near = numeric(x);
+    if (Number.isFinite(near) && near !== 0) return numeral(near, digits);
+    return x.length <= CUT ? typeset(x) : `${typeset(x).slice(0, CUT - 1)}…`;
+  }
+  if (!Number.isFinite(x)) return typeset(worded(x));
   if (x === 0) return "0";
-  if (!Number.isFinite(x)) return short(x).replace("-", "−");
-  const plain = Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5;
-  const text = plain ? String(Number(x.toPrecision(3))) : x.toExponential(1).replace("e+", "e");
-  return text.replaceAll("-", "−");
+  const [mantissa, exponent] = toEven(x, digits).split("e");
+  return placed(mantissa.replace(/\.?0*$/, ""), Number(exponent), digits);
 }
 
 /** All digits, for tooltips. */
-export function full(x) {
-  return typeof x === "string" ? x : Number.isFinite(x) ? String(x) : short(x);
+export function whole(x) {
+  if (typeof x === "string") return typeset(x);
+  if (!Number.isFinite(x)) return typeset(worded(x));
+  const [mantissa, exponent] = (Object.is(x, -0) ? "-0e0" : x.toExponential()).split("e");
+  const text = placed(mantissa, Number(exponent), 16);
+  return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
 /** The float behind a number that Python sent as text: "1/3", "inf"; NaN for a formula. */
@@ -45,4 +44,38 @@ export function isNumber(x) {
 /** The sum of two numbers, or of two formulas. */
 export function plus(x, y) {
   return isNumber(x) && isNumber(y) ? numeric(x) + numeric(y) : `${x} + ${y}`;
+}
+
+/** What is not finite, in Python's words. */
+function worded(x) {
+  return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
+}
+
+function typeset(text) {
+  return WORDS[text] ?? text.replace(/(?<=\d)[eE]\+?(-?)0*(?=\d)/g, "e$1").replaceAll("-", "−");
+}
+
+/** The digits and the exponent of a rounded number, a tie to the even digit: JavaScript's own way
+ * with ties is to go away from 0. */
+function toEven(x, digits) {
+  const exact = x.toExponential(100);
+  const end = exact.indexOf(".") + digits;
+  const tie = /^50*e/.test(exact.slice(end));
+  if (!tie || "13579".includes(exact[end - 1])) return x.toExponential(digits - 1);
+  return exact.slice(0, end) + exact.slice(exact.indexOf("e"));
+}
+
+/** d.ddd × 10^exponent as Python lays it out: from 10⁻⁴ to 10^most without an exponent. */
+function placed(mantissa, exponent, most) {
+  const digits = mantissa.replace(/[-.]/g, "");
+  let text = digits;
+  if (exponent < -4 || exponent >= most) {
+    text = `${digits[0]}${digits.length > 1 ? "." : ""}${digits.slice(1)}e${exponent}`;
+  } else if (exponent < 0) {
+    text = `0.${"0".repeat(-exponent - 1)}${digits}`;
+  } else {
+    text = digits.padEnd(exponent + 1, "0");
+    if (text.length > exponent + 1) text = `${text.slice(0, exponent + 1)}.${text.slice(exponent + 1)}`;
+  }
+  return typeset(mantissa.startsWith("-") ? `-${text}` : text);
 }

@@ -1,7 +1,7 @@
 // Below the graph: what is pointed at, in words; the sliders; the descent and its costs; the check.
 
 import { draw, element, make } from "./dom.js";
-import { brief, full, numeric, short } from "./numbers.js";
+import { numeral, numeric, whole } from "./numbers.js";
 import { boldly, quantityOf } from "./words.js";
 
 const MANY = 80; // sliders, at most
@@ -123,7 +123,7 @@ export class Sliders {
         if (value < Number(slider.min)) slider.min = value;
         slider.value = value;
       }
-      if (document.activeElement !== field) field.value = short(value);
+      if (document.activeElement !== field) field.value = Number(value.toPrecision(4));
     });
   }
 }
@@ -150,8 +150,8 @@ export class Costs {
     const last = costs.at(-1);
     const since = costs.length - 1;
     this.caption.textContent = since === 0
-      ? `The cost is ${short(last)}. Each step of gradient descent will add a point.`
-      : `The cost after ${since} ${since === 1 ? "step" : "steps"}: ${short(costs[0])} → ${short(last)}.`;
+      ? `The cost is ${numeral(last)}. Each step of gradient descent will add a point.`
+      : `The cost after ${since} ${since === 1 ? "step" : "steps"}: ${numeral(costs[0])} → ${numeral(last)}.`;
   }
 }
 
@@ -196,9 +196,9 @@ export class Check {
       const difference = graph.changeable ? finiteDifference(graph, numbers, k) : null;
       const found = [byGraph[k], closed, difference];
       found.forEach((value, column) => {
-        const text = value === null ? "n/a" : brief(value);
+        const text = value === null ? "n/a" : numeral(value, 3);
         if (cells[column].textContent !== text) cells[column].textContent = text;
-        cells[column].title = value === null ? "" : full(value);
+        cells[column].title = value === null ? "" : whole(value);
       });
       const reference = closed ?? difference;
       const scale = Math.max(1e-6, Math.abs(reference ?? 0));

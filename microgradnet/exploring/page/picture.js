@@ -2,7 +2,7 @@
 
 import { Camera } from "./camera.js";
 import { element } from "./dom.js";
-import { brief, full } from "./numbers.js";
+import { numeral, whole } from "./numbers.js";
 import { quantityOf } from "./words.js";
 
 export class Pictures {
@@ -159,14 +159,14 @@ export class Pictures {
       g.classList.toggle("late", late);
       const words = box.slots.map(({ text, quantity }) => {
         const { value, status } = view.look(quantity);
-        text.textContent = status === "missing" ? "not yet" : brief(value);
+        text.textContent = status === "missing" ? "not yet" : numeral(value, 3);
         text.dataset.status = status;
         text.classList.toggle("grad", quantity.kind === "grad");
         text.classList.toggle("lit", focus.keys.has(`${quantity.kind}:${quantity.node}`));
         const what = quantity.kind === "grad" ? "gradient" : "data";
         const name = box.nodes.length > 1 ? `${view.words.name(quantity.node, numbers)} ` : "";
         const so = status === "partial" ? " so far" : "";
-        return `${name}${what} ${status === "missing" ? "not yet" : full(value)}${so}`;
+        return `${name}${what} ${status === "missing" ? "not yet" : whole(value)}${so}`;
       });
       const uses = this.shown.zoom === "scalars" ? view.graph.consumers[number].length : 0;
       const partial = uses > 1 && playback.status(frame, number) === "partial";

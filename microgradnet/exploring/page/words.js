@@ -1,8 +1,7 @@
 // The passes in words and numbers.
 
-import { short } from "./numbers.js";
-
-const WEIGHTED_INPUT = /^z[⁰¹²³⁴-⁹]+[₀-₉]+$/;
+import { isWeightedInput, superscript } from "./notation.js";
+import { numeral } from "./numbers.js";
 
 const SPOKEN = 4; // so many parents of one node are told of one by one
 
@@ -29,7 +28,7 @@ export class Words {
   /** δ²₁ for the weighted input z²₁, else ∂C/∂ and the name. */
   adjoint(k, numbers) {
     const { label } = this.graph.nodes[k];
-    return WEIGHTED_INPUT.test(label) ? `δ${label.slice(1)}` : `∂C/∂${this.name(k, numbers)}`;
+    return isWeightedInput(label) ? `δ${label.slice(1)}` : `∂C/∂${this.name(k, numbers)}`;
   }
 
   formula(k, numbers, withNumbers = false) {
@@ -37,7 +36,7 @@ export class Words {
     const parts = formula.map((part) => {
       if (typeof part === "string") return part;
       const p = parents[part];
-      const text = (!withNumbers && this.graph.nodes[p].label) || short(numbers.data[p]);
+      const text = (!withNumbers && this.graph.nodes[p].label) || numeral(numbers.data[p]);
       return brackets && !isAtom(text) ? `(${text})` : text;
     });
     return parts.join("");
@@ -59,22 +58,22 @@ export class Words {
       const name = this.graph.nodes[current].label;
       const formula = this.formula(current, numbers);
       const inNumbers = this.formula(current, numbers, true);
-      const steps = [name, formula, inNumbers === formula ? "" : inNumbers, short(numbers.data[current])];
+      const steps = [name, formula, inNumbers === formula ? "" : inNumbers, numeral(numbers.data[current])];
       return `Forward: ${steps.filter(Boolean).join(" = ")}`;
     }
     if (frame.seed) return `Backward: ${this.adjoint(current, numbers)} = 1: it is the cost itself.`;
     const heard = new Map();
     frame.reports.forEach((report) => heard.set(report.parent, [...(heard.get(report.parent) ?? []), report]));
     const sentences = [...heard].map(([parent, reports]) => {
-      const terms = reports.map(({ product, g, slope }) => `${short(product)} = ${short(g)} × ${short(slope)}`);
+      const terms = reports.map(({ product, g, slope }) => `${numeral(product)} = ${numeral(g)} × ${numeral(slope)}`);
       const text = `${this.name(parent, numbers)} receives ${terms.join(" and ")} through ${this.made(current, numbers)}`;
       if (frame.late[parent]) return `${text}: too late, it has passed its gradient on already`;
       const uses = this.graph.consumers[parent].length;
       const count = frame.reported[parent];
       if (playback.status(frame, parent) === "partial") {
-        return `${text} (${count} of ${uses}; so far ${short(frame.sums[parent])})`;
+        return `${text} (${count} of ${uses}; so far ${numeral(frame.sums[parent])})`;
       }
-      return uses > reports.length ? `${text} (the last of ${uses}: ${short(frame.sums[parent])})` : text;
+      return uses > reports.length ? `${text} (the last of ${uses}: ${numeral(frame.sums[parent])})` : text;
     });
     const left = sentences.length - SPOKEN;
     if (left > 0) sentences.splice(SPOKEN, left, `and ${left} more in the same way`);
@@ -93,12 +92,12 @@ export class Words {
       const through = `through ${this.made(node, numbers)}`;
       if (!frame.visited[node]) return { text: `not yet ${through}` };
       const { product, g, slope } = frame.passed[node][position];
-      return { text: `${short(product)} = ${short(g)} × ${short(slope)} ${through}`, product: short(product) };
+      return { text: `${numeral(product)} = ${numeral(g)} × ${numeral(slope)} ${through}`, product: numeral(product) };
     });
     const status = playback.status(frame, k);
     if (status === "missing") return [`${adjoint}: not yet`, ...uses.map((use) => use.text)];
     const heard = uses.filter((use) => use.product).map((use) => use.product);
-    const total = short(frame.sums[k]) + (status === "partial" ? " so far" : "");
+    const total = numeral(frame.sums[k]) + (status === "partial" ? " so far" : "");
     const headline = [adjoint, total, ...(heard.length > 1 && status === "known" ? [heard.join(" + ")] : [])];
     return [headline.join(" = "), ...uses.map((use) => use.text)];
   }
@@ -131,7 +130,7 @@ export class Words {
       };
     }
     if (kind === "data") {
-      const computed = frame.computed[node] ? ` = ${short(numbers.data[node])}` : ", not yet computed";
+      const computed = frame.computed[node] ? ` = ${numeral(numbers.data[node])}` : ", not yet computed";
       const what = op ? `${this.made(node, numbers)}${computed}` : `${name}${label ? computed : ""}: ${ROLES[role]}`;
       const users = graph.consumers[node].length;
       const used = users > 1 ? ` It is used ${users} times, so ${users} reports add up to its gradient.` : "";
@@ -152,15 +151,15 @@ export class Words {
     const { numbers, frame } = view;
     const label = (n) => this.name(n, numbers);
     const delta = (n) => this.adjoint(n, numbers);
-    const value = (q) => short(look2(q, view));
+    const value = (q) => numeral(look2(q, view));
     const before = l > 1 ? layers[l - 2]?.a : x;
 
     if (kind === "data" && letter === "z") {
       const sources = [...layer.W[j], ...before, layer.b[j]];
       return {
         lines: [
-          `${label(node)} reads row ${j + 1} of W${up(l)}: ${layer.W[j].map((w, i) => `${label(w)} ${label(before[i])}`).join(" + ")} + ${label(layer.b[j])}` +
-            `${frame.computed[node] ? ` = ${short(numbers.data[node])}` : ""}.`,
+          `${label(node)} reads row ${j + 1} of W${superscript(l)}: ${layer.W[j].map((w, i) => `${label(w)} ${label(before[i])}`).join(" + ")} + ${label(layer.b[j])}` +
+            `${frame.computed[node] ? ` = ${numeral(numbers.data[node])}` : ""}.`,
         ],
         sources: sources.map((n) => quantityOf("data", n)),
         nodes: [node, ...sources],
@@ -170,7 +169,7 @@ export class Words {
       const lines = [`${label(node)} stands on the edge from ${label(before[k])} to ${label(layer.z[j])}.`];
       if (l > 1) {
         lines.push(
-          `Forward it is in ${strong(`row ${j + 1} of W${up(l)}`)}, which makes ${label(layer.z[j])}. Backward the same number is in ${strong(`row ${k + 1} of (W${up(l)})ᵀ`)}, ` +
+          `Forward it is in ${strong(`row ${j + 1} of W${superscript(l)}`)}, which makes ${label(layer.z[j])}. Backward the same number is in ${strong(`row ${k + 1} of (W${superscript(l)})ᵀ`)}, ` +
             `which makes ${delta(layers[l - 2].z[k])}: the edge is walked the other way.`,
         );
       }
@@ -217,11 +216,11 @@ export class Words {
       const isDelta = letter === "z";
       const lines = [
         `Forward, ${label(a)} goes out to ${list(next.z.map(label))} over ${list(column.map(label))}: ` +
-          `these weights are ${strong(`column ${j + 1} of W${up(l + 1)}`)}, one from each row.`,
+          `these weights are ${strong(`column ${j + 1} of W${superscript(l + 1)}`)}, one from each row.`,
         `Backward, the errors come home over the same edges: ` +
           (isDelta ? `${delta(node)} = (${sum}) × σ′` : `${delta(node)} = ${sum}`) +
-          (frame.reported[node] ? ` = ${isDelta ? `(${inNumbers}) × ${value(slope)}` : inNumbers} = ${short(frame.sums[node])}.` : "."),
-        `A matrix multiplies by its rows. To gather by columns, turn it: ${strong(`row ${j + 1} of (W${up(l + 1)})ᵀ is column ${j + 1} of W${up(l + 1)}`)}.`,
+          (frame.reported[node] ? ` = ${isDelta ? `(${inNumbers}) × ${value(slope)}` : inNumbers} = ${numeral(frame.sums[node])}.` : "."),
+        `A matrix multiplies by its rows. To gather by columns, turn it: ${strong(`row ${j + 1} of (W${superscript(l + 1)})ᵀ is column ${j + 1} of W${superscript(l + 1)}`)}.`,
       ];
       return {
         lines,
@@ -265,10 +264,6 @@ function look2(quantity, view) {
   return seen.status === "missing" ? "?" : seen.value;
 }
 
-function up(l) {
-  return [...String(l)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("");
-}
-
 function list(words) {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
@@ -278,7 +273,7 @@ function isAtom(text) {
   let depth = 0;
   for (const c of text) {
     depth += "([{".includes(c) - ")]}".includes(c);
-    if (depth === 0 && " +-*/^".includes(c)) return false;
+    if (depth === 0 && " +-−*/^".includes(c)) return false;
   }
   return true;
 }
