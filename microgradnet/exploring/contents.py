@@ -7,6 +7,7 @@ from typing import Any
 
 from microgradnet import ops
 from microgradnet.engine import Value
+from microgradnet.exploring.javascript import Rules
 from microgradnet.exploring.numbers import Passes, plain
 from microgradnet.exploring.structure import Roles
 from microgradnet.lifting import Structure, lift, recognise
@@ -97,7 +98,7 @@ def _wants_brackets(op: Operation, operands: int) -> bool:
     )
 
 
-def nodes_of(passes: Passes, names: list[str], kinds: Roles) -> list[dict[str, Any]]:
+def nodes_of(passes: Passes, names: list[str], kinds: Roles, rules: Rules) -> list[dict[str, Any]]:
     """Every node as the page needs it; index in the list is the node's number."""
     found = []
     for k, node in enumerate(passes.order):
@@ -112,7 +113,7 @@ def nodes_of(passes: Passes, names: list[str], kinds: Roles) -> list[dict[str, A
             entry |= {
                 "op": node.op.name,
                 "symbol": node.op.symbol,
-                "constants": {key: plain(_real(x)) for key, x in node.op.parameters.items()},
+                "rule": rules.place(node.op, len(node.parents)),
                 "parents": passes.parents[k],
                 "formula": _formula(node),
                 "brackets": _wants_brackets(node.op, len(node.parents)),
@@ -123,10 +124,3 @@ def nodes_of(passes: Passes, names: list[str], kinds: Roles) -> list[dict[str, A
             entry["text"] = whole(node.data)
         found.append(entry)
     return found
-
-
-def _real(x: Any) -> Any:
-    try:
-        return float(x)
-    except (TypeError, ValueError, OverflowError):
-        return x

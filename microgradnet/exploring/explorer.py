@@ -9,6 +9,7 @@ from microgradnet.engine import Value
 from microgradnet.exploring.contents import lifted, names_of, network_of, nodes_of
 from microgradnet.exploring.equations import is_cut, lifted_equations, network_equations
 from microgradnet.exploring.inlining import render
+from microgradnet.exploring.javascript import Rules
 from microgradnet.exploring.numbers import Passes, run
 from microgradnet.exploring.pictures import Picture, boxes_picture, scalars_picture
 from microgradnet.exploring.structure import (
@@ -132,8 +133,9 @@ def page(
             f"{counted(len(passes.order), 'node')}: too many to draw one by one; "
             "the player goes through them all the same."
         )
+    rules = Rules()
     data = {
-        "nodes": nodes_of(passes, names, kinds),
+        "nodes": nodes_of(passes, names, kinds, rules),
         "network": network,
         "parameters": kinds.parameters,
         "closed": closed,
@@ -142,6 +144,7 @@ def page(
     }
     return render(
         data,
+        rules.script(),
         title=title or _title(forward_pass, names[-1]),
         pictures=pictures,
         first=data["zoom"],

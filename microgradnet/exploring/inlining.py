@@ -27,11 +27,11 @@ _SCRIPTS = (
 """The page's modules, each behind those that it imports."""
 
 
-def render(data: object, **context: Any) -> str:
-    """The page with this data for its script, and this context for its template."""
+def render(data: object, rules: str, **context: Any) -> str:
+    """The page with this data and these rules for its script, this context for its template."""
     from markupsafe import Markup
 
-    style, script = _source("style.css"), bundle()
+    style, script = _source("style.css"), rules + bundle()
     text = _template().render(
         style=Markup(style),
         script=Markup(script),

@@ -449,7 +449,7 @@ def test_a_page_shows_every_text_as_text(
         read = Read(text.encode().decode())
     assert read.elements <= harmless()
     assert len(read.texts["script"]) == 2
-    assert read.texts["script"][1].strip() == bundle().strip()
+    assert read.texts["script"][1].strip().endswith(bundle().strip())
     assert read.texts["h1"] == [
         printable(title or f"Backpropagation through {names_of(run(y))[-1]}")
     ]

@@ -554,13 +554,36 @@ def test_a_number_that_is_not_pythons_raises_the_alarm(visit):
     assert tab.get_attribute("#alarm", "role") == "alert"
 
 
-def test_ones_own_operation_is_played_but_not_moved(visit, own_table):
-    def cube_vjp(m, g, y, x):
-        return (g * 3 * x * x,)
+def test_ones_own_operation_is_played_and_moved(visit, own_table):
+    def bump_vjp(m, g, y, x, *, width):
+        return (m.where(m.abs(x) < m.convert(width), -2 * g * x, 0) * m.exp(-x * x),)
 
-    @operation(cube_vjp, "$x³")
+    def bump(m, x, *, width=3):
+        return m.where(m.abs(x) < m.convert(width), m.exp(-x * x), m.exp(m.convert(-9)))
+
+    bump.__name__ = "</script><script>window.hit=1</script>"
+    own = operation(bump_vjp, "bump $x")(bump)
+    x = Value(2.0, label="x")
+    y = own(x) + 1
+    y.label = "C"
+    tab = visit(y, fragment="#zoom=scalars")
+    assert tab.is_hidden("#alarm")
+    tab.keyboard.press("End")
+    field = tab.locator("input[aria-label='x, as a number']")
+    field.fill("0.5")
+    field.press("Enter")
+    x.data = 0.5
+    again = own(x) + 1
+    again.backward()
+    assert float(boxes(tab)[-1]["data"]) == pytest.approx(again.data, rel=1e-15)
+    assert float(boxes(tab)[0]["gradient"]) == pytest.approx(x.grad, rel=1e-15)
+    assert tab.evaluate("window.hit") is None
+
+
+def test_what_has_no_rule_in_javascript_is_played_but_not_moved(visit, own_table):
+    @operation(lambda m, g, y, x: (g * 3 * x * x,), "$x³")
     def cube(m, x):
-        return x * x * x
+        return x**3 if x > 0 else -((-x) ** 3)
 
     x = Value(2.0, label="x")
     tab = visit(cube(x) + 1, fragment="#zoom=scalars")

@@ -1,7 +1,9 @@
 // The graph: its nodes in topological order, and what follows from the numbers of its leaves.
+//
+// rules.js is no file: Python writes RULES for each page, the operations of its graph.
 
 import { isNumber, numeric } from "./numbers.js";
-import { OPERATIONS } from "./operations.js";
+import { RULES } from "./rules.js";
 
 /** How far the page and Python may differ over one operation, in units of the terms that it adds
  * up. Mathematical libraries differ by some units in the last place (2⁻⁵³), erf by more; four
@@ -17,7 +19,7 @@ export class Graph {
     });
     this.interior = this.nodes.flatMap((node, k) => (node.op ? [k] : []));
     this.cost = this.nodes.length - 1;
-    this.unknown = [...new Set(this.nodes.filter((n) => n.op && !OPERATIONS[n.op]).map((n) => n.op))];
+    this.unknown = [...new Set(this.nodes.filter((n) => n.op && n.rule === null).map((n) => n.op))];
     this.formulas = !this.nodes.every((node) => isNumber(node.data));
     this.changeable = this.unknown.length === 0 && !this.formulas;
   }
@@ -45,16 +47,17 @@ export class Graph {
         return;
       }
       const xs = node.parents.map((p) => data[p]);
-      const { f, d } = OPERATIONS[node.op];
-      const y = f(xs, constants(node));
+      const { f, vjp } = RULES[node.rule];
+      const y = f(xs);
       data.push(y);
-      slopes.push(d(xs, constants(node), y));
+      slopes.push(vjp(1, y, xs));
     });
     const grads = nodes.map(() => 0);
     const products = nodes.map(() => []);
     grads[this.cost] = 1;
     for (let k = this.cost; k >= 0; k--) {
-      products[k] = slopes[k].map((slope) => grads[k] * slope);
+      if (!nodes[k].op) continue;
+      products[k] = RULES[nodes[k].rule].vjp(grads[k], data[k], nodes[k].parents.map((p) => data[p]));
       nodes[k].parents.forEach((p, position) => (grads[p] += products[k][position]));
     }
     return { received: false, data, slopes, products, grads };
@@ -66,7 +69,7 @@ export class Graph {
     fresh[changed] = value;
     for (let k = changed + 1; k < fresh.length; k++) {
       const node = this.nodes[k];
-      if (node.op) fresh[k] = OPERATIONS[node.op].f(node.parents.map((p) => fresh[p]), constants(node));
+      if (node.op) fresh[k] = RULES[node.rule].f(node.parents.map((p) => fresh[p]));
     }
     return fresh[this.cost];
   }
@@ -99,10 +102,10 @@ export class Graph {
       let same = close(sum, grads[k], uses);
       if (node.op) {
         const xs = node.parents.map((p) => value[p]);
-        const { f, d } = OPERATIONS[node.op];
+        const { f, vjp } = RULES[node.rule];
         const terms = node.op === "weighted_sum" ? products(xs) : xs;
-        same &&= close(f(xs, constants(node)), value[k], ADDS.has(node.op) ? terms : []);
-        d(xs, constants(node), value[k]).forEach((slope, position) => {
+        same &&= close(f(xs), value[k], ADDS.has(node.op) ? terms : []);
+        vjp(1, value[k], xs).forEach((slope, position) => {
           same &&= close(slope, numeric(theirs.slopes[k][position]), []);
         });
       }
@@ -124,10 +127,4 @@ function close(got, want, terms) {
   if (Number.isNaN(got) || Number.isNaN(want)) return false;
   const scale = terms.reduce((total, term) => total + Math.abs(term), Math.abs(want));
   return Math.abs(got - want) <= TOLERANCE * scale + Number.MIN_VALUE * 2 ** 60;
-}
-
-function constants(node) {
-  return (node.numericConstants ??= Object.fromEntries(
-    Object.entries(node.constants ?? {}).map(([name, x]) => [name, numeric(x)]),
-  ));
 }

@@ -70,7 +70,7 @@ export class Sliders {
       element("fixed").hidden = false;
       element("fixed").textContent = graph.formulas
         ? "The numbers of this graph are formulas: the page plays what was computed, but cannot compute it anew."
-        : `The page does not know the operation ${graph.unknown.join(", ")}: it plays what was computed, but cannot compute it anew. So there is nothing to move here.`;
+        : `The rule of ${graph.unknown.join(", ")} cannot be told in JavaScript: the page plays what was computed, but cannot compute it anew. So there is nothing to move here.`;
       document.querySelector(".descent").hidden = true;
       element("costs").hidden = true;
       return;
