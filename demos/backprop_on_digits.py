@@ -89,7 +89,7 @@ print(
    from 1, so the class {digit} is neuron {digit + 1}):
 """
 )
-print("   ", explain(forward.z[2][digit], cost).replace("\n", "\n    "))
+print("   ", explain(cost, forward.z[2][digit]).replace("\n", "\n    "))
 
 # %% 3. BP2: δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ)
 print(
@@ -101,7 +101,7 @@ print(
    *column* of W², and a column of W² is a row of its transpose:
 """
 )
-used = explain(forward.a[1][0], cost).splitlines()
+used = explain(cost, forward.a[1][0]).splitlines()
 print("   ", " = ".join(used[0].split(" = ")[:2]), "is the sum of")
 for line in used[1:4]:
     print("   ", line)
@@ -131,7 +131,7 @@ print(
 gradient = [[w.grad for w in neuron.w] for neuron in model.layers[1].neurons]
 beside(gradient, delta.weight_gradient(delta2, a1))
 print(f"   One of them, from the second hidden neuron to the neuron of {digit}:\n")
-print("   ", explain(model.layers[1].neurons[digit].w[1], cost).replace("\n", "\n    "))
+print("   ", explain(cost, model.layers[1].neurons[digit].w[1]).replace("\n", "\n    "))
 
 # %% 6. The update: w → w − (η/m) Σ ∂C/∂w
 eta = 0.25

@@ -58,7 +58,7 @@ print("\nThe chain rule at the badly wrong start. First the quadratic cost:\n")
 cost = costs.quadratic(forward.output, 0)
 cost.backward()
 C_prime, slope = a.grad, z.grad / a.grad
-print("   ", explain(z, cost).replace("\n", "\n    "))
+print("   ", explain(cost, z).replace("\n", "\n    "))
 print(
     f"""
   The error is C′(a) σ′(z) = {C_prime:.3f} × {slope:.4f}: the cost pulls hard, but the neuron is
@@ -69,7 +69,7 @@ forward = model.forward([1.0])
 (z,), (a,) = forward.z[1], forward.a[1]
 cost = costs.cross_entropy(forward.output, 0)
 cost.backward()
-print("   ", explain(z, cost).replace("\n", "\n    "))
+print("   ", explain(cost, z).replace("\n", "\n    "))
 print(
     f"""
   Its C′(a) = (a − y)/(a(1 − a)) = {a.grad:.1f} is large where a saturates, and it cancels σ′(z):

@@ -84,7 +84,7 @@ for name, (graph, by_hand) in paper.items():
         raise SystemExit(f"{name} is {graph} in the graph: this should never be seen.")
     print(f"    {name:8}{'  '.join(map(str, graph)):16} equal")
 w = second.neurons[0].w[1]
-print("\n   ", explain(w, cost).replace("\n", "\n    "))
+print("\n   ", explain(cost, w).replace("\n", "\n    "))
 w.data -= 1 * w.grad
 moved, after = str(w.data).replace("-", "−"), costs.quadratic(model(x), y)
 print(

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from microgradnet.arithmetic import Number, common, is_finite
+from microgradnet.chain_rule import reverse_mode
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.notation import described
 from microgradnet.operation import Operation
-from microgradnet.ops import add
-from microgradnet.recording import watched
+from microgradnet.recording import hooked
 
 __all__ = ["AnomalyError", "detect_anomaly"]
 
@@ -62,7 +62,7 @@ def detect_anomaly() -> Iterator[None]:
     >>> "‼ x = 0" in picture.source
     True
     """
-    with watched(_Detector()):
+    with hooked(_Detector()):
         yield
 
 
@@ -84,7 +84,7 @@ class _Detector:
         # overwrites it, and is told from one that has not been here by its operation and number.
         self._lines: dict[int, tuple[Operation, Number, _Line]] = {}
 
-    def made(self, node: Value, op: Operation, operands: Sequence[Value]) -> None:
+    def on_op(self, node: Value, op: Operation, operands: Sequence[Value]) -> None:
         line, in_a_rule = _users_line()
         self._lines[id(node)] = (op, node.data, line)
         # A rule may compute an infinity and choose the other branch; what comes of it is judged.
@@ -98,32 +98,28 @@ class _Detector:
             + f"it was computed in\n  {line}",
         )
 
-    def differentiating(self, root: Value) -> None:
+    def on_backward(self, root: Value) -> None:
         order = topological_order([root])
-        self.pulling({root: common(root.data).convert(1)}, order, set(order))
+        self.on_vjp({root: common(root.data).convert(1)}, order, set(order))
 
-    def pulling(
+    def on_vjp(
         self, seeds: Mapping[Value, Number], order: Sequence[Value], within: Container[Value]
     ) -> None:
         """The backward pass, done with care before it is done: no gradient is changed yet."""
-        adjoints = dict(seeds)
-        for node in reversed(order):
-            if node.op is None or node not in adjoints:
-                continue
-            g = adjoints[node]
-            try:
-                products = node.op.vjp(g, *[x.data for x in node.parents], out=node.data)
-            except Exception:
-                return  # the pass itself will say it
-            for k, (parent, product) in enumerate(zip(node.parents, products, strict=True)):
-                if parent not in within:
-                    continue
-                total = add(adjoints[parent], product) if parent in adjoints else product
-                if not is_finite(total):
-                    raise self._backward_error(node, k, g, product, total, [*seeds])
-                adjoints[parent] = total
 
-    def moved(self, node: Value, tangent: Number) -> None:
+        def judge(node: Value, k: int, product: Number, adjoints: Mapping[Value, Number]) -> None:
+            total = adjoints[node.parents[k]]
+            if not is_finite(total):
+                raise self._backward_error(node, k, adjoints[node], product, total, [*seeds])
+
+        try:
+            reverse_mode(seeds, order, within, judge)
+        except AnomalyError:
+            raise
+        except Exception:
+            return  # the pass itself will raise it
+
+    def on_jvp(self, node: Value, tangent: Number) -> None:
         op: Any = node.op
         if not is_finite(tangent):
             raise _error(
@@ -167,7 +163,7 @@ def _error(node: Value, message: str, roots: Sequence[Value] = ()) -> AnomalyErr
 
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_RULES = _PACKAGE + "differentiable.py"
+_RULES = _PACKAGE + "chain_rule.py"
 
 
 def _users_line() -> tuple[_Line, bool]:

@@ -1,4 +1,8 @@
-"""The backward pass: the chain rule, node by node from the last to the first."""
+"""The fast path of reverse mode: `chain_rule.reverse_mode` written out, into the nodes' own `grad`.
+
+It gives the same numbers, as the tests hold it to, and differs in four ways.
+FIGURES
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from microgradnet import ops
 from microgradnet.arithmetic import Number, evaluate, ieee
 from microgradnet.node import Node, Vector
 from microgradnet.notation import annotate, described
-from microgradnet.untouched import UNTOUCHED, Untouched
+from microgradnet.unset import UNSET, Unset
 
 __all__ = ["backpropagate"]
 
@@ -26,39 +30,41 @@ def backpropagate(root: Node, one: Number) -> None:
     Leaves add theirs to what they have. A pass that fails leaves them as they were, and interior
     nodes without a gradient.
     """
-    fresh = Untouched()
+    fresh = Unset()
     order: list[Node] = []
     leaves: list[Node] = []
-    earlier: list[tuple[Node, Number | None]] = []
+    earlier: list[Number | None] = []  # what the leaves had
     try:
         _sort(root, fresh, order, leaves, earlier)
         root.grad = one
-        _pass_on(order, fresh)
+        _propagate(order, fresh)
         # No comprehension: on Python 3.13 an interruption within one passes the handler by.
         sums: list[Number] = []
-        for leaf, before in earlier:  # None: as PyTorch's programs reset a gradient
-            sums.append(leaf.grad if before is None else _sum(before, leaf.grad))
-        for k, (leaf, _) in enumerate(earlier):
+        for leaf, before in zip(leaves, earlier, strict=True):
+            if before is None or type(before) is Unset:  # None: as PyTorch's programs reset it
+                sums.append(leaf.grad)
+            else:
+                sums.append(_sum(before, leaf.grad))
+        for k, leaf in enumerate(leaves):
             leaf.grad = sums[k]
     except BaseException:
-        for node in order + leaves:
-            node.grad = UNTOUCHED
-        for leaf, before in earlier:
+        for node in order:
+            node.grad = UNSET
+        for leaf, before in zip(leaves, earlier):  # noqa: B905  # one may be short: interrupted
             leaf.grad = before
         raise
 
 
 def _sort(
     root: Node,
-    fresh: Untouched,
+    fresh: Unset,
     order: list[Node],
     leaves: list[Node],
-    earlier: list[tuple[Node, Number | None]],
+    earlier: list[Number | None],
 ) -> None:
     """Fill in the interior nodes below the root, parents first, and the leaves beside them.
 
-    A node may pass its gradient on only when every consumer of it has contributed; hence the
-    order (as in `graph.topological_order`, but without the leaves, which pass nothing on). Every
+    The order is that of `graph.topological_order`, without the leaves, which pass nothing on. Every
     node seen gets the fresh 0 as its adjoint, which is also the mark that it has been seen: no
     set is needed, and marks that an interrupted pass left behind, being other objects, mean
     nothing. Leaves begin afresh too; what they had earlier is kept beside them, to be added to in
@@ -76,11 +82,8 @@ def _sort(
                     stack.append(node)
                     node = left
                     continue
-                grad = left.grad  # a leaf's: it is done without a detour, as below
-                if type(grad) is Untouched:
-                    leaves.append(left)
-                else:
-                    earlier.append((left, grad))
+                leaves.append(left)  # it is done without a detour, as below
+                earlier.append(left.grad)
                 left.grad = fresh
             if right.grad is not fresh:
                 # A product of two that are done, as w·a mostly is, is done without a detour.
@@ -90,11 +93,8 @@ def _sort(
                         stack.append(node)
                         node = right
                         continue
-                    grad = right.grad
-                    if type(grad) is Untouched:
-                        leaves.append(right)
-                    else:
-                        earlier.append((right, grad))
+                    leaves.append(right)
+                    earlier.append(right.grad)
                 else:
                     if second.grad is not fresh or right._left.grad is not fresh:
                         stack.append(node)
@@ -104,11 +104,8 @@ def _sort(
                 right.grad = fresh
             order.append(node)
         elif many is None:
-            grad = node.grad
-            if type(grad) is Untouched:
-                leaves.append(node)
-            else:
-                earlier.append((node, grad))
+            leaves.append(node)
+            earlier.append(node.grad)
         elif type(many) is tuple:
             waiting: list[Node] = []
             entry: Node
@@ -142,11 +139,8 @@ def _sort(
             node = stack.pop()
 
 
-def _pass_on(order: list[Node], fresh: Untouched) -> None:
-    """Let each node pass its adjoint g on as g·∂(node)/∂(parent), by its operation's rule.
-
-    The commonest operations on floats take short ways, which are held to the rules by the tests.
-    """
+def _propagate(order: list[Node], fresh: Unset) -> None:
+    """Add each node's contributions g·∂(node)/∂(parent) to the adjoints of its parents."""
     node: Node | None = None  # the one at fault, if one is
     try:
         for node in reversed(order):

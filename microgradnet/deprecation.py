@@ -6,9 +6,11 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["renamed_attribute", "renamed_keywords", "renamed_names", "warn_renamed"]
+__all__ = ["moved_module", "renamed_attribute", "renamed_keywords", "renamed_names", "warn_renamed"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -78,3 +80,25 @@ def renamed_names(module: str, **names: str) -> Callable[[str], Any]:
         return getattr(sys.modules[module], names[name])
 
     return __getattr__
+
+
+def moved_module(old: str, **places: str) -> None:
+    """Let pickles of the last release find, under a module's old name, what is elsewhere now.
+
+    >>> moved_module("microgradnet.counting", Tally="collections.Counter")
+    >>> from microgradnet.counting import Tally
+    >>> Tally("abba")["a"]
+    2
+    """
+    module = ModuleType(
+        old, f"Gone: pickles of the last release look here for {', '.join(places)}."
+    )
+
+    def __getattr__(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {old!r} has no attribute {name!r}")
+        where, _, what = places[name].rpartition(".")
+        return getattr(import_module(where), what)
+
+    module.__getattr__ = __getattr__  # type: ignore[method-assign]  # as a module does (PEP 562)
+    sys.modules[old] = module

@@ -12,23 +12,26 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
-from microgradnet import ops, packing, recording
+from microgradnet import ops, recording, serialisation
 from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array
 from microgradnet.backpropagation import backpropagate
-from microgradnet.differentiable import Gradients, adjoints
-from microgradnet.node import Node, Vector
+from microgradnet.chain_rule import Gradients, reverse_mode
+from microgradnet.node import Node, Vector, number_of
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find_by_symbol, method, methods_on
-from microgradnet.packing import pack
-from microgradnet.untouched import UNTOUCHED, is_untouched
+from microgradnet.serialisation import flatten
+from microgradnet.unset import UNSET, is_unset
 
 __all__ = [
     "COMPILED",
-    "UNTOUCHED",
+    "UNSET",
     "Value",
-    "is_untouched",
-    "pack",
-    "unpack",
+    "flatten",
+    "is_unset",
+    "new_node",
+    "record",
+    "record_unary",
+    "unflatten",
 ]
 
 
@@ -65,7 +68,7 @@ class Value(Node):
         self, data: Number, _children: Iterable[Value] = (), _op: str = "", label: str = ""
     ) -> None:
         self.data = data if type(data) is float else coerce(data)
-        self.grad = _UNTOUCHED
+        self.grad = _UNSET
         self.op = None
         self.label = label
         self._left = self._right = None
@@ -78,7 +81,7 @@ class Value(Node):
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={self.data}, grad={self.grad}{label})"
 
-    # Operations. + and × on floats, most of any network, take the short way: the same node, made
+    # Operations. + and × on floats, most of any network, take a fast path: the same node, made
     # on the spot, since a call to make it would cost as much again. (So it is below, too.)
 
     def __add__(self, other: Any) -> Result:
@@ -87,11 +90,11 @@ class Value(Node):
             if other is NotImplemented:
                 return NotImplemented
         x, y = self.data, other.data
-        if type(x) is not float or type(y) is not float or recording._open:
-            return _record(ops.add, (self, other))
-        node: Value = _new(Value)
+        if type(x) is not float or type(y) is not float or recording.open_blocks:
+            return record(ops.add, (self, other))
+        node: Value = new_node(Value)
         node.data = x + y
-        node.grad = _UNTOUCHED
+        node.grad = _UNSET
         node.op = _ADD
         node.label = ""
         node._left = self
@@ -104,11 +107,11 @@ class Value(Node):
             if other is NotImplemented:
                 return NotImplemented
         x, y = self.data, other.data
-        if type(x) is not float or type(y) is not float or recording._open:
-            return _record(ops.multiply, (self, other))
-        node: Value = _new(Value)
+        if type(x) is not float or type(y) is not float or recording.open_blocks:
+            return record(ops.multiply, (self, other))
+        node: Value = new_node(Value)
         node.data = x * y
-        node.grad = _UNTOUCHED
+        node.grad = _UNSET
         node.op = _MULTIPLY
         node.label = ""
         node._left = self
@@ -120,18 +123,18 @@ class Value(Node):
             other = _operand(other, self)
             if other is NotImplemented:
                 return NotImplemented
-        return _binary(_SUBTRACT, self, other)
+        return _record_binary(_SUBTRACT, self, other)
 
     def __truediv__(self, other: Any) -> Result:
         if type(other) is not Value:
             other = _operand(other, self)
             if other is NotImplemented:
                 return NotImplemented
-        return _binary(_DIVIDE, self, other)
+        return _record_binary(_DIVIDE, self, other)
 
     def __pow__(self, other: Any) -> Result:
         if type(other) is int or type(other) is float:
-            return _unary(_power(other), self)
+            return record_unary(_power(other), self)
         return NotImplemented if is_array(other) else ops.power(self, other)
 
     def __radd__(self, other: Any) -> Result:
@@ -144,17 +147,17 @@ class Value(Node):
 
     def __rsub__(self, other: Any) -> Result:
         other = _operand(other, self)
-        return other if other is NotImplemented else _binary(_SUBTRACT, other, self)
+        return other if other is NotImplemented else _record_binary(_SUBTRACT, other, self)
 
     def __rtruediv__(self, other: Any) -> Result:
         other = _operand(other, self)
-        return other if other is NotImplemented else _binary(_DIVIDE, other, self)
+        return other if other is NotImplemented else _record_binary(_DIVIDE, other, self)
 
     def __rpow__(self, other: Any) -> Result:
         return NotImplemented if is_array(other) else ops.power(other, self)
 
     def __neg__(self) -> Value:
-        return _unary(ops.negative, self)
+        return record_unary(ops.negative, self)
 
     def __pos__(self) -> Value:
         return self
@@ -223,16 +226,16 @@ class Value(Node):
     __hash__: ClassVar[Any] = object.__hash__  # compiled, comparisons would take it away
 
     def __lt__(self, other: Any) -> Any:
-        return compare(operator.lt, self.data, _data(other))
+        return compare(operator.lt, self.data, number_of(other))
 
     def __le__(self, other: Any) -> Any:
-        return compare(operator.le, self.data, _data(other))
+        return compare(operator.le, self.data, number_of(other))
 
     def __gt__(self, other: Any) -> Any:
-        return compare(operator.gt, self.data, _data(other))
+        return compare(operator.gt, self.data, number_of(other))
 
     def __ge__(self, other: Any) -> Any:
-        return compare(operator.ge, self.data, _data(other))
+        return compare(operator.ge, self.data, number_of(other))
 
     def detach(self) -> Value:
         """A leaf with the same number, through which no gradient flows.
@@ -286,11 +289,11 @@ class Value(Node):
         (6.0, 2.0, 12.0)
         """
         one = 1.0 if type(self.data) is float else 1
-        watcher = recording.watcher() if recording._open else None
-        if watcher is not None:
-            watcher.differentiating(self)
+        hook = recording.active_hook() if recording.open_blocks else None
+        if hook is not None:
+            hook.on_backward(self)
         if create_graph:
-            return Gradients(adjoints({self: Value(one)}))
+            return Gradients(reverse_mode({self: Value(one)}))
         backpropagate(self, one)
         return None
 
@@ -300,13 +303,13 @@ class Value(Node):
         return _node(self.data, self.op, self.parents, self.grad, self.label)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        copy: Value = packing.deep_copy(self, memo, partial(_node, shared={}))
+        copy: Value = serialisation.deep_copy(self, memo, partial(_node, shared={}))
         return copy
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is None:
             return _node, (self.data, None, (), self.grad, self.label)
-        return _unpack_one, pack([self])
+        return _unpack_one, flatten([self])
 
     # micrograd's names
 
@@ -335,8 +338,8 @@ class Value(Node):
     def _record(op: Operation, operands: Sequence[Any]) -> Value:
         """The node of op applied to the operands: what `Operation` calls."""
         if len(operands) == 1:
-            return _unary(op, operands[0])
-        return _record(op, tuple([x if isinstance(x, Value) else Value(x) for x in operands]))
+            return record_unary(op, operands[0])
+        return record(op, tuple([x if isinstance(x, Value) else Value(x) for x in operands]))
 
 
 methods_on(Value)
@@ -347,16 +350,16 @@ _MULTIPLY: Final = ops.multiply
 _DIVIDE: Final = ops.divide
 _RELU: Final = ops.relu
 _WEIGHTED_SUM: Final = ops.weighted_sum
-_UNTOUCHED: Final = UNTOUCHED
+_UNSET: Final = UNSET
 
 
-def _new(kind: type[Value]) -> Value:
-    """A node yet to be filled in."""
+def new_node(kind: type[Value]) -> Value:
+    """Make a node yet to be filled in."""
     return Value(0.0)
 
 
 if not COMPILED:  # of all ways to make an object this takes least time
-    globals()["_new"] = object.__new__
+    globals()["new_node"] = object.__new__
 
 
 def _sides(
@@ -380,11 +383,11 @@ def _node(
     data: Number,
     op: Operation | None,
     parents: tuple[Value, ...],
-    grad: Number = UNTOUCHED,
+    grad: Number = UNSET,
     label: str = "",
     shared: dict[Any, Vector] | None = None,
 ) -> Value:
-    node: Value = _new(Value)
+    node: Value = new_node(Value)
     node.data = data
     node.grad = grad
     node.op = op
@@ -393,33 +396,34 @@ def _node(
     return node
 
 
-def _record(op: Operation, operands: tuple[Value, ...]) -> Value:
+def record(op: Operation, operands: tuple[Value, ...]) -> Value:
     """The node of an operation on Values."""
     try:
         data = evaluate(op.forward, *[operand.data for operand in operands])
     except Exception as error:
         annotate(error, f"in {described(op, operands)}")
         raise
-    if not recording._open:
+    if not recording.open_blocks:
         return _node(data, op, operands)
     node = Value(data) if recording.is_paused() else _node(data, op, operands)
-    watcher = recording.watcher()
-    if watcher is not None:
-        watcher.made(node, op, operands)
+    hook = recording.active_hook()
+    if hook is not None:
+        hook.on_op(node, op, operands)
     return node
 
 
-def _unary(op: Operation, operand: Value) -> Value:
+def record_unary(op: Operation, operand: Value) -> Value:
+    """The node of an operation of one operand."""
     x = operand.data
-    if type(x) is not float or recording._open:
-        return _record(op, (operand,))
-    node: Value = _new(Value)
+    if type(x) is not float or recording.open_blocks:
+        return record(op, (operand,))
+    node: Value = new_node(Value)
     try:
         node.data = (0.0 if x <= 0.0 else x) if op is _RELU else op.forward(ieee, x)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
         raise
-    node.grad = _UNTOUCHED
+    node.grad = _UNSET
     node.op = op
     node.label = ""
     node._left = operand
@@ -427,17 +431,17 @@ def _unary(op: Operation, operand: Value) -> Value:
     return node
 
 
-def _binary(op: Operation, left: Value, right: Value) -> Value:
+def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     x, y = left.data, right.data
-    if type(x) is not float or type(y) is not float or recording._open:
-        return _record(op, (left, right))
-    node: Value = _new(Value)
+    if type(x) is not float or type(y) is not float or recording.open_blocks:
+        return record(op, (left, right))
+    node: Value = new_node(Value)
     try:
         node.data = x - y if op is _SUBTRACT else op.forward(ieee, x, y)
     except Exception as error:
         annotate(error, f"in {described(op, (left, right))}")
         raise
-    node.grad = _UNTOUCHED
+    node.grad = _UNSET
     node.op = op
     node.label = ""
     node._left = left
@@ -456,9 +460,9 @@ def _operand(x: Any, beside: Value) -> Any:
         if isinstance(x, Value):
             return x
         return NotImplemented if is_array(x) else Value(x)
-    leaf: Value = _new(Value)
+    leaf: Value = new_node(Value)
     leaf.data = x
-    leaf.grad = _UNTOUCHED
+    leaf.grad = _UNSET
     leaf.op = leaf._left = leaf._right = None
     leaf.label = ""
     return leaf
@@ -469,17 +473,15 @@ def _power(exponent: Number) -> Operation:
     return ops.power_constant.variant(exponent=exponent)
 
 
-def _data(x: Any) -> Any:
-    return x.data if isinstance(x, Value) else x
-
-
 # Graphs as flat lists, to be pickled
 
 
-def unpack(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]) -> list[Value]:
-    """The roots of a graph that `pack` laid flat."""
-    return packing.unpack(leaves, rows, places, partial(_node, shared={}))
+def unflatten(
+    leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]
+) -> list[Value]:
+    """The roots of a graph that `flatten` gave."""
+    return serialisation.unflatten(leaves, rows, places, partial(_node, shared={}))
 
 
 def _unpack_one(leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]) -> Value:
-    return unpack(leaves, rows, places)[0]
+    return unflatten(leaves, rows, places)[0]  # pickles of every release name this function

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from microgradnet.arithmetic import Number, evaluate
-from microgradnet.engine import Value, is_untouched
+from microgradnet.chain_rule import contributions
+from microgradnet.deprecation import warn_renamed
+from microgradnet.engine import Value, is_unset
 from microgradnet.graph import topological_order
 from microgradnet.notation import is_weighted_input
 from microgradnet.numerals import numeral, whole
@@ -16,7 +18,7 @@ from microgradnet.ops import add, multiply
 __all__ = ["Path", "adjoint", "explain", "made", "paths"]
 
 
-def explain(node: Value, cost: Value) -> str:
+def explain(cost: Value, node: Value) -> str:
     """Where the gradient of a node came from: a line for each use of it on the way to the cost.
 
     Each use contributes (adjoint of the result) × (local derivative), and the contributions add
@@ -30,53 +32,58 @@ def explain(node: Value, cost: Value) -> str:
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 2 * x
     >>> y.backward()
-    >>> print(explain(x, y))
+    >>> print(explain(y, x))
     ∂C/∂x = 8 = 3 + 3 + 2
       3 = 1 × 3 through x * x
       3 = 1 × 3 through x * x
       2 = 1 × 2 through 2 * x
     """
-    _require(node, cost)
+    _require(cost, node)
     order = topological_order([cost])
-    if is_untouched(cost.grad):
+    if node not in order:
+        if cost not in topological_order([node]):
+            raise _unrelated(cost, node)
+        warn_renamed("explain(node, cost)", "explain(cost, node)")
+        return explain(node, cost)
+    if is_unset(cost.grad):
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
         return f"{adjoint(node)} = {numeral(node.grad)}: it is the cost itself"
     uses = [
-        (consumer, product, slope)
+        (consumer, term, slope)
         for consumer in order
         if any(parent is node for parent in consumer.parents)
-        for parent, product, slope in zip(
-            consumer.parents, _products(consumer), consumer.partials(), strict=True
+        for parent, term, slope in zip(
+            consumer.parents,
+            contributions(consumer, consumer.grad),
+            consumer.partials(),
+            strict=True,
         )
         if parent is node
     ]
-    if not uses:
-        raise _stranger(node, cost, "explain(node, cost)")
-    products = [product for _, product, _ in uses]
-    total = products[0]
-    for product in products[1:]:
-        total = evaluate(add.forward, total, product)
-    sums = [numeral(total)] + [" + ".join(map(numeral, products))] * (len(products) > 1)
+    terms = [term for _, term, _ in uses]
+    total = terms[0]
+    for term in terms[1:]:
+        total = evaluate(add.forward, total, term)
+    sums = [numeral(total)] + [" + ".join(map(numeral, terms))] * (len(terms) > 1)
     lines = [" = ".join([adjoint(node), *sums])]
-    for consumer, product, slope in uses:
+    for consumer, term, slope in uses:
         factors = f"{numeral(consumer.grad)} × {numeral(slope)}"
-        lines.append(f"  {numeral(product)} = {factors} through {made(consumer)}")
+        lines.append(f"  {numeral(term)} = {factors} through {made(consumer)}")
     if node.op is None and node.grad != total:
         lines.append(f"  (in all its grad is {numeral(node.grad)}: other passes have added to it)")
     return "\n".join(lines)
 
 
-def _require(node: Any, cost: Any) -> None:
-    for what, given in (("node", node), ("cost", cost)):
+def _require(cost: Any, node: Any) -> None:
+    for what, given in (("cost", cost), ("node", node)):
         if not isinstance(given, Value):
             raise TypeError(f"the {what} is a Value, not {given!r:.60}")
 
 
-def _stranger(node: Value, cost: Value, order: str) -> ValueError:
-    """The error of a cost that was not computed from the node, which may be the other way round."""
-    turned = f": write {order}" if cost in topological_order([node]) else ""
-    return ValueError(f"{_name(cost)} was not computed from {_name(node)}{turned}")
+def _unrelated(cost: Value, node: Value) -> ValueError:
+    above, below = _name(cost), _name(node)
+    return ValueError(f"{above} was not computed from {below}, nor {below} from {above}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +115,7 @@ def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
     >>> [path.product for path in paths(y, x)]
     [3.0, 3.0, 2.0]
     """
-    _require(node, cost)
+    _require(cost, node)
     order = topological_order([cost])
     consumers: dict[Value, list[tuple[Value, int]]] = {node: []}
     count, steps = {node: 1}, {node: 0}  # of the paths from the node to each
@@ -122,7 +129,11 @@ def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
             added = steps[parent] + count[parent]
             steps[consumer] = min(steps.get(consumer, 0) + added, _MANY)
     if cost not in consumers:
-        raise _stranger(node, cost, "paths(cost, node)")
+        if cost in topological_order([node]):
+            raise ValueError(
+                f"{_name(cost)} was not computed from {_name(node)}: write paths(cost, node)"
+            )
+        raise _unrelated(cost, node)
     if count[cost] > limit or steps[cost] > 1_000 * limit:
         number = f"{count[cost]:,}" if count[cost] < _MANY else "more than 10¹⁸"
         raise ValueError(
@@ -165,15 +176,6 @@ def _path(
     for slope in reversed(slopes):  # from the cost on, as the backward pass
         product = evaluate(multiply.forward, product, slope)
     return Path((node, *(consumer for consumer, _ in route)), slopes, product)
-
-
-def _products(node: Value) -> tuple[Number, ...]:
-    """What the node passed on to each of its parents."""
-    op: Any = node.op  # a consumer has one
-    passed: tuple[Number, ...] = op.vjp(
-        node.grad, *[parent.data for parent in node.parents], out=node.data
-    )
-    return passed
 
 
 def adjoint(node: Value) -> str:

@@ -1,4 +1,4 @@
-"""The short ways of layers: the nodes that the operators make, without a call for each."""
+"""Fast paths of layers: the nodes that the operators make, without a call for each."""
 
 from __future__ import annotations
 
@@ -6,43 +6,41 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from microgradnet import ops, recording
-from microgradnet.engine import Value, _new, _record, _unary
+from microgradnet.engine import Value, new_node, record
 from microgradnet.node import Vector
-from microgradnet.operation import Operation
-from microgradnet.unrolled import weighted
-from microgradnet.untouched import UNTOUCHED
+from microgradnet.unrolled import dot
+from microgradnet.unset import UNSET
 
-__all__ = ["elementwise", "sum_of_products", "vector", "weighted_inputs"]
+__all__ = ["sum_of_products", "vector", "weighted_inputs"]
 
 # Final, so that compiled they are variables of C
 _ADD: Final = ops.add
 _MULTIPLY: Final = ops.multiply
-_RELU: Final = ops.relu
 _WEIGHTED_SUM: Final = ops.weighted_sum
-_UNTOUCHED: Final = UNTOUCHED
+_UNSET: Final = UNSET
 
 
 def sum_of_products(z: Value, weights: Sequence[Value], activations: Sequence[Any]) -> Value:
     """The sum z + w₁a₁ + w₂a₂ + …, every + and × a node."""
     # The caller has counted them: a strict zip takes 0.3 µs, as long as a node.
     for w, a in zip(weights, activations):  # noqa: B905  # as said above
-        if type(a) is not Value or recording._open:
+        if type(a) is not Value or recording.open_blocks:
             z = z + w * a
             continue
         x, y, start = w.data, a.data, z.data
         if not (type(x) is type(y) is type(start) is float):
             z = z + w * a
             continue
-        product: Value = _new(Value)
+        product: Value = new_node(Value)
         product.data = y = x * y
-        product.grad = _UNTOUCHED
+        product.grad = _UNSET
         product.op = _MULTIPLY
         product.label = ""
         product._left = w
         product._right = a
-        total: Value = _new(Value)
+        total: Value = new_node(Value)
         total.data = start + y
-        total.grad = _UNTOUCHED
+        total.grad = _UNSET
         total.op = _ADD
         total.label = ""
         total._left = z
@@ -63,48 +61,27 @@ def _leaf(x: Any) -> Value:
 def weighted_inputs(rows: Sequence[Vector], activations: Vector) -> list[Value]:
     """The weighted inputs z = Σₖ wₖaₖ + b of several neurons of one layer, a node each."""
     xs = activations.data
-    if xs is None or recording._open:
-        return [_record(_WEIGHTED_SUM, row.operands(activations)) for row in rows]
-    summed = weighted(len(activations.entries))
+    if xs is None or recording.open_blocks:
+        return [record(_WEIGHTED_SUM, row.operands(activations)) for row in rows]
+    dot_n = dot(len(activations.entries))
     nodes = []
     for row in rows:
         bias: Any = row.bias
         try:
-            z = summed(row.entries, xs, bias.data)
+            z = dot_n(row.entries, xs, bias.data)
         except (ArithmeticError, TypeError):
             z = None  # the rule knows what to do, or to say
         # The activations are floats, so z is one only where the weights and the bias are, or are
         # rationals: those Python's own arithmetic converts as the rule would.
         if type(z) is not float:
-            nodes.append(_record(_WEIGHTED_SUM, row.operands(activations)))
+            nodes.append(record(_WEIGHTED_SUM, row.operands(activations)))
             continue
-        node: Value = _new(Value)
+        node: Value = new_node(Value)
         node.data = z
-        node.grad = _UNTOUCHED
+        node.grad = _UNSET
         node.op = _WEIGHTED_SUM
         node.label = ""
         node._left = row
         node._right = activations
-        nodes.append(node)
-    return nodes
-
-
-def elementwise(op: Operation, operands: Sequence[Value]) -> list[Value]:
-    """An operation of one operand on each of several."""
-    if op is not _RELU or recording._open:
-        return [_unary(op, operand) for operand in operands]
-    nodes = []
-    for operand in operands:
-        x = operand.data
-        if type(x) is not float:
-            nodes.append(_unary(op, operand))
-            continue
-        node: Value = _new(Value)
-        node.data = 0.0 if x <= 0.0 else x
-        node.grad = _UNTOUCHED
-        node.op = _RELU
-        node.label = ""
-        node._left = operand
-        node._right = None
         nodes.append(node)
     return nodes

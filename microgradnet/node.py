@@ -6,10 +6,10 @@ from typing import Any
 
 from microgradnet.arithmetic import Number
 from microgradnet.operation import Operation
-from microgradnet.unrolled import combination
-from microgradnet.untouched import UNTOUCHED
+from microgradnet.unrolled import linear_combination
+from microgradnet.unset import UNSET
 
-__all__ = ["Node", "Vector"]
+__all__ = ["Node", "Vector", "number_of"]
 
 
 class Node:
@@ -35,6 +35,11 @@ class Node:
         if type(left) is tuple:
             return left
         return () if left is None else (left,)
+
+
+def number_of(x: Any) -> Number:
+    """The number of a node; a number as it is."""
+    return x.data if isinstance(x, Node) else x
 
 
 class Vector(Node):
@@ -63,7 +68,7 @@ class Vector(Node):
     def __init__(self, entries: list[Node], bias: Node | None = None) -> None:
         self.entries = entries
         self.bias = bias
-        self.grad = UNTOUCHED
+        self.grad = UNSET
         self.op = self._right = None
         self.label = ""
         self._left = tuple(entries) if bias is None else (*entries, bias)
@@ -87,7 +92,7 @@ class Vector(Node):
         """The sums of what all have left, for each entry and the bias; none where none has."""
         if not self.adjoints:
             return []
-        sums = combination(len(self.entries))(self.adjoints, self.others)
+        sums = linear_combination(len(self.entries))(self.adjoints, self.others)
         if self.bias is not None:
             total = -0.0
             for g in self.adjoints:  # from Python 3.12 on sum() adds otherwise than + does

@@ -1,4 +1,4 @@
-"""Switching the recording of graphs off, or a watcher of it on, for a stretch of code."""
+"""Whether operations are recorded, and which hook is called as they and their derivatives run."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from contextvars import ContextVar
 from threading import Lock
 from typing import Any, Protocol
 
-__all__ = ["Watcher", "is_paused", "no_grad", "resumed", "watched", "watcher"]
+__all__ = ["Hook", "active_hook", "enable_grad", "hooked", "is_paused", "no_grad", "open_blocks"]
 
 
-class Watcher(Protocol):
-    """Something that is told of every operation and of every backward pass, and may raise."""
+class Hook(Protocol):
+    """What is called at every operation and derivative of a thread or task, and may raise."""
 
-    def made(self, node: Any, op: Any, operands: Any) -> None:
-        """A node was made by an operation on nodes."""
+    def on_op(self, node: Any, op: Any, operands: Any) -> None:
+        """An operation on nodes gave a node."""
 
-    def differentiating(self, root: Any) -> None:
+    def on_backward(self, root: Any) -> None:
         """A backward pass from the root is about to begin."""
 
-    def pulling(self, seeds: Any, order: Any, within: Any) -> None:
+    def on_vjp(self, seeds: Any, order: Any, within: Any) -> None:
         """A backward pass from several roots, along some nodes alone, is about to begin."""
 
-    def moved(self, node: Any, tangent: Any) -> None:
+    def on_jvp(self, node: Any, tangent: Any) -> None:
         """In forward mode a node got its tangent, a number."""
 
 
 _depth: ContextVar[int] = ContextVar("depth of no_grad blocks", default=0)
-_watcher: ContextVar[Watcher | None] = ContextVar("the watcher of this thread", default=None)
-_open = 0  # blocks in the whole process: 0 spares every node the look-up of its own block
+_hook: ContextVar[Hook | None] = ContextVar("the hook of this thread", default=None)
+open_blocks = 0
+"""Blocks in the whole process: while there is none, no operation looks for one of its own."""
 _lock = Lock()
 
 
 def is_paused() -> bool:
     """Whether this code runs in a no_grad block."""
-    return _open > 0 and _depth.get() > 0
+    return open_blocks > 0 and _depth.get() > 0
 
 
-def watcher() -> Watcher | None:
-    """Who watches the operations of this thread or task, if anybody does."""
-    return _watcher.get() if _open > 0 else None
+def active_hook() -> Hook | None:
+    """The hook of this thread or task, if it has one."""
+    return _hook.get() if open_blocks > 0 else None
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def no_grad() -> Iterator[None]:
     >>> y.data, y.parents
     (9.0, ())
     """
-    with _opened():
+    with _block():
         # A depth and not a token: blocks may be left in another order or context than entered.
         _depth.set(_depth.get() + 1)
         try:
@@ -66,7 +67,7 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def resumed() -> Iterator[None]:
+def enable_grad() -> Iterator[None]:
     """Within the block operations are recorded, whatever no_grad block is around it."""
     depth = _depth.get()
     _depth.set(0)
@@ -77,25 +78,25 @@ def resumed() -> Iterator[None]:
 
 
 @contextmanager
-def watched(by: Watcher) -> Iterator[None]:
-    """Within the block, the watcher is told of the operations of this thread or task."""
-    with _opened():
-        before = _watcher.get()
-        _watcher.set(by)
+def hooked(hook: Hook) -> Iterator[None]:
+    """Within the block, the hook is called at the operations of this thread or task."""
+    with _block():
+        before = _hook.get()
+        _hook.set(hook)
         try:
             yield
         finally:
-            _watcher.set(before)
+            _hook.set(before)
 
 
 @contextmanager
-def _opened() -> Iterator[None]:
-    """A block that sends every operation the long way round."""
-    global _open
+def _block() -> Iterator[None]:
+    """A block in which no operation takes a fast path."""
+    global open_blocks
     with _lock:
-        _open += 1
+        open_blocks += 1
     try:
         yield
     finally:
         with _lock:
-            _open -= 1
+            open_blocks -= 1

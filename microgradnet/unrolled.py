@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
-__all__ = ["combination", "weighted"]
+__all__ = ["dot", "linear_combination"]
 
 LONGEST: Final = 128  # terms; more are summed in blocks
 
 
 @cache
-def weighted(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
+def dot(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
     """The function (nodes, xs, start) → start + Σₖ nodes[k].data · xs[k] of n terms, in order.
 
     >>> from types import SimpleNamespace as Node
-    >>> weighted(2)([Node(data=2.0), Node(data=3.0)], [5.0, 7.0], 1.0)
+    >>> dot(2)([Node(data=2.0), Node(data=3.0)], [5.0, 7.0], 1.0)
     32.0
     """
     if n > LONGEST:
@@ -29,7 +29,7 @@ def weighted(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
         def in_blocks(nodes: Sequence[Any], xs: Sequence[Any], total: Any) -> Any:
             for k in range(0, n, LONGEST):
                 block = slice(k, k + LONGEST)
-                total = weighted(min(LONGEST, n - k))(nodes[block], xs[block], total)
+                total = dot(min(LONGEST, n - k))(nodes[block], xs[block], total)
             return total
 
         return in_blocks
@@ -45,10 +45,12 @@ def weighted(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
 
 
 @cache
-def combination(n: int) -> Callable[[Sequence[float], Sequence[Sequence[float]]], list[float]]:
+def linear_combination(
+    n: int,
+) -> Callable[[Sequence[float], Sequence[Sequence[float]]], list[float]]:
     """The function (gs, rows) → Σᵢ gs[i] · rows[i], entry by entry, of rows of n entries.
 
-    >>> combination(2)([10.0, 1.0], [[1.0, 2.0], [3.0, 4.0]])
+    >>> linear_combination(2)([10.0, 1.0], [[1.0, 2.0], [3.0, 4.0]])
     [13.0, 24.0]
     """
     # The sums begin at −0.0, which changes none; from 0 on, a sum −0.0 would lose its sign.
@@ -58,7 +60,7 @@ def combination(n: int) -> Callable[[Sequence[float], Sequence[Sequence[float]]]
             sums: list[float] = []
             for k in range(0, n, LONGEST):
                 block = [row[k : k + LONGEST] for row in rows]
-                sums += combination(min(LONGEST, n - k))(gs, block)
+                sums += linear_combination(min(LONGEST, n - k))(gs, block)
             return sums
 
         return in_blocks

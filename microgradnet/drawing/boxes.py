@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from microgradnet.arithmetic import Number, is_finite
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
 from microgradnet.drawing.roles import ROLES
-from microgradnet.engine import Value, is_untouched
+from microgradnet.engine import Value, is_unset
 from microgradnet.explanation import adjoint, made
 from microgradnet.notation import is_weighted_input, superscript
 from microgradnet.numerals import numeral, whole
@@ -115,7 +115,7 @@ def gradient(x: Number, write: Callable[[Number], str] = numeral) -> str:
     >>> gradient(Value(1.0).grad), gradient(0.0)
     ('not yet', '0')
     """
-    return "not yet" if is_untouched(x) else write(x)
+    return "not yet" if is_unset(x) else write(x)
 
 
 def name_of(node: Value, k: int) -> str:
@@ -160,7 +160,7 @@ backward(), then draw']
     marked = touched = wrong is not None
     for node in nodes:
         marked = marked or not (is_finite(node.data) and is_finite(node.grad))
-        touched = touched or not is_untouched(node.grad)
+        touched = touched or not is_unset(node.grad)
     if marked:
         lines.append("‼ and thick orange: not a finite number, or its gradient is not")
     if not touched:

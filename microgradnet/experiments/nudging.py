@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from microgradnet.arithmetic import Number, coerce
-from microgradnet.engine import Value, is_untouched
+from microgradnet.engine import Value, is_unset
 from microgradnet.graph import topological_order
 from microgradnet.numerals import numeral
 from microgradnet.ops import abs as absolute
@@ -94,7 +94,7 @@ def nudge(
         for leaf in leaves:
             leaf.grad = 0
         before.backward()
-        gradient = 0 if is_untouched(node.grad) else node.grad
+        gradient = 0 if is_unset(node.grad) else node.grad
     finally:
         for leaf, grad in zip(leaves, grads, strict=True):
             leaf.grad = grad

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from microgradnet.arithmetic import Number, evaluate
+from microgradnet.arithmetic import Number
+from microgradnet.chain_rule import reverse_mode
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
-from microgradnet.ops import add
 
 __all__ = ["Passes", "plain", "run"]
 
@@ -21,7 +20,7 @@ class Passes:
     parents: list[list[int]]
     slopes: list[tuple[Number, ...]]
     """The local derivatives ∂(node)/∂(parent), one for each parent."""
-    products: list[tuple[Number, ...]]
+    products: list[list[Number]]
     """What the node passes on to each parent."""
     adjoints: list[Number]
 
@@ -41,20 +40,14 @@ def run(cost: Value) -> Passes:
     place = {node: k for k, node in enumerate(order)}
     parents = [[place[parent] for parent in node.parents] for node in order]
     one = 1.0 if type(cost.data) is float else 1
-    adjoints: list[Any] = [None] * len(order)
-    adjoints[-1] = one
     slopes = [node.partials() for node in order]
-    products: list[tuple[Number, ...]] = [()] * len(order)
-    for k in range(len(order) - 1, -1, -1):
-        node = order[k]
-        if node.op is None:
-            continue
-        operands = [parent.data for parent in node.parents]
-        products[k] = node.op.vjp(adjoints[k], *operands, out=node.data)
-        for p, product in zip(parents[k], products[k], strict=True):
-            before = adjoints[p]
-            adjoints[p] = product if before is None else evaluate(add.forward, before, product)
-    return Passes(order, parents, slopes, products, adjoints)
+    products: list[list[Number]] = [[] for _ in order]
+
+    def keep(node: Value, k: int, product: Number, adjoints: object) -> None:
+        products[place[node]].append(product)
+
+    adjoints = reverse_mode({cost: one}, order, on_contribution=keep)
+    return Passes(order, parents, slopes, products, [adjoints[node] for node in order])
 
 
 _LONG = 40

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from microgradnet.arithmetic import Number
-from microgradnet.engine import Value, is_untouched, pack, unpack
+from microgradnet.engine import Value, flatten, is_unset, unflatten
 from microgradnet.notation import labels
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ForwardPass:
     def __reduce__(self) -> tuple[Any, ...]:
         nodes = [node for layer in (*self.z, *self.a) for node in layer]
         shape = [[len(layer) for layer in layers] for layers in (self.z, self.a)]
-        return _restore, (self.model, shape, pack(nodes))
+        return _restore, (self.model, shape, flatten(nodes))
 
 
 class Deltas(Sequence[list[Number]]):
@@ -96,7 +96,7 @@ class Deltas(Sequence[list[Number]]):
         return len(self._z)
 
     def __getitem__(self, l: Any) -> Any:
-        if all(is_untouched(z.grad) for layer in self._z for z in layer):
+        if all(is_unset(z.grad) for layer in self._z for z in layer):
             raise RuntimeError(
                 "no gradient has reached this forward pass yet: make a cost of its output and "
                 "call cost.backward(), then read delta"
@@ -118,7 +118,7 @@ def _assemble(model: MLP, z: list[list[Value]], a: list[list[Value]]) -> Forward
     return forward
 
 
-def _restore(model: MLP, shape: list[list[int]], packed: tuple[Any, ...]) -> ForwardPass:
-    nodes = iter(unpack(*packed))
+def _restore(model: MLP, shape: list[list[int]], flat: tuple[Any, ...]) -> ForwardPass:
+    nodes = iter(unflatten(*flat))
     z, a = ([[next(nodes) for _ in range(n)] for n in layers] for layers in shape)
     return _assemble(model, z, a)

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from microgradnet import ops
-from microgradnet.engine import UNTOUCHED, Value
-from microgradnet.layerwise import elementwise, sum_of_products, vector, weighted_inputs
+from microgradnet.engine import UNSET, Value, record_unary
+from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
@@ -114,7 +114,7 @@ class Module:
     def zero_grad(self) -> None:
         """Forget the gradients that have accumulated in the parameters."""
         for parameter in self.parameters():
-            parameter.grad = UNTOUCHED
+            parameter.grad = UNSET
 
 
 def _named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
@@ -386,7 +386,7 @@ def _activate(activation: Activation, z: list[Value]) -> list[Value]:
         return ops.softmax(z)
     function = find(activation) if isinstance(activation, str) else activation
     if isinstance(function, Operation) and function.arity == 1:
-        return elementwise(function, z)
+        return [record_unary(function, v) for v in z]  # not function(v): a call less for each
     return [function(v) for v in z]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet.arithmetic import is_finite
-from microgradnet.engine import Value, is_untouched
+from microgradnet.engine import Value, is_unset
 from microgradnet.lifting import trace
 from microgradnet.nn import Module
 from microgradnet.optim import Optimizer
@@ -201,7 +201,7 @@ def diagnose(network: Network, X: Array, Y: Array) -> tuple[int, str] | None:
         found = first_value(cost)
         if found is None:
             cost.backward()
-            found = None if is_untouched(cost.grad) else first_gradient(cost)
+            found = None if is_unset(cost.grad) else first_gradient(cost)
         if found is not None:
             return n, found
     return None

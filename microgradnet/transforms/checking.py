@@ -120,7 +120,7 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
     trace = Trace(f, nested(xs, like=list(args)), {}, range(len(args)))
     if isinstance(trace.result, (list, tuple)):
         raise TypeError("check_grad is for a function with one number, not for a list of them")
-    gradients = [_float(g) for g in trace.pull([1])]
+    gradients = [_float(g) for g in trace.vjp([1])]
     sizes, roundings, noise = _terms(trace)
     checks = []
     for k, (place, x) in enumerate(inputs):

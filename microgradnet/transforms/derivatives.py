@@ -28,9 +28,10 @@ from typing import Any
 from microgradnet import recording
 from microgradnet.arithmetic import coerce, common
 from microgradnet.arithmetic.exact import exact
-from microgradnet.differentiable import adjoints, products, tangent
-from microgradnet.engine import Value, _data
+from microgradnet.chain_rule import forward_mode, partials, reverse_mode
+from microgradnet.engine import Value
 from microgradnet.graph import topological_order
+from microgradnet.node import number_of
 from microgradnet.notation import counted
 from microgradnet.ops import add, weighted_input
 from microgradnet.transforms.nesting import flat, nested, places
@@ -79,7 +80,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
     """
-    _differentiable(f)
+    _require_function(f)
 
     @wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -89,7 +90,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
                 f"the function gave {counted(len(trace.outputs), 'number')} in a "
                 f"{type(trace.result).__name__}: grad is for one; jacobian takes all"
             )
-        return trace.value(), trace.like_inputs(trace.pull([1]))
+        return trace.value(), trace.like_inputs(trace.vjp([1]))
 
     return value_and_gradient
 
@@ -103,17 +104,17 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1], x[0]])([2, 5])
     [[5, 2], [1, 1], [1, 0]]
     """
-    _differentiable(f)
+    _require_function(f)
 
     @wraps(f)
     def derivatives(*args: Any, **kwargs: Any) -> Any:
         trace = Trace(f, args, kwargs, argnums)
         n, m = len(trace.inputs), len(trace.outputs)
         if n <= m:
-            columns = [trace.push([int(k == i) for k in range(n)]) for i in range(n)]
+            columns = [trace.jvp([int(k == i) for k in range(n)]) for i in range(n)]
             rows = [[column[j] for column in columns] for j in range(m)]
         else:
-            rows = [trace.pull([int(k == j) for k in range(m)]) for j in range(m)]
+            rows = [trace.vjp([int(k == j) for k in range(m)]) for j in range(m)]
         return nested(map(trace.like_inputs, rows), like=trace.result)
 
     return derivatives
@@ -138,7 +139,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     """
     args, tangents = arguments(args), arguments(tangents)
     trace = Trace(f, args, {}, range(len(args)), beside=tangents)
-    along = trace.push(_alike(tangents, args, "tangents", "arguments"))
+    along = trace.jvp(_alike(tangents, args, "tangents", "arguments"))
     return trace.value(), nested(along, like=trace.result)
 
 
@@ -156,7 +157,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
 
     def pull_back(cotangents: Any) -> Any:
         g = _alike(cotangents, trace.result, "adjoints", "function's result")
-        return nested(trace.pull(g), like=tuple(args))
+        return nested(trace.vjp(g), like=tuple(args))
 
     return trace.value(), pull_back
 
@@ -190,7 +191,7 @@ class Trace:
         argnums: int | Sequence[int],
         beside: Any = (),
     ) -> None:
-        _differentiable(f)
+        _require_function(f)
         chosen = [*argnums] if isinstance(argnums, Iterable) else [argnums]
         for k in chosen:
             if not isinstance(k, int) or isinstance(k, bool):
@@ -203,7 +204,7 @@ class Trace:
         self._like = [args[k] for k in chosen]
         given = flat([list(args), list(kwargs.values()), beside])
         self._recorded = _nested.get() or any(isinstance(x, Value) for x in given)
-        with recording.resumed(), _differentiating():
+        with recording.enable_grad(), _differentiating():
             self.inputs = [_input(x) for x in flat(self._like)]
             args = list(args)
             for k, arg in zip(chosen, nested(self.inputs, like=self._like), strict=True):
@@ -211,49 +212,42 @@ class Trace:
             self.result = f(*args, **kwargs)
             self.outputs = [x if isinstance(x, Value) else Value(x) for x in flat(self.result)]
             self._reached = set(self.inputs)
-            self._known: dict[Value, Sequence[Any]] = {}
+            self._slopes_of: dict[Value, Sequence[Any]] = {}
             self.path: list[Value] = []
             for node in topological_order(self.outputs):
                 if node not in self._reached and any(p in self._reached for p in node.parents):
                     self._reached.add(node)
                     self.path.append(node)
 
-    def pull(self, cotangents: Sequence[Any]) -> list[Any]:
+    def vjp(self, cotangents: Sequence[Any]) -> list[Any]:
         """Reverse mode: from the adjoints of the outputs those of the inputs."""
         recorded = self._recorded or any(isinstance(g, Value) for g in cotangents)
-        with recording.resumed():
+        with recording.enable_grad():
             seeds: dict[Value, Any] = {}
             for node, g in _numbers(*_nonzero(self.outputs, cotangents), recorded):
                 seeds[node] = add(seeds[node], g) if node in seeds else g
-            watcher = recording.watcher()
-            if watcher is not None:
-                numbers = {node: _data(g) for node, g in seeds.items()}
-                watcher.pulling(numbers, self.path, self._reached)
-            found = adjoints(seeds, self.path, self._reached)
-            gradients = [found.get(node, 0) for node in self.inputs]
+            hook = recording.active_hook()
+            if hook is not None:
+                numbers = {node: number_of(g) for node, g in seeds.items()}
+                hook.on_vjp(numbers, self.path, self._reached)
+            adjoints = reverse_mode(seeds, self.path, self._reached)
+            gradients = [adjoints.get(node, 0) for node in self.inputs]
             gradients = [g for _, g in _numbers(self.inputs, gradients, recorded)]
         return _given_out(gradients, recorded)
 
-    def push(self, tangents: Sequence[Any]) -> list[Any]:
+    def jvp(self, tangents: Sequence[Any]) -> list[Any]:
         """Forward mode: from the tangents of the inputs those of the outputs.
 
         The partial derivatives are the products that the rule gives for the adjoint 1.
         """
-        watcher = recording.watcher()
-        with recording.resumed():
-            along = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
-            for node in self.path:
-                if not any(parent in along for parent in node.parents):
-                    continue
-                moved = tangent(self._slopes(node), map(along.get, node.parents))
-                if moved is None:
-                    continue
-                along[node] = moved
-                if watcher is not None:
-                    watcher.moved(node, _data(moved))
-            found = [along.get(node, 0) for node in self.outputs]
-            found = [t for _, t in _numbers(self.outputs, found, self._recorded)]
-        return _given_out(found, self._recorded)
+        hook = recording.active_hook()
+        on_tangent = None if hook is None else lambda node, t: hook.on_jvp(node, number_of(t))
+        with recording.enable_grad():
+            seeds = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
+            along = forward_mode(seeds, self.path, self._slopes, on_tangent)
+            results = [along.get(node, 0) for node in self.outputs]
+            results = [t for _, t in _numbers(self.outputs, results, self._recorded)]
+        return _given_out(results, self._recorded)
 
     def value(self) -> Any:
         """What the function gave, as Values or as numbers."""
@@ -270,20 +264,19 @@ class Trace:
         That is where the rule gives 0 whatever the adjoint is, as relu's does on the left: as in
         reverse mode, what comes there has no part, however infinite the slopes above.
         """
-        if node not in self._known:
-            [(_, one)] = _numbers([node], [1], self._recorded)
-            slopes: Sequence[Any] = products(node, one)
+        if node not in self._slopes_of:
+            slopes: Sequence[Any] = partials(node, self._recorded)
             kind = common(node.data)
             # Among rationals nothing is infinite.
-            if kind is not exact and any(_data(slope) == 0 for slope in slopes):
+            if kind is not exact and any(number_of(slope) == 0 for slope in slopes):
                 op: Any = node.op
                 xs = [parent.data for parent in node.parents]
                 of_any = op.vjp(kind.convert(math.nan), *xs, out=node.data)
                 slopes = [
                     None if g == 0 else slope for slope, g in zip(slopes, of_any, strict=True)
                 ]
-            self._known[node] = slopes
-        return self._known[node]
+            self._slopes_of[node] = slopes
+        return self._slopes_of[node]
 
 
 def _numbers(
@@ -310,11 +303,11 @@ def _nonzero(
 def _given_out(nodes: Sequence[Any], recorded: bool) -> list[Any]:
     """Values if they are to be differentiated further, which in a no_grad block none is."""
     if not recorded:
-        return [_data(x) for x in nodes]
+        return [number_of(x) for x in nodes]
     return [x.detach() if recording.is_paused() else x for x in nodes]
 
 
-def _differentiable(f: Any) -> None:
+def _require_function(f: Any) -> None:
     """TypeError for what is no function, such as the node that torch.autograd.grad takes."""
     if not callable(f):
         raise TypeError(

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from microgradnet import delta
 from microgradnet.arithmetic import coerce, ieee
+from microgradnet.chain_rule import contributions
 from microgradnet.costs import COSTS, Cost
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
@@ -188,18 +189,15 @@ def _differentiate(
 def _chain_rule(cost: Value) -> _Claim:
     """Every node's gradient beside what its uses pass on, by the rules of the table of operations.
 
-    The engine has short ways for + and ×, which do not ask the table; here they are held to it.
+    The engine has fast paths for + and ×, which do not ask the table; here they are held to it.
     """
     order = topological_order([cost])
     passed: dict[Value, list[Any]] = {node: [] for node in order}
     passed[cost].append(1)
     for node in reversed(order):
         if node.op is not None:
-            xs = [parent.data for parent in node.parents]
-            for parent, product in zip(
-                node.parents, node.op.vjp(node.grad, *xs, out=node.data), strict=True
-            ):
-                passed[parent].append(product)
+            for parent, term in zip(node.parents, contributions(node, node.grad), strict=True):
+                passed[parent].append(term)
     got, want = _array([node.grad for node in order]), _array([sum(passed[v]) for v in order])
     # What no parameter hangs on, the slope of a target say, may be undefined on both sides.
     got, want = (np.where((got != got) & (want != want), 0, side) for side in (got, want))

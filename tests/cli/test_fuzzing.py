@@ -471,7 +471,7 @@ def test_a_picture_shows_every_text_as_text(
         y.backward()
         picture = draw(y, zoom="scalar", highlight=w)
         shown = picture._repr_mimebundle_()
-        explain(w, y)
+        explain(y, w)
     svg = ElementTree.fromstring(shown["image/svg+xml"])
     tags = {element.tag.rpartition("}")[2] for element in svg.iter()}
     assert tags <= {"svg", "g", "title", "desc", "text", "path", "polygon", "ellipse", "polyline"}

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from support.formulas import BINARY, FORMULAS
 
 from microgradnet import Value, grad, hvp, jvp, no_grad, vjp
-from microgradnet.differentiable import adjoints
-from microgradnet.engine import pack, unpack
+from microgradnet.chain_rule import reverse_mode
+from microgradnet.engine import flatten, unflatten
 from microgradnet.graph import topological_order
 
 U = 2.0**-53
@@ -100,7 +100,7 @@ def test_any_topological_order_gives_the_same_gradients(
 ) -> None:
     root = grown(leaves_of(numbers), program)[-1]
     order = shuffled_order(root, rng)
-    assert adjoints({root: Fraction(1)}, order, set(order)) == gradients(root)
+    assert reverse_mode({root: Fraction(1)}, order, set(order)) == gradients(root)
 
 
 @given(floats, steps([*FORMULAS]), st.randoms(use_true_random=False))
@@ -110,7 +110,7 @@ def test_any_topological_order_gives_the_same_gradients_within_rounding(
     root = grown(leaves_of(numbers), program)[-1]
     order = shuffled_order(root, rng)
     want, bounds = gradients(root), sizes(root)
-    for node, got in adjoints({root: 1.0}, order, set(order)).items():
+    for node, got in reverse_mode({root: 1.0}, order, set(order)).items():
         size, roundings = bounds[node]
         assert abs(got - want[node]) <= 2 * roundings * U * size
 
@@ -147,7 +147,7 @@ def test_the_adjoint_is_linear(
     by_f, by_g, both = gradients(f), gradients(g), gradients(a * f + b * g)
     for leaf in leaves:
         assert both.get(leaf, 0) == a * by_f.get(leaf, 0) + b * by_g.get(leaf, 0)
-    seeded = adjoints({f: a, g: b}) if f is not g else adjoints({f: a + b})
+    seeded = reverse_mode({f: a, g: b}) if f is not g else reverse_mode({f: a + b})
     assert [seeded.get(leaf, 0) for leaf in leaves] == [both.get(leaf, 0) for leaf in leaves]
 
 
@@ -241,7 +241,7 @@ def test_a_graph_goes_on_after_pickling_as_before(
     numbers: list[Any], below: Any, above: Any
 ) -> None:
     nodes = grown(leaves_of(numbers), below)
-    thawed = unpack(*pickle.loads(pickle.dumps(pack(nodes))))
+    thawed = unflatten(*pickle.loads(pickle.dumps(flatten(nodes))))
     root, twin = grown(nodes, above)[-1], grown(thawed, above)[-1]
     root.backward()
     twin.backward()

@@ -159,14 +159,14 @@ def test_it_nests_ends_and_watches_its_own_thread_only():
         thread.start()
         thread.join()
     assert seen == [-inf]
-    assert recording._open == 0
+    assert recording.open_blocks == 0
     assert x.log().data == -inf
     assert (x * x).parents == (x, x)
 
 
 def test_the_table_of_lines_keeps_no_graph_alive_and_no_wrong_line():
     with detect_anomaly():
-        watcher: Any = recording.watcher()
+        watcher: Any = recording.active_hook()
         for _ in range(1000):
             y = Value(0.0)
             for _ in range(5):
@@ -180,7 +180,7 @@ def test_the_table_of_lines_keeps_no_graph_alive_and_no_wrong_line():
 def test_a_line_that_another_node_left_behind_is_not_told():
     y = Value(0.0).sqrt()
     with detect_anomaly():
-        watcher: Any = recording.watcher()
+        watcher: Any = recording.active_hook()
         (Value(2.0) * 3).tanh()
         [*_, (op, data, line)] = watcher._lines.values()
         # as if that node had been in this one's place; or one of the same operation, or number

@@ -1,4 +1,4 @@
-"""The sorting and the passing on, where their short ways part from the long ones."""
+"""The sort and the propagation, where their fast paths part from the general ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mpmath import mpf
 
 from microgradnet import Value, add, log_sum_exp, operation
 from microgradnet.arithmetic import evaluate
-from microgradnet.engine import is_untouched
+from microgradnet.engine import is_unset
 from microgradnet.layerwise import vector, weighted_inputs
 
 HUGE = 10**400  # no float holds it: infinite where it meets one, by the rules
@@ -69,7 +69,7 @@ def test_a_pass_that_fails_leaves_no_half_gradient(expression: str, own_table: N
         node.backward()  # w has had its gradient by then
     said = [str(error.value), *getattr(error.value, "__notes__", [])]
     assert "in the backward pass, at failing(3.0)" in "\n".join(said)
-    assert all(is_untouched(v.grad) for v in (w, x, node, *node.parents))
+    assert all(is_unset(v.grad) for v in (w, x, node, *node.parents))
 
 
 @pytest.mark.parametrize("before", [None, 0, 0.25, Fraction(1, 3)])

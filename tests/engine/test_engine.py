@@ -38,7 +38,7 @@ from microgradnet import (
 )
 from microgradnet.arithmetic import ieee
 from microgradnet.operation import find
-from microgradnet.untouched import UNTOUCHED
+from microgradnet.unset import UNSET
 
 MILLION = 1_000_000
 DEEP = 200_000
@@ -852,7 +852,7 @@ def test_backward_closures_are_refused_with_the_way_out():
 
 
 def test_the_gradient_that_is_none_is_one_object():
-    assert copy.deepcopy(UNTOUCHED) is copy.copy(UNTOUCHED) is UNTOUCHED
+    assert copy.deepcopy(UNSET) is copy.copy(UNSET) is UNSET
 
 
 def test_nodes_made_by_hand_need_a_known_operation():
@@ -1083,7 +1083,7 @@ def test_no_grad_blocks_may_end_in_another_order_or_thread():
         x = Value(3.0)
         with no_grad():  # this thread has one block too many open: it must still end
             assert (x * x).parents == ()
-        assert recording._open == 0
+        assert recording.open_blocks == 0
         assert (x * x).parents == (x, x)
 
     contextvars.copy_context().run(program)  # lest other tests find that block

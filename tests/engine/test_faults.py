@@ -198,7 +198,7 @@ def test_threads_differentiate_watch_and_pause_each_for_itself():
             assert list(pool.map(work, range(6))) == want
     finally:
         sys.setswitchinterval(interval)
-    assert recording._open == 0
+    assert recording.open_blocks == 0
 
 
 # Interruptions
@@ -309,12 +309,12 @@ def test_after_an_interruption_before_any_instruction_a_new_pass_is_right(granul
 
 
 def test_after_an_interruption_recording_goes_on():
-    for block in (no_grad, detect_anomaly, recording.resumed):
+    for block in (no_grad, detect_anomaly, recording.enable_grad):
         with pytest.raises(KeyboardInterrupt), block():
             raise KeyboardInterrupt
-    assert recording._open == 0
+    assert recording.open_blocks == 0
     assert not recording.is_paused()
-    assert recording.watcher() is None
+    assert recording.active_hook() is None
 
     def stops(x: Any) -> Any:
         raise KeyboardInterrupt

@@ -1,8 +1,7 @@
 """What the last release pickled, this one reads: every name in its pickles still leads somewhere.
 
-The golden file was written by release 0.1: `python tests/engine/test_old_pickles.py FILE` writes
-it anew with whichever microgradnet is installed, which is right after a release and at no other
-time.
+The golden file was written by release 0.1. `python tests/engine/test_old_pickles.py FILE` writes
+one with whichever microgradnet is installed, which is right after a release and at no other time.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 from support.formulas import BINARY, FORMULAS, Formula
 
 from microgradnet import Value, no_grad
-from microgradnet.engine import pack, unpack
+from microgradnet.engine import flatten, unflatten
 
 U = 2.0**-53
 ETA = 2.0**-1000  # far above any underflow: data keep within [1e-6, 1e6]
@@ -176,7 +176,7 @@ def curvature(root: Twin, along: Twin) -> dict[Twin, Fraction]:
 
 def repickled(nodes: list[Value]) -> list[Value]:
     """Packed together: of nodes pickled one by one only the leaves would stay shared."""
-    return unpack(*pickle.loads(pickle.dumps(pack(nodes))))
+    return unflatten(*pickle.loads(pickle.dumps(flatten(nodes))))
 
 
 class Grower(RuleBasedStateMachine):

@@ -198,13 +198,13 @@ def test_the_sentences_are_those_of_explain(visit):
         for parent in node.parents:
             # Of the parent's lines those through this node, word by word.
             through = f"through {node.label + ' = ' if node.label else ''}"
-            lines = explain(parent, cost).splitlines()[1:]
+            lines = explain(cost, parent).splitlines()[1:]
             assert any(
                 line.strip().split(" through ")[0] in sentence and through in line for line in lines
             )
         told = [line for line in tab.inner_text("#why-text").splitlines() if line]
         if node is not cost:
-            assert told == [line.strip() for line in explain(node, cost).splitlines()]
+            assert told == [line.strip() for line in explain(cost, node).splitlines()]
 
 
 def test_pointing_at_an_error_shows_why_the_matrix_is_transposed(visit):

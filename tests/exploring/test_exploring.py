@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgradnet import MLP, Value, cli, costs, explore, operation
-from microgradnet.engine import is_untouched
+from microgradnet.engine import is_unset
 from microgradnet.exploring import page
 from microgradnet.exploring.layout import lay_out
 from microgradnet.exploring.numbers import plain, run
@@ -39,7 +39,7 @@ def model_of(text):
 def test_the_adjoints_are_those_of_backward_and_the_graph_is_left_alone(seed, sizes):
     _, _, cost = network(sizes, seed=seed)
     passes = run(cost)
-    assert all(is_untouched(node.grad) for node in passes.order)
+    assert all(is_unset(node.grad) for node in passes.order)
     cost.backward()
     uses = [0.0] * len(passes.order)
     for k, products in enumerate(passes.products):

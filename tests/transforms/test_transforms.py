@@ -120,10 +120,10 @@ def test_the_jacobian_of_more_inputs_than_outputs_runs_in_reverse():
     assert J == ([15, 10, 6], [0, 0, 1])
 
 
-@pytest.mark.parametrize(("n", "m", "mode"), [(1, 2, "push"), (2, 2, "push"), (3, 2, "pull")])
+@pytest.mark.parametrize(("n", "m", "mode"), [(1, 2, "jvp"), (2, 2, "jvp"), (3, 2, "vjp")])
 def test_the_jacobian_takes_as_few_passes_as_it_can(monkeypatch, n: int, m: int, mode: str) -> None:
     passes = []
-    for name in ("push", "pull"):
+    for name in ("jvp", "vjp"):
         original = getattr(Trace, name)
         monkeypatch.setattr(
             Trace, name, lambda *a, name=name, f=original: passes.append(name) or f(*a)

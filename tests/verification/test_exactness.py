@@ -144,7 +144,7 @@ def spoil() -> Iterator[Callable[[Operation, float], None]]:
         object.__setattr__(op, "rule", right)
 
 
-# For relu the engine has a short way, which asks no rule.
+# For relu the engine has a fast path, which asks no rule.
 @pytest.mark.parametrize("name", [name for name in ELEMENTWISE if name not in ("linear", "relu")])
 def test_a_rule_wrong_in_floats_is_noticed(name: str, spoil: Callable[..., None]) -> None:
     """By 2⁻⁴²: a hundred roundings or so are a small network's own."""

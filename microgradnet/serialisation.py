@@ -1,4 +1,4 @@
-"""Graphs copied and laid flat, so that no depth is too deep and what is shared stays shared.
+"""Graphs copied, and flattened for pickle: at any depth, and what is shared stays shared.
 
 A node is made from what it holds by a function make(data, op, parents, grad, label).
 """
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from microgradnet.graph import topological_order
 
-__all__ = ["deep_copy", "pack", "unpack"]
+__all__ = ["deep_copy", "flatten", "unflatten"]
 
 Make: TypeAlias = Callable[[Any, Any, tuple[Any, ...], Any, str], Any]
 
@@ -25,10 +25,10 @@ def deep_copy(root: Any, memo: dict[int, Any], make: Make) -> Any:
     return memo[id(root)]
 
 
-def pack(roots: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, ...]], list[int]]:
+def flatten(roots: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, ...]], list[int]]:
     """The graph below the roots as its leaves, a row for each interior node, the roots' places.
 
-    Pickling it takes no recursion, however deep the graph; `unpack` is the way back.
+    Pickling it takes no recursion, however deep the graph; `unflatten` is the way back.
     """
     order = topological_order(roots)
     leaves = [node for node in order if node.op is None]
@@ -41,10 +41,10 @@ def pack(roots: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, ...]], list[i
     return leaves, rows, [place[root] for root in roots]
 
 
-def unpack(
+def unflatten(
     leaves: list[Any], rows: list[tuple[Any, ...]], places: Sequence[int], make: Make
 ) -> list[Any]:
-    """The roots of a graph that `pack` laid flat."""
+    """The roots of a graph that `flatten` gave."""
     nodes = list(leaves)
     for data, op, parents, grad, label in rows:
         nodes.append(make(data, op, tuple([nodes[k] for k in parents]), grad, label))

@@ -1,0 +1,117 @@
+"""The arithmetic of nodes: run in it, a derivative rule records what it computes.
+
+So a gradient is a graph of its own, which can be drawn, lifted and differentiated again, and one
+table of rules gives derivatives of every order.
+
+Branches are chosen by the numbers: `where` gives back the chosen node itself, so that the other
+one, however infinite its slope, has no part in any further derivative. (A mask, 0·∞, would be NaN.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from microgradnet import ops
+from microgradnet.arithmetic import PRIMITIVES, Arithmetic, Number, common, ieee
+from microgradnet.arithmetic.exact import IrrationalError
+from microgradnet.node import Node, number_of
+from microgradnet.operation import Operation
+
+__all__ = ["recorded_vjp"]
+
+
+def recorded_vjp(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
+    """The contributions g·∂y/∂xₖ by the operation's rule, as nodes."""
+    numbers = common(g.data, y.data, *[x.data for x in xs])
+    try:
+        terms = op.rule(_arithmetic(numbers), g, y, *xs)
+    except IrrationalError:  # a constant that is no rational
+        terms = op.rule(_arithmetic(ieee), g, y, *xs)
+    if type(terms) is not tuple or len(terms) != len(xs):
+        op.refuse(terms, len(xs))
+    node = type(y)
+    return tuple([term if isinstance(term, Node) else node(term) for term in terms])
+
+
+_DERIVED = ("expm1", "log1p", "sigmoid", "softplus", "xlogy")
+"""The functions that follow from others but are operations of their own."""
+
+
+class _NodeArithmetic(
+    Arithmetic, functions={name: getattr(ops, name) for name in (*PRIMITIVES, *_DERIVED)}
+):
+    """Nodes, and beside them plain numbers for a rule's constants."""
+
+    def __init__(self, inner: Arithmetic) -> None:
+        self.inner = inner  # the arithmetic of the nodes' numbers
+        self.name = f"nodes of {inner.name}"
+
+    @property
+    def pi(self) -> Number:
+        return self.inner.pi
+
+    def convert(self, x: Number) -> Number:
+        return x if isinstance(x, Node) else self.inner.convert(x)
+
+    def where(self, condition: Any, x: Number, y: Number) -> Number:
+        try:
+            chosen = x if condition else y
+        except TypeError:  # SymPy's comparisons of formulas
+            raise TypeError(
+                f"which branch to differentiate depends on whether {condition}: a graph of Values "
+                "has the one or the other; differentiate the formula, value.data.diff(symbol)"
+            ) from None
+        return self.convert(chosen)
+
+    def both(self, p: Any, q: Any) -> Any:
+        return self.inner.both(p, q)
+
+    def equal(self, x: Number, y: Number) -> Any:
+        return self.inner.equal(*map(self.inner.convert, (number_of(x), number_of(y))))
+
+    def is_infinite(self, x: Number) -> Any:
+        return self.inner.is_infinite(self.inner.convert(number_of(x)))
+
+    def vanishing_product(self, x: Number, y: Number) -> Number:
+        return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
+
+    def sech(self, x: Number) -> Number:
+        if self.inner is not ieee or not abs(number_of(x)) > 40:
+            return super().sech(x)
+        # The slopes of 1/cosh have 1/cosh³, which soon is 0, and end in ∞·0. From here on the half
+        # of the cosine beside e^|x| is below any rounding.
+        return 2 * self.exp(self.where(x > 0, -x, x))
+
+    def one_minus_square(self, x: Number) -> Number:
+        if self.inner is not ieee or 0.5 < abs(number_of(x)) != 1:
+            return super().one_minus_square(x)
+        # The product's two slopes cancel near 0, and at ±1 an infinite adjoint meets its factor 0.
+        return 1 - x * x
+
+    def hypot(self, x: Number, y: Number, /) -> Number:
+        if self.inner is not ieee:
+            return super().hypot(x, y)
+        # Scaled by a power of two, which rounds nothing and on which the result does not depend.
+        _, exponent = math.frexp(max(abs(number_of(x)), abs(number_of(y))))
+        if -400 < exponent < 400:  # so it is of 0, ∞ and NaN
+            return super().hypot(x, y)
+        scale = math.ldexp(1.0, exponent - 1)
+        return scale * super().hypot(self.divide(x, scale), self.divide(y, scale))
+
+    def log_sum_exp(self, xs: Sequence[Number]) -> Number:
+        return ops.log_sum_exp(*xs)
+
+    def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
+        return tuple(ops.softmax(xs))
+
+    divide = staticmethod(ops.divide)
+    power = staticmethod(ops.power)
+    abs = staticmethod(ops.abs)
+
+
+@cache
+def _arithmetic(inner: Arithmetic) -> _NodeArithmetic:
+    return _NodeArithmetic(inner)
