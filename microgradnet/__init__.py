@@ -21,6 +21,10 @@
     datasets                      digits, iris, moons, xor
     interop                       to_torch, MicrogradClassifier, symbolic: where others take over
 
+What can go wrong has errors of its own: AnomalyError (from detect_anomaly), DivergenceError (fit),
+ExpressionError (read_expression), GradientError (check_grad), RenderError (pictures and pages) and
+TracingError (lift, trace).
+
 >>> w, x, b = Value(0.5), Value(2.0), Value(-1.0)
 >>> a = (w * x + b).tanh()
 >>> a.backward()
@@ -33,7 +37,6 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from microgradnet import costs
-from microgradnet.deprecation import moved_module as _moved_module
 from microgradnet.engine import Value
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
@@ -87,13 +90,13 @@ from microgradnet.recording import no_grad
 if TYPE_CHECKING:
     from microgradnet import datasets, delta, experiments, interop
     from microgradnet.anomaly import AnomalyError, detect_anomaly
-    from microgradnet.drawing import draw
+    from microgradnet.drawing import RenderError, draw
     from microgradnet.explanation import explain, paths
     from microgradnet.exploring import explore
-    from microgradnet.expression import read_expression
+    from microgradnet.expression import ExpressionError, read_expression
     from microgradnet.files import load, save
-    from microgradnet.lifting import Program, lift, trace
-    from microgradnet.training import History, fit
+    from microgradnet.lifting import Program, TracingError, lift, trace
+    from microgradnet.training import DivergenceError, History, fit
     from microgradnet.transforms import (
         GradientError,
         check_grad,
@@ -110,135 +113,46 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "MLP",
-    "Adam",
-    "AnomalyError",
-    "ForwardPass",
-    "GradientDescent",
-    "GradientError",
-    "History",
-    "Layer",
-    "Module",
-    "Momentum",
-    "Neuron",
-    "Operation",
-    "Optimizer",
-    "Program",
-    "Report",
-    "Value",
-    "acos",
-    "acosh",
-    "add",
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "check_grad",
-    "cos",
-    "cosh",
-    "costs",
-    "datasets",
-    "delta",
-    "detect_anomaly",
-    "divide",
-    "draw",
-    "elu",
-    "erf",
-    "erfc",
-    "exp",
-    "experiments",
-    "explain",
-    "explore",
-    "expm1",
-    "fit",
-    "gelu",
-    "grad",
-    "hard_sigmoid",
-    "hard_tanh",
-    "hessian",
-    "hvp",
-    "interop",
-    "jacobian",
-    "jvp",
-    "leaky_relu",
-    "lift",
-    "load",
-    "log",
-    "log1p",
-    "log_sum_exp",
-    "maximum",
-    "minimum",
-    "multiply",
-    "negative",
-    "no_grad",
-    "operation",
-    "paths",
-    "power",
-    "read_expression",
-    "relu",
-    "save",
-    "sigmoid",
-    "silu",
-    "sin",
-    "sinh",
-    "softmax",
-    "softplus",
-    "softsign",
-    "sqrt",
-    "subtract",
-    "tan",
-    "tanh",
-    "trace",
-    "value_and_grad",
-    "verify",
-    "vjp",
-    "weighted_input",
-    "xlogy",
-]
+    "MLP", "Adam", "AnomalyError", "DivergenceError", "ExpressionError", "ForwardPass",
+    "GradientDescent", "GradientError", "History", "Layer", "Module", "Momentum", "Neuron",
+    "Operation", "Optimizer", "Program", "RenderError", "Report", "TracingError", "Value",
+    "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "check_grad", "cos", "cosh",
+    "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf", "erfc",
+    "exp", "experiments", "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid",
+    "hard_tanh", "hessian", "hvp", "interop", "jacobian", "jvp", "leaky_relu", "lift", "load",
+    "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative", "no_grad",
+    "operation", "paths", "power", "read_expression", "relu", "save", "sigmoid", "silu", "sin",
+    "sinh", "softmax", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "trace",
+    "value_and_grad", "verify", "vjp", "weighted_input", "xlogy",
+]  # fmt: skip
 
-# What needs NumPy or Graphviz is imported when it is asked for, so that the rest is there at once.
-_LATER = {
-    "AnomalyError": "microgradnet.anomaly",
-    "check_grad": "microgradnet.transforms",
-    "datasets": "microgradnet.datasets",
-    "delta": "microgradnet.delta",
-    "detect_anomaly": "microgradnet.anomaly",
-    "draw": "microgradnet.drawing",
-    "experiments": "microgradnet.experiments",
-    "explain": "microgradnet.explanation",
-    "explore": "microgradnet.exploring",
-    "fit": "microgradnet.training",
-    "grad": "microgradnet.transforms",
-    "GradientError": "microgradnet.transforms",
-    "hessian": "microgradnet.transforms",
-    "History": "microgradnet.training",
-    "hvp": "microgradnet.transforms",
-    "interop": "microgradnet.interop",
-    "jacobian": "microgradnet.transforms",
-    "jvp": "microgradnet.transforms",
-    "lift": "microgradnet.lifting",
-    "load": "microgradnet.files",
-    "paths": "microgradnet.explanation",
-    "Program": "microgradnet.lifting",
-    "read_expression": "microgradnet.expression",
-    "Report": "microgradnet.verification",
-    "save": "microgradnet.files",
-    "trace": "microgradnet.lifting",
-    "value_and_grad": "microgradnet.transforms",
-    "verify": "microgradnet.verification",
-    "vjp": "microgradnet.transforms",
-}
-
-
-_moved_module("microgradnet.untouched", _untouched="microgradnet.unset.unset")
-_moved_module("microgradnet.differentiable", Gradients="microgradnet.chain_rule.Gradients")
+_MODULES = ("datasets", "delta", "experiments", "interop")
+_LAZY = {
+    "anomaly": ("AnomalyError", "detect_anomaly"),
+    "drawing": ("RenderError", "draw"),
+    "explanation": ("explain", "paths"),
+    "exploring": ("explore",),
+    "expression": ("ExpressionError", "read_expression"),
+    "files": ("load", "save"),
+    "lifting": ("Program", "TracingError", "lift", "trace"),
+    "training": ("DivergenceError", "History", "fit"),
+    "transforms": (
+        "GradientError", "check_grad", "grad", "hessian", "hvp", "jacobian", "jvp",
+        "value_and_grad", "vjp",
+    ),
+    "verification": ("Report", "verify"),
+}  # fmt: skip
+"""Names by module, imported when they are asked for, as the modules above are: they need NumPy or
+Graphviz, and the rest is to be there at once."""
 
 
 def __getattr__(name: str) -> _Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'microgradnet' has no attribute {name!r}")
-    module = _import_module(_LATER[name])
-    return module if _LATER[name].endswith(f".{name}") else getattr(module, name)
+    if name in _MODULES:
+        return _import_module(f"microgradnet.{name}")
+    for module, names in _LAZY.items():
+        if name in names:
+            return getattr(_import_module(f"microgradnet.{module}"), name)
+    raise AttributeError(f"module 'microgradnet' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
