@@ -156,6 +156,6 @@ while max(range(10), key=lambda j: model.forward(x).a[2][j].data) != digit:
 print(f"   After {steps} such steps on this one digit, the network takes it for a {digit}.")
 
 # %% All at once, over many digits and several steps, each equation within its derived bound
-report = verify(model, data.train.X[:8], data.train.Y[:8], "quadratic", steps=3, eta=eta)
+report = verify(model, data.train.X[:8], data.train.Y[:8], "quadratic", steps=3, lr=eta)
 print("\nThe same for eight digits and three steps, every number of every equation:\n")
 print(report)

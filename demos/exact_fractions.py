@@ -71,7 +71,7 @@ Y = [[int(v) for v in row] for row in data.train.Y[:4]]
 print(
     "All equations, for four irises and one step of gradient descent. Not a digit of difference:\n"
 )
-print(verify(model, X, Y, "quadratic", steps=1, eta=Fraction(1, 2)))
+print(verify(model, X, Y, "quadratic", steps=1, lr=Fraction(1, 2)))
 
 # %% And how good are floats? Now there is an exact answer to hold them against
 floats = network()

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from microgradnet import costs
+from microgradnet.deprecation import moved_module as _moved_module
 from microgradnet.engine import Value
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
@@ -144,6 +145,10 @@ _LAZY = {
 }  # fmt: skip
 """Names by module, imported when they are asked for, as the modules above are: they need NumPy or
 Graphviz, and the rest is to be there at once."""
+
+
+_moved_module("microgradnet.untouched", _untouched="microgradnet.unset.unset")
+_moved_module("microgradnet.differentiable", Gradients="microgradnet.chain_rule.Gradients")
 
 
 def __getattr__(name: str) -> _Any:

@@ -12,11 +12,16 @@ the same cost is −z or so, and its derivative, a − y, keeps its digits.
 
 The factor ½ of the quadratic cost is there so that C′(a) = a − y. Source of the conventions:
 M. Nielsen, Neural Networks and Deep Learning, chapters 1 to 3.
+
+What goes with a cost, the activation at the output and the targets, is in its `CostEntry`; `entry`
+finds it by name or by function. Their derivatives C′ in closed form are `delta.cost_prime`'s, under
+the same names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -25,9 +30,12 @@ from microgradnet.ops import log_sum_exp, maximum, softplus, xlogy
 
 __all__ = [
     "COSTS",
+    "UNIT_INTERVAL",
     "Cost",
+    "CostEntry",
     "cross_entropy",
     "cross_entropy_from_z",
+    "entry",
     "hinge",
     "log_likelihood",
     "log_likelihood_from_z",
@@ -102,20 +110,69 @@ def log_likelihood_from_z(outputs: Any, targets: Any) -> Value:
     return _total(y * (normaliser - z) for z, y in pairs)
 
 
-COSTS: Mapping[str, Cost] = MappingProxyType(
-    {
-        cost.__name__: cost
-        for cost in (
-            quadratic,
-            cross_entropy,
-            log_likelihood,
-            hinge,
-            cross_entropy_from_z,
-            log_likelihood_from_z,
-        )
-    }
-)
+@dataclass(frozen=True)
+class CostEntry:
+    """A cost and what goes with it.
+
+    >>> entry("hinge").output, entry("hinge").targets
+    ('linear', (-1, 1))
+    """
+
+    function: Cost
+    name: str = ""
+    """That of the table, also of the closed form in `delta`; "" for a function of one's own."""
+    output: str | None = None
+    """The activation at the output that it was made for; None where any will do."""
+    targets: tuple[int, int] = (0, 1)
+    """The targets of an output that says no and of one that says yes."""
+    unit_interval: bool = False
+    """Whether outputs must be between 0 and 1, for it takes their logarithms."""
+
+    @property
+    def from_z(self) -> bool:
+        """Whether it takes the weighted inputs and has the last activation within."""
+        return self.name.endswith("_from_z")
+
+
+# Hinge is for a linear output: an example costs nothing from y·a = 1 on, which tanh never reaches.
+_TABLE = {
+    each.name: each
+    for each in (
+        CostEntry(quadratic, "quadratic"),
+        CostEntry(cross_entropy, "cross_entropy", "sigmoid", unit_interval=True),
+        CostEntry(log_likelihood, "log_likelihood", "softmax", unit_interval=True),
+        CostEntry(hinge, "hinge", "linear", targets=(-1, 1)),
+        CostEntry(cross_entropy_from_z, "cross_entropy_from_z", "linear"),
+        CostEntry(log_likelihood_from_z, "log_likelihood_from_z", "linear"),
+    )
+}
+
+UNIT_INTERVAL = ("sigmoid", "hard_sigmoid", "softmax")
+"""The activations whose values are between 0 and 1."""
+
+COSTS: Mapping[str, Cost] = MappingProxyType({name: each.function for name, each in _TABLE.items()})
 """The costs by name."""
+
+
+def entry(cost: str | Cost) -> CostEntry:
+    """Find the entry of a cost, by its name or the function itself.
+
+    A function that is not in the table gets an entry without demands. Raises ValueError, which
+    lists the names, for anything else.
+
+    >>> entry(cross_entropy).output, entry(lambda outputs, targets: outputs[0]).output
+    ('sigmoid', None)
+    >>> entry("mse")
+    Traceback (most recent call last):
+        ...
+    ValueError: no cost 'mse': there are quadratic, cross_entropy, log_likelihood, hinge, \
+cross_entropy_from_z, log_likelihood_from_z
+    """
+    if callable(cost):
+        return next((each for each in _TABLE.values() if each.function is cost), CostEntry(cost))
+    if cost not in COSTS:
+        raise ValueError(f"no cost {cost!r}: there are {', '.join(COSTS)}")
+    return _TABLE[cost]
 
 
 def _pairs(outputs: Any, targets: Any) -> list[tuple[Value, Any]]:

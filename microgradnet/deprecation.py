@@ -44,8 +44,9 @@ def renamed_keywords(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(function)
         def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            name = function.__qualname__.removesuffix(".__init__")
             for old in names.keys() & kwargs.keys():
-                new, name = names[old], function.__name__
+                new = names[old]
                 if new in kwargs:
                     raise TypeError(f"{name} takes {new}, or {old} as it was called, not both")
                 warn_renamed(f"{name}({old}=...)", f"{name}({new}=...)")

@@ -134,7 +134,7 @@ def _refuse_no_file(place: Path, asked: Path) -> None:
 def _check(names: list[str], shapes: _Shapes) -> None:
     keys = Keys([k for k in shapes if k not in names], [k for k in names if k not in shapes])
     if keys.missing_keys or keys.unexpected_keys:
-        raise _Unfit(f"its names are not those of the model: {keys.told()}")
+        raise _Unfit(f"its names are not those of the model: {keys}")
 
 
 def _check_entry(name: str, shape: tuple[int, ...], wanted: tuple[int, ...], kind: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from microgradnet import __version__
 from microgradnet.cli import draw, explore, lift, train, verify
-from microgradnet.cli.options import Refused
+from microgradnet.cli.options import UsageError
 
 __all__ = ["main"]
 
@@ -25,9 +25,9 @@ _VERBS = (verify, train, draw, explore, lift)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status.
+    """Run the command line, and return the exit status.
 
-    0 when all is well, 1 when a verification failed, 2 for arguments that make no sense.
+    It is 0 when all is well, 1 when a verification failed, 2 for arguments that make no sense.
 
     >>> main(["verify", "--data", "xor", "--sizes", "2,3,2", "--examples", "-1"])
     Traceback (most recent call last):
@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(options.run(options))
         sys.stdout.flush()
         return status
-    except Refused as refusal:
-        print(_line(f"microgradnet {options.verb}: error: {refusal}"), file=sys.stderr)
+    except UsageError as error:
+        print(_line(f"microgradnet {options.verb}: error: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("microgradnet: interrupted", file=sys.stderr)
@@ -83,8 +83,8 @@ def _line(text: str) -> str:
     >>> _line("'a\nb\x1b[2J' is no number")
     "'a\\nb\\x1b[2J' is no number"
     """
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:500])
-    return shown if len(shown) < 500 else f"{shown[:499]}…"
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:500])
+    return line if len(line) < 500 else f"{line[:499]}…"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,16 +105,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_ELSEWHERE = {
+_ALIASES = {
     "--alpha": "--eta", "--dataset": "--data", "--hidden": "--sizes", "--layers": "--sizes",
     "--learning-rate": "--eta", "--loss": "--cost", "--lr": "--eta", "--out": "--output",
     "--samples": "--examples",
 }  # fmt: skip
-"""What options are called in other programs."""
+"""Names that options have in other programs."""
 
 
 def _unknown(rest: list[str], options: argparse.Namespace) -> str:
-    """What is wrong with arguments that the verb does not know, and what may have been meant."""
+    """Say which argument the verb does not know, and what may have been meant."""
     from difflib import get_close_matches
 
     unknown = [each.partition("=")[0] for each in rest if each.startswith("-")]
@@ -124,12 +124,12 @@ def _unknown(rest: list[str], options: argparse.Namespace) -> str:
     if hasattr(options, "expression") and not name.startswith("--"):
         return f"there is no option {name}: write an expression that begins with - in brackets"
     known = re.findall(r"--[\w-]+", options.parser.format_help())
-    meant = _ELSEWHERE.get(name)
+    meant = _ALIASES.get(name)
     near = get_close_matches(meant or name, known, 1, 0.9 if meant else 0.6)
     return f"there is no option {name}" + (f": is it {near[0]}?" if near else "")
 
 
 def _example(verb: argparse.ArgumentParser) -> str:
-    """The first example in a verb's own help."""
+    """Return the first example in a verb's own help."""
     _, _, examples = (verb.epilog or "").partition("examples:\n")
     return examples.partition("\n")[0]

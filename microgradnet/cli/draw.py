@@ -7,7 +7,7 @@ import re
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.cli.options import Refused, expression, seed, sizes
+from microgradnet.cli.options import UsageError, expression, seed, sizes
 
 if TYPE_CHECKING:
     from microgradnet.engine import Value
@@ -67,16 +67,18 @@ def _run(options: argparse.Namespace) -> int:
     from microgradnet.graph import topological_order
 
     if options.sizes is not None and options.expression is not None:
-        raise Refused("give an expression or --sizes, not both")
+        raise UsageError("give an expression or --sizes, not both")
     if options.sizes is None and options.expression is None:
-        raise Refused('give an expression, as in "tanh(w*x + b)" w=0.5 x=2 b=-1, or --sizes 2,3,1')
+        raise UsageError(
+            'give an expression, as in "tanh(w*x + b)" w=0.5 x=2 b=-1, or --sizes 2,3,1'
+        )
     value, roles = _network(options) if options.sizes else (expression(options), {})
     value.backward()
     highlight = None
     if options.highlight is not None:
         named = {node.label: node for node in topological_order([value]) if node.label}
         if options.highlight not in named:
-            raise Refused(f"--highlight {options.highlight}: there are {', '.join(named)}")
+            raise UsageError(f"--highlight {options.highlight}: there are {', '.join(named)}")
         highlight = named[options.highlight]
     try:
         picture = draw(
@@ -96,11 +98,11 @@ def _run(options: argparse.Namespace) -> int:
         message = str(error)
         for advice, with_options in _AS_OPTIONS:
             message = re.sub(advice, with_options, message)
-        raise Refused(message) from None
+        raise UsageError(message) from None
     except OSError as error:
         if options.output is None:
             raise
-        raise Refused(f"{options.output} cannot be written: {error.strerror or error}") from None
+        raise UsageError(f"{options.output} cannot be written: {error.strerror or error}") from None
     return 0
 
 
@@ -123,7 +125,7 @@ def _network(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
         )
     except ValueError as error:
         advice = "output_activation='softmax'"
-        raise Refused(str(error).replace(advice, "take another, or one layer")) from None
+        raise UsageError(str(error).replace(advice, "take another, or one layer")) from None
     forward = model.forward([round(rng.uniform(-1, 1), 2) for _ in range(n_in)])
     y = [Value(float(j == 1), label=f"y{j}") for j, _ in enumerate(forward.a[-1], 1)]
     cost = costs.quadratic(forward.a[-1], y)

@@ -6,8 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from microgradnet.cli import options as shared
-from microgradnet.cli.options import Refused, count, expression, network, seed, sizes
+from microgradnet.cli.options import (
+    UsageError,
+    add_data,
+    add_network,
+    add_verb,
+    count,
+    expression,
+    known_cost,
+    network,
+)
 
 __all__ = ["add"]
 
@@ -17,8 +25,10 @@ _SIZES = {"moons": [2, 3, 2], "xor": [2, 3, 2], "iris": [4, 3, 3]}
 
 def add(verbs: Any) -> None:
     """Declare the verb."""
-    explore = verbs.add_parser(
+    explore = add_verb(
+        verbs,
         "explore",
+        _run,
         help="write a page that plays the backward pass, node by node",
         description="Write one HTML file that needs no network: the scalar graph, beside it the\n"
         "equations with their numbers, and a player that goes through both node by node.\n"
@@ -30,8 +40,6 @@ def add(verbs: Any) -> None:
         "  microgradnet explore --data xor --sizes 2,4,2 --activation tanh\n\n"
         "In an expression, names that begin with x are inputs and those with y targets;\n"
         "gradient descent moves the others.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = explore.add_argument
     add("expression", nargs="?", metavar="EXPRESSION",
@@ -39,19 +47,9 @@ def add(verbs: Any) -> None:
     add("numbers", nargs="*", metavar="NAME=NUMBER", help="what each name stands for")
     add("-o", "--output", type=Path, default=Path("explore.html"), metavar="FILE",
         help="the file to write (default: explore.html)")  # fmt: skip
-    add("--data", default="moons", metavar="NAME", help="digits, iris, moons (default) or xor")
-    add("--sizes", type=sizes, metavar="N,N,...",
-        help="layer sizes from input to output (default: 2,3,2 for moons)")  # fmt: skip
-    add(
-        "--activation",
-        metavar="NAME",
-        help=shared.HIDDEN.replace("; with --exact hard_sigmoid", ""),
-    )
-    add("--output-activation", metavar="NAME", help=shared.OUTPUT)
-    add("--cost", default="quadratic", metavar="NAME", help=shared.COSTS)
+    add_data(explore, "moons")
+    add_network(explore, "2,3,2 for moons", "sigmoid")
     add("--example", type=count(1), default=1, metavar="N", help="which example (default: 1)")
-    add("--seed", type=seed, default=0, metavar="N", help="of weights and data (default: 0)")
-    explore.set_defaults(run=_run, verb="explore")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -62,9 +60,9 @@ def _run(options: argparse.Namespace) -> int:
     try:
         path = explore(cost, options.output, **arguments)
     except (ValueError, RenderError) as error:
-        raise Refused(error) from None
+        raise UsageError(error) from None
     except OSError as error:
-        raise Refused(f"cannot write {options.output}: {error.strerror}") from None
+        raise UsageError(f"cannot write {options.output}: {error.strerror}") from None
     print(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB): open it in a browser.")
     return 0
 
@@ -83,17 +81,14 @@ def _expression(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """The cost of one example, and its forward pass."""
-    from microgradnet.costs import COSTS
     from microgradnet.engine import Value
 
-    if options.cost not in COSTS:
-        raise Refused(f"no cost {options.cost!r}: there are {', '.join(COSTS)}")
     options.sizes = options.sizes or _SIZES.get(options.data)
     options.examples, options.exact = options.example, False
     model, X, Y = network(options)
     forward_pass = model.forward([float(x) for x in X[-1]])
     targets = [Value(float(y), label=f"y{_below(j)}") for j, y in enumerate(Y[-1], 1)]
-    cost = COSTS[options.cost](forward_pass.output, targets)
+    cost = known_cost(options).function(forward_pass.output, targets)
     cost.label = "C"
     return cost, {"forward_pass": forward_pass}
 

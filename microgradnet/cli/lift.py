@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from microgradnet.cli.options import (
-    COSTS,
-    HIDDEN,
-    OUTPUT,
-    Refused,
-    as_options,
+    UsageError,
+    add_network,
+    add_verb,
+    build,
     expression,
-    output_activation,
-    sizes,
+    expression_leaves,
+    known_cost,
 )
+from microgradnet.engine import Value
 
 if TYPE_CHECKING:
     from microgradnet.lifting import Program
@@ -25,8 +24,10 @@ __all__ = ["add"]
 
 def add(verbs: Any) -> None:
     """Declare the verb."""
-    lift = verbs.add_parser(
+    lift = add_verb(
+        verbs,
         "lift",
+        _run,
         help="find the matrix equations inside a scalar graph",
         description="Build the scalar graph of a network on one example, find the matrices in it,\n"
         "and print the program they make: forward, δ, and the gradients. Without options:\n"
@@ -35,8 +36,6 @@ def add(verbs: Any) -> None:
         "  microgradnet lift --sizes 784,30,10 --activation sigmoid --cost quadratic\n"
         "  microgradnet lift --sizes 2,16,16,1 --activation relu --cost hinge --source\n"
         '  microgradnet lift "log(1 + exp(-y*(w*x + b)))" w=0.5 x=2 b=-1 y=1 --inputs x,y',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = lift.add_argument
     add("expression", nargs="?", metavar="EXPRESSION",
@@ -45,21 +44,16 @@ def add(verbs: Any) -> None:
     add("--inputs", metavar="NAME,NAME",
         help="which names of the expression are an example's; the others are parameters "
         "(default: x)")  # fmt: skip
-    add("--sizes", type=sizes, metavar="N,N,...",
-        help="layer sizes from input to output (default: 64,16,10)")  # fmt: skip
-    add("--activation", default="sigmoid", metavar="NAME", help=HIDDEN.partition(" (default")[0])
-    add("--output-activation", metavar="NAME", help=OUTPUT)
-    add("--cost", default="quadratic", metavar="NAME", help=COSTS)
-    shown = lift.add_mutually_exclusive_group()
-    shown.add_argument("--source", action="store_true", help="print the Python that runs")
-    shown.add_argument("--latex", action="store_true", help="print the equations as LaTeX")
-    lift.set_defaults(run=_run, verb="lift")
+    add_network(lift, "64,16,10", "sigmoid")
+    output = lift.add_mutually_exclusive_group()
+    output.add_argument("--source", action="store_true", help="print the Python that runs")
+    output.add_argument("--latex", action="store_true", help="print the equations as LaTeX")
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.expression is not None and options.sizes is not None:
-        raise Refused("give an expression or --sizes, not both")
-    program = _of_expression(options) if options.expression is not None else _of_network(options)
+        raise UsageError("give an expression or --sizes, not both")
+    program = _of_network(options) if options.expression is None else _of_expression(options)
     if options.source:
         print(program.source, end="")
     else:
@@ -68,43 +62,29 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _of_network(options: argparse.Namespace) -> Program:
-    from microgradnet.costs import COSTS
-    from microgradnet.engine import Value
     from microgradnet.lifting import lift
-    from microgradnet.nn import MLP
 
     if options.inputs is not None:
-        raise Refused("--inputs goes with an expression: a network's inputs are known")
-    if options.cost not in COSTS:
-        raise Refused(f"no cost {options.cost!r}: there are {', '.join(COSTS)}")
-    layers = options.sizes or [64, 16, 10]
-    try:
-        model = MLP(
-            layers[0],
-            layers[1:],
-            activation=options.activation,
-            output_activation=output_activation(options, options.activation),
-            rng=Random(0),
-        )
-    except ValueError as error:
-        raise Refused(as_options(error)) from None
+        raise UsageError("--inputs goes with an expression: a network's inputs are known")
+    options.activation = options.activation or "sigmoid"
+    layers, cost = options.sizes or [64, 16, 10], known_cost(options).function
+    model = build(options, layers, seed=0)
     forward, y = model.forward([0.5] * layers[0]), [Value(0.5) for _ in range(layers[-1])]
-    return lift(COSTS[options.cost](forward.output, y), forward.a[0], y, model.parameters())
+    return lift(cost(forward.output, y), forward.a[0], y, model.parameters())
 
 
 def _of_expression(options: argparse.Namespace) -> Program:
-    from microgradnet.graph import topological_order
     from microgradnet.lifting import lift
 
     value = expression(options)
     if not value.op:
-        raise Refused(
+        raise UsageError(
             f"{options.expression!r} has no operation on a name: there is nothing to lift"
         )
-    leaves = {node.label: node for node in topological_order([value]) if node.label and not node.op}
+    leaves = expression_leaves(value)
     names = options.inputs.split(",") if options.inputs is not None else [*leaves.keys() & {"x"}]
     for name in names:
         if name not in leaves:
-            raise Refused(f"--inputs {name}: the names are {', '.join(leaves) or 'none'}")
+            raise UsageError(f"--inputs {name}: the names are {', '.join(leaves) or 'none'}")
     parameters = [leaf for name, leaf in leaves.items() if name not in names]
     return lift(value, [leaves[name] for name in dict.fromkeys(names)], parameters=parameters)

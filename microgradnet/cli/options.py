@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from random import Random
 from typing import TYPE_CHECKING, Any
+
+from microgradnet.costs import COSTS, CostEntry, entry
+from microgradnet.engine import Value
+from microgradnet.graph import topological_order
+from microgradnet.nn import ACTIVATIONS, MLP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from microgradnet.datasets import Dataset
-    from microgradnet.engine import Value
-    from microgradnet.nn import MLP
 
 __all__ = [
-    "COSTS",
     "EXACT_STEPS",
-    "HIDDEN",
-    "OUTPUT",
-    "Progress",
-    "Refused",
+    "UsageError",
+    "add_data",
+    "add_network",
+    "add_verb",
+    "as_options",
+    "build",
     "count",
     "dataset",
     "expression",
+    "expression_leaves",
+    "known_cost",
     "mlp",
     "network",
-    "output_activation",
     "rate",
     "seed",
     "sizes",
@@ -46,33 +50,51 @@ EXACT_STEPS = 2
 _PARAMETERS = 1_000_000
 """A network of more would take gigabytes and hours as a scalar graph."""
 
-_OUTPUTS = {
-    "cross_entropy": "sigmoid",
-    "log_likelihood": "softmax",
-    "cross_entropy_from_z": "linear",
-    "log_likelihood_from_z": "linear",
-}
-"""What stands at the output unless it is said: what the cost was made for."""
 
-
-class Refused(Exception):
+class UsageError(Exception):
     """Arguments that make no sense, said in one line."""
 
 
-# Written out, not read off the tables: those would load NumPy to print a help text.
-HIDDEN = (
-    "of the hidden layers: linear, sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, gelu, "
-    "softsign, hard_tanh, hard_sigmoid (default: sigmoid; with --exact hard_sigmoid)"
-)
-OUTPUT = "of the last layer: one of these, or softmax (default: what fits the cost)"
-COSTS = (
-    "quadratic (default), cross_entropy, log_likelihood, hinge, cross_entropy_from_z, "
-    "log_likelihood_from_z"
-)
+def add_verb(
+    verbs: Any, name: str, run: Callable[[argparse.Namespace], int], **texts: str
+) -> argparse.ArgumentParser:
+    """Declare a verb: its help, description and examples, and what it runs."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **texts
+    )
+    parser.set_defaults(run=run, verb=name)
+    return parser
+
+
+def add_data(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare --data and --seed."""
+    names = _names(("digits", "iris", "moons", "xor"), default)
+    parser.add_argument("--data", default=default, metavar="NAME", help=names)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N",
+        help="of weights, data and the order of examples (default: 0)")  # fmt: skip
+
+
+def add_network(
+    parser: argparse.ArgumentParser, sizes_default: str, activation: str, cost: str = "quadratic"
+) -> None:
+    """Declare --sizes, --activation, --output-activation and --cost, with their defaults."""
+    add = parser.add_argument
+    hidden = ", ".join(name for name in ACTIVATIONS if name != "softmax")
+    add("--sizes", type=sizes, metavar="N,N,...",
+        help=f"layer sizes from input to output (default: {sizes_default})")  # fmt: skip
+    add("--activation", metavar="NAME",
+        help=f"of the hidden layers: {hidden} (default: {activation})")  # fmt: skip
+    fitting = "of the last layer: one of these, or softmax (default: what fits the cost)"
+    add("--output-activation", metavar="NAME", help=fitting)
+    add("--cost", default=cost, metavar="NAME", help=_names(COSTS, cost))
+
+
+def _names(names: Iterable[str], default: str) -> str:
+    return ", ".join(f"{name} (default)" if name == default else name for name in names)
 
 
 def sizes(text: str) -> list[int]:
-    """Layer sizes: whole numbers with commas between them."""
+    """Read layer sizes: whole numbers with commas between them."""
     try:
         numbers = [int(size) for size in text.split(",")]
     except ValueError:
@@ -92,7 +114,7 @@ def sizes(text: str) -> list[int]:
 
 
 def count(least: int) -> Callable[[str], int]:
-    """A whole number, at least so large."""
+    """Return what reads a whole number that is at least so large."""
 
     def whole_number(text: str) -> int:
         try:
@@ -107,7 +129,7 @@ def count(least: int) -> Callable[[str], int]:
 
 
 def seed(text: str) -> int:
-    """What random numbers begin with."""
+    """Read a whole number."""
     try:
         return int(text)
     except ValueError:
@@ -117,7 +139,7 @@ def seed(text: str) -> int:
 
 
 def rate(text: str) -> Fraction:
-    """A learning rate, exact: 0.5 or 1/3."""
+    """Read a learning rate exactly: 0.5 or 1/3."""
     try:
         # Fraction would write out the billion zeros of 1e1000000000, or of its inverse.
         magnitude = 0 if "/" in text else Decimal(text).adjusted()
@@ -135,50 +157,49 @@ def rate(text: str) -> Fraction:
 
 
 def dataset(options: argparse.Namespace) -> Dataset:
-    """The data set that the options name."""
+    """Load the data set that the options name."""
     from microgradnet import datasets
 
     try:
         return datasets.load(options.data, seed=options.seed)
     except ValueError as error:
-        raise Refused(error) from None
+        raise UsageError(error) from None
 
 
 def expression(options: argparse.Namespace) -> Value:
-    """The value of `options.expression`, with numbers for its names as in w=0.5."""
+    """Evaluate `options.expression`, with numbers for its names as in w=0.5."""
     from microgradnet.expression import ExpressionError, read_expression
 
     numbers = {}
-    for given in options.numbers:
-        name, equals, number = given.partition("=")
+    for text in options.numbers:
+        name, equals, number = text.partition("=")
         if not equals or not name.isidentifier():
-            raise Refused(f"{given!r}: numbers are given as in w=0.5")
+            raise UsageError(f"{text!r}: numbers are given as in w=0.5")
         if name in numbers:
-            raise Refused(f"{name} is given twice")
-        numbers[name] = _number(given, number)
+            raise UsageError(f"{name} is given twice")
+        try:  # a fraction if it is written as one
+            numbers[name] = Fraction(number) if "/" in number else float(number)
+        except (ValueError, ZeroDivisionError):
+            raise UsageError(f"{text!r}: give a number, as in 0.5 or 1/3") from None
     try:
         return read_expression(options.expression, numbers)
     except ExpressionError as error:
-        raise Refused(error) from None
+        raise UsageError(error) from None
 
 
-def _number(given: str, text: str) -> Any:
-    """A float, or a fraction if it is written as one."""
-    try:
-        number = Fraction(text) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        raise Refused(f"{given!r}: give a number, as in 0.5 or 1/3") from None
-    return number
+def expression_leaves(value: Value) -> dict[str, Value]:
+    """List the leaves of an expression by their names."""
+    return {node.label: node for node in topological_order([value]) if node.label and not node.op}
 
 
 def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any]]:
-    """The network and the examples that the options describe."""
+    """Build the network and load the examples that the options describe."""
     import numpy as np
 
     data = dataset(options)
     m = options.examples or min(4 if options.exact else 32, len(data.train.X))
     if m > len(data.train.X):
-        raise Refused(f"{options.data} has {len(data.train.X)} examples, not {m}")
+        raise UsageError(f"{options.data} has {len(data.train.X)} examples, not {m}")
     model = mlp(options, data)
     X, Y = data.train.X[:m], targets(options, data.train.Y[:m])
     if options.exact:
@@ -189,88 +210,75 @@ def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any
     return model, X, Y
 
 
+def known_cost(options: argparse.Namespace) -> CostEntry:
+    """Find the cost that the options name."""
+    try:
+        return entry(options.cost)
+    except ValueError as error:
+        raise UsageError(error) from None
+
+
 def targets(options: argparse.Namespace, Y: NDArray[Any]) -> NDArray[Any]:
-    """The targets as the cost wants them: hinge's are ±1."""
-    return 2 * Y - 1 if options.cost == "hinge" else Y
-
-
-def output_activation(options: argparse.Namespace, hidden: str) -> str:
-    """What stands at the output: as said, or what the cost was made for, or as in the layers."""
-    last: str = options.output_activation or _OUTPUTS.get(options.cost, hidden)
-    if options.cost.endswith("_from_z") and last != "linear":
-        raise Refused(f"{options.cost} has its activation within: --output-activation linear")
-    return last
+    """Turn one-hot targets into those of the cost: hinge's are ±1."""
+    no, yes = known_cost(options).targets
+    return (yes - no) * Y + no
 
 
 def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic") -> MLP:
-    """The network that the options describe, for this data."""
+    """Build the network that the options describe, for this data."""
     from microgradnet import delta
-    from microgradnet.nn import MLP
 
     inputs, outputs = len(data.feature_names), len(data.class_names)
     layers = options.sizes or [inputs, 16 if options.data == "digits" else 8, outputs]
     if (layers[0], layers[-1]) != (inputs, outputs):
-        raise Refused(
+        raise UsageError(
             f"{options.data} has {inputs} inputs and {outputs} classes: --sizes must begin with "
             f"{inputs} and end with {outputs}, not {','.join(map(str, layers))}"
         )
-    activation = options.activation
-    if activation is None:
-        activation = "hard_sigmoid" if options.exact else "sigmoid"
-    last = output_activation(options, activation)
+    if options.activation is None:
+        options.activation = "hard_sigmoid" if options.exact else "sigmoid"
+    last = _output_activation(options)
     if options.exact:
         if (options.steps or 0) > EXACT_STEPS:
-            raise Refused(
+            raise UsageError(
                 f"in rationals the numbers grow many times longer with each step: --steps "
                 f"{EXACT_STEPS} at most with --exact"
             )
         for name, known in (
             (options.cost, delta.COSTS),
-            (activation, delta.ACTIVATIONS),
+            (options.activation, delta.ACTIVATIONS),
             (last, delta.ACTIVATIONS),
         ):
             rational = [each for each in known if each in delta.RATIONAL]
             if name in known and name not in rational:
-                raise Refused(f"{name} is not rational: --exact takes {', '.join(rational)}")
+                raise UsageError(f"{name} is not rational: --exact takes {', '.join(rational)}")
+    return build(options, layers, init="xavier", seed=options.seed, granularity=granularity)
+
+
+def build(options: argparse.Namespace, layers: list[int], **arguments: Any) -> MLP:
+    """Build a network of these sizes; what `MLP` refuses is an error of usage."""
+    last = _output_activation(options)
     try:
         return MLP(
             layers[0],
             layers[1:],
-            activation=activation,
+            activation=options.activation,
             output_activation=last,
-            init="xavier",
-            rng=Random(options.seed),
-            granularity=granularity,
+            **arguments,
         )
     except ValueError as error:
-        raise Refused(as_options(error)) from None
+        raise UsageError(as_options(error)) from None
+
+
+def _output_activation(options: argparse.Namespace) -> str:
+    """Choose the last activation: as said, or what the cost was made for, or as in the layers."""
+    cost = known_cost(options)
+    last: str = options.output_activation or cost.output or options.activation
+    if cost.from_z and last != "linear":
+        raise UsageError(f"{cost.name} has its activation within: --output-activation linear")
+    return last
 
 
 def as_options(error: ValueError) -> str:
-    """What `nn` says of a network, as the command line has it."""
+    """Say an error of `nn` in the options of the command line."""
     return str(error).replace("output_activation='softmax'", "--output-activation softmax")
-
-
-class Progress:
-    """A progress bar on standard error, where that is a terminal; it goes when the work is done."""
-
-    def __init__(self, what: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(what, total=None)
-
-    def __enter__(self) -> Progress:
-        if self._bar.console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar.live.is_started:
-            self._bar.stop()
-
-    def __call__(self, done: int, total: int) -> None:
-        """So much is done, of so much in all."""
-        self._bar.update(self._task, completed=done, total=total)

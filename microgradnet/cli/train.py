@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microgradnet.cli.options import (
-    COSTS,
-    HIDDEN,
-    OUTPUT,
-    Refused,
+    UsageError,
+    add_data,
+    add_network,
+    add_verb,
     count,
     dataset,
+    known_cost,
     mlp,
     rate,
-    seed,
-    sizes,
     targets,
 )
+from microgradnet.costs import UNIT_INTERVAL, CostEntry
 from microgradnet.notation import counted
 from microgradnet.numerals import percent
 from microgradnet.tables import Cell, Table
@@ -42,18 +42,17 @@ _COURSE = {
     "moons": (300, 1.0, "leaky_relu"),
     "xor": (300, 1.0, "tanh"),
 }
-"""Epochs, η of plain gradient descent, and the hidden activation, unless they are said."""
-
-_SHARES = ("sigmoid", "softmax", "hard_sigmoid")
-"""The activations between 0 and 1."""
+"""The defaults: epochs, η of plain gradient descent, and the hidden activation."""
 
 _RATES = {"momentum": 0.1, "adam": 0.01}
 
 
 def add(verbs: Any) -> None:
     """Declare the verb."""
-    train = verbs.add_parser(
+    train = add_verb(
+        verbs,
         "train",
+        _run,
         help="train a network on a data set, and see how well it does on new examples",
         description="Train a network, batch by batch: w → w − (η/m) Σ ∂C/∂w. Without options:\n"
         "1,352 handwritten digits through a tanh-softmax 64-16-10 network, and how many\n"
@@ -62,18 +61,10 @@ def add(verbs: Any) -> None:
         "  microgradnet train --sizes 64,30,10 --save model.npz\n"
         "  microgradnet train --data moons --plot moons.png\n"
         "  microgradnet train --load model.npz --sizes 64,30,10 --epochs 5 --eta 0.1",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
+    add_data(train, "digits")
+    add_network(train, "64,16,10 for digits", "tanh; for moons leaky_relu", "log_likelihood")
     add = train.add_argument
-    add("--data", default="digits", metavar="NAME", help="digits (default), iris, moons or xor")
-    add("--sizes", type=sizes, metavar="N,N,...",
-        help="layer sizes from input to output (default: 64,16,10 for digits)")  # fmt: skip
-    hidden, _, _ = HIDDEN.partition(" (default")
-    add("--activation", metavar="NAME", help=f"{hidden} (default: tanh; for moons leaky_relu)")
-    add("--output-activation", metavar="NAME", help=OUTPUT)
-    costs = COSTS.replace(" (default)", "").replace("log_likelihood", "log_likelihood (default)", 1)
-    add("--cost", default="log_likelihood", metavar="NAME", help=costs)
     add("--optimizer", choices=("descent", "momentum", "adam"), default="descent", metavar="NAME",
         help="descent (default), momentum or adam")  # fmt: skip
     add("--eta", type=rate, metavar="η",
@@ -90,30 +81,25 @@ def add(verbs: Any) -> None:
     add("--engine", choices=("auto", "lifted", "eager"), default="auto", metavar="NAME",
         help="lifted: the matrix program found in the graph; eager: node by node; auto (default): "
         "lifted if it can be")  # fmt: skip
-    add("--seed", type=seed, default=0, metavar="N",
-        help="of weights, data and the order of examples (default: 0)")  # fmt: skip
     add("--load", type=Path, metavar="FILE", help="begin with the parameters in a file")
     add("--save", type=Path, metavar="FILE", help="write the parameters: .npz or .safetensors")
     add("--plot", type=Path, metavar="FILE",
         help="draw cost, accuracy and, for two features, the decision boundary: .png, .svg, "
         ".pdf ... (needs matplotlib)")  # fmt: skip
-    train.set_defaults(run=_run, verb="train", exact=False)
+    train.set_defaults(exact=False)
 
 
 def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from microgradnet.costs import COSTS as KNOWN
     from microgradnet.files import save
     from microgradnet.training import DivergenceError, fit
 
-    if options.cost not in KNOWN:
-        raise Refused(f"no cost {options.cost!r}: there are {', '.join(KNOWN)}")
     data = dataset(options)
     if options.activation is None:
         options.activation = _COURSE[data.name][2]
     model = mlp(options, data, granularity="neuron")
-    _check_output(options.cost, str(model.layers[-1].activation))
+    _check_output(known_cost(options), str(model.layers[-1].activation))
     optimizer = _optimizer(options, model)
     _look_ahead(options)
     if options.load is not None:
@@ -138,23 +124,23 @@ def _run(options: argparse.Namespace) -> int:
     except DivergenceError as error:
         if error.history:
             console.print(error.history.table)
-        raise Refused(error) from None
+        raise UsageError(error) from None
     except ValueError as error:
-        raise Refused(error) from None
+        raise UsageError(error) from None
     if history:
         console.print(history.table)
         if history.stopped:
             console.print(history.stopped)
-        _judge(console, model, data, history)
+        _print_confusion(console, model, data, history)
     if options.save is not None:
         with _writing(options.save):
             save(model, options.save)
         console.print(f"parameters written to {options.save}", soft_wrap=True)
     if options.plot is not None and history:
         flat = len(data.feature_names) == 2
-        shown = (model, data.train, data.class_names) if flat else ()
+        boundary = (model, data.train, data.class_names) if flat else ()
         with _writing(options.plot):
-            history.plot(*shown).savefig(options.plot, dpi=150)
+            history.plot(*boundary).savefig(options.plot, dpi=150)
         console.print(f"picture written to {options.plot}", soft_wrap=True)
     return 130 if history.stopped.startswith("interrupted") else 0
 
@@ -170,45 +156,48 @@ def _optimizer(options: argparse.Namespace, model: MLP) -> Optimizer:
     return optimizer
 
 
-def _check_output(cost: str, activation: str) -> None:
-    """A cost with the logarithm of an output is not defined for outputs of every activation."""
-    if cost in ("cross_entropy", "log_likelihood") and activation not in _SHARES:
-        raise Refused(
-            f"{cost} takes outputs between 0 and 1, which {activation} does not keep: "
-            f"--output-activation {', '.join(_SHARES)}, or --cost {cost}_from_z without it"
+def _check_output(cost: CostEntry, activation: str) -> None:
+    """Refuse outputs beyond 0 and 1 for a cost that takes their logarithms."""
+    if cost.unit_interval and activation not in UNIT_INTERVAL:
+        raise UsageError(
+            f"{cost.name} takes outputs between 0 and 1, which {activation} does not keep: "
+            f"--output-activation {', '.join(UNIT_INTERVAL)}, or --cost {cost.name}_from_z without "
+            "it"
         )
 
 
 def _look_ahead(options: argparse.Namespace) -> None:
-    """What would spoil the end of a long training is refused before it, not after."""
+    """Refuse before a long training, not after it, what cannot be written at its end."""
     from importlib.util import find_spec
 
     for place in (options.save, options.plot):
         if place is not None and not place.parent.is_dir():
-            raise Refused(f"{place}: there is no folder {place.parent}")
+            raise UsageError(f"{place}: there is no folder {place.parent}")
         if place is not None:
             with _writing(place):
                 _try_to_open(place)
     if options.save is not None:
         if options.save.suffix not in (".npz", ".safetensors"):
-            raise Refused(f"--save {options.save}: the name of a file ends in .npz or .safetensors")
+            raise UsageError(
+                f"--save {options.save}: the name of a file ends in .npz or .safetensors"
+            )
         if options.save.suffix == ".safetensors" and find_spec("safetensors") is None:
-            raise Refused(f"--save {options.save} needs safetensors: pip install safetensors")
+            raise UsageError(f"--save {options.save} needs safetensors: pip install safetensors")
     if options.plot is not None:
         from microgradnet.training import pictures
 
         try:
             figure, _ = pictures.figure(1)
         except ImportError as error:
-            raise Refused(f"--plot: {error}") from None
+            raise UsageError(f"--plot: {error}") from None
         endings = {**figure.canvas.get_supported_filetypes()}
         endings.pop("pgf", None)  # matplotlib runs LaTeX for it
         if options.plot.suffix[1:].lower() not in endings:
-            raise Refused(f"--plot {options.plot}: the name ends in .{', .'.join(endings)}")
+            raise UsageError(f"--plot {options.plot}: the name ends in .{', .'.join(endings)}")
 
 
 def _try_to_open(place: Path) -> None:
-    """OSError where nothing can be written; all stays as it is."""
+    """Raise OSError where nothing can be written, and leave all as it is."""
     if place.is_fifo():  # which waits for a reader
         return
     is_new = not os.path.lexists(place)
@@ -223,9 +212,9 @@ def _load(model: MLP, place: Path) -> None:
     try:
         load(model, place)
     except (ValueError, ImportError) as error:
-        raise Refused(error) from None
+        raise UsageError(error) from None
     except OSError as error:
-        raise Refused(f"{place}: {error.strerror}") from None
+        raise UsageError(f"{place}: {error.strerror}") from None
 
 
 @contextmanager
@@ -233,11 +222,11 @@ def _writing(place: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise Refused(f"{place}: {getattr(error, 'strerror', None) or error}") from None
+        raise UsageError(f"{place}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Optimizer) -> str:
-    """What is trained, on what and how, in two lines."""
+    """Describe what is trained, on what and how, in two lines."""
     activations = "-".join(str(layer.activation) for layer in model.layers)
     rule = {"descent": "gradient descent", "momentum": "momentum", "adam": "Adam"}
     held_back = f", {len(data.test.X)} held back" if len(data.test.X) else ""
@@ -250,8 +239,8 @@ def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Op
     )
 
 
-def _judge(console: Console, model: MLP, data: Dataset, history: History) -> None:
-    """How well the network does now, class by class."""
+def _print_confusion(console: Console, model: MLP, data: Dataset, history: History) -> None:
+    """Print how well the network does now, class by class."""
     from microgradnet.training import confusion, predictions
 
     X, _, labels = data.test if len(data.test.X) else data.train
@@ -260,7 +249,9 @@ def _judge(console: Console, model: MLP, data: Dataset, history: History) -> Non
     which = "held-back" if len(data.test.X) else "training"
     console.print("\nclasses by row, what they were called by column")
     console.print(_confusion_table(matrix.tolist(), data.class_names, console.width))
-    engine = f"{history.engine} engine" + (f" ({history.why})" if history.why else "")
+    engine = f"{history.engine} engine" + (
+        f" ({history.fallback_reason})" if history.fallback_reason else ""
+    )
     console.print(
         f"{right} of {counted(len(X), f'{which} example')} right, {percent(right / len(X))}; "
         f"{history.seconds:.1f} s, {engine}"
@@ -268,7 +259,7 @@ def _judge(console: Console, model: MLP, data: Dataset, history: History) -> Non
 
 
 def _confusion_table(matrix: list[list[int]], names: tuple[str, ...], width: int) -> Table:
-    """A row a class, a column for what it was called; 0 is a dot, so that errors stand out."""
+    """Lay out the confusion matrix; 0 is a dot, so that errors stand out."""
     longest = max(map(len, names))
     if (longest + 1) * (len(names) + 1) + 1 > width:  # headings cut to what there is room for
         heads = [name[: max(2, (width - longest - 2) // len(names) - 1)] for name in names]

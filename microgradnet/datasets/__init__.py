@@ -35,6 +35,8 @@ from operator import index
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from microgradnet.randomness import generator
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -84,22 +86,32 @@ class Dataset:
         )
 
 
-def digits(*, seed: int = 0, test_fraction: float = 0.25) -> Dataset:
+def digits(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.25) -> Dataset:
     """Handwritten digits 0 to 9: the ink in each cell of an 8×8 grid, row by row, 64 features.
 
     ⌊test_fraction · count⌋ examples of each class are held back. The digits are by 13 writers, who
     are on both sides of the split: the held-back accuracy speaks of new digits, not of new hands.
 
-    Raises `ValueError` unless 0 ≤ test_fraction < 1, `TypeError` unless the seed is an integer.
+    The order and the split are drawn from seed, or from rng, a random.Random in its place.
+    Raises `ValueError` unless 0 ≤ test_fraction < 1 and for both seed and rng, `TypeError` unless
+    the seed is an integer.
 
     >>> digits()
     <Dataset digits: 64 features, 10 classes, 1352 examples to train on, 445 held back>
     """
     X, labels, names = _read("digits")
-    return _split("digits", X / 16, labels, Random(index(seed)), test_fraction, names, "0123456789")
+    return _split(
+        "digits",
+        X / 16,
+        labels,
+        generator(index(seed), rng, default=0),
+        test_fraction,
+        names,
+        "0123456789",
+    )
 
 
-def iris(*, seed: int = 0, test_fraction: float = 0.25) -> Dataset:
+def iris(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.25) -> Dataset:
     """Fisher's irises: length and width of sepal and petal, each scaled by its range over all 150.
 
     One species stands apart; the other two overlap a little. Split and errors as in `digits`.
@@ -109,11 +121,24 @@ def iris(*, seed: int = 0, test_fraction: float = 0.25) -> Dataset:
     """
     X, labels, names = _read("iris")
     species = ("setosa", "versicolor", "virginica")
-    return _split("iris", _min_max(X), labels, Random(index(seed)), test_fraction, names, species)
+    return _split(
+        "iris",
+        _min_max(X),
+        labels,
+        generator(index(seed), rng, default=0),
+        test_fraction,
+        names,
+        species,
+    )
 
 
 def moons(
-    *, seed: int = 0, test_fraction: float = 0.25, n: int = 200, noise: float = 0.1
+    *,
+    seed: int = 0,
+    rng: Random | None = None,
+    test_fraction: float = 0.25,
+    n: int = 200,
+    noise: float = 0.1,
 ) -> Dataset:
     """Two half circles of radius 1, ⌊n/2⌋ points on the upper and the rest on the lower.
 
@@ -130,7 +155,7 @@ def moons(
         raise ValueError(f"n must be at least 2, a point on each moon, not {n}")
     if not 0 <= noise < math.inf:
         raise ValueError(f"noise must be finite and not negative, not {noise}")
-    rng = Random(index(seed))
+    rng = generator(index(seed), rng, default=0)
     upper = [(math.cos(t), math.sin(t)) for t in _half_turn(n // 2)]
     lower = [(1 - math.cos(t), 0.5 - math.sin(t)) for t in _half_turn(n - n // 2)]
     points = [[c + noise * _gauss(rng) for c in point] for point in upper + lower]
@@ -139,7 +164,7 @@ def moons(
     return _split("moons", X, labels, rng, test_fraction, ("x1", "x2"), ("upper", "lower"))
 
 
-def xor(*, seed: int = 0, test_fraction: float = 0.0) -> Dataset:
+def xor(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.0) -> Dataset:
     """The exclusive or: class x₁ ⊕ x₂ on the four corners of the unit square.
 
     The four examples are the whole of the problem, so none is held back unless it is asked for.
@@ -152,13 +177,21 @@ def xor(*, seed: int = 0, test_fraction: float = 0.0) -> Dataset:
     """
     X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
     labels = [0, 1, 1, 0]
-    return _split("xor", X, labels, Random(index(seed)), test_fraction, ("x1", "x2"), "01")
+    return _split(
+        "xor", X, labels, generator(index(seed), rng, default=0), test_fraction, ("x1", "x2"), "01"
+    )
 
 
-def load(name: str, *, seed: int = 0, test_fraction: float | None = None) -> Dataset:
-    """Return the data set of that name; without a `test_fraction`, split as it does by itself.
+def load(
+    name: str,
+    *,
+    seed: int = 0,
+    rng: Random | None = None,
+    test_fraction: float | None = None,
+) -> Dataset:
+    """Return the data set of that name; test_fraction=None stands for its own default.
 
-    Raises `ValueError` for a name that is not there.
+    Raises `ValueError` for a name that is not there, and the errors of `digits`.
 
     >>> load("xor", test_fraction=0.5)
     <Dataset xor: 2 features, 2 classes, 2 examples to train on, 2 held back>
@@ -169,9 +202,8 @@ def load(name: str, *, seed: int = 0, test_fraction: float | None = None) -> Dat
     sets: dict[str, Callable[..., Dataset]] = {f.__name__: f for f in (digits, iris, moons, xor)}
     if name not in sets:
         raise ValueError(f"no data set {name!r}: there are {', '.join(sets)}")
-    if test_fraction is None:
-        return sets[name](seed=seed)
-    return sets[name](seed=seed, test_fraction=test_fraction)
+    split = {} if test_fraction is None else {"test_fraction": test_fraction}
+    return sets[name](seed=seed, rng=rng, **split)
 
 
 def _split(

@@ -8,26 +8,20 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from microgradnet.costs import entry
 from microgradnet.nn import MLP
 from microgradnet.numerals import numeral, percent
+from microgradnet.randomness import generator
 from microgradnet.tables import Table, Tabular
 from microgradnet.training import History, fit, pictures
 
 __all__ = ["Comparison", "compare"]
 
-_OUTPUTS = {
-    "log_likelihood": "softmax",
-    "hinge": "linear",
-    "cross_entropy_from_z": "linear",
-    "log_likelihood_from_z": "linear",
-}
-"""What stands at the output unless it is said; else sigmoid."""
-
-_OF_THE_MODEL = ("activation", "output_activation", "init", "granularity")
+_MODEL_OPTIONS = ("activation", "output_activation", "init", "granularity")
 
 
 class Comparison(Tabular):
-    """The histories, by what was changed."""
+    """Histories of trainings by what was changed; indexed by its name."""
 
     def __init__(self, changed: str, histories: dict[str, History]) -> None:
         self.changed = changed
@@ -48,35 +42,38 @@ class Comparison(Tabular):
         return Table(headings, rows, left=[self.changed])
 
     def plot(self) -> Any:
-        """Cost and accuracy by epoch, a line for each, as a matplotlib figure."""
-        first = next(iter(self.histories.values()))
-        columns = ["cost"] + ["accuracy"] * (first[0].accuracy is not None)
-        figure, axes = pictures.figure(len(columns))
-        for panel, column in zip(axes, columns, strict=True):
-            for k, (name, history) in enumerate(self.histories.items()):
+        """Plot cost and accuracy by epoch, a line for each training, as a matplotlib figure."""
+        histories = list(self.histories.items())
+        titles = ["cost"] + ["accuracy"] * (histories[0][1][0].accuracy is not None)
+        figure, axes = pictures.figure(len(titles))
+        for panel, title in zip(axes, titles, strict=True):
+            for k, (name, history) in enumerate(histories):
                 colour = pictures.CLASSES[k % len(pictures.CLASSES)]
-                epochs = [epoch.number for epoch in history]
-                panel.plot(epochs, list(map(float, getattr(history, column))), color=colour,
-                           label=name)  # fmt: skip
-            panel.set_title(column, color=pictures.INK, fontsize=10)
-            panel.set_xlabel("epoch", color=pictures.INK, fontsize=9)
-        if len(axes) > 1:
-            axes[1].yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
+                pictures.curve(panel, name, colour, history, getattr(history, title))
+            pictures.caption(panel, title)
         axes[0].legend(frameon=False, fontsize=8, title=self.changed, title_fontsize=8)
         return figure
 
 
 def compare(
-    sizes: Sequence[int], X: ArrayLike, Y: ArrayLike, *, seed: int = 0, **options: Any
+    sizes: Sequence[int],
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    seed: int = 0,
+    rng: Random | None = None,
+    **options: Any,
 ) -> Comparison:
     """Train the same network several times, with one option changed from time to time.
 
-    sizes    of the layers, from input to output
-    X, Y     examples and targets, as in `fit`
-    seed     of the weights, which all begin alike, and of the order of examples
-    options  those of `MLP` and of `fit`, one of them as a list: activation=["sigmoid", "relu"],
-             or cost=[...], lr=[...], init=[...], batch_size=[...]; the output activation is the
-             one that fits the cost unless it is said
+    sizes      of the layers, from input to output
+    X, Y       examples and targets, as in `fit`
+    seed, rng  the weights, which all begin alike, and the order of the examples: a whole number, or
+               a random.Random in its place
+    options    those of `MLP` and of `fit`, one of them as a list: activation=["sigmoid", "relu"],
+               or cost=[...], lr=[...], init=[...], batch_size=[...]. Unless it is an option, the
+               output activation is the one that the cost was made for, and for the quadratic cost
+               sigmoid: the same, whatever the hidden layers have.
 
     Costs of different kinds are no measure for each other; the accuracies are. Raises ValueError
     unless just one option is a list.
@@ -94,13 +91,15 @@ def compare(
             "give one option as a list of what to compare, as in activation=['sigmoid', 'tanh']"
         )
     (changed,) = lists
+    if rng is not None:
+        seed = int(generator(seed, rng, default=0).random() * 2**32)
     histories = {}
     for choice in options[changed]:
         chosen = {"cost": "quadratic", "activation": "sigmoid", **options, changed: choice}
-        chosen.setdefault("output_activation", _OUTPUTS.get(chosen["cost"], "sigmoid"))
-        of_the_model = {name: chosen.pop(name) for name in _OF_THE_MODEL if name in chosen}
-        of_the_model.setdefault("init", "xavier")
-        model = MLP(sizes[0], sizes[1:], rng=Random(seed), **of_the_model)
+        chosen.setdefault("output_activation", entry(chosen["cost"]).output or "sigmoid")
+        model_options = {name: chosen.pop(name) for name in _MODEL_OPTIONS if name in chosen}
+        model_options.setdefault("init", "xavier")
+        model = MLP(sizes[0], sizes[1:], seed=seed, **model_options)
         name = choice if isinstance(choice, str) else getattr(choice, "__name__", str(choice))
         histories[name] = fit(model, X, Y, seed=seed, **chosen)
     return Comparison(changed, histories)

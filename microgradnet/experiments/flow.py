@@ -1,4 +1,4 @@
-"""How the error δ comes through the layers of a network."""
+"""The size of the error δ, layer by layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.costs import COSTS, Cost
+from microgradnet.costs import Cost, entry
 from microgradnet.nn import MLP
 from microgradnet.numerals import numeral
 from microgradnet.tables import Table, Tabular
@@ -21,7 +21,7 @@ __all__ = ["Flow", "LayerFlow", "gradient_flow"]
 
 @dataclass(frozen=True)
 class LayerFlow:
-    """One layer, over all examples and neurons; sizes are root mean squares."""
+    """One layer, over all examples and neurons. Sizes are root mean squares."""
 
     layer: int
     activation: str
@@ -32,18 +32,18 @@ class LayerFlow:
     weight_gradient: float
     """The size of ∂C/∂Wˡ, of one example."""
     quiet: float
-    """The share of weighted inputs z that pass on less than a hundredth: |∂a/∂z| < 1/100."""
+    """The share of neurons that are saturated: |∂a/∂z| < 1/100."""
 
 
 @dataclass(frozen=True)
 class Flow(Tabular):
-    """The layers, from the first to the last."""
+    """What `gradient_flow` measured, from the first layer to the last."""
 
     layers: tuple[LayerFlow, ...]
 
     @property
     def verdict(self) -> str:
-        """What δ does from the last layer to the first."""
+        """Say in a sentence what δ does from the last layer to the first."""
         first, last = self.layers[0], self.layers[-1]
         if len(self.layers) == 1:
             return "There is one layer only: δ comes through none."
@@ -75,16 +75,16 @@ class Flow(Tabular):
         return Table(headings, rows, left=["layer"])
 
     def plot(self) -> Any:
-        """|δ| and |∂C/∂W| by layer, on a logarithmic scale, as a matplotlib figure."""
+        """Plot |δ| and |∂C/∂W| by layer, on a logarithmic scale, as a matplotlib figure."""
         figure, (axes,) = pictures.figure(1, width=5.2)
         layers = [row.layer for row in self.layers]
         for name, colour, sizes in (
             ("δ", pictures.TRAIN, [row.delta for row in self.layers]),
             ("∂C/∂W", pictures.TEST, [row.weight_gradient for row in self.layers]),
         ):
-            shown = [(l, size) for l, size in zip(layers, sizes, strict=True) if size > 0]
-            axes.plot(*zip(*shown, strict=True) if shown else ((), ()), "o-", color=colour,
-                      label=name)  # fmt: skip
+            positive = [(l, size) for l, size in zip(layers, sizes, strict=True) if size > 0]
+            x, y = zip(*positive, strict=True) if positive else ((), ())
+            axes.plot(x, y, "o-", color=colour, label=name)
         axes.set_yscale("log")
         axes.set_xticks(layers, [f"{row.layer}\n{row.activation}" for row in self.layers])
         axes.set_xlabel("layer", color=pictures.INK, fontsize=9)
@@ -94,21 +94,19 @@ class Flow(Tabular):
 
 
 def gradient_flow(model: MLP, X: ArrayLike, Y: ArrayLike, cost: str | Cost = "quadratic") -> Flow:
-    """How large δ and the gradients are, layer by layer, over some examples.
+    """Measure how large δ and the gradients are, layer by layer, over some examples.
 
-    BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ), multiplies δ on its way back by weights and by slopes, so
-    that over many layers it vanishes or explodes unless both are of the right size. X and Y are
-    as in `fit`. The gradients that the parameters had are left as they were.
+    BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ), multiplies δ on its way back by weights and by derivatives
+    of σ. Over many layers it vanishes or explodes unless both are of the right size. X, Y and cost
+    are as in `fit`. The gradients that the parameters had are left as they were. Raises ValueError
+    for an unknown cost, and where X and Y are not of one length.
 
-    >>> from random import Random
-    >>> model = MLP(2, [8] * 5 + [1], activation="sigmoid", rng=Random(1))
+    >>> model = MLP(2, [8] * 5 + [1], activation="sigmoid", seed=1)
     >>> flow = gradient_flow(model, [[0.5, -1.0], [1.0, 2.0]], [[1.0], [0.0]])
     >>> print(flow.verdict)
     δ vanishes: in layer 1 it is 0.0015 times what it is in layer 6.
     """
-    function = COSTS[cost] if isinstance(cost, str) and cost in COSTS else cost
-    if not callable(function):
-        raise ValueError(f"no cost {cost!r}: there are {', '.join(COSTS)}")
+    function = entry(cost).function
     x, y = np.asarray(X).tolist(), np.asarray(Y).tolist()
     if len(x) != len(y) or not x:
         raise ValueError(f"X has {len(x)} rows and Y {len(y)}: one target for each example")
@@ -116,7 +114,7 @@ def gradient_flow(model: MLP, X: ArrayLike, Y: ArrayLike, cost: str | Cost = "qu
     before = [parameter.grad for parameter in parameters]
     L = len(model.layers)
     delta: list[list[float]] = [[] for _ in range(L)]
-    slopes: list[list[float]] = [[] for _ in range(L)]
+    partials: list[list[float]] = [[] for _ in range(L)]
     gradients: list[list[float]] = [[] for _ in range(L)]
     try:
         for inputs, targets in zip(x, y, strict=True):
@@ -125,7 +123,7 @@ def gradient_flow(model: MLP, X: ArrayLike, Y: ArrayLike, cost: str | Cost = "qu
             function(forward.output, targets).backward()
             for l, layer in enumerate(model.layers, 1):
                 delta[l - 1] += map(float, forward.delta[l])
-                slopes[l - 1] += _slopes(forward.z[l], forward.a[l])
+                partials[l - 1] += _activation_partials(forward.z[l], forward.a[l])
                 gradients[l - 1] += [float(w.grad) for n in layer.neurons for w in n.w]
     finally:
         for parameter, grad in zip(parameters, before, strict=True):
@@ -139,26 +137,26 @@ def gradient_flow(model: MLP, X: ArrayLike, Y: ArrayLike, cost: str | Cost = "qu
                 sizes[l - 1],
                 sizes[l - 1] / sizes[l] if l < L and sizes[l] else None,
                 _size(gradients[l - 1]),
-                sum(abs(slope) < 0.01 for slope in slopes[l - 1]) / len(slopes[l - 1]),
+                sum(abs(partial) < 0.01 for partial in partials[l - 1]) / len(partials[l - 1]),
             )
             for l, layer in enumerate(model.layers, 1)
         )
     )
 
 
-def _slopes(z: list[Any], a: list[Any]) -> list[float]:
-    """∂a/∂z, entry by entry; of a linear layer, where they are one node, 1."""
-    found = []
+def _activation_partials(z: list[Any], a: list[Any]) -> list[float]:
+    """Return ∂a/∂z, entry by entry; of a linear layer, where they are one node, 1."""
+    partials = []
     for weighted, active in zip(z, a, strict=True):
         if active is weighted:
-            found.append(1.0)
+            partials.append(1.0)
             continue
-        found += [
-            float(slope)
-            for parent, slope in zip(active.parents, active.partials(), strict=True)
+        partials += [
+            float(partial)
+            for parent, partial in zip(active.parents, active.partials(), strict=True)
             if parent is weighted
         ]
-    return found
+    return partials
 
 
 def _size(numbers: Iterable[float]) -> float:

@@ -1,4 +1,4 @@
-"""Changing a number by hand, and seeing what the gradient has to do with it."""
+"""Changing a number by hand: the cost changes by gradient × step."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["Nudge", "Nudges", "nudge"]
 
 @dataclass(frozen=True)
 class Nudge:
-    """One step, and the two answers."""
+    """One step: the change of the cost, and what the gradient predicted."""
 
     step: Number
     change: Number
-    """What the cost changed by."""
+    """The change of the cost."""
     predicted: Number
     """gradient × step."""
 
     @property
     def difference(self) -> Number:
-        """How far apart the two are."""
+        """|change − predicted|, which is ½C″·step² and smaller terms."""
         return absolute(subtract(self.change, self.predicted))
 
 
 @dataclass(frozen=True)
 class Nudges(Tabular):
-    """The steps that were tried, from where the number stood."""
+    """The nudges of one number."""
 
     name: str
     at: Number
@@ -59,12 +59,12 @@ class Nudges(Tabular):
 def nudge(
     cost: Callable[[], Value], node: Value, steps: Sequence[Number] = (0.1, 0.01, 0.001)
 ) -> Nudges:
-    """Change a number by a step: the cost changes by gradient × step, and a little more.
+    """Change a number by a few steps, and compare the change of the cost with gradient × step.
 
     cost   builds the cost anew each time it is called: lambda: (w * x - y) ** 2
     node   a leaf that the cost is computed from: a parameter, or an input
-    steps  how far to go; what is left between the two is ½C″·step² and smaller terms, so a tenth
-           of the step brings them a hundred times closer
+    steps  how far to go. The two differ by ½C″·step² and smaller terms, so a tenth of the step
+           brings them a hundred times closer.
 
     The node is left as it was, gradients too. Raises ValueError where the cost does not depend on
     the node, and TypeError for a node that is no leaf: it is computed, so a nudge would be lost.
@@ -98,12 +98,12 @@ def nudge(
     finally:
         for leaf, grad in zip(leaves, grads, strict=True):
             leaf.grad = grad
-    found = []
+    nudges = []
     try:
         for step in map(coerce, steps):
             node.data = add(at, step)
             change = subtract(cost().data, before.data)
-            found.append(Nudge(step, change, multiply(gradient, step)))
+            nudges.append(Nudge(step, change, multiply(gradient, step)))
     finally:
         node.data = at
-    return Nudges(node.label or "x", at, gradient, tuple(found))
+    return Nudges(node.label or "x", at, gradient, tuple(nudges))

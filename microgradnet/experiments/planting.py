@@ -16,11 +16,11 @@ __all__ = ["caught", "planted"]
 
 @contextmanager
 def planted(operation: Operation | str, by: float = 0.01) -> Iterator[Operation]:
-    """Within the block, an operation's derivative rule is wrong: too large by the share `by`.
+    """Make an operation's derivative rule wrong within a block: too large by the share `by`.
 
     The rule is put right again at the end of the block, however it ends. Until then it is wrong
-    for the whole program, other threads too. Raises ValueError for + and ×, for which `backward`
-    has a short way of its own that asks no rule, and LookupError for an unknown name.
+    for the whole program, other threads too. Raises ValueError for + and ×, whose fast path in
+    `backward` asks no rule, and LookupError for an unknown name.
 
     >>> from microgradnet import Value, tanh
     >>> x = Value(0.0)
@@ -35,7 +35,7 @@ def planted(operation: Operation | str, by: float = 0.01) -> Iterator[Operation]
     right = op.rule
 
     def wrong(m: Any, g: Number, y: Number, *xs: Number) -> tuple[Number, ...]:
-        return tuple(product * (1 + by) for product in right(m, g, y, *xs))
+        return tuple(contribution * (1 + by) for contribution in right(m, g, y, *xs))
 
     # An operation is immutable to everyone else, who may therefore keep it; hence the way round.
     object.__setattr__(op, "rule", wrong)
@@ -46,10 +46,10 @@ def planted(operation: Operation | str, by: float = 0.01) -> Iterator[Operation]
 
 
 def caught(operation: Operation | str, *xs: Number, by: float = 0.01) -> GradientError | None:
-    """What `check_grad` says of an operation at xs while its rule is too large by the share `by`.
+    """Plant an error of the share `by` in an operation's rule, and return what `check_grad` finds.
 
-    None if it notices nothing: where the derivative is 0, or the error below what rounding may do.
-    Raises GradientError where it finds the rule wrong before anything was planted.
+    Returns None if it notices nothing, as where the derivative is 0 or where the error is below
+    that of rounding. Raises GradientError where the rule is wrong before anything is planted.
 
     >>> print(caught("sin", 0.5, by=1e-6))  # doctest: +ELLIPSIS
     the gradient is wrong at 1 of 1 inputs

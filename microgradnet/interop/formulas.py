@@ -18,7 +18,7 @@ import sympy
 from sympy import Expr, Symbol
 
 from microgradnet.arithmetic import evaluate
-from microgradnet.costs import COSTS, Cost
+from microgradnet.costs import Cost, entry
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.nn import MLP
@@ -53,9 +53,7 @@ def symbolic(model: MLP, cost: str | Cost = "quadratic") -> Formulas:
     """
     if not isinstance(model, MLP):
         raise TypeError(f"symbolic takes an MLP, not {model!r:.80}")
-    if isinstance(cost, str) and cost not in COSTS:
-        raise ValueError(f"no cost {cost!r}: there are {', '.join(COSTS)}")
-    return Formulas(model, COSTS[cost] if isinstance(cost, str) else cost)
+    return Formulas(model, entry(cost).function)
 
 
 class Formulas(Mapping[Symbol, Expr]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,7 @@ class MicrogradClassifier(ClassifierMixin, BaseEstimator):
             sizes,
             activation=self.activation,
             init="xavier",
-            rng=Random(seed),
+            seed=seed,
             granularity="neuron",
         )
         self.history_ = fit(

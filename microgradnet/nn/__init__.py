@@ -2,8 +2,9 @@
 
 from microgradnet.nn.forward import Deltas, ForwardPass
 from microgradnet.nn.initialisers import INITIALISERS
+from microgradnet.nn.layers import ACTIVATIONS, Layer, Module, Neuron
 from microgradnet.nn.matrices import Matrices
-from microgradnet.nn.modules import ACTIVATIONS, MLP, Layer, Module, Neuron
+from microgradnet.nn.modules import MLP
 from microgradnet.nn.state import Keys
 
 __all__ = [

@@ -1,18 +1,37 @@
-"""One example's way through a network, with everything the equations speak of."""
+"""The forward pass of one example, which keeps what the equations speak of: z, a and δ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from microgradnet.arithmetic import Number
 from microgradnet.engine import Value, flatten, is_unset, unflatten
+from microgradnet.nn.layers import Layer
 from microgradnet.notation import labels
 
-if TYPE_CHECKING:
-    from microgradnet.nn.modules import MLP
+__all__ = ["Deltas", "ForwardPass", "Layered"]
 
-__all__ = ["Deltas", "ForwardPass"]
+
+class Layered(Protocol):
+    """What a forward pass runs, an `MLP`: layers one after the other, and their matrices."""
+
+    layers: list[Layer]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of inputs, then of the neurons of each layer."""
+
+    @property
+    def weights(self) -> Mapping[int, Any]:
+        """The weight matrices Wˡ by layer."""
+
+    @property
+    def biases(self) -> Mapping[int, Any]:
+        """The bias vectors bˡ by layer."""
+
+    def parameters(self) -> list[Value]:
+        """The weights and biases."""
 
 
 class ForwardPass:
@@ -31,7 +50,7 @@ class ForwardPass:
     a pickled cost beside it would get interior nodes of its own, so pickle what ends a pass alone.
     """
 
-    def __init__(self, model: MLP, x: Sequence[Any]) -> None:
+    def __init__(self, model: Layered, x: Sequence[Any]) -> None:
         if not hasattr(x, "__iter__"):
             raise TypeError(f"an example is a sequence of numbers, not {x!r}")
         n_in, entries = len(model.layers[0].neurons[0].w), list(x)
@@ -112,13 +131,13 @@ class Deltas(Sequence[list[Number]]):
             return "<Deltas, not yet: call cost.backward() first>"
 
 
-def _assemble(model: MLP, z: list[list[Value]], a: list[list[Value]]) -> ForwardPass:
+def _assemble(model: Layered, z: list[list[Value]], a: list[list[Value]]) -> ForwardPass:
     forward = ForwardPass.__new__(ForwardPass)
     forward.model, forward.z, forward.a = model, z, a
     return forward
 
 
-def _restore(model: MLP, shape: list[list[int]], flat: tuple[Any, ...]) -> ForwardPass:
+def _restore(model: Layered, shape: list[list[int]], flat: tuple[Any, ...]) -> ForwardPass:
     nodes = iter(unflatten(*flat))
     z, a = ([[next(nodes) for _ in range(n)] for n in layers] for layers in shape)
     return _assemble(model, z, a)

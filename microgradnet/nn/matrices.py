@@ -53,8 +53,8 @@ class Matrices(Mapping[int, "NDArray[Any]"]):
     def __setitem__(self, l: int, matrix: Any) -> None:
         nodes = self._nodes(l)
         # All of the entries, before the first is written.
-        given = entries(f"{self._name}[{l}]", nodes.shape, matrix)
-        for node, x in zip(nodes.flat, given, strict=True):
+        new = entries(f"{self._name}[{l}]", nodes.shape, matrix)
+        for node, x in zip(nodes.flat, new, strict=True):
             node.data = x
 
     def __repr__(self) -> str:

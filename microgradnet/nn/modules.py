@@ -1,297 +1,45 @@
-"""Neurons, layers and multilayer perceptrons.
+"""Multilayer perceptrons.
 
-Layers are numbered 1 … L as in the equations, the input is layer 0. Everything is a scalar: a layer
-is a list of neurons, and the matrices are read off it (`model.weights[l]`).
+Layers are numbered 1 … L as in the equations, the input is layer 0. The matrices are read off the
+scalars (`model.weights[l]`).
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from random import Random
+from typing import Any
 
-from microgradnet import ops
-from microgradnet.engine import UNSET, Value, record_unary
-from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
+from microgradnet.engine import Value
 from microgradnet.nn.forward import ForwardPass
-from microgradnet.nn.initialisers import Initialiser, initialiser
+from microgradnet.nn.initialisers import Initialiser
+from microgradnet.nn.layers import Activation, Layer, Module, Neuron, checked_activation, named
 from microgradnet.nn.matrices import Matrices
-from microgradnet.nn.state import Keys, by_name, entries, numbers
-from microgradnet.node import Vector
 from microgradnet.notation import indexed
-from microgradnet.operation import Operation, find
+from microgradnet.randomness import generator
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["ACTIVATIONS", "MLP", "Activation", "Layer", "Module", "Neuron"]
-
-Activation: TypeAlias = "str | Callable[[Value], Value]"
-"""A name of ACTIVATIONS, or an operation (any function of one Value)."""
-
-ACTIVATIONS: tuple[str, ...] = (
-    "linear",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "softplus",
-    "silu",
-    "gelu",
-    "softsign",
-    "hard_tanh",
-    "hard_sigmoid",
-    "softmax",
-)
-"""The activations by name; softmax, which mixes a whole layer, at the output only."""
-
-GRANULARITIES = ("atomic", "neuron")
-
-
-class Module:
-    """Something with parameters: its Values, those in its lists, and those of its modules.
-
-    >>> class Scale(Module):
-    ...     def __init__(self):
-    ...         self.factor = Value(2.0)
-    ...         self.inner = [Neuron(1, init="zeros")]
-    >>> [name for name, _ in Scale().named_parameters()]
-    ['factor', 'inner.0.weight[1]', 'inner.0.bias']
-    """
-
-    def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """Name and parameter, in the order of the attributes."""
-        for name, attribute in vars(self).items():
-            yield from _named(name, attribute)
-
-    def parameters(self) -> list[Value]:
-        """The parameters in the order of `named_parameters`."""
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        """The parameters' numbers by name, those of one matrix or vector together.
-
-        Copies, as from `MLP.weights`. In an `MLP` they are layers.1.weight, of shape (n_out, n_in),
-        layers.1.bias and so on, numbered as in the equations.
-
-        >>> {name: array.shape for name, array in MLP(2, [3]).state_dict().items()}
-        {'layers.1.weight': (3, 2), 'layers.1.bias': (3,)}
-        """
-        return {name: numbers(nodes) for name, nodes in by_name(self.named_parameters()).items()}
-
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
-        """Write the numbers of a `state_dict` into the parameters, all of them or none.
-
-        Raises ValueError, and leaves the parameters as they were, where shapes differ, and with
-        `strict` where names are missing or unexpected; without, these are what is returned.
-
-        >>> layer = Layer(2, 1)
-        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bias": [0.0]})
-        Keys(missing_keys=[], unexpected_keys=[])
-        >>> layer([1.0, 1.0]).data
-        7.0
-        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bais": [0.0]})
-        Traceback (most recent call last):
-            ...
-        ValueError: the names are not those of the parameters: missing 'bias'; unexpected 'bais'
-        """
-        own = by_name(self.named_parameters())
-        keys = Keys([k for k in own if k not in state], [k for k in state if k not in own])
-        if strict and (keys.missing_keys or keys.unexpected_keys):
-            raise ValueError(f"the names are not those of the parameters: {keys.told()}")
-        new = [
-            (node, x)
-            for name, nodes in own.items()
-            if name in state
-            for node, x in zip(nodes.flat, entries(name, nodes.shape, state[name]), strict=True)
-        ]  # every one of them, before the first is written
-        for node, x in new:
-            node.data = x
-        return keys
-
-    def zero_grad(self) -> None:
-        """Forget the gradients that have accumulated in the parameters."""
-        for parameter in self.parameters():
-            parameter.grad = UNSET
-
-
-def _named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
-    if isinstance(attribute, Value):
-        yield name, attribute
-    elif isinstance(attribute, Module):
-        for inner, parameter in attribute.named_parameters():
-            yield f"{name}.{inner}", parameter
-    elif isinstance(attribute, (list, tuple)):
-        for k, item in enumerate(attribute):
-            yield from _named(f"{name}.{k}", item)
-
-
-class Neuron(Module):
-    """One neuron, a = σ(z) with z = Σₖ wₖxₖ + b.
-
-    n_in         the number of inputs
-    nonlin       micrograd's way to ask for relu (True) or linear (False)
-    activation   a name of ACTIVATIONS but softmax, or an operation; it goes before nonlin
-    init, rng    how weights begin, and the generator they are drawn from, as in `MLP`
-    granularity  as in `MLP`
-
-    w and b are its weights and its bias. Raises ValueError for an unknown name and fewer than one
-    input, and when it is given a wrong number of inputs.
-
-    >>> neuron = Neuron(2, activation="tanh", init="zeros")
-    >>> neuron([1.0, 2.0]).data
-    0.0
-    >>> neuron([1.0])
-    Traceback (most recent call last):
-        ...
-    ValueError: a neuron with 2 inputs was given 1
-    """
-
-    def __init__(
-        self,
-        n_in: int,
-        nonlin: bool = True,
-        *,
-        activation: Activation | None = None,
-        init: str | Initialiser = "uniform",
-        rng: random.Random | None = None,
-        granularity: str = "atomic",
-    ) -> None:
-        if n_in < 1:
-            raise ValueError(f"a neuron needs at least 1 input, not {n_in}")
-        if granularity not in GRANULARITIES:
-            raise ValueError(
-                f"no granularity {granularity!r}: there are {', '.join(GRANULARITIES)}"
-            )
-        if rng is not None and not hasattr(rng, "uniform"):
-            raise TypeError(f"rng is a generator, as in rng=random.Random(42), not {rng!r}")
-        begin = initialiser(init)
-        self.activation = _activation(activation or ("relu" if nonlin else "linear"))
-        if self.activation == "softmax":
-            raise ValueError("softmax mixes the neurons of a layer: it cannot be one neuron's")
-        self.granularity = granularity
-        self.w = [Value(begin(rng or random, n_in, 1)) for _ in range(n_in)]
-        self.b = Value(0.0)
-        self._row: Vector | None = None  # w and b as all examples share them
-
-    @property
-    def nonlin(self) -> bool:
-        """Whether the neuron is not linear: micrograd's name."""
-        return self.activation != "linear"
-
-    def weighted_input(self, x: Sequence[Any]) -> Value:
-        """The weighted input z = Σₖ wₖxₖ + b, summed from the bias on."""
-        if self.granularity == "neuron":
-            return weighted_inputs([self.row(len(x))], vector(x))[0]
-        if len(x) != len(self.w):
-            self._refuse(len(x))
-        return sum_of_products(self.b, self.w, x)
-
-    def row(self, n_in: int) -> Vector:
-        """The weights, for so many inputs, and the bias: what all examples share."""
-        if n_in != len(self.w):
-            self._refuse(n_in)
-        row = self._row
-        if row is None or row.bias is not self.b or row.entries != self.w:
-            row = self._row = vector(self.w, self.b)  # the first, or one was exchanged
-        return row
-
-    def _refuse(self, n_in: int) -> NoReturn:
-        raise ValueError(f"a neuron with {len(self.w)} inputs was given {n_in}")
-
-    def __call__(self, x: Sequence[Any]) -> Value:
-        """The activation a = σ(z)."""
-        return _activate(self.activation, [self.weighted_input(x)])[0]
-
-    def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """The weights, weight[k] with k from 1, then the bias."""
-        for k, w in enumerate(self.w, 1):
-            yield f"weight[{k}]", w
-        yield "bias", self.b
-
-    def __repr__(self) -> str:
-        return f"{_title(self.activation)}Neuron({len(self.w)})"
-
-
-class Layer(Module):
-    """n_out neurons with the same n_in inputs; called, it gives their activations.
-
-    The other arguments are those of `Neuron`; here the activation may be softmax too. A layer of
-    one neuron gives the bare Value, as micrograd's does.
-
-    >>> Layer(2, 3, activation="sigmoid", init="zeros")([1.0, 1.0])[2].data
-    0.5
-    """
-
-    def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        nonlin: bool = True,
-        *,
-        activation: Activation | None = None,
-        init: str | Initialiser = "uniform",
-        rng: random.Random | None = None,
-        granularity: str = "atomic",
-    ) -> None:
-        if n_out < 1:
-            raise ValueError(f"a layer needs at least 1 neuron, not {n_out}")
-        begin = initialiser(init)
-        self.granularity = granularity
-        self.activation = _activation(activation or ("relu" if nonlin else "linear"))
-        inner = "linear" if self.activation == "softmax" else self.activation
-        self.neurons = [
-            Neuron(
-                n_in,
-                activation=inner,
-                init=lambda rng, n_in, _: begin(rng, n_in, n_out),
-                rng=rng,
-                granularity=granularity,
-            )
-            for _ in range(n_out)
-        ]
-
-    def forward(self, x: Sequence[Any]) -> tuple[list[Value], list[Value]]:
-        """The weighted inputs z and the activations a."""
-        if self.granularity == "neuron":
-            z = weighted_inputs([neuron.row(len(x)) for neuron in self.neurons], vector(x))
-        else:
-            z = [neuron.weighted_input(x) for neuron in self.neurons]
-        return z, _activate(self.activation, z)
-
-    def __call__(self, x: Sequence[Any]) -> Any:
-        """The activations; a single neuron's as a bare Value."""
-        a = self.forward(x)[1]
-        return a[0] if len(a) == 1 else a
-
-    def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """Neuron by neuron weight[j,k], then bias[j], numbered from 1 as in the equations."""
-        for j, neuron in enumerate(self.neurons, 1):
-            for k, w in enumerate(neuron.w, 1):
-                yield f"weight[{j},{k}]", w
-            yield f"bias[{j}]", neuron.b
-
-    def __repr__(self) -> str:
-        return f"Layer of [{', '.join(map(str, self.neurons))}]"
+__all__ = ["MLP", "Layer", "Module", "Neuron"]
 
 
 class MLP(Module):
-    """A multilayer perceptron: n_in inputs, layers of the given sizes.
+    """A multilayer perceptron: zˡ = Wˡ aˡ⁻¹ + bˡ and aˡ = σ(zˡ), layer by layer from a⁰ = x.
 
+    n_in               the number of inputs
+    sizes              the numbers of neurons, layer by layer
     activation         of the hidden layers: a name of ACTIVATIONS, or an operation
     output_activation  of the last layer; linear by default
     init               a name of INITIALISERS, or a function (rng, n_in, n_out) → number
-    rng                a random.Random; Python's own generator by default, whose weights are, for
-                       the same random.seed, those that micrograd draws
+    seed, rng          what the weights are drawn from: a whole number, or a random.Random; Python's
+                       own generator by default, whose weights are, for the same random.seed, those
+                       that micrograd draws
     granularity        "atomic": every + and × is a node, and the δ equations emerge from these
                        alone; "neuron": a weighted input is one node (`weighted_input`), so that
                        the graph is smaller and quicker. Both have the same z, a and δ.
 
     Raises ValueError for unknown names and for sizes below 1.
 
-    >>> model = MLP(2, [3, 1], activation="sigmoid", rng=random.Random(0))
+    >>> model = MLP(2, [3, 1], activation="sigmoid", seed=0)
     >>> forward = model.forward([0.5, -1.0])
     >>> cost = (forward.output - 1) ** 2 / 2
     >>> cost.backward()
@@ -309,7 +57,8 @@ class MLP(Module):
         activation: Activation = "relu",
         output_activation: Activation = "linear",
         init: str | Initialiser = "uniform",
-        rng: random.Random | None = None,
+        seed: int | None = None,
+        rng: Random | None = None,
         granularity: str = "atomic",
     ) -> None:
         if isinstance(n_in, Sequence) and len(n_in) > 1 and not sizes:
@@ -317,8 +66,9 @@ class MLP(Module):
             raise ValueError(f"the inputs stand before the layers: MLP({first}, {others})")
         if not isinstance(sizes, Sequence) or not sizes:
             raise ValueError(f"the sizes are those of the layers, as in [3, 1], not {sizes!r}")
-        if _activation(activation) == "softmax" and len(sizes) > 1:
+        if checked_activation(activation) == "softmax" and len(sizes) > 1:
             raise ValueError("softmax stands at the output: output_activation='softmax'")
+        rng = generator(seed, rng)
         self.layers = [
             Layer(
                 before,
@@ -342,11 +92,11 @@ class MLP(Module):
         return [len(self.layers[0].neurons[0].w), *(len(layer.neurons) for layer in self.layers)]
 
     def forward(self, x: Sequence[Any]) -> ForwardPass:
-        """The forward pass of the example x, which keeps every z and a."""
+        """Run the example x forward, and keep every z and a."""
         return ForwardPass(self, x)
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        """The network's output: a list of Values, or the bare Value of a single output."""
+        """Compute the output: a list of Values, or the bare Value of a single output."""
         return self.forward(x).output
 
     @property
@@ -362,36 +112,9 @@ class MLP(Module):
         return Matrices("biases", len(layers), lambda l: [n.b for n in layers[l - 1].neurons])
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """layers.l.weight[j,k] and layers.l.bias[j], numbered from 1 as in the equations."""
+        """Yield layers.l.weight[j,k] and layers.l.bias[j], numbered from 1 as in the equations."""
         for l, layer in enumerate(self.layers, 1):
-            yield from _named(f"layers.{l}", layer)
+            yield from named(f"layers.{l}", layer)
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(str, self.layers))}]"
-
-
-def _activation(activation: Activation) -> Activation:
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"no activation {activation!r}: there are {', '.join(ACTIVATIONS)}")
-    elif not callable(activation):
-        raise TypeError(f"an activation is a name or an operation, not {activation!r}")
-    return activation
-
-
-def _activate(activation: Activation, z: list[Value]) -> list[Value]:
-    if activation == "linear":
-        return list(z)
-    if activation == "softmax":
-        return ops.softmax(z)
-    function = find(activation) if isinstance(activation, str) else activation
-    if isinstance(function, Operation) and function.arity == 1:
-        return [record_unary(function, v) for v in z]  # not function(v): a call less for each
-    return [function(v) for v in z]
-
-
-def _title(activation: Activation) -> str:
-    if isinstance(activation, Operation):
-        return activation.symbol
-    name = activation if isinstance(activation, str) else activation.__name__
-    return {"relu": "ReLU", "linear": "Linear"}.get(name, name)

@@ -20,7 +20,7 @@ class Keys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
-    def told(self) -> str:
+    def __str__(self) -> str:
         """Both lists in words, a long one cut short."""
         kinds = (("missing", self.missing_keys), ("unexpected", self.unexpected_keys))
         return "; ".join(f"{kind} {_some(names)}" for kind, names in kinds if names)
@@ -56,8 +56,8 @@ def numbers(nodes: NDArray[Any]) -> NDArray[Any]:
     return copy.reshape(nodes.shape)
 
 
-def entries(name: str, shape: tuple[int, ...], given: Any) -> list[Number]:
-    """The numbers of a given array, row by row, for parameters of that shape.
+def entries(name: str, shape: tuple[int, ...], values: Any) -> list[Number]:
+    """Return the numbers of an array, row by row, for parameters of that shape.
 
     NumPy's numbers, its integers too, become floats; lists and object arrays keep what they hold.
     Raises ValueError for another shape, and TypeError for what is no number.
@@ -65,13 +65,13 @@ def entries(name: str, shape: tuple[int, ...], given: Any) -> list[Number]:
     import numpy as np
 
     try:
-        array = np.asarray(given)
+        array = np.asarray(values)
     except ValueError:
         raise ValueError(f"{name} has shape {shape}, and its rows one length") from None
     if array.shape != shape:
         raise ValueError(f"{name} has shape {shape}, not {array.shape}")
-    if not isinstance(given, np.ndarray):
-        array = np.asarray(given, dtype=object)
+    if not isinstance(values, np.ndarray):
+        array = np.asarray(values, dtype=object)
     try:
         return [coerce(x) for x in array.flat]
     except TypeError as error:
@@ -79,5 +79,5 @@ def entries(name: str, shape: tuple[int, ...], given: Any) -> list[Number]:
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:4]))
-    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown
+    first = ", ".join(map(repr, names[:4]))
+    return f"{first} and {len(names) - 4} more" if len(names) > 4 else first

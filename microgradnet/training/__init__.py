@@ -2,6 +2,6 @@
 
 from microgradnet.training.fitting import fit
 from microgradnet.training.history import DivergenceError, Epoch, History
-from microgradnet.training.judging import confusion, predictions
+from microgradnet.training.metrics import confusion, predictions
 
 __all__ = ["DivergenceError", "Epoch", "History", "confusion", "fit", "predictions"]

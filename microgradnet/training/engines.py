@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from microgradnet.arithmetic import is_finite
 from microgradnet.engine import Value, is_unset
@@ -14,11 +13,9 @@ from microgradnet.lifting import trace
 from microgradnet.nn import Module
 from microgradnet.optim import Optimizer
 from microgradnet.training.diagnosis import first_gradient, first_value
-from microgradnet.training.judging import output_row
+from microgradnet.training.metrics import Array, output_list
 
 __all__ = ["Batch", "Eager", "Engine", "Lifted", "Network", "diagnose"]
-
-Array: TypeAlias = NDArray[Any]
 
 
 class Network(NamedTuple):
@@ -30,27 +27,27 @@ class Network(NamedTuple):
     """Whether the targets came as plain numbers, one an example, and go to the cost as such."""
 
     def run(self, x: Any, y: Any) -> tuple[Value, list[Value]]:
-        """The cost of the example, and the outputs."""
+        """Compute the cost of the example and the outputs."""
         output = self.model(x)  # type: ignore[operator]  # fit has seen to it
         cost = self.cost(output, y[0] if self.single else y)
         if not isinstance(cost, Value):
             raise TypeError(f"a cost is a Value, made of the outputs, not {cost!r:.60}")
-        return cost, output_row(output)
+        return cost, output_list(output)
 
     def outputs(self, x: Any) -> list[Value]:
-        """The outputs alone."""
-        return output_row(self.model(x))  # type: ignore[operator]  # fit has seen to it
+        """Compute the outputs alone."""
+        return output_list(self.model(x))  # type: ignore[operator]  # fit has seen to it
 
 
 class Batch(NamedTuple):
-    """What a batch came to."""
+    """Costs, shape (examples,), and outputs, shape (examples, outputs), of a batch."""
 
     costs: Array
     outputs: Array
 
     @property
     def finite(self) -> bool:
-        """Whether all costs are."""
+        """Whether all costs are finite."""
         return all(map(is_finite, self.costs.tolist()))
 
 
@@ -60,22 +57,22 @@ class Engine(Protocol):
     name: str
 
     def measure(self, X: Array, Y: Array) -> Batch:
-        """Costs and outputs alone."""
+        """Compute costs and outputs alone."""
 
     def differentiate(self, X: Array, Y: Array) -> Batch:
-        """Costs and outputs, and the gradients ready for `step`, which asks if these are finite."""
+        """Compute costs, outputs and the gradients for the next `step`."""
 
     def step(self, m: int) -> bool:
-        """Move the parameters by the gradients of m examples.
+        """Move the parameters by the gradients of m examples, and return True.
 
-        Where gradients or new parameters are not finite it leaves all as it was and says False.
+        Where gradients or new parameters are not finite, all stays as it was. Returns False then.
         """
 
     def write(self) -> None:
-        """See that the model has the parameters as they are now."""
+        """Write the present parameters into the model."""
 
     def read(self) -> None:
-        """Take the parameters from the model, where someone may have written into them."""
+        """Read the parameters from the model, where a callback may have changed them."""
 
 
 class Eager:
@@ -88,11 +85,11 @@ class Eager:
         self._optimizer = optimizer
 
     def measure(self, X: Array, Y: Array) -> Batch:
-        """Costs and outputs of the graphs."""
+        """Compute costs and outputs by the graphs."""
         return self._run(X, Y, backward=False)
 
     def differentiate(self, X: Array, Y: Array) -> Batch:
-        """The same, and each graph differentiated: the gradients add up in the parameters."""
+        """Differentiate each graph too: the gradients add up in the parameters."""
         self._network.model.zero_grad()
         return self._run(X, Y, backward=True)
 
@@ -107,7 +104,7 @@ class Eager:
         return Batch(np.array(costs), np.array(outputs))
 
     def step(self, m: int) -> bool:
-        """The optimizer's step on the parameters."""
+        """Take the optimizer's step on the parameters."""
         optimizer = self._optimizer
         parameters = optimizer.parameters
         if not all(is_finite(p.grad) for p in parameters):
@@ -123,17 +120,17 @@ class Eager:
         return False
 
     def write(self) -> None:
-        """Nothing: the parameters are the model's own."""
+        """Do nothing: the parameters are the model's own."""
 
     def read(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Lifted:
-    """Runs the matrix programs that are found in the graph of one example, on whole batches.
+    """Runs the matrix programs lifted from the graph of one example on whole batches.
 
-    Raises what `trace` raises where there is no such program, or where for some of the examples it
-    does not do what the network does, as one with dropout.
+    Raises what `trace` raises: where there is no program, or where it differs from the network on
+    some examples, as with dropout.
     """
 
     name = "lifted"
@@ -154,18 +151,18 @@ class Lifted:
         self._gradient = np.empty(len(parameters))
 
     def measure(self, X: Array, Y: Array) -> Batch:
-        """Costs and outputs by the programs."""
+        """Compute costs and outputs by the programs."""
         self._outputs.parameters = self._program.parameters
         return Batch(self._program.value(X, Y), self._outputs.value(X))
 
     def differentiate(self, X: Array, Y: Array) -> Batch:
-        """The same, and the gradient summed over the examples."""
+        """Compute the gradient too, summed over the examples."""
         costs, _ = self._program.value_and_grad(X, Y, out=self._gradient)
         self._outputs.parameters = self._program.parameters
         return Batch(costs, self._outputs.value(X))
 
     def step(self, m: int) -> bool:
-        """The optimizer's step on the program's own vector."""
+        """Take the optimizer's step on the program's own vector."""
         w, gradient = self._program.parameters[self._own], self._gradient[self._own]
         if not np.isfinite(gradient).all():
             return False
@@ -178,11 +175,11 @@ class Lifted:
         return True
 
     def write(self) -> None:
-        """Give the model the program's parameters."""
+        """Write the program's parameters into the model."""
         self._program.write_parameters()
 
     def read(self) -> None:
-        """Give the program the model's."""
+        """Read the model's parameters into the program."""
         self._program.read_parameters()
 
 
@@ -191,9 +188,9 @@ _CHECKED = 4
 
 
 def diagnose(network: Network, X: Array, Y: Array) -> tuple[int, str] | None:
-    """The first example whose graph holds a number that is not finite, and the first such node.
+    """Find the first example whose graph holds a number that is not finite, and the first node.
 
-    Values are looked at first, then gradients; None where each by itself is finite.
+    Values come first, then gradients. Returns None where all are finite.
     """
     for n, (x, y) in enumerate(zip(X.tolist(), Y.tolist(), strict=True)):
         network.model.zero_grad()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from random import Random
 from time import perf_counter
 from typing import Any
@@ -14,23 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from microgradnet.arithmetic import Number, coerce, is_finite
-from microgradnet.costs import COSTS, Cost
+from microgradnet.costs import Cost, entry
 from microgradnet.nn import Module
 from microgradnet.notation import counted
 from microgradnet.numerals import numeral, percent
 from microgradnet.ops import add, divide
 from microgradnet.optim import GradientDescent, Optimizer
-from microgradnet.training.engines import (
-    Array,
-    Batch,
-    Eager,
-    Engine,
-    Lifted,
-    Network,
-    diagnose,
-)
+from microgradnet.progress import Advance, Progress, progress_bar
+from microgradnet.randomness import generator
+from microgradnet.training.engines import Batch, Eager, Engine, Lifted, Network, diagnose
 from microgradnet.training.history import DivergenceError, Epoch, History
-from microgradnet.training.judging import Judge, judge
+from microgradnet.training.metrics import Array, Correct, correctness
 
 __all__ = ["fit"]
 
@@ -50,9 +43,10 @@ def fit(
     test: Sequence[Any] | None = None,
     engine: str = "auto",
     seed: int | None = 0,
+    rng: Random | None = None,
     patience: int | None = None,
     callback: Callable[[Epoch], object] | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> History:
     """Train a network: for each batch of m examples, w → w − (η/m) Σₙ ∂C_{xₙ}/∂w.
 
@@ -68,22 +62,23 @@ def fit(
     engine      "lifted": the matrix program that `lift` finds in one example's graph, in NumPy;
                 "eager": the scalar graph of each example, in whatever kind of number; "auto":
                 lifted if all numbers are floats and the program does what the model does
-    seed        of the order in which examples come, anew each epoch; None: as they stand
+    seed, rng   the order of the examples, drawn anew each epoch: a whole number, or a
+                random.Random in its place; seed=None keeps them as they stand
     patience    stop when the cost (on `test`, where it is given) has not been lower for so many
                 epochs, and go back to the parameters of the epoch where it was lowest
     callback    called with each `Epoch`; if it returns True, training stops
-    progress    show a bar on standard error where that is a terminal
+    progress    True for a bar on standard error where that is a terminal; or a function, called
+                after each batch as progress(done, total) with numbers of examples
 
     Returns the `History`. With Ctrl-C training ends, and the model keeps what it has learned.
-    Where a cost, a gradient or a parameter ceases to be finite it ends with a DivergenceError that
-    names the epoch, the example and the node; the parameters are those before the step. Raises
-    TypeError for what is no model and no number, and ValueError for shapes and options
-    that make no sense.
+    Raises DivergenceError where a cost, a gradient or a parameter is not finite any more: it names
+    the epoch, the example and the node, and the parameters are those before the step. Raises
+    TypeError for what is no model and no number, and ValueError for shapes and options that make no
+    sense.
 
-    >>> from random import Random
     >>> from microgradnet import MLP, datasets
     >>> X, Y, labels = datasets.xor().train
-    >>> model = MLP(2, [4, 2], activation="tanh", output_activation="softmax", rng=Random(1))
+    >>> model = MLP(2, [4, 2], activation="tanh", output_activation="softmax", seed=1)
     >>> history = fit(model, X, Y, "log_likelihood", lr=2.0, epochs=100, batch_size=4)
     >>> history[-1].accuracy
     1.0
@@ -96,27 +91,25 @@ def fit(
     for name, n in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
         if n is not None and not (hasattr(n, "__index__") and n >= 1):
             raise ValueError(f"{name} must be a whole number, at least 1, not {n!r}")
-    function = _cost(cost)
+    known = entry(cost)
+    rng = generator(seed, rng, default=0)
     exact = any(type(p.data) is not float for p in model.parameters())
     x, y, single = _examples(model, X, Y, exact)
     held_back = None
     if test is not None and len(test[0]):
         held_back = _examples(model, test[0], test[1], exact, prefix="test ")[:2]
-    network = Network(model, function, single)
-    runner, why = _engine(engine, network, optimizer, x, y)
-    history = History(engine=runner.name, why=why)
-    fitting = _Fitting(
-        network, runner, history, judge(y, getattr(function, "__name__", "")), optimizer
-    )
+    network = Network(model, known.function, single)
+    runner, fallback_reason = _engine(engine, network, optimizer, x, y)
+    history = History(engine=runner.name, fallback_reason=fallback_reason)
+    fitting = _Fitting(network, runner, history, correctness(y, known), optimizer, epochs)
     size = len(x) if batch_size is None else min(batch_size, len(x))
-    rng = None if seed is None else Random(seed)
     try:
-        with _bar(epochs, len(x), progress) as tell:
+        with progress_bar(progress, epochs * len(x), "training") as advance:
             for _ in range(epochs):
                 order = list(range(len(x)))
                 if rng is not None:  # by random keys: rng.shuffle may change between versions
                     order.sort(key=lambda _: rng.random())
-                fitting.epoch(x, y, [order[k : k + size] for k in range(0, len(x), size)], tell)
+                fitting.epoch(x, y, [order[k : k + size] for k in range(0, len(x), size)], advance)
                 epoch = fitting.finish(held_back)
                 if callback is not None:
                     runner.write()
@@ -152,48 +145,53 @@ class _Fitting:
         network: Network,
         engine: Engine,
         history: History,
-        judge: Judge | None,
+        correct: Correct | None,
         optimizer: Optimizer,
+        epochs: int,
     ) -> None:
         self._network = network
         self._engine = engine
         self._history = history
-        self._judge = judge
+        self._correct = correct
         self._optimizer = optimizer
+        self._epochs = epochs
         self._best: tuple[Number, int, list[Number]] | None = None
-        self._met: list[tuple[list[Number], int]] = []
-        self._begun = 0.0
-        self._taken = optimizer.steps
+        self._steps_before = optimizer.steps
 
-    def epoch(
-        self, x: Array, y: Array, batches: list[list[int]], tell: Callable[..., None]
-    ) -> None:
-        """One step a batch."""
+    def epoch(self, x: Array, y: Array, batches: list[list[int]], advance: Advance) -> None:
+        """Take one step a batch."""
         self._begun = perf_counter()
-        self._met = []
+        self._costs: list[Number] = []
+        self._total: Number = 0
+        self._right = 0
         for rows in batches:
             batch = self._engine.differentiate(x[rows], y[rows])
             if not batch.finite or not self._engine.step(len(rows)):
                 raise DivergenceError(self._diagnosis(x, y, rows, batch), self._history)
-            self._met.append((batch.costs.tolist(), self._right(batch, y[rows])))
-            costs, right = self._met[-1]
-            shown = None if self._judge is None else right / len(rows)
-            tell(len(rows), _mean(costs), shown)
+            costs = batch.costs.tolist()
+            self._costs += costs
+            self._total = add(self._total, _sum(costs))
+            self._right += self._count_right(batch, y[rows])
+            advance(len(rows), self._description)
+
+    def _description(self) -> str:
+        n = len(self._costs)
+        epoch = f"epoch {len(self._history) + 1}/{self._epochs}"
+        accuracy = "" if self._correct is None else f"  accuracy {percent(self._right / n)}"
+        return f"{epoch}  cost {numeral(divide(self._total, n))}{accuracy}"
 
     def finish(self, held_back: tuple[Array, Array] | None) -> Epoch:
         """Measure on the examples held back, and enter the epoch into the history."""
-        costs = [cost for some, _ in self._met for cost in some]
-        right = sum(right for _, right in self._met)
         test_cost = test_accuracy = None
         if held_back is not None:
             batch = self._engine.measure(*held_back)
             test_cost = _mean(batch.costs.tolist())
-            if self._judge is not None:
-                test_accuracy = self._right(batch, held_back[1]) / len(held_back[0])
+            if self._correct is not None:
+                test_accuracy = self._count_right(batch, held_back[1]) / len(held_back[0])
         epoch = Epoch(
             len(self._history) + 1,
-            _mean(costs),
-            None if self._judge is None else right / len(costs),
+            _mean(self._costs),
+            None if self._correct is None else self._right / len(self._costs),
             test_cost,
             test_accuracy,
             perf_counter() - self._begun,
@@ -201,17 +199,17 @@ class _Fitting:
         self._history.append(epoch)
         return epoch
 
-    def _right(self, batch: Batch, targets: Array) -> int:
-        if self._judge is None:
+    def _count_right(self, batch: Batch, targets: Array) -> int:
+        if self._correct is None:
             return 0
         try:
-            return int(self._judge(batch.outputs, targets).sum())
+            return int(self._correct(batch.outputs, targets).sum())
         except TypeError:  # formulas, which are neither larger nor smaller
-            self._judge = None
+            self._correct = None
             return 0
 
     def waited(self, epoch: Epoch) -> int:
-        """For how many epochs the cost has not been lower; the best parameters are kept."""
+        """Count the epochs in which the cost has not been lower; keep the best parameters."""
         cost = epoch.cost if epoch.test_cost is None else epoch.test_cost
         if self._best is None or cost < self._best[0]:
             self._engine.write()
@@ -237,7 +235,7 @@ class _Fitting:
             what = f"{where}, example {rows[n]}: its cost is {batch.costs[n]}"
         else:
             what = f"{where}: the step would make a parameter infinite"
-        if self._optimizer.steps == self._taken:
+        if self._optimizer.steps == self._steps_before:
             return (
                 f"{what}. It is so before the first step, whatever the learning rate: do the "
                 "outputs suit the cost, and are the examples not too large?"
@@ -264,26 +262,18 @@ def _optimizer(model: Module, lr: Number | None, optimizer: Optimizer | None) ->
 def _engine(
     wanted: str, network: Network, optimizer: Optimizer, x: Array, y: Array
 ) -> tuple[Engine, str]:
-    """What computes, and why it is not the lifted program where that was looked for in vain."""
+    """Choose the engine; with it comes the reason where "auto" falls back to the eager one."""
     if wanted == "eager":
         return Eager(network, optimizer), ""
-    why, cause = "not all numbers are floats", None
+    reason, cause = "not all numbers are floats", None
     if x.dtype == y.dtype == np.float64:
         try:
             return Lifted(network, optimizer, x, y), ""
         except Exception as error:  # the model's own too, on numbers that are not known yet
-            why, cause = str(error).partition("\n")[0], error
+            reason, cause = str(error).partition("\n")[0], error
     if wanted == "lifted":
-        raise ValueError(f"no lifted engine for this: {why}") from cause
-    return Eager(network, optimizer), why
-
-
-def _cost(cost: str | Cost) -> Cost:
-    if callable(cost):
-        return cost
-    if cost not in COSTS:
-        raise ValueError(f"no cost {cost!r}: there are {', '.join(COSTS)}")
-    return COSTS[cost]
+        raise ValueError(f"no lifted engine for this: {reason}") from cause
+    return Eager(network, optimizer), reason
 
 
 def _examples(
@@ -319,49 +309,24 @@ def _examples(
     return x, y, single
 
 
-def _array(name: str, given: ArrayLike) -> Array:
+def _array(name: str, rows: ArrayLike) -> Array:
     try:
-        array = np.asarray(given)
+        array = np.asarray(rows)
     except ValueError:
         raise ValueError(f"the rows of {name} are not of one length") from None
     if array.dtype.kind not in "biufO":
-        coerce(array.flat[0].item() if array.size else given)  # says what it is, and the way out
+        coerce(array.flat[0].item() if array.size else rows)  # says what it is, and the way out
     return array
 
 
 def _mean(costs: list[Number]) -> Number:
+    return divide(_sum(costs), len(costs))
+
+
+def _sum(costs: list[Number]) -> Number:
     if all(type(cost) is float for cost in costs):
-        return math.fsum(costs) / len(costs)
-    total = costs[0]
-    for cost in costs[1:]:
+        return math.fsum(costs)
+    total, *others = costs
+    for cost in others:
         total = add(total, cost)
-    return divide(total, len(costs))
-
-
-@contextmanager
-def _bar(epochs: int, examples: int, wanted: bool) -> Iterator[Callable[..., None]]:
-    """A progress bar; what is called as (examples done, cost, accuracy)."""
-    if not (wanted and sys.stderr is not None and sys.stderr.isatty()):
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("training", total=epochs * examples)
-        met, sums = 0, [0.0, 0.0]  # of the epoch: single batches would flicker
-
-        def tell(done: int, cost: Number, accuracy: float | None) -> None:
-            nonlocal met, sums
-            if met == examples:
-                met, sums = 0, [0.0, 0.0]
-            met += done
-            sums = [sums[0] + done * float(cost), sums[1] + done * (accuracy or 0)]
-            at = int(bar.tasks[0].completed // examples) + 1
-            shown = f"epoch {at}/{epochs}  cost {numeral(sums[0] / met)}"
-            if accuracy is not None:
-                shown += f"  accuracy {percent(sums[1] / met)}"
-            bar.update(task, advance=done, description=shown)
-
-        yield tell
+    return total

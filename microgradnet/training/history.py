@@ -1,32 +1,31 @@
-"""What training went through: an `Epoch` a row, and ways to read and draw them."""
+"""The history of a training: an `Epoch` a row, and ways to read and draw them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from microgradnet.arithmetic import Number
+from microgradnet.deprecation import renamed_attribute, renamed_keywords
+from microgradnet.nn import Module
 from microgradnet.notation import counted
 from microgradnet.numerals import numeral, percent
 from microgradnet.tables import Table, Tabular
-
-if TYPE_CHECKING:
-    from microgradnet.nn import Module
 
 __all__ = ["DivergenceError", "Epoch", "History"]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Once through all the examples."""
+    """One pass through all the examples."""
 
     number: int
     """Counted from 1."""
     cost: Number
-    """The mean of the examples' costs, each as it was met: before the step that learns from it."""
+    """The mean of the examples' costs, each before the step that learns from it."""
     accuracy: float | None
-    """The share of the examples that was right when met; None where there are no classes."""
+    """The share of the examples that was right, each before its step; None without classes."""
     test_cost: Number | None
     """The mean cost of the examples held back, after the epoch; None where there are none."""
     test_accuracy: float | None
@@ -37,23 +36,36 @@ class Epoch:
 class History(Tabular, Sequence[Epoch]):
     """The epochs of a training, in their order.
 
-    engine   "lifted" or "eager": what did the computing
-    why      why not lifted, where that was looked for in vain
-    stopped  why it ended before its time: "" if it did not
-    best     the number of the epoch whose parameters the model has now, where `patience` was asked
+    engine           "lifted" or "eager": what computed costs and gradients
+    fallback_reason  why the engine "auto" was not the lifted one: "" if it was
+    stopped          why training ended before its time: "" if it did not
+    best             the number of the epoch whose parameters the model has, with `patience`
 
-    The columns can be had as lists, cost, accuracy, test_cost, test_accuracy; and seconds, in all.
+    The columns are lists, cost, accuracy, test_cost and test_accuracy; seconds is the time in all.
+
+    >>> history = History([Epoch(1, 0.5, None, None, None, seconds=0.1)])
+    >>> history.append(Epoch(2, 0.25, None, None, None, seconds=0.1))
+    >>> history.cost, history.seconds
+    ([0.5, 0.25], 0.2)
     """
 
-    def __init__(self, epochs: Sequence[Epoch] = (), engine: str = "eager", why: str = "") -> None:
+    @renamed_keywords(why="fallback_reason")
+    def __init__(
+        self, epochs: Sequence[Epoch] = (), engine: str = "eager", fallback_reason: str = ""
+    ) -> None:
         self._epochs = list(epochs)
         self.engine = engine
-        self.why = why
+        self.fallback_reason = fallback_reason
         self.stopped = ""
         self.best: int | None = None
 
+    why = renamed_attribute("why", "fallback_reason")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = {"fallback_reason": state.pop("why", ""), **state}  # of release 0.1
+
     def append(self, epoch: Epoch) -> None:
-        """One more epoch."""
+        """Add an epoch at the end."""
         self._epochs.append(epoch)
 
     def __len__(self) -> int:
@@ -68,27 +80,27 @@ class History(Tabular, Sequence[Epoch]):
 
     @property
     def cost(self) -> list[Number]:
-        """The costs of the epochs."""
+        """List the costs of the epochs."""
         return [epoch.cost for epoch in self]
 
     @property
     def accuracy(self) -> list[float | None]:
-        """The accuracies of the epochs."""
+        """List the accuracies of the epochs."""
         return [epoch.accuracy for epoch in self]
 
     @property
     def test_cost(self) -> list[Number | None]:
-        """The costs of the examples held back."""
+        """List the costs of the examples held back."""
         return [epoch.test_cost for epoch in self]
 
     @property
     def test_accuracy(self) -> list[float | None]:
-        """The accuracies on the examples held back."""
+        """List the accuracies on the examples held back."""
         return [epoch.test_accuracy for epoch in self]
 
     @property
     def seconds(self) -> float:
-        """The time of all epochs."""
+        """Add up the time of all epochs."""
         return sum(epoch.seconds for epoch in self)
 
     def __repr__(self) -> str:
@@ -105,15 +117,16 @@ class History(Tabular, Sequence[Epoch]):
 
     @property
     def table(self) -> Table:
-        """A row an epoch: all if they are few; else some, evenly, with the first and the last."""
-        return Table(_HEADINGS, list(map(_cells, self._shown())), optional=_OPTIONAL)
+        """Tabulate the epochs, at most twelve of them, a row each."""
+        return Table(_HEADINGS, list(map(_cells, self._selected())), optional=_OPTIONAL)
 
     @property
     def verdict(self) -> str:
-        """The whole training in a line."""
+        """Sum up the training in a line."""
         return repr(self)[1:-1]
 
-    def _shown(self, most: int = 12) -> list[Epoch]:
+    def _selected(self, most: int = 12) -> list[Epoch]:
+        """Select all epochs if they are few; else some, evenly, with the first and the last."""
         if len(self) <= most:
             return list(self)
         return [self[round(k * (len(self) - 1) / (most - 1))] for k in range(most)]
@@ -121,12 +134,11 @@ class History(Tabular, Sequence[Epoch]):
     def plot(
         self, model: Module | None = None, examples: Any = None, names: Sequence[str] = ()
     ) -> Any:
-        """Cost and accuracy by epoch, as a matplotlib figure; `.savefig(path)` writes it.
+        """Plot cost and accuracy by epoch, as a matplotlib figure; `.savefig(path)` writes it.
 
-        With a model and examples (X, Y, labels) of two features, as a data set's train or test,
-        the decision boundary beside them, the classes called by their names. Raises ImportError
-        where matplotlib is missing, and ValueError for an empty history and for examples with
-        another number of features.
+        A model and examples (X, Y, labels) of two features, as a data set's train or test, add the
+        decision boundary; names are those of the classes. Raises ImportError where matplotlib is
+        missing, and ValueError for an empty history and for another number of features.
         """
         from microgradnet.training import pictures
 
@@ -143,14 +155,20 @@ class History(Tabular, Sequence[Epoch]):
             )
         with_accuracy = any(x is not None for x in self.accuracy)
         figure, axes = pictures.figure(1 + with_accuracy + (model is not None))
-        pictures.curves(self, axes[0], axes[1] if with_accuracy else None)
+        for panel, title in zip(axes, ("cost", "accuracy")[: 1 + with_accuracy], strict=False):
+            train, test = getattr(self, title), getattr(self, f"test_{title}")
+            pictures.curve(panel, "training", pictures.TRAIN, self, train)
+            if test[-1] is not None:
+                pictures.curve(panel, "test", pictures.TEST, self, test)
+            pictures.caption(panel, title)
+            panel.legend(frameon=False, fontsize=8)
         if model is not None:
             pictures.boundary(axes[-1], model, examples[0], examples[2], names)
         return figure
 
 
 class DivergenceError(FloatingPointError):
-    """A number of the training is not finite any more. Its `history` has the epochs before."""
+    """A number of a training is not finite any more. `history` holds the epochs before."""
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)

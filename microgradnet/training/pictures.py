@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.training.judging import outputs
+from microgradnet.nn import Module
+from microgradnet.training.metrics import outputs
 
-if TYPE_CHECKING:
-    from microgradnet.nn import Module
-    from microgradnet.training.history import History
-
-__all__ = ["boundary", "curves", "figure"]
+__all__ = ["boundary", "caption", "curve", "figure"]
 
 INK = "#33475b"
 TRAIN, TEST = "#3b6fb6", "#d9822b"
 CLASSES = ("#3b6fb6", "#d9822b", "#3d9a6b", "#b0437c", "#7a62b8", "#8a6d3b", "#4aa3a8", "#c23b3b",
            "#6b7785", "#a3a12f")  # fmt: skip
-"""Told apart in grey too, and by most of those who see colours differently."""
+"""Colours of classes, distinct in grey too, and to most of those who see colours differently."""
 
 _GRID = 120
 
@@ -53,32 +50,26 @@ def figure(panels: int, width: float = 4.2, height: float = 3.4) -> tuple[Any, l
     return picture, list(axes)
 
 
-def curves(history: History, cost: Any, accuracy: Any | None) -> None:
-    """Draw cost and accuracy by epoch into two axes."""
-    epochs = [epoch.number for epoch in history]
-    _curve(cost, epochs, "cost", history.cost, history.test_cost)
-    if accuracy is not None:
-        _curve(accuracy, epochs, "accuracy", history.accuracy, history.test_accuracy)
-        accuracy.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
-
-
-def _curve(
-    axes: Any, epochs: list[int], title: str, train: Sequence[Any], test: Sequence[Any]
-) -> None:
+def curve(axes: Any, name: str, colour: str, epochs: Sequence[Any], values: Sequence[Any]) -> None:
+    """Draw the values of the epochs as a line; of a single epoch as a dot."""
     mark = "o-" if len(epochs) == 1 else "-"
-    for name, colour, column in (("training", TRAIN, train), ("test", TEST, test)):
-        if any(x is not None for x in column):
-            axes.plot(epochs, list(map(float, column)), mark, color=colour, label=name)
+    numbers = [epoch.number for epoch in epochs]
+    axes.plot(numbers, list(map(float, values)), mark, color=colour, label=name)
+
+
+def caption(axes: Any, title: str) -> None:
+    """Set the title, "cost" or "accuracy", and label the axes."""
     axes.set_title(title, color=INK, fontsize=10)
     axes.set_xlabel("epoch", color=INK, fontsize=9)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False, fontsize=8)
+    if title == "accuracy":
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
 
 
 def boundary(
     axes: Any, model: Module, X: ArrayLike, labels: ArrayLike, names: Sequence[str] = ()
 ) -> None:
-    """Draw examples with two features over what the network says everywhere between them.
+    """Draw examples with two features over the outputs of the network between them.
 
     Each region is tinted as the class it is called, the less the nearer the two largest outputs
     are; the white line is where they are equal.
@@ -90,14 +81,14 @@ def boundary(
     margin = 0.08 * np.where(high > low, high - low, 1.0)
     low, high = low - margin, high + margin
     x, y = (np.linspace(low[k], high[k], _GRID) for k in (0, 1))
-    said = outputs(model, np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2))
-    if said.shape[1] == 1:  # one output above ½ or not, as two
-        said = np.hstack([1 - said, said])
-    largest, order = said.argmax(axis=1), np.sort(said, axis=1)
+    values = outputs(model, np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2))
+    if values.shape[1] == 1:  # one output above ½ or not, as two
+        values = np.hstack([1 - values, values])
+    largest, order = values.argmax(axis=1), np.sort(values, axis=1)
     lead = order[:, -1] - order[:, -2]
     scale = float(np.quantile(lead, 0.9)) or 1.0
     strength = 0.12 + 0.33 * np.clip(lead / scale, 0, 1)[:, None]
-    colours = np.array([to_rgb(CLASSES[k % len(CLASSES)]) for k in range(said.shape[1])])
+    colours = np.array([to_rgb(CLASSES[k % len(CLASSES)]) for k in range(values.shape[1])])
     tint = 1 - strength * (1 - colours[largest])
     axes.imshow(
         tint.reshape(_GRID, _GRID, 3),
@@ -107,8 +98,8 @@ def boundary(
         interpolation="bilinear",
     )
     for k in np.unique(largest):
-        others = np.delete(said, k, axis=1).max(axis=1)
-        ahead = (said[:, k] - others).reshape(_GRID, _GRID)
+        others = np.delete(values, k, axis=1).max(axis=1)
+        ahead = (values[:, k] - others).reshape(_GRID, _GRID)
         if ahead.min() < 0 < ahead.max():
             axes.contour(x, y, ahead, levels=[0.0], colors="white", linewidths=1.5)
     for k in np.unique(classes):

@@ -231,9 +231,9 @@ def weight_gradient(delta: Array, a_prev: Array) -> Array:
     return _array(_gamma(2 * m) * terms + m * _TINY)
 
 
-def update(w: Array, gradient: Array, eta: Any, m: int) -> Array:
+def update(w: Array, gradient: Array, lr: Any, m: int) -> Array:
     """The bound for w − (η/m)·gradient: a quotient, a product, a difference."""
-    terms = np.abs(w) + abs(float(eta)) / m * np.abs(gradient)
+    terms = np.abs(w) + abs(float(lr)) / m * np.abs(gradient)
     return _array(_gamma(2 * 3) * terms + _TINY * (1 + np.abs(gradient)))
 
 

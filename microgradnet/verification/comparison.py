@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -24,13 +25,15 @@ from numpy.typing import ArrayLike, NDArray
 from microgradnet import delta
 from microgradnet.arithmetic import coerce, ieee
 from microgradnet.chain_rule import contributions
-from microgradnet.costs import COSTS, Cost
+from microgradnet.costs import UNIT_INTERVAL, Cost, CostEntry, entry
+from microgradnet.deprecation import renamed_keywords
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.nn import MLP
-from microgradnet.notation import superscript as _up
+from microgradnet.notation import superscript as up
 from microgradnet.operation import find
 from microgradnet.optim import GradientDescent
+from microgradnet.progress import Advance, Progress, progress_bar
 from microgradnet.verification import bounds
 from microgradnet.verification.report import Report, Row
 
@@ -39,6 +42,7 @@ __all__ = ["verify"]
 Array = NDArray[Any]
 
 
+@renamed_keywords(eta="lr")
 @np.errstate(all="ignore")  # what overflows or is NaN shows in the report
 def verify(
     model: MLP,
@@ -47,8 +51,8 @@ def verify(
     cost: str | Cost = "quadratic",
     *,
     steps: int = 3,
-    eta: Any = 1,
-    progress: Callable[[int, int], None] | None = None,
+    lr: Any = 1,
+    progress: Progress = False,
 ) -> Report:
     """Hold the gradients of the scalar graph against the δ equations.
 
@@ -56,62 +60,62 @@ def verify(
     X, Y      examples and targets, one a row: (m, n_inputs) and (m, n_outputs)
     cost      a name of `costs.COSTS`, or the function itself
     steps     how many steps w − (η/m) Σ ∂C/∂w both sides take, every one verified
-    eta       the learning rate η
-    progress  called as progress(done, total) after each example
+    lr        the learning rate η
+    progress  True for a bar on standard error where that is a terminal; or a function, called
+              after each example as progress(done, total)
 
     With Fractions in the model and in X and Y, rational activations and a rational η everything is
     exact and the bound is 0. The model is left as it was. Raises ValueError for shapes that do not
-    fit, for an activation or cost of which `delta` has no closed form, and for outputs outside the
+    fit, for an activation or cost without a closed form in `delta`, and for outputs outside the
     cost's domain.
 
-    >>> from random import Random
-    >>> report = verify(MLP(2, [3, 1], activation="tanh", rng=Random(1)), [[0.5, -1.0]], [[1.0]])
+    >>> report = verify(MLP(2, [3, 1], activation="tanh", seed=1), [[0.5, -1.0]], [[1.0]])
     >>> report.ok, report.rows[0].formula, report.rows[0].shape
     (True, 'z¹ = W¹ a⁰ + b¹', (1, 3))
     """
     if not isinstance(model, MLP):
         raise TypeError(f"verify takes an MLP, and then X and Y, not {model!r:.60}")
-    name = _cost_name(cost)
-    activations = _activation_names(model)
+    known = _closed_form(cost)
+    name, activations = known.name, _activation_names(model)
     widths = model.sizes
     x, y = _matrix("X", X, widths[0]), _matrix("Y", Y, widths[-1])
     if len(x) != len(y) or not len(x):
         raise ValueError(f"X has {len(x)} rows and Y {len(y)}: one target for each example")
     if steps < 0:
         raise ValueError(f"steps must be at least 0, not {steps}")
-    eta = coerce(eta)
+    lr = coerce(lr)
     parameters = model.parameters()
     before = [(p.data, p.grad) for p in parameters]
     rows: dict[str, Row] = {}
     rounds = max(steps, 1)
     try:
         own = _parameters(model)
-        given = (x, y, *own.W, *own.b, _array([eta if steps else 0]))
-        exact = all(array.dtype == object for array in given)
+        inputs = (x, y, *own.W, *own.b, _array([lr if steps else 0]))
+        exact = all(array.dtype == object for array in inputs)
         exact = exact and {name, *activations} <= delta.RATIONAL
         if not exact:  # one kind of number throughout, so that both sides round the same inputs
             for parameter in parameters:
                 parameter.data = ieee.convert(parameter.data)
-            own, x, y, eta = _parameters(model), _floats(x), _floats(y), ieee.convert(eta)
-        for done in range(0, rounds * len(x), len(x)):
-            tell = partial(_tell, progress, done, rounds * len(x))
-            graph = _differentiate(model, COSTS[name], x, y, tell)
-            _check_domain(name, graph.a[-1])
-            program = delta.backprop(*own, activations, name, x, y)
-            program_cost = delta.cost(name, program.a[-1], y)
-            claims = [*_gradient_claims(graph, program, program_cost, activations, name, y)]
-            claims.append(graph.chain)
-            if steps:
-                GradientDescent(parameters, eta).step(len(x))
-                own = _Parameters(
-                    *(
-                        [delta.update(w, g, eta, len(x)) for w, g in zip(*pair, strict=True)]
-                        for pair in ((own.W, program.nabla_w), (own.b, program.nabla_b))
+            own, x, y, lr = _parameters(model), _floats(x), _floats(y), ieee.convert(lr)
+        with progress_bar(progress, rounds * len(x), "verifying") as advance:
+            for _ in range(rounds):
+                graph = _differentiate(model, known.function, x, y, advance)
+                _check_domain(known, graph.a[-1])
+                program = delta.backprop(*own, activations, name, x, y)
+                program_cost = delta.cost(name, program.a[-1], y)
+                claims = [*_gradient_claims(graph, program, program_cost, activations, name, y)]
+                claims.append(graph.chain)
+                if steps:
+                    GradientDescent(parameters, lr).step(len(x))
+                    own = _Parameters(
+                        *(
+                            [delta.update(w, g, lr, len(x)) for w, g in zip(*pair, strict=True)]
+                            for pair in ((own.W, program.nabla_w), (own.b, program.nabla_b))
+                        )
                     )
-                )
-                claims += _update_claims(graph, _parameters(model), own, eta, len(x))
-            for claim in claims:
-                rows[claim.formula] = _worse(rows.get(claim.formula), _judge(claim, exact))
+                    claims += _update_claims(graph, _parameters(model), own, lr, len(x))
+                for claim in claims:
+                    rows[claim.formula] = _worse(rows.get(claim.formula), _judge(claim, exact))
     finally:
         for parameter, (data, grad) in zip(parameters, before, strict=True):
             parameter.data, parameter.grad = data, grad
@@ -125,11 +129,6 @@ def verify(
         parameters=len(parameters),
         exact=exact,
     )
-
-
-def _tell(progress: Callable[[int, int], None] | None, done: int, total: int, n: int) -> None:
-    if progress is not None:
-        progress(done + n, total)
 
 
 # What is compared
@@ -154,23 +153,21 @@ class _Graph(NamedTuple):
     chain: _Claim
 
 
-def _differentiate(
-    model: MLP, cost: Cost, x: Array, y: Array, tell: Callable[[int], None]
-) -> _Graph:
+def _differentiate(model: MLP, cost: Cost, x: Array, y: Array, advance: Advance) -> _Graph:
     """Forward and backward, example by example; the parameters' gradients add up to the sums."""
     W, b = _parameters(model)
     model.zero_grad()
     passes = []
-    for n, (inputs, targets) in enumerate(zip(x.tolist(), y.tolist(), strict=True), 1):
+    for n, (inputs, targets) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
         forward = model.forward(inputs)
         total = cost(forward.output, targets)
         total.backward()
         z = [[v.data for v in layer] for layer in forward.z]
         a = [[v.data for v in layer] for layer in forward.a]
         passes.append((z, a, list(forward.delta), total.data))
-        if n == 1:  # now the parameters' gradients are those of this example alone
+        if n == 0:  # now the parameters' gradients are those of this example alone
             chain = _chain_rule(total)
-        tell(n)
+        advance(1)
     z_rows, a_rows, delta_rows, costs = zip(*passes, strict=True)
     layers = range(len(model.layers) + 1)
     return _Graph(
@@ -233,27 +230,27 @@ def _gradient_claims(
     L = len(W)
     for l, sigma in enumerate(activations, 1):
         yield _Claim(
-            "forward", l, f"z{_up(l)} = W{_up(l)} a{_up(l - 1)} + b{_up(l)}",
+            "forward", l, f"z{up(l)} = W{up(l)} a{up(l - 1)} + b{up(l)}",
             z[l], delta.weighted_input(W[l - 1], a[l - 1], b[l - 1]),
             partial(bounds.weighted_input, W[l - 1], a[l - 1], b[l - 1]), program.z[l],
         )  # fmt: skip
         yield _Claim(
-            "forward", l, f"a{_up(l)} = {'σ' if sigma == 'sigmoid' else sigma}(z{_up(l)})",
+            "forward", l, f"a{up(l)} = {'σ' if sigma == 'sigmoid' else sigma}(z{up(l)})",
             a[l], delta.activation(sigma, z[l]),
             partial(bounds.activation, sigma, z[l], a[l]), program.a[l],
         )  # fmt: skip
     yield _Claim(
-        "cost", L, f"C = {cost}(a{_up(L)}, y)",
+        "cost", L, f"C = {cost}(a{up(L)}, y)",
         graph.cost, delta.cost(cost, a[L], y),
         partial(bounds.cost, cost, a[L], y), program_cost,
     )  # fmt: skip
     sigma = activations[-1]
     C_prime = delta.cost_prime(cost, a[L], y)
     if sigma == "softmax":
-        formula = f"δ{_up(L)} = Jᵀ C′(a{_up(L)})"
+        formula = f"δ{up(L)} = Jᵀ C′(a{up(L)})"
         want = delta.output_error_softmax(C_prime, delta.softmax_jacobian(z[L]))
     else:
-        formula = f"δ{_up(L)} = C′(a{_up(L)}) ⊙ σ′(z{_up(L)})"
+        formula = f"δ{up(L)} = C′(a{up(L)}) ⊙ σ′(z{up(L)})"
         want = delta.output_error(C_prime, delta.activation_prime(sigma, z[L]))
     yield _Claim(
         "BP1", L, formula, error[L], want,
@@ -262,39 +259,39 @@ def _gradient_claims(
     for l in range(L - 1, 0, -1):
         sigma_prime = delta.activation_prime(activations[l - 1], z[l])
         yield _Claim(
-            "BP2", l, f"δ{_up(l)} = ((W{_up(l + 1)})ᵀ δ{_up(l + 1)}) ⊙ σ′(z{_up(l)})",
+            "BP2", l, f"δ{up(l)} = ((W{up(l + 1)})ᵀ δ{up(l + 1)}) ⊙ σ′(z{up(l)})",
             error[l], delta.hidden_error(W[l], error[l + 1], sigma_prime),
             partial(bounds.hidden_error, W[l], error[l + 1], activations[l - 1], z[l]),
             program.delta[l],
         )  # fmt: skip
     for l in range(1, L + 1):
         yield _Claim(
-            "BP3", l, f"∂C/∂b{_up(l)} = δ{_up(l)}",
+            "BP3", l, f"∂C/∂b{up(l)} = δ{up(l)}",
             graph.nabla_b[l - 1], delta.bias_gradient(error[l]),
             partial(bounds.bias_gradient, error[l]), program.nabla_b[l - 1],
         )  # fmt: skip
     for l in range(1, L + 1):
         yield _Claim(
-            "BP4", l, f"∂C/∂W{_up(l)} = δ{_up(l)} (a{_up(l - 1)})ᵀ",
+            "BP4", l, f"∂C/∂W{up(l)} = δ{up(l)} (a{up(l - 1)})ᵀ",
             graph.nabla_w[l - 1], delta.weight_gradient(error[l], a[l - 1]),
             partial(bounds.weight_gradient, error[l], a[l - 1]), program.nabla_w[l - 1],
         )  # fmt: skip
 
 
 def _update_claims(
-    graph: _Graph, moved: _Parameters, program: _Parameters, eta: Any, m: int
+    graph: _Graph, after_step: _Parameters, program: _Parameters, lr: Any, m: int
 ) -> Iterator[_Claim]:
     """The update rule, from the graph's parameters and gradients."""
     for letter, before, after, gradients, own in (
-        ("W", graph.W, moved.W, graph.nabla_w, program.W),
-        ("b", graph.b, moved.b, graph.nabla_b, program.b),
+        ("W", graph.W, after_step.W, graph.nabla_w, program.W),
+        ("b", graph.b, after_step.b, graph.nabla_b, program.b),
     ):
         for l, (w, gradient) in enumerate(zip(before, gradients, strict=True), 1):
-            name = f"{letter}{_up(l)}"
+            name = f"{letter}{up(l)}"
             yield _Claim(
                 "update", l, f"{name} → {name} − (η/m) Σ ∂C/∂{name}",
-                after[l - 1], delta.update(w, gradient, eta, m),
-                partial(bounds.update, w, gradient, eta, m), own[l - 1],
+                after[l - 1], delta.update(w, gradient, lr, m),
+                partial(bounds.update, w, gradient, lr, m), own[l - 1],
             )  # fmt: skip
 
 
@@ -389,12 +386,13 @@ def _floats(array: Array) -> Array:
     return np.asarray(np.vectorize(ieee.convert, otypes=[float])(array))
 
 
-def _check_domain(cost: str, a: Array) -> None:
+def _check_domain(cost: CostEntry, a: Array) -> None:
     outside = a[(a < 0) | (a > 1)]
-    if len(outside) and cost in ("cross_entropy", "log_likelihood"):
+    if len(outside) and cost.unit_interval:
+        *others, last = UNIT_INTERVAL
         raise ValueError(
-            f"{cost} takes outputs between 0 and 1, not {outside[0]}: put sigmoid, hard_sigmoid or "
-            f"softmax at the output, or use {cost}_from_z with a linear one"
+            f"{cost.name} takes outputs between 0 and 1, not {outside[0]}: put {', '.join(others)} "
+            f"or {last} at the output, or use {cost.name}_from_z with a linear one"
         )
 
 
@@ -407,29 +405,27 @@ def _matrix(name: str, rows: ArrayLike, width: int) -> Array:
     return _array(matrix.tolist())
 
 
-def _cost_name(cost: str | Cost) -> str:
-    for name in delta.COSTS:
-        if cost == name or cost is COSTS.get(name):
-            return name
+def _closed_form(cost: str | Cost) -> CostEntry:
+    with suppress(ValueError):
+        known = entry(cost)
+        if known.name in delta.COSTS:
+            return known
     raise ValueError(f"no closed form of the cost {cost!r}: there are {', '.join(delta.COSTS)}")
 
 
 def _activation_names(model: MLP) -> list[str]:
-    names = [
-        layer.activation
-        if isinstance(layer.activation, str)
-        else next(
-            (n for n in delta.ACTIVATIONS if _is_entry(layer.activation, n)), repr(layer.activation)
-        )
-        for layer in model.layers
-    ]
-    for name in names:
+    names = []
+    for layer in model.layers:
+        name = layer.activation
+        if not isinstance(name, str):
+            own = name
+            name = next((n for n in _ELEMENTWISE if find(n) is own), repr(own))
         if name not in delta.ACTIVATIONS:
             raise ValueError(
                 f"no closed form of the activation {name}: there are {', '.join(delta.ACTIVATIONS)}"
             )
+        names.append(name)
     return names
 
 
-def _is_entry(activation: object, name: str) -> bool:
-    return name not in ("linear", "softmax") and activation is find(name)
+_ELEMENTWISE = [name for name in delta.ACTIVATIONS if name not in ("linear", "softmax")]

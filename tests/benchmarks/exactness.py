@@ -56,7 +56,7 @@ def main() -> None:
         for _ in range(k, networks, len(pairs)):
             drawn = rational(rng, activation, cost)
             steps, eta = rng.randint(0, 1), Fraction(1, rng.randint(1, 9))
-            report = verify(drawn.model(), drawn.X, drawn.Y, cost, steps=steps, eta=eta)
+            report = verify(drawn.model(), drawn.X, drawn.Y, cost, steps=steps, lr=eta)
             if not (report.exact and report.ok):
                 sys.exit(f"NOT exact:\n{report}")
             found += counts(report)

@@ -205,8 +205,8 @@ def test_a_terminal_sees_how_far_it_is(monkeypatch, capsys):
     real = Progress.update
 
     def update(self, task, **given):
-        done.append((given["completed"], given["total"]))
         real(self, task, **given)
+        done.append((self.tasks[0].completed, self.tasks[0].total))
 
     monkeypatch.setattr(Progress, "update", update)
     monkeypatch.setenv("TERM", "xterm")

@@ -349,7 +349,7 @@ def test_neurons_as_nodes_are_exact_in_fractions() -> None:
         model.weights[l] = [[Fraction(w).limit_denominator(9) for w in row] for row in rows]
         model.biases[l] = [Fraction(j, 7) for j in range(len(model.biases[l]))]
     half, third = Fraction(1, 2), Fraction(1, 3)
-    report = verify(model, [[half, third]], [[third]], eta=half, steps=2)
+    report = verify(model, [[half, third]], [[third]], lr=half, steps=2)
     assert report.ok, str(report)
 
 

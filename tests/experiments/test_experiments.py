@@ -172,6 +172,18 @@ def test_any_one_thing_can_be_changed(changed: dict[str, Any], names: list[str])
     assert [line.split()[0] for line in lines[1:]] == names
 
 
+@pytest.mark.parametrize("cost", ["hinge", costs.hinge])
+def test_the_output_is_the_one_that_fits_the_cost(cost: Any) -> None:
+    X, Y, _ = datasets.xor().train
+    signs = 2 * Y - 1
+    found = compare([2, 3, 2], X, signs, activation=["tanh"], cost=cost, epochs=2, rng=Random(4))
+    seed = int(Random(4).random() * 2**32)
+    model = MLP(2, [3, 2], activation="tanh", output_activation="linear", init="xavier", seed=seed)
+    assert found["tanh"].cost == fit(model, X, signs, "hinge", epochs=2, seed=seed).cost
+    with pytest.raises(ValueError, match="give seed=1 or rng"):
+        compare([2, 2], X, Y, activation=["tanh"], seed=1, rng=Random(4))
+
+
 @pytest.mark.parametrize("options", [{}, {"lr": [1], "cost": ["quadratic"]}, {"lr": []}])
 def test_just_one_option_is_a_list(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="give one option as a list"):

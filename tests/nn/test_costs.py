@@ -15,16 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
+from microgradnet import delta
 from microgradnet.costs import (
     COSTS,
+    UNIT_INTERVAL,
     cross_entropy,
     cross_entropy_from_z,
+    entry,
     hinge,
     log_likelihood,
     log_likelihood_from_z,
     quadratic,
 )
 from microgradnet.engine import Value
+from microgradnet.nn import ACTIVATIONS, MLP
 from microgradnet.ops import sigmoid, softmax
 
 U = mpf(2) ** -53
@@ -262,3 +266,59 @@ def test_they_are_found_by_name() -> None:
     assert all(cost.__name__ == name for name, cost in COSTS.items())
     with pytest.raises(TypeError):
         COSTS["quadratic"] = hinge
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_an_entry_is_found_by_name_and_by_function(name: str) -> None:
+    found = entry(name)
+    assert found is entry(COSTS[name])
+    assert (found.function, found.name) == (COSTS[name], name)
+    assert name in delta.COSTS
+    assert found.output in (None, *ACTIVATIONS)
+    assert found.from_z == name.endswith("_from_z")
+
+
+def test_a_function_of_ones_own_has_no_demands_and_no_name() -> None:
+    def hinge(outputs: Any, targets: Any) -> Value:  # a namesake
+        return outputs
+
+    found = entry(hinge)
+    assert (found.function, found.name, found.output, found.targets) == (hinge, "", None, (0, 1))
+    assert not found.unit_interval and not found.from_z
+
+
+@pytest.mark.parametrize("wrong", ["hing", "", None, 3])
+def test_what_is_no_cost_is_refused_with_the_names(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=f"no cost {wrong!r}: there are quadratic, cross_entropy"):
+        entry(wrong)
+
+
+@pytest.mark.parametrize("name", [n for n in COSTS if entry(n).output])
+@given(st.floats(-30, 30), st.sampled_from([0, 1]))
+def test_the_output_is_the_one_with_which_a_right_answer_costs_less_and_less(
+    name: str, z: float, which: int
+) -> None:
+    """At the output a cost was made for, it goes to 0 as z goes far to the right side."""
+    found = entry(name)
+    targets = [found.targets[which == k] for k in range(2)]
+    costs = []
+    for far in (0.0, 5.0, 40.0):
+        zs = [z + (far if which == k else -far) for k in range(2)]
+        model = MLP(2, [2], init="zeros", output_activation=found.output)
+        model.weights[1] = [[1.0, 0.0], [0.0, 1.0]]
+        costs.append(found.function(model(zs), targets).data)
+    assert costs[0] >= costs[1] >= costs[2]
+    assert costs[2] < 1e-3 or z < -10 or z > 10
+
+
+@given(st.floats(-50, 50), st.floats(-50, 50))
+def test_these_activations_are_between_0_and_1_and_no_others(x: float, y: float) -> None:
+    within = set()
+    for name in ACTIVATIONS:
+        model = MLP(2, [2], init="zeros", output_activation=name)
+        model.biases[1] = [0.0, 0.0]
+        model.weights[1] = [[1.0, 0.0], [0.0, 1.0]]
+        outputs = [*model([x, y]), *model([-51.0, 51.0])]
+        if all(0 <= a.data <= 1 for a in outputs):
+            within.add(name)
+    assert within == set(UNIT_INTERVAL)

@@ -476,3 +476,25 @@ def test_what_they_say_of_themselves() -> None:
 def test_a_wrong_number_of_inputs_is_named_at_either_granularity(granularity: str) -> None:
     with pytest.raises(ValueError, match="a neuron with 2 inputs was given 1"):
         Neuron(2, granularity=granularity)([1.0])
+
+
+@given(seed=st.integers(0, 2**40))
+def test_a_seed_is_a_generator_of_its_own(seed: int) -> None:
+    for make in (
+        lambda **given: MLP(2, [3, 1], **given),
+        lambda **given: Layer(2, 3, **given),
+        lambda **given: Neuron(2, **given),
+    ):
+        by_seed, by_rng = make(seed=seed), make(rng=random.Random(seed))
+        assert [p.data for p in by_seed.parameters()] == [p.data for p in by_rng.parameters()]
+
+
+@pytest.mark.parametrize("make", [lambda **g: MLP(2, [1], **g), lambda **g: Layer(2, 1, **g),
+                                  lambda **g: Neuron(2, **g)])  # fmt: skip
+def test_seed_and_rng_together_are_refused(make: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="give seed=0 or rng, which has its own, not both"):
+        make(seed=0, rng=random.Random(0))
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        make(seed=0.5)
+    with pytest.raises(TypeError, match=r"rng is a generator, .* not 3"):
+        make(rng=3)

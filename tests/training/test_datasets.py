@@ -225,3 +225,11 @@ def test_dataset_is_frozen_and_prints_in_one_line() -> None:
 @pytest.mark.parametrize("file", ["digits.csv.gz", "iris.csv.gz", "SOURCES.txt"])
 def test_files_are_inside_the_package(file: str) -> None:
     assert (files("microgradnet.datasets") / file).is_file()
+
+
+@each_set
+def test_a_generator_stands_for_its_seed(make: Callable[..., Dataset]) -> None:
+    assert fingerprint(make(rng=Random(5))) == fingerprint(make(seed=5))
+    assert fingerprint(load(make.__name__, rng=Random(5))) == fingerprint(make(seed=5))
+    with pytest.raises(ValueError, match="give seed=5 or rng, which has its own, not both"):
+        make(seed=5, rng=Random(5))

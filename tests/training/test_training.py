@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -31,10 +32,11 @@ from microgradnet import (
     delta,
     fit,
 )
+from microgradnet.costs import entry
 from microgradnet.training import DivergenceError, Epoch, confusion, predictions
 from microgradnet.training.diagnosis import first_gradient, first_value
 from microgradnet.training.engines import Eager, Lifted
-from microgradnet.training.judging import judge, outputs
+from microgradnet.training.metrics import correctness, outputs
 
 XOR = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
 both_engines = pytest.mark.parametrize("engine", ["eager", "lifted"])
@@ -467,7 +469,7 @@ def test_both_engines_give_the_same_history(
 def test_what_is_exact_is_not_lifted() -> None:
     models = [rational(model_of(2, 2, 1, activation="relu")) for _ in range(2)]
     history = fit(models[0], XOR, [0, 1, 1, 0], epochs=1)
-    assert (history.engine, history.why) == ("eager", "not all numbers are floats")
+    assert (history.engine, history.fallback_reason) == ("eager", "not all numbers are floats")
     with pytest.raises(ValueError, match="no lifted engine for this: not all numbers are floats"):
         fit(models[1], XOR, [0, 1, 1, 0], epochs=1, engine="lifted")
 
@@ -482,8 +484,8 @@ def test_a_branch_on_a_number_is_not_lifted() -> None:
 
     history = fit(Branch(), [[1.0], [0.25]], [1.0, 0.0], epochs=1)
     assert history.engine == "eager"
-    assert "branch" in history.why
-    assert "\n" not in history.why
+    assert "branch" in history.fallback_reason
+    assert "\n" not in history.fallback_reason
     with pytest.raises(ValueError, match=r"no lifted engine for this: .*branch"):
         fit(Branch(), [[1.0], [0.25]], [1.0, 0.0], engine="lifted")
 
@@ -500,7 +502,7 @@ def test_a_model_that_is_another_each_time_is_not_lifted() -> None:
 
     history = fit(Dropout(), XOR, [0, 1, 1, 0], epochs=1)
     assert history.engine == "eager"
-    assert history.why.startswith("example")
+    assert history.fallback_reason.startswith("example")
 
 
 def test_a_cost_that_is_another_each_time_is_not_lifted() -> None:
@@ -512,7 +514,7 @@ def test_a_cost_that_is_another_each_time_is_not_lifted() -> None:
 
     history = fit(model_of(2, 1), XOR, [0, 1, 1, 0], cost, epochs=1)
     assert history.engine == "eager"
-    assert "the scalar graph" in history.why
+    assert "the scalar graph" in history.fallback_reason
 
 
 @both_engines
@@ -714,10 +716,10 @@ def test_before_the_first_step_the_rate_is_not_to_blame() -> None:
 
 def test_labels_that_tell_no_classes_apart_are_not_judged() -> None:
     for Y in ([[-1.0], [0.0]], [[0.0], [2.0]], [[-1.0], [0.0], [1.0]]):
-        assert judge(np.array(Y), "quadratic") is None
-    assert judge(np.array([[0.2, 0.8], [0.3, 0.7]]), "quadratic") is None
-    assert judge(np.array([[0.0], [-1.0]]), "hinge") is None
-    assert judge(np.array([[-1.0], [1.0]]), "quadratic") is not None
+        assert correctness(np.array(Y), entry("quadratic")) is None
+    assert correctness(np.array([[0.2, 0.8], [0.3, 0.7]]), entry("quadratic")) is None
+    assert correctness(np.array([[0.0], [-1.0]]), entry("hinge")) is None
+    assert correctness(np.array([[-1.0], [1.0]]), entry("quadratic")) is not None
 
 
 class Flickering(Module):
@@ -780,17 +782,17 @@ class Terminal(StringIO):
 def test_a_terminal_shows_how_it_goes(Y: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    told = []
+    calls = []
     real = Progress.update
 
     def update(self: Any, task: Any, **given: Any) -> None:
-        told.append((given["advance"], given["description"]))
+        calls.append((given["advance"], given["description"]))
         real(self, task, **given)
 
     monkeypatch.setattr(Progress, "update", update)
     history = fit(model_of(2, 2, 1), XOR, Y, epochs=2, batch_size=3)
-    assert [done for done, _ in told] == [3, 1, 3, 1]
-    last = told[-1][1]
+    assert [done for done, _ in calls] == [3, 1, 3, 1]
+    last = calls[-1][1]
     assert last.startswith(f"epoch 2/2  cost {history[-1].cost:.4g}")
     assert ("accuracy" in last) == (history[-1].accuracy is not None) == (Y[1] == 1.0)
     assert terminal.getvalue()
@@ -807,3 +809,30 @@ def test_one_class_everywhere_has_no_boundary(require_oracle: Callable[[str], An
     figure = history.plot(model, datasets.xor().train, ("even", "odd"))
     boundary = next(axes for axes in figure.axes if axes.get_title() == "decision boundary")
     assert not [c for c in boundary.collections if type(c).__name__.endswith("ContourSet")]
+
+
+def test_progress_may_be_a_function() -> None:
+    calls: list[tuple[int, int]] = []
+    fit(model_of(2, 1), XOR, [0, 1, 1, 0], epochs=2, batch_size=3,
+        progress=lambda done, total: calls.append((done, total)))  # fmt: skip
+    assert calls == [(3, 8), (4, 8), (7, 8), (8, 8)]
+
+
+def test_a_generator_orders_the_examples_as_its_seed_does() -> None:
+    histories = [
+        fit(model_of(2, 3, 1), XOR, [0, 1, 1, 0], batch_size=1, epochs=3, **order).cost
+        for order in ({"seed": 7}, {"rng": Random(7)}, {"seed": 8}, {"seed": None})
+    ]
+    assert histories[0] == histories[1]
+    assert histories[0] != histories[2] != histories[3] != histories[0]
+    with pytest.raises(ValueError, match="give seed=7 or rng, which has its own, not both"):
+        fit(model_of(2, 1), XOR, [0, 1, 1, 0], seed=7, rng=Random(7))
+
+
+def test_the_reason_is_read_by_its_old_name_too() -> None:
+    with pytest.warns(DeprecationWarning, match=r"History\(why=\.\.\.\) is now"):
+        history = History(engine="eager", why="a branch")
+    assert history.fallback_reason == "a branch"
+    with pytest.warns(DeprecationWarning, match=r"History\.why is now fallback_reason"):
+        assert history.why == "a branch"
+    assert pickle.loads(pickle.dumps(history)).fallback_reason == "a branch"

@@ -43,7 +43,7 @@ def test_every_rational_network_is_verified_exactly(
 ) -> None:
     """Every equation of every layer, before and after a step of gradient descent; end to end."""
     drawn = rational(rng, activation, cost)
-    report = verify(drawn.model(), drawn.X, drawn.Y, cost, steps=steps, eta=eta)
+    report = verify(drawn.model(), drawn.X, drawn.Y, cost, steps=steps, lr=eta)
     assert report.exact
     assert report.ok, f"{drawn}\n{report}"
     assert all(row.difference == row.bound == 0 == (row.end_to_end or 0) for row in report.rows)

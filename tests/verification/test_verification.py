@@ -61,7 +61,7 @@ class Run(NamedTuple):
         return model
 
     def report(self) -> Report:
-        return verify(self.model(), self.X, self.Y, self.cost, steps=self.steps, eta=1)
+        return verify(self.model(), self.X, self.Y, self.cost, steps=self.steps, lr=1)
 
 
 EDGES = [0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.5, 3.0, -3.0, 5.5, 20.0, -20.0, 45.0, -45.0]
@@ -593,7 +593,7 @@ def test_a_rational_network_with_a_transcendental_layer_is_judged_as_floats() ->
         run = Run("relu", output, cost, **dense(lambda: third, 2, 3, 2), X=[[1, third]], Y=[[1, 0]])
         report = run._replace(steps=2).report()
         assert report.ok and not report.exact, str(report)
-    assert not verify(exact_run().model(), [[1, 2]], [[1, 1]], eta=0.5).exact
+    assert not verify(exact_run().model(), [[1, 2]], [[1, 1]], lr=0.5).exact
 
 
 def test_text_fits_its_width() -> None:
@@ -648,6 +648,11 @@ def test_progress_counts_the_examples_of_all_steps() -> None:
     calls: list[tuple[int, int]] = []
     verify(model_of(), X, Y, steps=2, progress=lambda *call: calls.append(call))
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_rate_by_its_old_name() -> None:
+    with pytest.warns(DeprecationWarning, match=r"verify\(eta=\.\.\.\) is now verify\(lr="):
+        assert verify(model_of(), X, Y, eta=0.5).rows == verify(model_of(), X, Y, lr=0.5).rows
 
 
 def test_the_model_and_its_gradients_are_left_as_they_were() -> None:
@@ -871,7 +876,7 @@ def test_rationals_that_meet_floats_are_floats_on_both_sides() -> None:
 
 def test_an_operation_of_the_table_is_known_by_its_name() -> None:
     model = MLP(2, [2, 1], activation=microgradnet.tanh, rng=Random(0))
-    assert verify(model, [[0.5, 1.0]], [[1.0]], eta=np.float64(0.5)).activations[0] == "tanh"
+    assert verify(model, [[0.5, 1.0]], [[1.0]], lr=np.float64(0.5)).activations[0] == "tanh"
 
 
 def test_a_result_of_another_shape_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:

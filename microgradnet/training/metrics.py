@@ -1,30 +1,29 @@
-"""What a network says, and whether it is right."""
+"""Outputs of a network as numbers, and which of them are right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from microgradnet.costs import CostEntry
 from microgradnet.lifting import trace
+from microgradnet.nn import Module
 
-if TYPE_CHECKING:
-    from microgradnet.nn import Module
-
-__all__ = ["Judge", "confusion", "judge", "outputs", "predictions"]
+__all__ = ["Array", "Correct", "confusion", "correctness", "output_list", "outputs", "predictions"]
 
 Array: TypeAlias = NDArray[Any]
-Judge: TypeAlias = "Callable[[Array, Array], NDArray[np.bool_]]"
+Correct: TypeAlias = "Callable[[Array, Array], NDArray[np.bool_]]"
 """(outputs, targets) → which of the examples are right; rows are examples."""
 
 
-def judge(Y: Array, cost: str) -> Judge | None:
-    """How to tell right from wrong, from the targets and the name of the cost; None for no classes.
+def correctness(Y: Array, cost: CostEntry) -> Correct | None:
+    """Return how to tell right outputs from wrong, for such targets; None where are no classes.
 
-    With an output for each class, the largest is what the network says. A single output tells two
+    With an output for each class, the largest is the network's answer. A single output tells two
     classes apart: above or below ½ where the targets are 0 and 1, above or below 0 where they are
     ±1 and where the output is a weighted input z.
     """
@@ -32,13 +31,11 @@ def judge(Y: Array, cost: str) -> Judge | None:
     if Y.shape[1] > 1:
         one_hot = len(values) == 2 and all(list(row).count(values[1]) == 1 for row in Y)
         return _largest if one_hot else None
-    if not set(values) <= {-1, 0, 1} or len(values) > 2:
-        return None
-    signs = cost == "hinge" or -1 in values
-    if signs and 0 in values:
+    signs = -1 in (*cost.targets, *values)
+    if not set(values) <= {-1, 0, 1} or len(values) > 2 or (signs and 0 in values):
         return None
     between = 0.0 if signs else 0.5
-    threshold = 0.0 if cost.endswith("_from_z") else between
+    threshold = 0.0 if cost.from_z else between
 
     def same_side(outputs: Array, targets: Array) -> NDArray[np.bool_]:
         right: NDArray[np.bool_] = ((outputs > threshold) == (targets > between))[:, 0]
@@ -53,11 +50,14 @@ def _largest(outputs: Array, targets: Array) -> NDArray[np.bool_]:
 
 
 def outputs(model: Module, X: ArrayLike) -> Array:
-    """The outputs of a network as numbers, one example a row; of many examples by its program."""
+    """Compute the outputs of a network as numbers, shape (examples, outputs).
+
+    Many examples go through the lifted program, where there is one.
+    """
     x = np.asarray(X)
 
     def run(x: Any) -> list[Any]:
-        return output_row(model(x))  # type: ignore[operator]  # Python refuses what is not
+        return output_list(model(x))  # type: ignore[operator]  # Python refuses what is not
 
     parameters = list(dict.fromkeys(model.parameters()))
     if len(x) > _FEW and x.dtype != object and all(type(p.data) is float for p in parameters):
@@ -67,18 +67,18 @@ def outputs(model: Module, X: ArrayLike) -> Array:
 
 
 _FEW = 200
-"""From more examples on, finding the program takes less time than it spares."""
+"""From more examples on, finding the program takes less time than it saves."""
 
 
-def output_row(output: Any) -> list[Any]:
-    """The outputs as a list, of a single one too."""
+def output_list(output: Any) -> list[Any]:
+    """Return the outputs as a list; a single one, too."""
     return list(output) if isinstance(output, (list, tuple)) else [output]
 
 
 def predictions(model: Module, X: ArrayLike, threshold: float = 0.5) -> NDArray[np.int64]:
-    """The class that the network says for each example: the place of the largest output.
+    """Return the class of each example, which is the place of the largest output.
 
-    A single output says class 1 where it is above the threshold, else 0.
+    A single output means class 1 where it is above the threshold, else 0.
 
     >>> from microgradnet import MLP
     >>> model = MLP(1, [2], init="zeros")
@@ -86,15 +86,15 @@ def predictions(model: Module, X: ArrayLike, threshold: float = 0.5) -> NDArray[
     >>> predictions(model, [[2.0], [-2.0]])
     array([0, 1])
     """
-    said = outputs(model, X)
-    if said.shape[1] == 1:
-        return (said[:, 0] > threshold).astype(np.int64)
-    largest: NDArray[np.int64] = said.argmax(axis=1)
+    values = outputs(model, X)
+    if values.shape[1] == 1:
+        return (values[:, 0] > threshold).astype(np.int64)
+    largest: NDArray[np.int64] = values.argmax(axis=1)
     return largest
 
 
 def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """The confusion matrix: row i, column j counts the examples of class i that were called j.
+    """Count in row i, column j the examples of class i that were called j, for so many classes.
 
     >>> confusion([0, 0, 1, 1], [0, 1, 1, 1], 2)
     array([[1, 1],

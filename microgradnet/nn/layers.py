@@ -1,0 +1,303 @@
+"""Modules, which have parameters; neurons and layers of neurons.
+
+Everything is a scalar: a layer is a list of neurons.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from microgradnet import ops
+from microgradnet.engine import UNSET, Value, record_unary
+from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
+from microgradnet.nn.initialisers import Initialiser, initialiser
+from microgradnet.nn.state import Keys, by_name, entries, numbers
+from microgradnet.node import Vector
+from microgradnet.operation import Operation, find
+from microgradnet.randomness import generator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ACTIVATIONS", "Activation", "Layer", "Module", "Neuron", "checked_activation", "named"]
+
+Activation: TypeAlias = "str | Callable[[Value], Value]"
+"""A name of ACTIVATIONS, or an operation (any function of one Value)."""
+
+ACTIVATIONS: tuple[str, ...] = (
+    "linear",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "silu",
+    "gelu",
+    "softsign",
+    "hard_tanh",
+    "hard_sigmoid",
+    "softmax",
+)
+"""The activations by name; softmax, which mixes a whole layer, at the output only."""
+
+GRANULARITIES = ("atomic", "neuron")
+
+
+class Module:
+    """Something with parameters. They are its Values, also those in its lists and its modules.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Value(2.0)
+    ...         self.inner = [Neuron(1, init="zeros")]
+    >>> [name for name, _ in Scale().named_parameters()]
+    ['factor', 'inner.0.weight[1]', 'inner.0.bias']
+    """
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """Yield name and parameter, in the order of the attributes."""
+        for name, attribute in vars(self).items():
+            yield from named(name, attribute)
+
+    def parameters(self) -> list[Value]:
+        """List the parameters in the order of `named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Return the parameters' numbers by name, those of one matrix or vector together.
+
+        Copies, as from `MLP.weights`. In an `MLP` they are layers.1.weight, of shape (n_out, n_in),
+        layers.1.bias and so on, numbered as in the equations.
+
+        >>> from microgradnet import MLP
+        >>> {name: array.shape for name, array in MLP(2, [3]).state_dict().items()}
+        {'layers.1.weight': (3, 2), 'layers.1.bias': (3,)}
+        """
+        return {name: numbers(nodes) for name, nodes in by_name(self.named_parameters()).items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
+        """Write the numbers of a `state_dict` into the parameters, all of them or none.
+
+        Raises ValueError, and leaves the parameters as they were, where shapes differ, and with
+        `strict` where names are missing or unexpected; without, these are what is returned.
+
+        >>> layer = Layer(2, 1)
+        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bias": [0.0]})
+        Keys(missing_keys=[], unexpected_keys=[])
+        >>> layer([1.0, 1.0]).data
+        7.0
+        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bais": [0.0]})
+        Traceback (most recent call last):
+            ...
+        ValueError: the names are not those of the parameters: missing 'bias'; unexpected 'bais'
+        """
+        own = by_name(self.named_parameters())
+        keys = Keys([k for k in own if k not in state], [k for k in state if k not in own])
+        if strict and (keys.missing_keys or keys.unexpected_keys):
+            raise ValueError(f"the names are not those of the parameters: {keys}")
+        new = [
+            (node, x)
+            for name, nodes in own.items()
+            if name in state
+            for node, x in zip(nodes.flat, entries(name, nodes.shape, state[name]), strict=True)
+        ]  # every one of them, before the first is written
+        for node, x in new:
+            node.data = x
+        return keys
+
+    def zero_grad(self) -> None:
+        """Forget the gradients that have accumulated in the parameters."""
+        for parameter in self.parameters():
+            parameter.grad = UNSET
+
+
+def named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
+    """Yield the parameters in an attribute of a module, each under a name that begins with its."""
+    if isinstance(attribute, Value):
+        yield name, attribute
+    elif isinstance(attribute, Module):
+        for inner, parameter in attribute.named_parameters():
+            yield f"{name}.{inner}", parameter
+    elif isinstance(attribute, (list, tuple)):
+        for k, item in enumerate(attribute):
+            yield from named(f"{name}.{k}", item)
+
+
+class Neuron(Module):
+    """One neuron, a = σ(z) with z = Σₖ wₖxₖ + b.
+
+    n_in         the number of inputs
+    nonlin       micrograd's way to ask for relu (True) or linear (False)
+    activation   a name of ACTIVATIONS but softmax, or an operation; it goes before nonlin
+    init, seed, rng, granularity
+                 how weights begin and whether z is one node, as in `MLP`
+
+    w and b are its weights and its bias. Raises ValueError for an unknown name, for fewer than one
+    input, and when it is called on a wrong number of inputs.
+
+    >>> neuron = Neuron(2, activation="tanh", init="zeros")
+    >>> neuron([1.0, 2.0]).data
+    0.0
+    >>> neuron([1.0])
+    Traceback (most recent call last):
+        ...
+    ValueError: a neuron with 2 inputs was given 1
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        nonlin: bool = True,
+        *,
+        activation: Activation | None = None,
+        init: str | Initialiser = "uniform",
+        seed: int | None = None,
+        rng: random.Random | None = None,
+        granularity: str = "atomic",
+    ) -> None:
+        if n_in < 1:
+            raise ValueError(f"a neuron needs at least 1 input, not {n_in}")
+        if granularity not in GRANULARITIES:
+            raise ValueError(
+                f"no granularity {granularity!r}: there are {', '.join(GRANULARITIES)}"
+            )
+        begin, source = initialiser(init), generator(seed, rng) or random
+        self.activation = checked_activation(activation or ("relu" if nonlin else "linear"))
+        if self.activation == "softmax":
+            raise ValueError("softmax mixes the neurons of a layer: it cannot be one neuron's")
+        self.granularity = granularity
+        self.w = [Value(begin(source, n_in, 1)) for _ in range(n_in)]
+        self.b = Value(0.0)
+        self._row: Vector | None = None  # w and b as all examples share them
+
+    @property
+    def nonlin(self) -> bool:
+        """Whether the neuron is not linear: micrograd's name."""
+        return self.activation != "linear"
+
+    def weighted_input(self, x: Sequence[Any]) -> Value:
+        """Compute the weighted input z = Σₖ wₖxₖ + b, summed from the bias on."""
+        if self.granularity == "neuron":
+            return weighted_inputs([self.row(len(x))], vector(x))[0]
+        if len(x) != len(self.w):
+            self._refuse(len(x))
+        return sum_of_products(self.b, self.w, x)
+
+    def row(self, n_in: int) -> Vector:
+        """Return the weights and the bias as one vector, which the graphs of all examples share."""
+        if n_in != len(self.w):
+            self._refuse(n_in)
+        row = self._row
+        if row is None or row.bias is not self.b or row.entries != self.w:
+            row = self._row = vector(self.w, self.b)  # the first, or one was exchanged
+        return row
+
+    def _refuse(self, n_in: int) -> NoReturn:
+        raise ValueError(f"a neuron with {len(self.w)} inputs was given {n_in}")
+
+    def __call__(self, x: Sequence[Any]) -> Value:
+        """Compute the activation a = σ(z)."""
+        return _activate(self.activation, [self.weighted_input(x)])[0]
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """Yield the weights, weight[k] with k from 1, then the bias."""
+        for k, w in enumerate(self.w, 1):
+            yield f"weight[{k}]", w
+        yield "bias", self.b
+
+    def __repr__(self) -> str:
+        return f"{_title(self.activation)}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """Apply n_out neurons to the same n_in inputs: a = σ(z) with z = W x + b, W (n_out, n_in).
+
+    The other arguments are those of `Neuron`; here the activation may be softmax too. A layer of
+    one neuron gives the bare Value, as micrograd's does.
+
+    >>> Layer(2, 3, activation="sigmoid", init="zeros")([1.0, 1.0])[2].data
+    0.5
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        nonlin: bool = True,
+        *,
+        activation: Activation | None = None,
+        init: str | Initialiser = "uniform",
+        seed: int | None = None,
+        rng: random.Random | None = None,
+        granularity: str = "atomic",
+    ) -> None:
+        if n_out < 1:
+            raise ValueError(f"a layer needs at least 1 neuron, not {n_out}")
+        rng, begin = generator(seed, rng), initialiser(init)
+        self.granularity = granularity
+        self.activation = checked_activation(activation or ("relu" if nonlin else "linear"))
+        inner = "linear" if self.activation == "softmax" else self.activation
+        self.neurons = [
+            Neuron(
+                n_in,
+                activation=inner,
+                init=lambda rng, n_in, _: begin(rng, n_in, n_out),
+                rng=rng,
+                granularity=granularity,
+            )
+            for _ in range(n_out)
+        ]
+
+    def forward(self, x: Sequence[Any]) -> tuple[list[Value], list[Value]]:
+        """Compute the weighted inputs z and the activations a."""
+        if self.granularity == "neuron":
+            z = weighted_inputs([neuron.row(len(x)) for neuron in self.neurons], vector(x))
+        else:
+            z = [neuron.weighted_input(x) for neuron in self.neurons]
+        return z, _activate(self.activation, z)
+
+    def __call__(self, x: Sequence[Any]) -> Any:
+        """Compute the activations; a single neuron's is a bare Value."""
+        a = self.forward(x)[1]
+        return a[0] if len(a) == 1 else a
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """Yield neuron by neuron weight[j,k], then bias[j], numbered from 1 as in the equations."""
+        for j, neuron in enumerate(self.neurons, 1):
+            for k, w in enumerate(neuron.w, 1):
+                yield f"weight[{j},{k}]", w
+            yield f"bias[{j}]", neuron.b
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+def checked_activation(activation: Activation) -> Activation:
+    """Return the activation; ValueError lists the names, TypeError is for what cannot be called."""
+    if isinstance(activation, str):
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"no activation {activation!r}: there are {', '.join(ACTIVATIONS)}")
+    elif not callable(activation):
+        raise TypeError(f"an activation is a name or an operation, not {activation!r}")
+    return activation
+
+
+def _activate(activation: Activation, z: list[Value]) -> list[Value]:
+    if activation == "linear":
+        return list(z)
+    if activation == "softmax":
+        return ops.softmax(z)
+    function = find(activation) if isinstance(activation, str) else activation
+    if isinstance(function, Operation) and function.arity == 1:
+        return [record_unary(function, v) for v in z]  # not function(v): a call less for each
+    return [function(v) for v in z]
+
+
+def _title(activation: Activation) -> str:
+    if isinstance(activation, Operation):
+        return activation.symbol
+    name = activation if isinstance(activation, str) else activation.__name__
+    return {"relu": "ReLU", "linear": "Linear"}.get(name, name)
