@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 __all__ = [
+    "INDEX_DIGITS",
     "annotate",
     "counted",
     "described",
@@ -19,9 +20,10 @@ __all__ = [
 
 _UP = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _DOWN = "₀₁₂₃₄₅₆₇₈₉"
+INDEX_DIGITS = _UP + _DOWN
 _RAISE = str.maketrans("0123456789", _UP)
 _LOWER = str.maketrans("0123456789", _DOWN)
-_SINK = str.maketrans(_UP + _DOWN, 2 * "0123456789")
+_SINK = str.maketrans(INDEX_DIGITS, 2 * "0123456789")
 
 
 def counted(n: int, noun: str) -> str:

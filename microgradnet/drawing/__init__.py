@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from microgradnet.anomaly import AnomalyError
+from microgradnet.deprecation import warn_renamed
 from microgradnet.drawing.dot import clean
-from microgradnet.drawing.layers import layer, structure_of
-from microgradnet.drawing.neurons import network, neuron
+from microgradnet.drawing.layers import layer as _layer
+from microgradnet.drawing.neurons import neuron as _neuron
 from microgradnet.drawing.picture import Picture
 from microgradnet.drawing.rendering import FORMATS, RENDERERS, RenderError, inline, render, svg
-from microgradnet.drawing.roles import values_in
-from microgradnet.drawing.scalars import scalar
+from microgradnet.drawing.scalars import scalar as _scalar
+from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
-from microgradnet.graph import topological_order
+from microgradnet.roles import values_in
+from microgradnet.views import GraphView
 
-__all__ = ["Picture", "RenderError", "draw", "inline", "layer", "neuron", "render", "scalar", "svg"]
+__all__ = ["Picture", "RenderError", "draw", "inline", "render", "svg"]
 
 ZOOMS = ("auto", "scalar", "neuron", "layer")
 EDGES = ("weight", "gradient")
@@ -50,7 +52,7 @@ def draw(
     zoom       scalar, a box a number; neuron, a box a neuron; layer, a box a matrix or vector;
                auto, the finest of these that can be read
     inputs, targets, parameters
-               which leaves are what; where it is not said the labels tell, see `drawing.roles`
+               which leaves are what; where it is not said the labels tell, see `microgradnet.roles`
     highlight  a node: shows the paths by which its gradient came from the one value given
     edges      what the lines of the neuron zoom show, weight or gradient
     rankdir    LR, RL, TB or BT: where the picture goes, left, right, top, bottom
@@ -84,66 +86,59 @@ def draw(
     roots = _roots(values)
     if highlight is not None and not isinstance(highlight, Value):
         raise TypeError(f"highlight is one Value of those drawn, not {highlight!r:.60}")
-    given_leaves = (("inputs", inputs), ("targets", targets), ("parameters", parameters))
-    leaves = {what: values_in(given, what) for what, given in given_leaves}
     limits = {name: max_nodes or limit for name, limit in _LIMITS.items()}
-    nodes = _count(roots, max(limits.values()))
+    limits["auto"] = max(limits.values())
+    nodes = _count(roots, limits[zoom])
+    _refuse_too_many(nodes, limits, zoom)
+    view = GraphView(roots, inputs, targets, parameters)
     caption = [] if anomaly is None else [clean(f"{anomaly}".split(",\n")[0], 80)]
     if zoom == "auto":
-        zoom = _readable(roots, nodes, limits, leaves)
+        zoom = _readable(view)
         others = [
             f"zoom='{other}'"
             for other in _LIMITS
             if other != zoom and nodes <= limits[other]
-            if other != "neuron" or _has_neurons(roots, leaves)
+            if other != "neuron" or _has_neurons(view)
         ]
         are = "are" if len(others) > 1 else "is"
         too = f"; there {are} {' and '.join(others)} too" if others else ""
         caption = [f"the {zoom} zoom{too}"]
+        _refuse_too_many(nodes, limits, zoom)
+    wrong = None if anomaly is None else anomaly.node
+    scene = Scene(view, highlight, wrong, rankdir, caption)
+    if zoom == "scalar":
+        source = _scalar(scene)
+    else:
+        source = _neuron(scene, edges) if zoom == "neuron" else _layer(scene)
+    return Picture(source, zoom=zoom, format=format, renderer=renderer)
+
+
+def _refuse_too_many(nodes: int, limits: Mapping[str, int], zoom: str) -> None:
     if nodes > limits[zoom]:
+        zoom = zoom.replace("auto", "scalar")
         coarser = "take zoom='neuron' or zoom='layer', " if zoom == "scalar" else ""
         raise ValueError(
             f"more than {limits[zoom]:,} nodes are too many for the {zoom} zoom: draw a part of "
             f"the graph, {coarser}or ask for more with max_nodes"
         )
-    options: dict[str, Any] = {
-        **leaves,
-        "highlight": highlight,
-        "wrong": None if anomaly is None else anomaly.node,
-        "rankdir": rankdir,
-        "caption": caption,
-    }
-    if zoom == "scalar":
-        source = scalar(roots, **options)
-    elif zoom == "neuron":
-        source = neuron(roots, edges=edges, **options)
-    else:
-        source = layer(roots, **options)
-    return Picture(source, zoom=zoom, format=format, renderer=renderer)
 
 
-def _has_neurons(roots: Sequence[Value], leaves: Mapping[str, Any]) -> bool:
+def _has_neurons(view: GraphView) -> bool:
     with suppress(ValueError):
-        return bool(network(roots, topological_order(roots), **leaves))
+        return bool(view.neurons)
     return False
 
 
-def _readable(
-    roots: Sequence[Value], nodes: int, limits: Mapping[str, int], leaves: Mapping[str, Any]
-) -> str:
+def _readable(view: GraphView) -> str:
     """The finest zoom at which a person can still read the picture."""
-    if nodes <= _READABLE["scalar"] or nodes > limits["layer"]:
+    if len(view.order) <= _READABLE["scalar"]:
         return "scalar"
-    order = topological_order(roots)
-    with suppress(ValueError):
-        neurons = network(roots, order, **leaves)
-        boxes = {each.a for each in neurons}.union(
-            *(dict(each.weights).values() for each in neurons)
-        )
-        if len(boxes) <= _READABLE["neuron"]:
+    if _has_neurons(view):
+        sources = {source for each in view.neurons for _, source in each.weights}
+        if len(sources.union(each.a for each in view.neurons)) <= _READABLE["neuron"]:
             return "neuron"
     with suppress(ValueError):
-        if len(structure_of(roots, order, **leaves).variables) <= _READABLE["layer"]:
+        if len(view.matrices.variables) <= _READABLE["layer"]:
             return "layer"
     return "scalar"
 
@@ -167,3 +162,15 @@ def _count(roots: Sequence[Value], limit: int) -> int:
                 seen.add(parent)
                 stack.append(parent)
     return len(seen)
+
+
+def _source_of(zoom: str) -> Callable[..., str]:
+    def source(values: Iterable[Value], **options: Any) -> str:
+        """The DOT of a graph, as it was called."""
+        warn_renamed(f"drawing.{zoom}(...)", f"draw(..., zoom={zoom!r}).source")
+        return str(draw(values, zoom=zoom, **options).source)
+
+    return source
+
+
+scalar, neuron, layer = map(_source_of, ("scalar", "neuron", "layer"))

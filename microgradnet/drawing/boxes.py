@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from microgradnet.arithmetic import Number, is_finite
+from microgradnet.arithmetic import Number
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
-from microgradnet.drawing.roles import ROLES
 from microgradnet.engine import Value, is_unset
 from microgradnet.explanation import adjoint, made
 from microgradnet.notation import is_weighted_input, superscript
 from microgradnet.numerals import numeral, whole
 from microgradnet.operation import Operation
+from microgradnet.roles import ROLES
 
 __all__ = [
     "DIM",
@@ -24,8 +24,8 @@ __all__ = [
     "gradient",
     "gradient_line",
     "hover",
-    "key",
     "name_of",
+    "shapes",
     "symbol",
     "value_line",
 ]
@@ -61,21 +61,20 @@ def box(
     role: str,
     *,
     is_root: bool,
-    is_lit: bool = True,
-    is_start: bool = False,
-    is_wrong: bool = False,
+    is_lit: bool,
+    is_start: bool,
+    is_wrong: bool,
 ) -> str:
     """A node as a statement; it is called n{k}.
 
     is_root   whether it is what the graph computes
     is_lit    whether it lies on the paths shown, or none are shown
     is_start  whether it is where the paths shown begin
-    is_wrong  whether an error names it; not finite numbers are seen here
+    is_wrong  whether an error names it, or it is not finite
     """
     style = dict(STYLES[role])
-    wrong = is_wrong or not (is_finite(node.data) and is_finite(node.grad))
-    lines = (value_line(node, wrong), gradient_line(node))
-    if wrong:
+    lines = (value_line(node, is_wrong), gradient_line(node))
+    if is_wrong:
         style |= WRONG
     if not is_lit:
         style |= DIM
@@ -139,30 +138,12 @@ def frame(name: str, title: str, boxes: Iterable[str]) -> Iterator[str]:
     yield "}"
 
 
-def key(
-    what: Iterable[str],
-    nodes: Iterable[Value],
-    computed: str = "computed",
-    wrong: Value | None = None,
-) -> list[str]:
-    """What the shapes mean, of the roles that are there; computed is what else is drawn.
+def shapes(roles: Iterable[str], computed: str = "computed") -> str:
+    """Say what the shapes mean, of the roles that are there; `computed` is what else is drawn.
 
-    wrong is a node that an error names, which no backward pass need have changed.
-
-    >>> key(["input"], [Value(1.0, label="x")])
-    ['ellipse: input, rounded: computed, double line: the result', 'not differentiated yet: call \
-backward(), then draw']
+    >>> shapes(["input"])
+    'ellipse: input, rounded: computed, double line: the result'
     """
-    there = {*what, "computed"}
-    shapes = [f"{_SHAPES[role]}: {role}" for role in ROLES if role in there and role != "computed"]
-    shapes += [f"{_SHAPES['computed']}: {computed}", "double line: the result"]
-    lines = [", ".join(shapes)]
-    marked = touched = wrong is not None
-    for node in nodes:
-        marked = marked or not (is_finite(node.data) and is_finite(node.grad))
-        touched = touched or not is_unset(node.grad)
-    if marked:
-        lines.append("‼ and thick orange: not a finite number, or its gradient is not")
-    if not touched:
-        lines.append("not differentiated yet: call backward(), then draw")
-    return lines
+    there = {*roles, "computed"}
+    named = [f"{_SHAPES[role]}: {role}" for role in ROLES if role in there and role != "computed"]
+    return ", ".join([*named, f"{_SHAPES['computed']}: {computed}", "double line: the result"])

@@ -15,17 +15,17 @@ from microgradnet.numerals import numeral
 
 __all__ = ["downstream", "sum_of_paths"]
 
-_TOLD = 6
+_LISTED = 6
 """So many paths are written out."""
 
 
-def downstream(order: Sequence[Value], start: Value) -> list[bool]:
-    """Which nodes were made from this one, itself included: its gradient came through them."""
+def downstream(order: Sequence[Value], start: Value) -> set[Value]:
+    """Find what was made from a node, itself included: its gradient came through them."""
     found = {start}
     for node in order:
         if any(parent in found for parent in node.parents):
             found.add(node)
-    return [node in found for node in order]
+    return found
 
 
 def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
@@ -45,14 +45,14 @@ def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
         total = evaluate(ops.add.forward, total, path.product)
     over = "on one path" if len(found) == 1 else f"the sum over {counted(len(found), 'path')}"
     lines = [f"{name} = {numeral(total)}, {over}:"]
-    for path in found[:_TOLD]:
+    for path in found[:_LISTED]:
         names = [_stop(node) for node in path.nodes]
         factors = [numeral(slope) for slope in reversed(path.slopes)] or ["1"]
         lines.append(
             f"    {numeral(path.product)} = {' × '.join(_elided(factors))} "
             f"along {' → '.join(_elided(names))}"
         )
-    return lines + [f"    and {len(found) - _TOLD} more"] * (len(found) > _TOLD)
+    return lines + [f"    and {len(found) - _LISTED} more"] * (len(found) > _LISTED)
 
 
 def _stop(node: Value) -> str:

@@ -7,117 +7,72 @@ and, where there are few, the numbers; equations are those of the lifted program
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from microgradnet.arithmetic import is_finite
-from microgradnet.drawing.boxes import DIM, ROUND, STYLES, WRONG, gradient, key
+from microgradnet.drawing.boxes import ROUND, STYLES, WRONG, gradient
 from microgradnet.drawing.dot import (
     SIZE,
     attributes,
     clean,
-    document,
     label,
     lines_box,
     text_width,
     tooltip,
 )
-from microgradnet.drawing.highlight import downstream, sum_of_paths
-from microgradnet.drawing.roles import leaves
+from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
-from microgradnet.graph import topological_order
-from microgradnet.lifting import Equation, Structure, Variable, recognise
+from microgradnet.lifting import Equation, Structure, Variable
 from microgradnet.notation import counted, superscript
 from microgradnet.numerals import numeral
 
-__all__ = ["layer", "structure_of"]
+__all__ = ["layer"]
 
 _NUMBERS, _IN_A_ROW = 12, 5
 """A box of no more entries, and no more of them in a row, shows them."""
-_ROLES = {"value": "computed"}
 
 
-def structure_of(
-    roots: Sequence[Value],
-    order: Sequence[Value],
-    inputs: Iterable[Any] = (),
-    targets: Iterable[Any] = (),
-    parameters: Iterable[Any] = (),
-) -> Structure:
-    """What lifting finds in a graph; ValueError where it finds no way."""
-    known = leaves(order, inputs, targets, parameters)
-    if not (known["inputs"] or known["parameters"]):
+def layer(scene: Scene) -> str:
+    """Write the matrices in a graph as DOT; ValueError where there are none."""
+    view = scene.view
+    if not (view.leaves["inputs"] or view.leaves["parameters"]):
         raise ValueError(
             "without inputs and parameters there are no matrices in this graph: say which leaves "
             "are inputs=... and parameters=..., or draw it with zoom='scalar'"
         )
-    try:
-        return recognise(roots[0] if len(roots) == 1 else list(roots), **known)
-    except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"no matrices were found in this graph ({error}): draw it with zoom='scalar'"
-        ) from None
-
-
-def layer(
-    values: Iterable[Value],
-    *,
-    inputs: Iterable[Any] = (),
-    targets: Iterable[Any] = (),
-    parameters: Iterable[Any] = (),
-    highlight: Value | None = None,
-    wrong: Value | None = None,
-    rankdir: str = "LR",
-    caption: Sequence[str] = (),
-) -> str:
-    """The matrices in the graph below the values as DOT; the options are those of `draw`."""
-    roots = list(values)
-    order = topological_order(roots)
-    lit, told = None, list[str]()
-    if highlight is not None:
-        marked = downstream(order, highlight)
-        lit = {node for node, is_lit in zip(order, marked, strict=True) if is_lit}
-        told = sum_of_paths(roots, highlight)
-    structure = structure_of(roots, order, inputs, targets, parameters)
-    used = {name for equation in structure.equations for name in equation.uses}
-    made = {equation.left for equation in structure.equations}
-    shown = {
-        name: variable
-        for name, variable in structure.variables.items()
-        if name in used or name in made
-    }
-    lines = [_box(variable, structure, roots, lit, wrong) for variable in shown.values()]
+    structure = view.matrices
+    named = {name for e in structure.equations for name in (e.left, *e.uses)}
+    shown = {name: v for name, v in structure.variables.items() if name in named}
+    lines = [_box(variable, scene) for variable in shown.values()]
     for equation in structure.equations:
         if equation.part != "forward" or equation.left not in shown:
             continue
         for name in dict.fromkeys(equation.uses):
             if name in shown:
-                given = {"id": f'"{name}-{equation.left}"'}
-                if lit is not None and not lit.intersection(shown[name].nodes):
-                    given |= DIM
+                given = {"id": f'"{name}-{equation.left}"'} | scene.mark(_nodes(shown[name]))
                 lines.append(f'"{name}" -> "{equation.left}"{attributes(given)}')
-    title = f"The matrices in a graph of {counted(len(order), 'value')}"
-    shapes = key([_ROLES.get(v.kind, v.kind) for v in shown.values()], order, wrong=wrong)
-    return document(lines, rankdir, title, [*told, *shapes, *caption])
+    title = f"The matrices in a graph of {counted(len(view.order), 'value')}"
+    return scene.document(lines, title, map(_role, shown.values()))
 
 
-def _box(
-    variable: Variable,
-    structure: Structure,
-    roots: Sequence[Value],
-    lit: set[Value] | None,
-    anomaly: Value | None,
-) -> str:
+def _role(variable: Variable) -> str:
+    return "computed" if variable.kind == "value" else variable.kind
+
+
+def _nodes(variable: Variable) -> list[Value]:
+    return [node for node in variable.nodes if node is not None]
+
+
+def _box(variable: Variable, scene: Scene) -> str:
+    structure = scene.view.matrices
     names = [*structure.variables, *(equation.left for equation in structure.equations)]
     forward = _equation(structure, variable.name, "forward")
-    nodes = [node for node in variable.nodes if node is not None]
-    wrong = not all(is_finite(node.data) and is_finite(node.grad) for node in nodes)
-    wrong = wrong or anomaly in nodes
+    nodes = _nodes(variable)
+    wrong = scene.is_wrong(nodes)
     shape = "×".join(map(str, variable.shape))
     head = written(forward.text if forward else variable.name, names)
     lines = [f"{'‼ ' if wrong else ''}{head}{f'    {shape}' if shape else ''}"]
     few = len(variable.nodes) <= _NUMBERS and (variable.shape or (1,))[-1] <= _IN_A_ROW
-    is_root = any(root in variable.nodes for root in roots)
+    is_root = any(root in nodes for root in scene.view.roots)
     has_gradient = variable.kind != "target" and not is_root
     if few:
         lines += _rows(variable, [numeral(node.data) if node else "0" for node in variable.nodes])
@@ -127,10 +82,8 @@ def _box(
         lines.append(written(text, names))
     if few and has_gradient:
         lines += _rows(variable, [gradient(node.grad) if node else "0" for node in variable.nodes])
-    role = _ROLES.get(variable.kind, variable.kind)
-    style = dict(STYLES[role])
-    style |= WRONG if wrong else {}
-    style |= DIM if lit is not None and not lit.intersection(nodes) else {}
+    role = _role(variable)
+    style = STYLES[role] | (WRONG if wrong else {}) | scene.mark(nodes)
     if is_root:
         style["peripheries"] = "2"
     lines = [clean(line, 70) for line in lines]

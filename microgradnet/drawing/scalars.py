@@ -9,18 +9,15 @@ n3 is e3_0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from microgradnet import ops
 from microgradnet.arithmetic import Number
-from microgradnet.drawing.boxes import DIM, LIT, box, frame, key, name_of, symbol
-from microgradnet.drawing.dot import SIZE, attributes, clean, document, label, text_width, tooltip
-from microgradnet.drawing.highlight import downstream, sum_of_paths
-from microgradnet.drawing.roles import homes, roles
+from microgradnet.drawing.boxes import DIM, LIT, frame, name_of, symbol
+from microgradnet.drawing.dot import SIZE, attributes, clean, label, text_width, tooltip
+from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
 from microgradnet.explanation import made
-from microgradnet.graph import topological_order
 from microgradnet.notation import counted
 from microgradnet.numerals import numeral, whole
 
@@ -37,100 +34,52 @@ _PORTS = {
 }  # fmt: skip
 
 
-def scalar(
-    values: Iterable[Value],
-    *,
-    inputs: Iterable[Any] = (),
-    targets: Iterable[Any] = (),
-    parameters: Iterable[Any] = (),
-    highlight: Value | None = None,
-    wrong: Value | None = None,
-    rankdir: str = "LR",
-    caption: Sequence[str] = (),
-) -> str:
-    """The graph below the values as DOT; the options are those of `draw`.
-
-    >>> print(scalar([Value(2.0, label="x").exp()]).splitlines()[-3].strip())
-    n0 -> op1 [id=e1_0 label="7.389" tooltip="∂(n1)/∂(x) = 7.38905609893065"]
-    """
-    roots = list(values)
-    order = topological_order(roots)
-    places = {node: k for k, node in enumerate(order)}
-    what = roles(order, inputs, targets, parameters)
-    lit, told = [True] * len(order), list[str]()
-    if highlight is not None:
-        lit = downstream(order, highlight)
-        told = sum_of_paths(roots, highlight)
-    labelled = len(order) <= _LABELLED
-    boxes = [
-        [
-            box(
-                node,
-                k,
-                what[k],
-                is_root=node in roots,
-                is_lit=lit[k],
-                is_start=node is highlight,
-                is_wrong=node is wrong,
-            ),
-            *_dot(node, k, lit[k]),
-        ]
-        for k, node in enumerate(order)
-    ]
-    lines = [*_clustered(homes(order), boxes)]
-    for k, node in enumerate(order):
+def scalar(scene: Scene) -> str:
+    """Write every node of a graph as DOT."""
+    view = scene.view
+    labelled = len(view.order) <= _LABELLED
+    boxes = [[scene.box(node), *_dot(node, k, scene)] for k, node in enumerate(view.order)]
+    lines = [*_clustered(view.homes(), boxes)]
+    for node in view.order:
         if node.op is not None:
-            lit_edges = None if highlight is None else [lit[places[p]] for p in node.parents]
-            operands = [places[p] for p in node.parents]
-            lines += _edges(node, k, operands, rankdir, labelled, lit_edges)
+            lines += _edges(node, scene, labelled)
     said = "on an edge: the local derivative"
     if not labelled:
         said = "the local derivatives show when the pointer rests on an edge"
-    names = ", ".join(name_of(root, places[root]) for root in roots)
-    title = f"The graph that computes {clean(names, 60)}: {counted(len(order), 'value')}"
+    names = ", ".join(name_of(root, view.place[root]) for root in view.roots)
+    title = f"The graph that computes {clean(names, 60)}: {counted(len(view.order), 'value')}"
     settings = "ranksep=0.3" if labelled else "ranksep=0.3 nslimit=1 nslimit1=1 mclimit=0.5"
-    shown = [*told, said, *key(what, order, wrong=wrong), *caption]
-    return document(lines, rankdir, title, shown, settings=settings)
+    return scene.document(lines, title, view.roles, said=said, settings=settings)
 
 
-def _dot(node: Value, k: int, is_lit: bool) -> Iterator[str]:
-    """The operation that made a node; nothing for a leaf."""
+def _dot(node: Value, k: int, scene: Scene) -> Iterator[str]:
+    """Write the operation that made a node; nothing for a leaf."""
     if node.op is None:
         return
     sign = clean(symbol(node.op), 16)
     width = max(20.0, 1.2 * text_width(sign, SIZE) + 8) / 72
     given = {"id": f"op{k}", "class": "operation", "label": label(sign), "shape": "ellipse"}
-    given |= _DARK if is_lit else _DARK | DIM | {"fillcolor": '"#C8C8C8"'}
+    given |= _DARK if node in scene.lit else _DARK | DIM | {"fillcolor": '"#C8C8C8"'}
     given |= {"width": f"{width:.2f}", "height": "0.28", "tooltip": tooltip(made(node))}
     yield f"op{k}{attributes(given)}"
 
 
-def _edges(
-    node: Value,
-    k: int,
-    operands: list[int],
-    rankdir: str,
-    labelled: bool,
-    lit: list[bool] | None,
-) -> list[str]:
+def _edges(node: Value, scene: Scene, labelled: bool) -> Iterator[str]:
     """From the operands to the operation, each with its local derivative, and on to the result."""
-    lines = []
-    slopes = _slopes(node)
-    for index, (parent, where) in enumerate(zip(node.parents, operands, strict=True)):
+    place = scene.view.place
+    k, slopes = place[node], _slopes(node)
+    is_ordered = len(node.parents) == 2 and node.op not in _SYMMETRIC
+    for index, parent in enumerate(node.parents):
+        where = place[parent]
         given = {"id": f"e{k}_{index}"}
         if slopes is not None:
             fraction = f"∂({name_of(node, k)})/∂({name_of(parent, where)})"
             if labelled:
                 given["label"] = label(numeral(slopes[index]))
             given["tooltip"] = tooltip(f"{fraction} = {whole(slopes[index])}")
-        if lit is not None:
-            given |= LIT if lit[index] else DIM
-        port = _PORTS[rankdir][index] if len(operands) == 2 and node.op not in _SYMMETRIC else ""
-        lines.append(f"n{where} -> op{k}{port}{attributes(given)}")
-    given = {"id": f"e{k}"}
-    if lit is not None:
-        given |= LIT if any(lit) else DIM
-    return [*lines, f"op{k} -> n{k}{attributes(given)}"]
+        port = _PORTS[scene.rankdir][index] if is_ordered else ""
+        yield f"n{where} -> op{k}{port}{attributes(given | scene.mark([parent], LIT))}"
+    yield f"op{k} -> n{k}{attributes({'id': f'e{k}'} | scene.mark(node.parents, LIT))}"
 
 
 def _slopes(node: Value) -> tuple[Number, ...] | None:

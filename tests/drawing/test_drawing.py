@@ -20,20 +20,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
 
-from microgradnet import MLP, Value, costs, datasets, draw
+from microgradnet import MLP, Value, costs, datasets, draw, views
 from microgradnet.drawing import (
     RenderError,
     inline,
     layers,
-    neurons,
     render,
     rendering,
-    scalar,
     svg,
 )
 from microgradnet.drawing.dot import label, text_width, tooltip
-from microgradnet.graph import topological_order
 from microgradnet.lifting import Equation, Structure, Variable
+from microgradnet.views import GraphView
 
 SVG = "{http://www.w3.org/2000/svg}"
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
@@ -43,6 +41,10 @@ RENDERERS = ["embedded", pytest.param("dot", marks=needs_dot)]
 def neuron():
     w, x, b = Value(0.5, label="w"), Value(2.0, label="x"), Value(-1.0, label="b")
     return (w * x + b).tanh()
+
+
+def scalar(values, **options):
+    return draw(values, zoom="scalar", **options).source
 
 
 def network(cost=True):
@@ -121,7 +123,7 @@ def test_the_matrices_of_a_neuron_to_the_letter(monkeypatch, golden):
         Equation("∂C/∂W1", "∂C/∂W1 = δ1 a0ᵀ", "", (1, 1), "gradient", ("δ1", "a0")),
     )
     found = Structure({v.name: v for v in variables}, equations)
-    monkeypatch.setattr(layers, "recognise", lambda *_, **__: found)
+    monkeypatch.setattr(views, "recognise", lambda *_, **__: found)
     golden("neuron_layer.gv", draw(a, zoom="layer").source)
 
 
@@ -768,7 +770,7 @@ def test_a_letter_with_a_number_that_is_no_name_stays_as_it_is():
 def test_the_neurons_are_found_at_either_granularity(granularity):
     model = MLP(2, [3, 1], activation="tanh", rng=Random(0), granularity=granularity)
     out = model.forward([1.0, -2.0]).output
-    found = neurons.network([out], topological_order([out]))
+    found = GraphView([out]).neurons
     assert [[w for w, _ in each.weights] for each in found] == [
         neuron.w for layer in model.layers for neuron in layer.neurons
     ]
@@ -778,7 +780,7 @@ def test_a_weight_without_its_neuron_is_no_weight_of_another():
     z, w, stray, x = (Value(1.0, label=name) for name in ("z", "w¹₁₁", "w¹₂₁", "x"))
     z = w * x + 0
     z.label = "z¹₁"
-    (found,) = neurons.network([z], topological_order([z + stray * x]))
+    (found,) = GraphView([z + stray * x]).neurons
     assert found.weights == [(w, x)]
 
 
@@ -797,7 +799,7 @@ def test_weights_of_one_entry_of_a_layer_are_no_neurons():
     a = [sum(w * v for w, v in zip(row, x, strict=True)).tanh() for row in W]
     roots = [*a, *(w * x[0] for row in W for w in row)]  # a matrix times a⁰₁
     options = {"inputs": x, "targets": [], "parameters": [w for row in W for w in row]}
-    found = neurons.network(roots, topological_order(roots), **options)
+    found = GraphView(roots, **options).neurons
     assert [[w for w, _ in each.weights] for each in found] == W
 
 

@@ -1,0 +1,84 @@
+"""What a picture of a graph shows, at any zoom: the graph, and what in it is marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from microgradnet.arithmetic import is_finite
+from microgradnet.drawing.boxes import DIM, box, shapes
+from microgradnet.drawing.dot import document
+from microgradnet.drawing.highlight import downstream, sum_of_paths
+from microgradnet.engine import Value, is_unset
+from microgradnet.views import GraphView
+
+__all__ = ["Scene"]
+
+
+@dataclass
+class Scene:
+    """A graph to be drawn.
+
+    highlight  the node whose paths to the result are shown
+    wrong      the node that an error names
+    rankdir    the direction, as of `draw`
+    caption    what else is said below the picture
+    """
+
+    view: GraphView
+    highlight: Value | None = None
+    wrong: Value | None = None
+    rankdir: str = "LR"
+    caption: Sequence[str] = field(default_factory=list)
+
+    @cached_property
+    def lit(self) -> set[Value]:
+        """The nodes on the paths shown; all, if none are shown."""
+        if self.highlight is None:
+            return set(self.view.order)
+        return downstream(self.view.order, self.highlight)
+
+    def is_wrong(self, nodes: Iterable[Value]) -> bool:
+        """Whether an error names one of the nodes, or what is not finite is in one."""
+        return any(
+            node is self.wrong or not (is_finite(node.data) and is_finite(node.grad))
+            for node in nodes
+        )
+
+    def box(self, node: Value, role: str = "") -> str:
+        """A node as a statement."""
+        return box(
+            node,
+            self.view.place[node],
+            role or self.view.role(node),
+            is_root=node in self.view.roots,
+            is_lit=node in self.lit,
+            is_start=node is self.highlight,
+            is_wrong=self.is_wrong([node]),
+        )
+
+    def mark(self, nodes: Iterable[Value], lit: dict[str, str] | None = None) -> dict[str, str]:
+        """The look of what stands for these nodes, where paths are shown: `lit` on them, or dim."""
+        if self.highlight is None:
+            return {}
+        return DIM if self.lit.isdisjoint(nodes) else lit or {}
+
+    def document(
+        self,
+        lines: Iterable[str],
+        title: str,
+        roles: Iterable[str],
+        *,
+        said: str = "",
+        computed: str = "computed",
+        settings: str = "ranksep=0.3",
+    ) -> str:
+        """The whole text: the statements, and below the picture what its shapes and marks mean."""
+        paths = [] if self.highlight is None else sum_of_paths(self.view.roots, self.highlight)
+        caption = [*paths, *[said] * bool(said), shapes(roles, computed)]
+        if self.wrong is not None or self.is_wrong(self.view.order):
+            caption.append("‼ and thick orange: not a finite number, or its gradient is not")
+        if self.wrong is None and all(is_unset(node.grad) for node in self.view.order):
+            caption.append("not differentiated yet: call backward(), then draw")
+        return document(lines, self.rankdir, title, [*caption, *self.caption], settings=settings)

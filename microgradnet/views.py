@@ -1,0 +1,214 @@
+"""What a graph of scalars is to a network: the roles of its nodes, its neurons, its matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from microgradnet import ops
+from microgradnet.engine import Value
+from microgradnet.graph import topological_order
+from microgradnet.lifting import Structure, recognise
+from microgradnet.nn import ForwardPass
+from microgradnet.notation import indices
+from microgradnet.roles import roles, values_in
+
+__all__ = ["GraphView", "NeuronView", "neurons_of_pass", "products"]
+
+
+@dataclass
+class NeuronView:
+    """A neuron in a graph: the nodes of its weighted input and its activation, one if linear."""
+
+    l: int
+    j: int
+    z: Value
+    a: Value
+    bias: Value | None = None
+    weights: list[tuple[Value, Value]] = field(default_factory=list)
+    """The weights, each with the node that it multiplies."""
+
+    @property
+    def nodes(self) -> list[Value]:
+        """Its weights, its bias, z and a."""
+        bias = [] if self.bias is None else [self.bias]
+        return list(dict.fromkeys([*(w for w, _ in self.weights), *bias, self.z, self.a]))
+
+
+class GraphView:
+    """A graph, and what its nodes are to a network; neurons and matrices are found when asked for.
+
+    roots   what the graph computes
+    order   its nodes, each behind all its parents
+    place   where in the order each node stands
+    roles   the role of each, in the order; see `microgradnet.roles`
+
+    >>> from microgradnet import MLP
+    >>> view = GraphView([MLP(2, [3, 1]).forward([1.0, 2.0]).output])
+    >>> [(each.l, each.j, len(each.weights)) for each in view.neurons]
+    [(1, 1, 2), (1, 2, 2), (1, 3, 2), (2, 1, 3)]
+    >>> view.matrices.equations[0].text
+    'z1 = W1 a0 + b1'
+    """
+
+    def __init__(
+        self,
+        roots: Iterable[Value],
+        inputs: Iterable[Any] = (),
+        targets: Iterable[Any] = (),
+        parameters: Iterable[Any] = (),
+        unknown: str = "leaf",
+    ) -> None:
+        named = (("inputs", inputs), ("targets", targets), ("parameters", parameters))
+        x, y, w = (values_in(given, what) for what, given in named)
+        self.roots = list(roots)
+        self.order = topological_order(self.roots)
+        self.place = {node: k for k, node in enumerate(self.order)}
+        self.roles = roles(self.order, x, y, w, unknown)
+        self._named = [node for node in (*x, *y, *w) if node in self.place]
+
+    def role(self, node: Value) -> str:
+        """The role of a node."""
+        return self.roles[self.place[node]]
+
+    @property
+    def leaves(self) -> dict[str, list[Value]]:
+        """The inputs, targets and parameters among the leaves: those named first, then the others.
+
+        A leaf whose label tells nothing counts as an input.
+        """
+        found: dict[str, list[Value]] = {"inputs": [], "targets": [], "parameters": []}
+        for node in dict.fromkeys([*self._named, *self.order]):
+            role = self.role(node).replace("leaf", "input")
+            if node.op is None and role != "constant":
+                found[f"{role}s"].append(node)
+        return found
+
+    @cached_property
+    def matrices(self) -> Structure:
+        """What lifting finds in the graph; ValueError where it finds no way."""
+        try:
+            return recognise(self.roots[0] if len(self.roots) == 1 else self.roots, **self.leaves)
+        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"no matrices were found in this graph ({error}): draw it with zoom='scalar'"
+            ) from error
+
+    @cached_property
+    def neurons(self) -> list[NeuronView]:
+        """The neurons, layer by layer: by the labels of `nn`, or else those that lifting finds.
+
+        The list may be empty. Raises ValueError where the graph holds several examples, and where
+        it has no such labels and lifting finds no way.
+        """
+        found = self._labelled() or self._recognised()
+        return sorted(found, key=lambda neuron: (neuron.l, neuron.j))
+
+    def _labelled(self) -> list[NeuronView]:
+        nodes: dict[tuple[str, int, tuple[int, ...]], Value] = {}
+        for node in self.order:
+            read = indices(node.label) if node.label else None
+            if read in nodes:
+                raise ValueError(
+                    f"{node.label} is in this graph more than once, as when it holds several "
+                    "examples: draw the cost of one example"
+                )
+            if read is not None:
+                nodes[read] = node
+        found = {
+            (l, below[0]): NeuronView(l, below[0], node, nodes.get(("a", l, below), node))
+            for (letter, l, below), node in nodes.items()
+            if letter == "z"
+        }
+        neuron_of = {
+            node: found[l, below[0]]
+            for (letter, l, below), node in nodes.items()
+            if letter in "wb" and (l, below[0]) in found
+        }
+        for node in self.order:
+            for weight, source in products(node):
+                if weight in neuron_of and weight.label.startswith("w"):
+                    neuron_of[weight].weights.append((weight, source))
+        for node, neuron in neuron_of.items():
+            if node.label.startswith("b"):
+                neuron.bias = node
+        return list(found.values())
+
+    def _recognised(self) -> list[NeuronView]:
+        """The neurons in a graph by anyone: rows of the matrix products that lifting finds."""
+        variables = self.matrices.variables
+        layer_of: dict[Value, int] = {}
+        found: list[NeuronView] = []
+        for equation in self.matrices.equations:
+            z = variables.get(equation.left)
+            if equation.part != "forward" or z is None:
+                continue
+            used = [variables[name] for name in equation.uses if name in variables]
+            for matrix, source in pairwise(used):  # as in W1 a0 + b1
+                if matrix.kind != "parameter" or source.kind == "parameter":
+                    continue
+                if matrix.shape != (len(z.nodes), columns := len(source.nodes)):
+                    continue
+                l = 1 + max((layer_of.get(node, 0) for node in source.nodes if node), default=0)
+                biases = [v.nodes for v in used if v.kind == "parameter" and v.shape == z.shape]
+                for j, node in enumerate(filter(None, z.nodes)):  # a sum is a node of the graph
+                    row = matrix.nodes[j * columns : (j + 1) * columns]
+                    pairs = zip(row, source.nodes, strict=True)
+                    weights = [(w, x) for w, x in pairs if w and x]
+                    bias = biases[0][j] if biases else None
+                    a = self._activation(node)
+                    found.append(NeuronView(l, j + 1, node, a, bias, weights))
+                    layer_of[node] = layer_of[a] = l
+        return found
+
+    def _activation(self, z: Value) -> Value:
+        """What one operation makes of a weighted input; itself, where it is used otherwise."""
+        consumers = [node for node in self.order if any(parent is z for parent in node.parents)]
+        if len(consumers) == 1 and len(consumers[0].parents) == 1:
+            return consumers[0]
+        return z
+
+    def homes(self) -> list[tuple[int, int] | None]:
+        """The neuron (l, j) that each node belongs to; (0, k) for an input a⁰ₖ, None outside.
+
+        Labels tell it, as `nn` writes them. A node without such a label belongs where all that
+        was made from it belongs.
+        """
+        found: list[tuple[int, int] | None] = [None] * len(self.order)
+        claims: list[set[tuple[int, int] | None]] = [set() for _ in self.order]
+        for k in range(len(self.order) - 1, -1, -1):
+            node = self.order[k]
+            read = indices(node.label) if node.label else None
+            if read is not None:
+                found[k] = (read[1], read[2][0])
+            elif len(claims[k]) == 1:
+                (found[k],) = claims[k]
+            for parent in node.parents:
+                claims[self.place[parent]].add(found[k])
+        return found
+
+
+def neurons_of_pass(forward_pass: ForwardPass) -> list[list[NeuronView]]:
+    """List the neurons of a forward pass, layer by layer."""
+    a, z = forward_pass.a, forward_pass.z
+    found = []
+    for l, layer in enumerate(forward_pass.model.layers, 1):
+        weights = [list(zip(neuron.w, a[l - 1], strict=True)) for neuron in layer.neurons]
+        parts = zip(z[l], a[l], [neuron.b for neuron in layer.neurons], weights, strict=True)
+        found.append([NeuronView(l, j, *each) for j, each in enumerate(parts, 1)])
+    return found
+
+
+def products(node: Value) -> Iterator[tuple[Value, Value]]:
+    """The products that a node is, or is the sum of: both factors, either first."""
+    parents = node.parents
+    if node.op is ops.multiply:
+        yield parents[0], parents[1]
+        yield parents[1], parents[0]
+    elif node.op is ops.weighted_sum:
+        n = len(parents) // 2
+        yield from zip(parents[:n], parents[n:-1], strict=True)
+        yield from zip(parents[n:-1], parents[:n], strict=True)
