@@ -10,6 +10,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from support.house import FLOORS
 
 import microgradnet
 from microgradnet.engine import COMPILED
@@ -20,35 +21,6 @@ MODULES = sorted(
     for module in pkgutil.walk_packages([str(ROOT)], "microgradnet.")
     if not module.name.endswith("__main__")
 )
-# A module may import only what stands before it; those in one row are strangers to each other.
-FLOORS = [
-    {"deprecation", "progress", "randomness"},
-    {
-        "arithmetic",
-        "graph",
-        "delta",
-        "datasets",
-        "notation",
-        "numerals",
-        "recording",
-        "tables",
-        "unrolled",
-        "unset",
-    },
-    {"operation", "serialisation"},
-    {"ops", "node"},
-    {"node_arithmetic", "backpropagation"},
-    {"chain_rule"},
-    {"engine"},
-    {"layerwise"},
-    {"nn", "roles", "costs", "optim", "explanation", "transforms", "anomaly", "expression"},
-    {"lifting"},
-    {"views"},
-    {"verification", "training", "files", "drawing"},
-    {"exploring", "experiments", "interop"},
-    {"cli"},
-    {"__main__"},
-]
 
 
 def imported(path):

@@ -1,0 +1,26 @@
+"""The floors of the house, the ground first: who may import whom."""
+
+from __future__ import annotations
+
+__all__ = ["FLOORS"]
+
+_PLAN = """
+deprecation progress randomness
+arithmetic graph delta datasets notation numerals recording tables unrolled unset
+operation serialisation
+ops node
+node_arithmetic backpropagation
+chain_rule
+engine
+layerwise
+nn roles costs optim explanation transforms anomaly expression
+lifting
+views
+verification training files drawing
+exploring experiments interop
+cli
+__main__
+"""
+
+FLOORS = [line.split() for line in _PLAN.strip().splitlines()]
+"""A module may import only from floors before its own; those of one floor are strangers."""
