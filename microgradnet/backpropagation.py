@@ -39,14 +39,12 @@ def backpropagate(root: Node, one: Number) -> None:
         root.grad = one
         _propagate(order, fresh)
         # No comprehension: on Python 3.13 an interruption within one passes the handler by.
-        sums: list[Number] = []
-        for leaf, before in zip(leaves, earlier, strict=True):
-            if before is None or type(before) is Unset:  # None: as PyTorch's programs reset it
-                sums.append(leaf.grad)
-            else:
-                sums.append(_sum(before, leaf.grad))
-        for k, leaf in enumerate(leaves):
-            leaf.grad = sums[k]
+        sums: list[tuple[Node, Number]] = []
+        for k, before in enumerate(earlier):
+            if type(before) is not Unset and before is not None:  # None: PyTorch's reset
+                sums.append((leaves[k], _sum(before, leaves[k].grad)))
+        for leaf, total in sums:
+            leaf.grad = total
     except BaseException:
         for node in order:
             node.grad = UNSET

@@ -367,9 +367,9 @@ def _sides(
 ) -> tuple[Any, Any]:
     """The parents as a node of this operation holds them; shared keeps the vectors made so far."""
     if op is _WEIGHTED_SUM:
-        n = len(parents) // 2
         known = {} if shared is None else shared
-        row, activations = (parents[:n], parents[-1]), (parents[n:-1], None)
+        weights, operands, bias = ops.split_weighted_sum(parents)
+        row, activations = (weights, bias), (operands, None)
         for key in (row, activations):
             if key not in known:
                 known[key] = Vector(list(key[0]), key[1])

@@ -24,13 +24,14 @@ __all__ = [
     "elu", "erf", "erfc", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
     "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative",
     "power", "power_constant", "raise_to", "relu", "sigmoid", "silu", "sin", "sinh", "softmax",
-    "softmax_component", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh",
-    "weighted_input", "weighted_sum", "xlogy",
+    "softmax_component", "softplus", "softsign", "split_weighted_sum", "sqrt", "subtract", "tan",
+    "tanh", "weighted_input", "weighted_sum", "xlogy",
 ]  # fmt: skip
 
 M: TypeAlias = Arithmetic
 N: TypeAlias = Number
 R = TypeVar("R", bound=Recorder)
+T = TypeVar("T")
 Contributions: TypeAlias = "tuple[N, ...]"
 
 
@@ -544,23 +545,32 @@ def softmax(xs: Sequence[Any]) -> list[Any]:
     return [softmax_component(*xs, index=i) for i in range(len(xs))]
 
 
+def split_weighted_sum(operands: Sequence[T]) -> tuple[Sequence[T], Sequence[T], T]:
+    """The weights, the activations and the bias among the operands of `weighted_sum`.
+
+    >>> split_weighted_sum(["w₁", "w₂", "a₁", "a₂", "b"])
+    (['w₁', 'w₂'], ['a₁', 'a₂'], 'b')
+    """
+    n = len(operands) // 2
+    return operands[:n], operands[n:-1], operands[-1]
+
+
 def weighted_sum_vjp(m: M, g: N, out: N, *xs: N) -> Contributions:
-    n = len(xs) // 2
-    weights, activations = xs[:n], xs[n:-1]
+    weights, activations, _ = split_weighted_sum(xs)
     return (*[g * a for a in activations], *[g * w for w in weights], g)
 
 
 def _write_weighted_sum(*xs: str) -> str:
-    n = len(xs) // 2
-    return " + ".join([*(f"{w} {a}" for w, a in zip(xs[:n], xs[n:-1], strict=True)), xs[-1]])
+    weights, activations, bias = split_weighted_sum(xs)
+    products = (f"{w} {a}" for w, a in zip(weights, activations, strict=True))
+    return " + ".join([*products, bias])
 
 
 @operation(weighted_sum_vjp, _write_weighted_sum, _write_weighted_sum, symbol="Σwa+b")
 def weighted_sum(m: M, *xs: N) -> N:
     """Σₖ wₖaₖ + b, of the operands w₁ … wₙ, a₁ … aₙ, b."""
-    n = len(xs) // 2
-    z = xs[-1]
-    for w, a in zip(xs[:n], xs[n:-1], strict=True):  # sum() adds floats otherwise from 3.12 on
+    weights, activations, z = split_weighted_sum(xs)
+    for w, a in zip(weights, activations, strict=True):  # sum() adds floats otherwise from 3.12 on
         z = z + w * a
     return z
 

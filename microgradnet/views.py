@@ -209,6 +209,6 @@ def products(node: Value) -> Iterator[tuple[Value, Value]]:
         yield parents[0], parents[1]
         yield parents[1], parents[0]
     elif node.op is ops.weighted_sum:
-        n = len(parents) // 2
-        yield from zip(parents[:n], parents[n:-1], strict=True)
-        yield from zip(parents[n:-1], parents[:n], strict=True)
+        weights, activations, _ = ops.split_weighted_sum(parents)
+        yield from zip(weights, activations, strict=True)
+        yield from zip(activations, weights, strict=True)

@@ -169,8 +169,8 @@ def carriers(
         if op is ops.multiply:
             pairs = [(parents[0], parents[1]), (parents[1], parents[0])]
         elif op is ops.weighted_sum:
-            n = len(parents) // 2
-            pairs = list(zip(parents[:n], parents[n:-1], strict=True))
+            weights, sources, _ = ops.split_weighted_sum(parents)
+            pairs = list(zip(weights, sources, strict=True))
         else:
             continue
         for weight, source in pairs:

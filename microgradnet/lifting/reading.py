@@ -206,11 +206,10 @@ class _Reader:
         if op is ops.negative:
             return self._times(operands[0], parents[0], -1.0)
         if op is ops.weighted_sum:
-            n = len(parents) // 2
-            total = operands[-1]
-            for k in range(n):
-                product = self._multiply(operands[k], parents[k], operands[n + k], parents[n + k])
-                total = self._add(total, product)
+            pairs = list(zip(operands, parents, strict=True))
+            weights, activations, (total, _) = ops.split_weighted_sum(pairs)
+            for w, a in zip(weights, activations, strict=True):
+                total = self._add(total, self._multiply(*w, *a))
             return total
         if op is ops.divide and type(operands[1]) is float and _has_inverse(operands[1]):
             return self._times(operands[0], parents[0], 1.0 / operands[1])

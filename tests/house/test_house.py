@@ -60,6 +60,89 @@ def test_imports_point_up_the_list(path):
         assert floor(there) < floor(here), f"{here} imports {name}, which does not stand above it"
 
 
+def dotted(path):
+    """The dotted name of a file's module."""
+    return ".".join(("microgradnet", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    )
+
+
+def modules_imported(path):
+    """The package's own modules that a file imports, for a type checker alone or not."""
+    for name in imported(path):
+        found = name if name in MODULES else name.rpartition(".")[0]
+        if found in MODULES:
+            yield found
+
+
+def private_names(path):
+    """The underscored names of other modules that a file reads: from x import _y, and x._y."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("microgradnet"):
+            for alias in node.names:
+                if alias.name.startswith("_") and not alias.name.startswith("__"):
+                    yield f"from {node.module} import {alias.name}"
+                if f"{node.module}.{alias.name}" in MODULES:
+                    modules.add(alias.asname or alias.name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            if private and node.value.id in modules:
+                yield f"{node.value.id}.{node.attr}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=dotted)
+def test_no_module_reads_a_private_name_of_another(path):
+    assert not [*private_names(path)]
+
+
+def test_a_private_name_of_another_module_is_seen(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(
+        "from microgradnet import recording, ops as table\nfrom microgradnet.engine import _node\n"
+        "recording._lock, table._x, table.__name__, other._y\n",
+        encoding="utf-8",
+    )
+    assert [*private_names(path)] == [
+        "from microgradnet.engine import _node",
+        "recording._lock",
+        "table._x",
+    ]
+
+
+def circle(imports):
+    """A circle in a graph of imports, as the modules on it; empty where there is none."""
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            return path[path.index(name) :]
+        if name in done:
+            return []
+        path.append(name)
+        for other in sorted(imports.get(name, ())):
+            found = visit(other)
+            if found:
+                return found
+        path.pop()
+        done.add(name)
+        return []
+
+    for name in sorted(imports):
+        found = visit(name)
+        if found:
+            return found
+    return []
+
+
+def test_no_circle_of_imports_not_even_for_a_type_checker():
+    imports = {dotted(path): {*modules_imported(path)} for path in FILES}
+    assert circle(imports) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [("microgradnet.engine", "delta"), ("microgradnet.delta", "engine")]
 )
