@@ -42,49 +42,13 @@ from microgradnet.engine import Value
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
 from microgradnet.ops import abs as abs  # not in __all__: a star import must not hide Python's own
-from microgradnet.ops import (
-    acos,
-    acosh,
-    add,
-    asin,
-    asinh,
-    atan,
-    atanh,
-    cos,
-    cosh,
-    divide,
-    elu,
-    erf,
-    erfc,
-    exp,
-    expm1,
-    gelu,
-    hard_sigmoid,
-    hard_tanh,
-    leaky_relu,
-    log,
-    log1p,
-    log_sum_exp,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    power,
-    relu,
-    sigmoid,
-    silu,
-    sin,
-    sinh,
-    softmax,
-    softplus,
-    softsign,
-    sqrt,
-    subtract,
-    tan,
-    tanh,
-    weighted_input,
-    xlogy,
-)
+
+from microgradnet.ops import (  # isort: skip
+    acos, acosh, add, asin, asinh, atan, atanh, cos, cosh, divide, elu, erf, erfc, exp, expm1,
+    gelu, hard_sigmoid, hard_tanh, leaky_relu, log, log1p, log_sum_exp, maximum, minimum,
+    multiply, negative, power, relu, sigmoid, silu, sin, sinh, softmax, softplus, softsign,
+    sqrt, subtract, tan, tanh, weighted_input, xlogy,
+)  # fmt: skip
 from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
 
@@ -98,17 +62,9 @@ if TYPE_CHECKING:
     from microgradnet.files import load, save
     from microgradnet.lifting import Program, TracingError, lift, trace
     from microgradnet.training import DivergenceError, History, fit
-    from microgradnet.transforms import (
-        GradientError,
-        check_grad,
-        grad,
-        hessian,
-        hvp,
-        jacobian,
-        jvp,
-        value_and_grad,
-        vjp,
-    )
+    from microgradnet.transforms import (  # isort: skip
+        GradientError, check_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp,
+    )  # fmt: skip
     from microgradnet.verification import Report, verify
 
 __version__ = "0.1.0"

@@ -29,18 +29,9 @@ from microgradnet.engine import Value
 from microgradnet.ops import log_sum_exp, maximum, softplus, xlogy
 
 __all__ = [
-    "COSTS",
-    "UNIT_INTERVAL",
-    "Cost",
-    "CostEntry",
-    "cross_entropy",
-    "cross_entropy_from_z",
-    "entry",
-    "hinge",
-    "log_likelihood",
-    "log_likelihood_from_z",
-    "quadratic",
-]
+    "COSTS", "UNIT_INTERVAL", "Cost", "CostEntry", "cross_entropy", "cross_entropy_from_z",
+    "entry", "hinge", "log_likelihood", "log_likelihood_from_z", "quadratic",
+]  # fmt: skip
 
 Cost: TypeAlias = Callable[..., Value]
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from operator import truediv
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from microgradnet.arithmetic import Number, coerce, evaluate, ieee, is_finite
@@ -30,8 +32,8 @@ class Optimizer(ABC):
     steps       how many steps were taken
 
     The gradients are the sums over the examples whose costs were differentiated since the last
-    zero_grad; `step` is told their number m. A gradient that no backward pass has reached counts
-    as 0. Raises TypeError for a rate that is no number, and ValueError for one that is negative or
+    zero_grad; `step` takes their number m. A gradient that no backward pass has reached counts as
+    0. Raises TypeError for a rate that is no number, and ValueError for one that is negative or
     not finite.
 
     A subclass gives its `rule`, the `constants` of a step, and in `memory` how many numbers the
@@ -53,7 +55,7 @@ class Optimizer(ABC):
         if not isinstance(parameters, Iterable):
             raise TypeError(f"give the parameters, as in model.parameters(), not {parameters!r}")
         self.parameters = list(parameters)
-        self.lr = _not_negative("lr", lr, "the learning rate")
+        self.lr = _not_negative("lr, the learning rate,", lr)
         self.steps = 0
         # One sequence for each number that the rule keeps, in the order of the parameters; steps
         # replace them and never write into them.
@@ -61,14 +63,14 @@ class Optimizer(ABC):
 
     @abstractmethod
     def rule(self, arithmetic: Any, w: Number, gradient: Number, *numbers: Number) -> Any:
-        """(w, *kept) after the step, from w, its gradient, the constants, and what was kept.
+        """Return (w, *kept) after the step, from w, its gradient, the constants, and what was kept.
 
-        It is written as a derivative rule is, against an arithmetic and without a branch on a
-        number, and so serves arrays of parameters too.
+        It is written as a derivative rule is: against an arithmetic, without a branch on a number.
+        So it serves arrays of parameters too.
         """
 
     def constants(self, m: int) -> tuple[Number, ...]:
-        """The numbers, the same for all parameters, that the rule takes in a step over m examples.
+        """Return the numbers, the same for all parameters, of a step over m examples.
 
         `steps` already counts this one.
         """
@@ -102,11 +104,12 @@ class Optimizer(ABC):
         """
         import numpy as np
 
+        arrays = SimpleNamespace(divide=truediv, power=pow, sqrt=np.sqrt, where=np.where)
         constants = self._begin(m)
         try:
             kept = [np.asarray(column, dtype=np.float64) for column in self._kept]
             with np.errstate(all="ignore"):  # as with floats: infinities and NaN, no warnings
-                after, *kept = self.rule(_Arrays, w, gradient, *map(float, constants), *kept)
+                after, *kept = self.rule(arrays, w, gradient, *map(float, constants), *kept)
         except BaseException:
             self.steps -= 1
             raise
@@ -114,7 +117,7 @@ class Optimizer(ABC):
         self._kept = tuple(kept)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """What it remembers, as arrays by name, to go on with later; `save` writes it to a file.
+        """Return what it remembers, as arrays by name, to go on with later; `save` writes it.
 
         steps   how many steps were taken
         memory  what the rule keeps, a row a number, a column a parameter; if it keeps anything
@@ -147,15 +150,15 @@ class Optimizer(ABC):
         import numpy as np
 
         shapes = {name: array.shape for name, array in self.state_dict().items()}
-        given = {name: np.asarray(array) for name, array in state.items()}
-        if {name: array.shape for name, array in given.items()} != shapes:
-            found = ", ".join(f"{name} {array.shape}" for name, array in given.items())
-            known = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise ValueError(f"the state of this optimizer is {known}, not {found or 'nothing'}")
-        steps = coerce(given["steps"].item())
+        arrays = {name: np.asarray(array) for name, array in state.items()}
+        if {name: array.shape for name, array in arrays.items()} != shapes:
+            other = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+            own = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"the state of this optimizer is {own}, not {other or 'nothing'}")
+        steps = coerce(arrays["steps"].item())
         if not (steps >= 0 and steps == int(steps)):
             raise ValueError(f"steps must be a whole number, at least 0, not {steps}")
-        kept = tuple([coerce(x) for x in row] for row in given.get("memory", np.empty((0, 0))))
+        kept = tuple([coerce(x) for x in row] for row in arrays.get("memory", np.empty((0, 0))))
         self.steps, self._kept = int(steps), kept
 
     def _begin(self, m: int) -> tuple[Number, ...]:
@@ -171,7 +174,7 @@ class Optimizer(ABC):
 class GradientDescent(Optimizer):
     """w → w − (η/m) Σₙ ∂C_{xₙ}/∂w, for every parameter w.
 
-    lr is the learning rate η; the rest is told at `Optimizer`.
+    lr is the learning rate η; the rest is as in `Optimizer`.
 
     >>> w = Value(1.0)
     >>> (w * 4).backward()
@@ -303,38 +306,13 @@ class Adam(Optimizer):
         return w - lr * arithmetic.divide(mean, arithmetic.sqrt(square) + eps), v1, v2, largest
 
 
-class _Arrays:
-    """The functions that rules use, on arrays."""
-
-    @staticmethod
-    def divide(x: Any, y: Any) -> Any:
-        return x / y
-
-    @staticmethod
-    def power(x: Any, y: Any) -> Any:
-        return x**y
-
-    @staticmethod
-    def sqrt(x: Any) -> Any:
-        import numpy as np
-
-        return np.sqrt(x)
-
-    @staticmethod
-    def where(condition: Any, x: Any, y: Any) -> Any:
-        import numpy as np
-
-        return np.where(condition, x, y)
-
-
 def _listed(column: Any) -> Any:
     """The numbers as Python's own, whether a step on Values or one on arrays left them."""
     return column.tolist() if hasattr(column, "tolist") else column
 
 
-def _not_negative(name: str, x: Any, told: str = "") -> Number:
+def _not_negative(name: str, x: Any) -> Number:
     with suppress(TypeError):  # a formula, of which nobody knows
         if not (is_finite(coerce(x)) and x >= 0):
-            told = f", {told}," if told else ""
-            raise ValueError(f"{name}{told} must be a finite number, at least 0, not {x}")
+            raise ValueError(f"{name} must be a finite number, at least 0, not {x}")
     return coerce(x)

@@ -7,7 +7,14 @@ import re
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.cli.options import UsageError, expression, seed, sizes
+from microgradnet.cli.options import (
+    UsageError,
+    add_expression,
+    add_verb,
+    expression,
+    seed,
+    sizes,
+)
 
 if TYPE_CHECKING:
     from microgradnet.engine import Value
@@ -25,8 +32,10 @@ _AS_OPTIONS = (
 
 def add(verbs: Any) -> None:
     """Declare the verb."""
-    draw = verbs.add_parser(
+    draw = add_verb(
+        verbs,
         "draw",
+        _run,
         help="draw the graph of an expression or of a network",
         description="Draw the computation graph of an expression, with every number and gradient\n"
         "in it, or with --sizes that of a small network on one random example.",
@@ -34,14 +43,9 @@ def add(verbs: Any) -> None:
         '  microgradnet draw "tanh(w*x + b)" w=0.5 x=2 b=-1 -o neuron.svg\n'
         '  microgradnet draw "x*x + x/3" x=1/2 --highlight x -o paths.png\n'
         "  microgradnet draw --sizes 2,3,1 --zoom neuron -o net.png",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = draw.add_argument
-    add("expression", nargs="?", metavar="EXPRESSION",
-        help="names, numbers, + - * / ** and functions, as in \"tanh(w*x + b)\"")  # fmt: skip
-    add("numbers", nargs="*", metavar="NAME=NUMBER",
-        help="what each name stands for; 1/3 stays a fraction")  # fmt: skip
+    add_expression(draw, 'as in "tanh(w*x + b)"')
     add("--sizes", type=sizes, metavar="N,N,...",
         help="a network with these layer sizes, from input to output")  # fmt: skip
     add("--activation", default="tanh", metavar="NAME",
@@ -59,7 +63,6 @@ def add(verbs: Any) -> None:
         help="the embedded one, or the system's dot (default: embedded where it can)")  # fmt: skip
     add("-o", "--output", metavar="FILE",
         help="a file in .svg, .png, .pdf ... (default: the DOT text, printed)")  # fmt: skip
-    draw.set_defaults(run=_run, verb="draw")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -9,10 +9,12 @@ from typing import Any
 from microgradnet.cli.options import (
     UsageError,
     add_data,
+    add_expression,
     add_network,
     add_verb,
     count,
     expression,
+    expression_leaves,
     known_cost,
     network,
 )
@@ -42,9 +44,7 @@ def add(verbs: Any) -> None:
         "gradient descent moves the others.",
     )
     add = explore.add_argument
-    add("expression", nargs="?", metavar="EXPRESSION",
-        help="instead of a network: names, numbers, + - * / ** and functions")  # fmt: skip
-    add("numbers", nargs="*", metavar="NAME=NUMBER", help="what each name stands for")
+    add_expression(explore, "in place of a network")
     add("-o", "--output", type=Path, default=Path("explore.html"), metavar="FILE",
         help="the file to write (default: explore.html)")  # fmt: skip
     add_data(explore, "moons")
@@ -69,12 +69,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def _expression(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """The value of the expression, and what its names say they are."""
-    from microgradnet.graph import topological_order
-
     value = expression(options)
-    leaves = [node for node in topological_order([value]) if node.op is None and node.label]
-    inputs = [leaf for leaf in leaves if leaf.label.startswith("x")]
-    parameters = [leaf for leaf in leaves if not leaf.label.startswith(("x", "y"))]
+    leaves = expression_leaves(value)
+    inputs = [leaf for name, leaf in leaves.items() if name.startswith("x")]
+    parameters = [leaf for name, leaf in leaves.items() if not name.startswith(("x", "y"))]
     title = f"Backpropagation through {options.expression}"
     return value, {"inputs": inputs, "parameters": parameters, "title": title}
 

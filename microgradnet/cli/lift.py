@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from microgradnet.cli.options import (
     UsageError,
+    add_expression,
     add_network,
     add_verb,
     build,
@@ -37,11 +38,8 @@ def add(verbs: Any) -> None:
         "  microgradnet lift --sizes 2,16,16,1 --activation relu --cost hinge --source\n"
         '  microgradnet lift "log(1 + exp(-y*(w*x + b)))" w=0.5 x=2 b=-1 y=1 --inputs x,y',
     )
-    add = lift.add_argument
-    add("expression", nargs="?", metavar="EXPRESSION",
-        help="names, numbers, + - * / ** and functions, in place of a network")  # fmt: skip
-    add("numbers", nargs="*", metavar="NAME=NUMBER", help="what each name stands for")
-    add("--inputs", metavar="NAME,NAME",
+    add_expression(lift, "in place of a network")
+    lift.add_argument("--inputs", metavar="NAME,NAME",
         help="which names of the expression are an example's; the others are parameters "
         "(default: x)")  # fmt: skip
     add_network(lift, "64,16,10", "sigmoid")

@@ -21,25 +21,10 @@ if TYPE_CHECKING:
     from microgradnet.datasets import Dataset
 
 __all__ = [
-    "EXACT_STEPS",
-    "UsageError",
-    "add_data",
-    "add_network",
-    "add_verb",
-    "as_options",
-    "build",
-    "count",
-    "dataset",
-    "expression",
-    "expression_leaves",
-    "known_cost",
-    "mlp",
-    "network",
-    "rate",
-    "seed",
-    "sizes",
-    "targets",
-]
+    "EXACT_STEPS", "UsageError", "add_data", "add_expression", "add_network", "add_verb",
+    "as_options", "build", "count", "dataset", "expression", "expression_leaves", "known_cost",
+    "mlp", "network", "rate", "seed", "sizes", "targets",
+]  # fmt: skip
 
 _DENOMINATOR = 64
 """With --exact, weights and features are rounded to fractions of this denominator, for a start
@@ -70,8 +55,18 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
     """Declare --data and --seed."""
     names = _names(("digits", "iris", "moons", "xor"), default)
     parser.add_argument("--data", default=default, metavar="NAME", help=names)
-    parser.add_argument("--seed", type=seed, default=0, metavar="N",
-        help="of weights, data and the order of examples (default: 0)")  # fmt: skip
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="of all that is drawn (default: 0)"
+    )
+
+
+def add_expression(parser: argparse.ArgumentParser, use: str) -> None:
+    """Declare an expression and its numbers, which `expression` evaluates."""
+    add = parser.add_argument
+    add("expression", nargs="?", metavar="EXPRESSION",
+        help=f"names, numbers, + - * / ** and functions, {use}")  # fmt: skip
+    add("numbers", nargs="*", metavar="NAME=NUMBER",
+        help="what each name stands for; 1/3 stays a fraction")  # fmt: skip
 
 
 def add_network(

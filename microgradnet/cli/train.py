@@ -24,6 +24,7 @@ from microgradnet.cli.options import (
 from microgradnet.costs import UNIT_INTERVAL, CostEntry
 from microgradnet.notation import counted
 from microgradnet.numerals import percent
+from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from microgradnet.datasets import Dataset
     from microgradnet.nn import MLP
-    from microgradnet.optim import Optimizer
     from microgradnet.training import History
 
 __all__ = ["add"]
@@ -44,7 +44,12 @@ _COURSE = {
 }
 """The defaults: epochs, η of plain gradient descent, and the hidden activation."""
 
-_RATES = {"momentum": 0.1, "adam": 0.01}
+_OPTIMIZERS: dict[str, tuple[str, type[Momentum | Adam | GradientDescent], float | None]] = {
+    "descent": ("gradient descent", GradientDescent, None),
+    "momentum": ("momentum", Momentum, 0.1),
+    "adam": ("Adam", Adam, 0.01),
+}
+"""Name in words, class, and default of η where it is not the data set's."""
 
 
 def add(verbs: Any) -> None:
@@ -65,7 +70,7 @@ def add(verbs: Any) -> None:
     add_data(train, "digits")
     add_network(train, "64,16,10 for digits", "tanh; for moons leaky_relu", "log_likelihood")
     add = train.add_argument
-    add("--optimizer", choices=("descent", "momentum", "adam"), default="descent", metavar="NAME",
+    add("--optimizer", choices=_OPTIMIZERS, default="descent", metavar="NAME",
         help="descent (default), momentum or adam")  # fmt: skip
     add("--eta", type=rate, metavar="η",
         help="learning rate (default: 0.5 for digits, 0.3 for iris, else 1; momentum 0.1, adam "
@@ -146,14 +151,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _optimizer(options: argparse.Namespace, model: MLP) -> Optimizer:
-    from microgradnet.optim import Adam, GradientDescent, Momentum
-
-    kinds = {"descent": GradientDescent, "momentum": Momentum, "adam": Adam}
-    eta = options.eta
-    if eta is None:
-        eta = _RATES.get(options.optimizer, _COURSE[options.data][1])
-    optimizer: Optimizer = kinds[options.optimizer](model.parameters(), lr=float(eta))
-    return optimizer
+    _, kind, default = _OPTIMIZERS[options.optimizer]
+    lr = options.eta if options.eta is not None else default or _COURSE[options.data][1]
+    return kind(model.parameters(), lr=float(lr))
 
 
 def _check_output(cost: CostEntry, activation: str) -> None:
@@ -228,14 +228,13 @@ def _writing(place: Path) -> Iterator[None]:
 def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Optimizer) -> str:
     """Describe what is trained, on what and how, in two lines."""
     activations = "-".join(str(layer.activation) for layer in model.layers)
-    rule = {"descent": "gradient descent", "momentum": "momentum", "adam": "Adam"}
     held_back = f", {len(data.test.X)} held back" if len(data.test.X) else ""
     return (
         f"{'-'.join(map(str, model.sizes))} network of {len(model.parameters()):,} parameters, "
         f"{activations}, {options.cost}\n"
         f"{data.name}, {counted(len(data.train.X), 'example')} in batches of "
         f"{min(options.batch_size, len(data.train.X))}{held_back}; "
-        f"{rule[options.optimizer]}, η = {optimizer.lr:g}"
+        f"{_OPTIMIZERS[options.optimizer][0]}, η = {optimizer.lr:g}"
     )
 
 
@@ -249,12 +248,10 @@ def _print_confusion(console: Console, model: MLP, data: Dataset, history: Histo
     which = "held-back" if len(data.test.X) else "training"
     console.print("\nclasses by row, what they were called by column")
     console.print(_confusion_table(matrix.tolist(), data.class_names, console.width))
-    engine = f"{history.engine} engine" + (
-        f" ({history.fallback_reason})" if history.fallback_reason else ""
-    )
+    reason = f" ({history.fallback_reason})" if history.fallback_reason else ""
     console.print(
         f"{right} of {counted(len(X), f'{which} example')} right, {percent(right / len(X))}; "
-        f"{history.seconds:.1f} s, {engine}"
+        f"{history.seconds:.1f} s, {history.engine} engine{reason}"
     )
 
 

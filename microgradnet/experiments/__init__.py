@@ -13,14 +13,6 @@ from microgradnet.experiments.nudging import Nudge, Nudges, nudge
 from microgradnet.experiments.planting import caught, planted
 
 __all__ = [
-    "Comparison",
-    "Flow",
-    "LayerFlow",
-    "Nudge",
-    "Nudges",
-    "caught",
-    "compare",
-    "gradient_flow",
-    "nudge",
-    "planted",
-]
+    "Comparison", "Flow", "LayerFlow", "Nudge", "Nudges", "caught", "compare", "gradient_flow",
+    "nudge", "planted",
+]  # fmt: skip

@@ -8,14 +8,6 @@ from microgradnet.nn.modules import MLP
 from microgradnet.nn.state import Keys
 
 __all__ = [
-    "ACTIVATIONS",
-    "INITIALISERS",
-    "MLP",
-    "Deltas",
-    "ForwardPass",
-    "Keys",
-    "Layer",
-    "Matrices",
-    "Module",
-    "Neuron",
-]
+    "ACTIVATIONS", "INITIALISERS", "MLP", "Deltas", "ForwardPass", "Keys", "Layer", "Matrices",
+    "Module", "Neuron",
+]  # fmt: skip

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from microgradnet.arithmetic import Number
 from microgradnet.engine import Value, flatten, is_unset, unflatten
-from microgradnet.nn.layers import Layer
+from microgradnet.nn.layers import Layered
 from microgradnet.notation import labels
 
-__all__ = ["Deltas", "ForwardPass", "Layered"]
-
-
-class Layered(Protocol):
-    """What a forward pass runs, an `MLP`: layers one after the other, and their matrices."""
-
-    layers: list[Layer]
-
-    @property
-    def sizes(self) -> list[int]:
-        """The number of inputs, then of the neurons of each layer."""
-
-    @property
-    def weights(self) -> Mapping[int, Any]:
-        """The weight matrices Wˡ by layer."""
-
-    @property
-    def biases(self) -> Mapping[int, Any]:
-        """The bias vectors bˡ by layer."""
-
-    def parameters(self) -> list[Value]:
-        """The weights and biases."""
+__all__ = ["Deltas", "ForwardPass"]
 
 
 class ForwardPass:

@@ -13,6 +13,7 @@ from microgradnet import ops
 from microgradnet.engine import UNSET, Value, record_unary
 from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
 from microgradnet.nn.initialisers import Initialiser, initialiser
+from microgradnet.nn.matrices import Matrices
 from microgradnet.nn.state import Keys, by_name, entries, numbers
 from microgradnet.node import Vector
 from microgradnet.operation import Operation, find
@@ -21,7 +22,15 @@ from microgradnet.randomness import generator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ACTIVATIONS", "Activation", "Layer", "Module", "Neuron", "checked_activation", "named"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Layer",
+    "Layered",
+    "Module",
+    "Neuron",
+    "checked_activation",
+]
 
 Activation: TypeAlias = "str | Callable[[Value], Value]"
 """A name of ACTIVATIONS, or an operation (any function of one Value)."""
@@ -60,7 +69,7 @@ class Module:
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Yield name and parameter, in the order of the attributes."""
         for name, attribute in vars(self).items():
-            yield from named(name, attribute)
+            yield from _named(name, attribute)
 
     def parameters(self) -> list[Value]:
         """List the parameters in the order of `named_parameters`."""
@@ -114,8 +123,7 @@ class Module:
             parameter.grad = UNSET
 
 
-def named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
-    """Yield the parameters in an attribute of a module, each under a name that begins with its."""
+def _named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
     if isinstance(attribute, Value):
         yield name, attribute
     elif isinstance(attribute, Module):
@@ -123,7 +131,7 @@ def named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
             yield f"{name}.{inner}", parameter
     elif isinstance(attribute, (list, tuple)):
         for k, item in enumerate(attribute):
-            yield from named(f"{name}.{k}", item)
+            yield from _named(f"{name}.{k}", item)
 
 
 class Neuron(Module):
@@ -273,6 +281,34 @@ class Layer(Module):
 
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+class Layered(Module):
+    """A module of layers, one after the other: those of an `MLP`, numbered from 1."""
+
+    layers: list[Layer]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of inputs, then of the neurons of each layer."""
+        return [len(self.layers[0].neurons[0].w), *(len(layer.neurons) for layer in self.layers)]
+
+    @property
+    def weights(self) -> Matrices:
+        """The weight matrices by layer: weights[l] is Wˡ, of shape (n_out, n_in)."""
+        layers = self.layers
+        return Matrices("weights", len(layers), lambda l: [n.w for n in layers[l - 1].neurons])
+
+    @property
+    def biases(self) -> Matrices:
+        """The bias vectors by layer: biases[l] is bˡ, of shape (n_out,)."""
+        layers = self.layers
+        return Matrices("biases", len(layers), lambda l: [n.b for n in layers[l - 1].neurons])
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """Yield layers.l.weight[j,k] and layers.l.bias[j], numbered from 1 as in the equations."""
+        for l, layer in enumerate(self.layers, 1):
+            yield from _named(f"layers.{l}", layer)
 
 
 def checked_activation(activation: Activation) -> Activation:

@@ -6,23 +6,28 @@ scalars (`model.weights[l]`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 from typing import Any
 
-from microgradnet.engine import Value
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser
-from microgradnet.nn.layers import Activation, Layer, Module, Neuron, checked_activation, named
-from microgradnet.nn.matrices import Matrices
+from microgradnet.nn.layers import (
+    Activation,
+    Layer,
+    Layered,
+    Module,
+    Neuron,
+    checked_activation,
+)
 from microgradnet.notation import indexed
 from microgradnet.randomness import generator
 
 __all__ = ["MLP", "Layer", "Module", "Neuron"]
 
 
-class MLP(Module):
+class MLP(Layered):
     """A multilayer perceptron: zˡ = Wˡ aˡ⁻¹ + bˡ and aˡ = σ(zˡ), layer by layer from a⁰ = x.
 
     n_in               the number of inputs
@@ -86,11 +91,6 @@ class MLP(Module):
                 for k, w in enumerate(neuron.w, 1):
                     w.label = indexed("w", l, j, k)
 
-    @property
-    def sizes(self) -> list[int]:
-        """The number of inputs, then of the neurons of each layer."""
-        return [len(self.layers[0].neurons[0].w), *(len(layer.neurons) for layer in self.layers)]
-
     def forward(self, x: Sequence[Any]) -> ForwardPass:
         """Run the example x forward, and keep every z and a."""
         return ForwardPass(self, x)
@@ -98,23 +98,6 @@ class MLP(Module):
     def __call__(self, x: Sequence[Any]) -> Any:
         """Compute the output: a list of Values, or the bare Value of a single output."""
         return self.forward(x).output
-
-    @property
-    def weights(self) -> Matrices:
-        """The weight matrices by layer: weights[l] is Wˡ, of shape (n_out, n_in)."""
-        layers = self.layers
-        return Matrices("weights", len(layers), lambda l: [n.w for n in layers[l - 1].neurons])
-
-    @property
-    def biases(self) -> Matrices:
-        """The bias vectors by layer: biases[l] is bˡ, of shape (n_out,)."""
-        layers = self.layers
-        return Matrices("biases", len(layers), lambda l: [n.b for n in layers[l - 1].neurons])
-
-    def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """Yield layers.l.weight[j,k] and layers.l.bias[j], numbered from 1 as in the equations."""
-        for l, layer in enumerate(self.layers, 1):
-            yield from named(f"layers.{l}", layer)
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(str, self.layers))}]"

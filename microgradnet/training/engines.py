@@ -1,9 +1,12 @@
-"""What computes costs and gradients: the scalar graph of each example, or the matrix program."""
+"""Engines compute costs and gradients: the scalar graph of each example, or the matrix program.
+
+Both run batches, whose rows are examples, and move the parameters.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -51,30 +54,6 @@ class Batch(NamedTuple):
         return all(map(is_finite, self.costs.tolist()))
 
 
-class Engine(Protocol):
-    """Runs batches, whose rows are examples, and moves the parameters."""
-
-    name: str
-
-    def measure(self, X: Array, Y: Array) -> Batch:
-        """Compute costs and outputs alone."""
-
-    def differentiate(self, X: Array, Y: Array) -> Batch:
-        """Compute costs, outputs and the gradients for the next `step`."""
-
-    def step(self, m: int) -> bool:
-        """Move the parameters by the gradients of m examples, and return True.
-
-        Where gradients or new parameters are not finite, all stays as it was. Returns False then.
-        """
-
-    def write(self) -> None:
-        """Write the present parameters into the model."""
-
-    def read(self) -> None:
-        """Read the parameters from the model, where a callback may have changed them."""
-
-
 class Eager:
     """Builds and differentiates each example's graph, in whatever kind of number."""
 
@@ -104,7 +83,10 @@ class Eager:
         return Batch(np.array(costs), np.array(outputs))
 
     def step(self, m: int) -> bool:
-        """Take the optimizer's step on the parameters."""
+        """Move the parameters by the gradients of m examples, and return True.
+
+        Where gradients or new parameters are not finite, all stays as it was. Returns False then.
+        """
         optimizer = self._optimizer
         parameters = optimizer.parameters
         if not all(is_finite(p.grad) for p in parameters):
@@ -120,10 +102,10 @@ class Eager:
         return False
 
     def write(self) -> None:
-        """Do nothing: the parameters are the model's own."""
+        """Write the present parameters into the model: they are its own."""
 
     def read(self) -> None:
-        """Do nothing."""
+        """Read the parameters from the model, where a callback may have changed them."""
 
 
 class Lifted:
@@ -182,6 +164,8 @@ class Lifted:
         """Read the model's parameters into the program."""
         self._program.read_parameters()
 
+
+Engine: TypeAlias = Eager | Lifted
 
 _CHECKED = 4
 """Examples on which a program must do what the network does."""

@@ -23,16 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "activation",
-    "bias_gradient",
-    "chain_rule",
-    "cost",
-    "hidden_error",
-    "output_error",
-    "update",
-    "weight_gradient",
-    "weighted_input",
-]
+    "activation", "bias_gradient", "chain_rule", "cost", "hidden_error", "output_error", "update",
+    "weight_gradient", "weighted_input",
+]  # fmt: skip
 
 Array = NDArray[Any]
 
