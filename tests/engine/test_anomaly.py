@@ -250,7 +250,7 @@ def test_forward_the_node_is_marked_in_its_picture():
     h = Value(0.0, label="h")
     picture = draw(caught_by(lambda: (2 * h).log() + 1))
     [line] = marked(picture)
-    assert line.startswith('n3 [id=n3 class=computed label="‼ −inf')
+    assert line.startswith('n3 [id=n3 class=computed label="‼ −∞')
     assert "-inf is the result of log\\l" in picture.source
 
 

@@ -43,6 +43,7 @@ from cosmic_ray.ast.ast_query import ASTQuery
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import OPERATOR_PROVIDERS, get_operator
 from operators import OPERATORS
+from places import Place, place
 
 OPERATOR_PROVIDERS["own"] = OPERATORS
 HERE = Path(__file__).parent
@@ -107,9 +108,10 @@ class Module:
     def verdict(self, mutant: Mutant) -> dict[str, Any] | None:
         """What is known of a mutant and still holds."""
         verdict = self.verdicts.get(self.key(mutant))
-        if verdict is None or verdict["tests"] == self.digest(verdict) or self.lists(verdict):
-            return verdict
-        return None
+        if verdict is None or "place" not in verdict:  # remembered before there were places
+            return None
+        known = verdict["tests"] == self.digest(verdict) or self.lists(verdict)
+        return verdict if known else None
 
     def lists(self, verdict: dict[str, Any]) -> bool:
         """Whether it is that of a survivor said to be equivalent."""
@@ -221,6 +223,7 @@ def _judge(
         "line": mutant.line if mutant else 0,
         "before": _side("-", lines),
         "after": _side("+", lines),
+        "place": None if failed or mutant is None else place(source, mutated),
         "outcome": "killed" if failed else "survived",
         "status": failed,
         "by": killer,  # empty also where pytest could not start or was ended
@@ -341,12 +344,14 @@ def _diff(verdict: dict[str, Any]) -> str:
     lines = [f"    line {verdict['line']}  {verdict['operator']}  {verdict['outcome']}"]
     lines += [f"    - {line}" for line in verdict["before"].splitlines()]
     lines += [f"    + {line}" for line in verdict["after"].splitlines()]
+    for name, text in zip(Place._fields, verdict["place"] or (), strict=False):
+        lines.append(f"    {name} = {json.dumps(text, ensure_ascii=False)}")
     return "\n".join(lines)
 
 
 def _is_listed(entry: dict[str, str], module: Module, verdict: dict[str, Any]) -> bool:
-    same = all(entry[side] == verdict[side] for side in ("before", "after"))
-    return same and entry["module"] == module.name
+    there = [entry["function"], entry["before"], entry["after"]]
+    return entry["module"] == module.name and list(verdict["place"] or ()) == there
 
 
 def report(module: Module, mutants: Sequence[Mutant], of: int) -> float:
@@ -366,10 +371,8 @@ def report(module: Module, mutants: Sequence[Mutant], of: int) -> float:
     for entry in EQUIVALENT:
         if entry["module"] != module.name:
             continue
-        found = [v for v in verdicts if _is_listed(entry, module, v)]
-        state = {v["outcome"] for v in found} or {"gone"}
-        if "survived" not in state and (len(verdicts) == of or found):
-            print(f"    stale ({', '.join(state)}): {entry['before']}  ->  {entry['after']}")
+        if len(verdicts) == of and not any(_is_listed(entry, module, v) for v in verdicts):
+            print(f"    stale: {entry['function']}: {entry['before']}  ->  {entry['after']}")
     return score
 
 
