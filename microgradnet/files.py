@@ -3,10 +3,9 @@
     .npz            NumPy's, without pickle: an array for each name of the state_dict
     .safetensors    where the package safetensors is installed
 
-A file is written beside its place and then put there in one step, so a reader never meets half of
-one. A file that is loaded is looked at before it is read: names, shapes and kinds must be those of
-the model, so no file, however made, can take more memory than the model itself or leave it changed
-by half.
+A file is written beside its place and then moved there in one step, so a reader never meets half of
+one. Before a file is read, its names, shapes and kinds must be those of the model. So no file,
+however made, takes more memory than the model or leaves it changed by half.
 """
 
 from __future__ import annotations
@@ -34,10 +33,9 @@ __all__ = ["load", "save"]
 def save(model: Module | Optimizer, path: str | os.PathLike[str]) -> None:
     """Write the parameters of a model to a file, .npz or .safetensors by its name.
 
-    What is written are the arrays of `model.state_dict()` in float64; of an optimizer, likewise,
-    what it remembers from step to step. Raises ValueError for
-    another ending, and for a number that no float equals, as ⅓; ImportError where safetensors is
-    needed and missing; OSError where the place cannot be written. What stood there then stays.
+    The file holds the arrays of `state_dict()` in float64, of an optimizer too. Raises ValueError
+    for another ending and for a number that no float equals, as ⅓; ImportError where safetensors is
+    needed and missing; OSError where the place cannot be written. The old file stays then.
 
     >>> import tempfile
     >>> from microgradnet import MLP
@@ -68,7 +66,7 @@ def load(model: Module | Optimizer, path: str | os.PathLike[str]) -> None:
 
 
 def _place(verb: str, model: Any, path: Any) -> Path:
-    """The path, after a look at the order of the two."""
+    """Return the path; TypeError where model and path have changed places."""
     if not isinstance(model, (Module, Optimizer)):
         raise TypeError(
             f"{verb} takes a model, then a path, as in {verb}(model, 'model.npz'), "
@@ -119,12 +117,12 @@ def _write(place: Path, content: bytes) -> None:
             and error.filename == os.fspath(beside)
             and not error.filename2
         ):
-            error.filename = os.fspath(asked)  # not the name beside it, which nobody gave
+            error.filename = os.fspath(asked)  # not the temporary name
         raise
 
 
 def _refuse_no_file(place: Path, asked: Path) -> None:
-    """Let nothing wait for a pipe, read on and on from a device, or put a file in its place."""
+    """Refuse pipes, devices and folders: none can be read to its end or replaced by a file."""
     if place.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(asked))
     if place.exists() and not place.is_file():
@@ -150,7 +148,7 @@ class _Unfit(Exception):
 
 @contextmanager
 def _reading(place: Path, kind: str) -> Iterator[None]:
-    """One clear error, whatever the reader of a damaged or hostile file ran into."""
+    """Turn whatever the reader of a damaged or hostile file raises into one clear ValueError."""
     try:
         yield
     except _Unfit as unfit:

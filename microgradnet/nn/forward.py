@@ -14,7 +14,7 @@ __all__ = ["Deltas", "ForwardPass"]
 
 
 class ForwardPass:
-    """The forward pass of the example x; index l is the layer in the equations.
+    """Runs the example x forward: zˡ = Wˡ aˡ⁻¹ + bˡ, aˡ = σ(zˡ); index l is the layer.
 
     a[0]      the input, as Values
     z[l][j]   the weighted inputs of layer l (z[0] is empty), neurons counted from 0
@@ -25,8 +25,14 @@ class ForwardPass:
     Nodes made here are labelled as in the equations, counting neurons from 1: z[2][0] is z²₁.
     Raises ValueError where x has not as many entries as the network has inputs.
 
-    Copied, or pickled together with other nodes, a pass keeps its model and its own nodes as one;
-    a pickled cost beside it would get interior nodes of its own, so pickle what ends a pass alone.
+    A copy of a pass, or a pickle, has a model and nodes that belong together. A cost pickled beside
+    it would get interior nodes of its own, so pickle the pass without it.
+
+    >>> from microgradnet import MLP
+    >>> forward = MLP(2, [1], init="zeros").forward([0.5, -1.0])
+    >>> ((forward.output - 1) ** 2 / 2).backward()
+    >>> forward.z[1][0].label, forward.delta[1]
+    ('z¹₁', [-1.0])
     """
 
     def __init__(self, model: Layered, x: Sequence[Any]) -> None:
@@ -54,12 +60,12 @@ class ForwardPass:
 
     @property
     def output(self) -> Any:
-        """The activations of the last layer; of a single neuron the bare Value."""
+        """Return the activations of the last layer; of a single neuron the bare Value."""
         return self.a[-1][0] if len(self.a[-1]) == 1 else self.a[-1]
 
     @property
     def delta(self) -> Deltas:
-        """The errors δˡⱼ by layer. RuntimeError before cost.backward()."""
+        """Return the errors δˡⱼ by layer. Reading one before cost.backward() is a RuntimeError."""
         return Deltas(self.z)
 
     def __repr__(self) -> str:

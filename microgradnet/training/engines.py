@@ -179,10 +179,10 @@ def diagnose(network: Network, X: Array, Y: Array) -> tuple[int, str] | None:
     for n, (x, y) in enumerate(zip(X.tolist(), Y.tolist(), strict=True)):
         network.model.zero_grad()
         cost, _ = network.run(x, y)
-        found = first_value(cost)
-        if found is None:
+        node = first_value(cost)
+        if node is None:
             cost.backward()
-            found = None if is_unset(cost.grad) else first_gradient(cost)
-        if found is not None:
-            return n, found
+            node = None if is_unset(cost.grad) else first_gradient(cost)
+        if node is not None:
+            return n, node
     return None

@@ -64,7 +64,7 @@ def fit(
                 lifted if all numbers are floats and the program does what the model does
     seed, rng   the order of the examples, drawn anew each epoch: a whole number, or a
                 random.Random in its place; seed=None keeps them as they stand
-    patience    stop when the cost (on `test`, where it is given) has not been lower for so many
+    patience    stop when the cost (on `test`, if there is one) has not been lower for so many
                 epochs, and go back to the parameters of the epoch where it was lowest
     callback    called with each `Epoch`; if it returns True, training stops
     progress    True for a bar on standard error where that is a terminal; or a function, called
@@ -226,9 +226,9 @@ class _Fitting:
     def _diagnosis(self, x: Array, y: Array, rows: list[int], batch: Batch) -> str:
         self._engine.write()
         where = f"epoch {len(self._history) + 1}"
-        found = diagnose(self._network, x[rows], y[rows])
-        if found is not None:
-            n, node = found
+        culprit = diagnose(self._network, x[rows], y[rows])
+        if culprit is not None:
+            n, node = culprit
             what = f"{where}, example {rows[n]}: {node}"
         elif not batch.finite:
             n = [is_finite(cost) for cost in batch.costs.tolist()].index(False)

@@ -21,7 +21,7 @@ Correct: TypeAlias = "Callable[[Array, Array], NDArray[np.bool_]]"
 
 
 def correctness(Y: Array, cost: CostEntry) -> Correct | None:
-    """Return how to tell right outputs from wrong, for such targets; None where are no classes.
+    """Return how to tell right outputs from wrong, for such targets; None without classes.
 
     With an output for each class, the largest is the network's answer. A single output tells two
     classes apart: above or below ½ where the targets are 0 and 1, above or below 0 where they are

@@ -1,4 +1,4 @@
-"""How far two right evaluations of one equation may lie apart in floating point.
+"""Bounds of the difference between two right evaluations of one equation in floating point.
 
 Both sides of a comparison evaluate the same formula from the same inputs, in another order and
 with other library functions. With u = 2⁻⁵³, a sum whose terms pass through k roundings each is off
@@ -10,8 +10,8 @@ libm's, which Python uses, are off by at most 2 ulps, NumPy's vector forms by at
 with 0, ±1, ½ and 2 do not round, nor do maxima.
 
 Every function here returns the bound entry by entry, of the shape of the result. Magnitudes are
-taken from what the graph holds, so that a wrong closed form cannot widen the bound it must meet.
-Where the terms overflow there is no bound: it is inf or NaN, and only equal numbers are the same.
+the graph's, so that a wrong closed form cannot widen the bound it must meet. Where the terms
+overflow there is no bound: it is inf or NaN, and only equal numbers are the same.
 """
 
 from __future__ import annotations
@@ -76,19 +76,19 @@ _ARGUMENT_EXP = 1 + 1
 
 
 def _gamma(k: Any) -> Any:
-    """γₖ and a millionth more, for the terms in u² and the roundings of the bound itself."""
+    """Compute γₖ and a millionth more, for terms in u² and the roundings of the bound itself."""
     return (1 + 1e-6) * k * _U / (1 - k * _U)
 
 
 def weighted_input(W: Array, a: Array, b: Array) -> Array:
-    """The bound for z = W a + b: a product and n additions on each side."""
+    """Bound z = W a + b: a product and n additions on each side."""
     n = W.shape[1]
     terms: Array = np.abs(a) @ np.abs(W).T + np.abs(b)
     return _array(_gamma(2 * (n + 1)) * terms + (n + 1) * _TINY)
 
 
 def activation(name: str, z: Array, a: Array) -> Array:
-    """The bound for a = σ(z), relative to |a|."""
+    """Bound a = σ(z), relative to |a|."""
     if name == "softmax":
         return _array(_softmax(z) * np.abs(a) + _TINY)
     roundings = sum(_SIGMA[name])
@@ -100,7 +100,7 @@ def activation(name: str, z: Array, a: Array) -> Array:
 
 
 def _softmax(z: Array) -> Array:
-    """Relative bound of e⁻ᵗ / Σ e⁻ᵗ with t = max z − z, whose rounding counts by t's own size.
+    """Bound e⁻ᵗ / Σ e⁻ᵗ relatively, with t = max z − z; t's rounding counts by t's own size.
 
     In the sum each power has its size t e⁻ᵗ ≤ 1/e to contribute, together less than n/2.
     Beyond 2¹⁰ the power is 0 whatever its error.
@@ -114,7 +114,7 @@ def _softmax(z: Array) -> Array:
 
 
 def _sigma_prime(name: str, z: Array) -> tuple[Array, Array]:
-    """Σ|terms| of σ′(z), evaluated here once more by itself, and the bound for σ′(z)."""
+    """Evaluate Σ|terms| of σ′(z) independently, and the bound for σ′(z)."""
     x = np.clip(z, -_FAR, _FAR)
     e = np.exp(-np.abs(x))
     sigmoid = np.where(x > 0, 1, e) / (1 + e)
@@ -149,7 +149,7 @@ def _density(x: Array) -> Array:
 
 
 def _cost_prime(name: str, a: Array, y: Array) -> tuple[Array, Array]:
-    """Σ|terms| of C′(a), and its relative bound."""
+    """Compute Σ|terms| of C′(a) and its relative bound."""
     n = a.shape[-1]
     if name == "quadratic":  # pow(a − y, 1);  a − y
         return np.abs(a - y), _gamma((_P + 1) + 1 + 0 * y)
@@ -175,12 +175,13 @@ def _quotient(y: Array, a: Array) -> Array:
 
 
 def output_error(cost: str, activation: str, z: Array, a: Array, y: Array) -> Array:
-    """The bound for BP1, δᴸ = C′(aᴸ) ⊙ σ′(zᴸ): a product on each side; or Jᵀ C′ for softmax."""
+    """Bound BP1, δᴸ = C′(aᴸ) ⊙ σ′(zᴸ): a product on each side; for softmax Jᵀ C′."""
     terms, rounding = _cost_prime(cost, a, y)
     if activation == "softmax":
         return _output_error_softmax(terms, rounding, z, a)
-    slope, error = _sigma_prime(activation, z)
-    return _array((rounding + _gamma(1 + 1)) * terms * slope + terms * error + _TINY * (1 + slope))
+    sigma_prime, error = _sigma_prime(activation, z)
+    relative, rest = rounding + _gamma(1 + 1), _TINY * (1 + sigma_prime)
+    return _array(relative * terms * sigma_prime + terms * error + rest)
 
 
 def _output_error_softmax(terms: Array, rounding: Array, z: Array, a: Array) -> Array:
@@ -200,38 +201,38 @@ def _output_error_softmax(terms: Array, rounding: Array, z: Array, a: Array) -> 
 
 
 def hidden_error(W_next: Array, delta_next: Array, activation: str, z: Array) -> Array:
-    """The bound for BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ): a sum over the n of layer l + 1.
+    """Bound BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ): a sum over the n of layer l + 1.
 
     On each side a product and n − 1 additions, and the product with σ′.
     """
-    slope, error = _sigma_prime(activation, z)
+    sigma_prime, error = _sigma_prime(activation, z)
     n = W_next.shape[0]
     terms = np.abs(delta_next) @ np.abs(W_next)
-    error = _gamma(2 * (n + 1)) * slope + error
-    return _array(terms * error + (n + 1) * _TINY * (1 + slope))
+    error = _gamma(2 * (n + 1)) * sigma_prime + error
+    return _array(terms * error + (n + 1) * _TINY * (1 + sigma_prime))
 
 
 def bias_gradient(delta: Array) -> Array:
-    """The bound for BP3, ∂C/∂b = δ, summed over the m examples by m − 1 additions."""
+    """Bound BP3, ∂C/∂b = δ, summed over the m examples by m − 1 additions."""
     m = len(delta)
     return _array(_gamma(2 * (m - 1)) * np.abs(delta).sum(axis=0))
 
 
 def weight_gradient(delta: Array, a_prev: Array) -> Array:
-    """The bound for BP4, ∂C/∂W = δ aᵀ, a product, and m − 1 additions over the examples."""
+    """Bound BP4, ∂C/∂W = δ aᵀ, a product, and m − 1 additions over the examples."""
     m = len(delta)
     terms: Array = np.abs(delta).T @ np.abs(a_prev)
     return _array(_gamma(2 * m) * terms + m * _TINY)
 
 
 def update(w: Array, gradient: Array, lr: Any, m: int) -> Array:
-    """The bound for w − (η/m)·gradient: a quotient, a product, a difference."""
+    """Bound w − (η/m)·gradient: a quotient, a product, a difference."""
     terms = np.abs(w) + abs(float(lr)) / m * np.abs(gradient)
     return _array(_gamma(2 * 3) * terms + _TINY * (1 + np.abs(gradient)))
 
 
 def cost(name: str, a: Array, y: Array) -> Array:
-    """The bound for C of each example, a sum over n outputs: n − 1 additions on each side."""
+    """Bound C of each example, a sum over n outputs: n − 1 additions on each side."""
     n = a.shape[-1]
     z, e = np.abs(a), np.log1p(np.exp(-np.abs(a)))
     once = 0 * y  # what is off by one rounding only
@@ -262,13 +263,13 @@ def cost(name: str, a: Array, y: Array) -> Array:
     return _array(error + n * _TINY)
 
 
-def chain_rule(products: Sequence[Sequence[float]]) -> Array:
-    """The bound for a node's gradient, the sum of what its k uses pass on.
+def chain_rule(contributions: Sequence[Sequence[float]]) -> Array:
+    """Bound a node's gradient, the sum of the contributions of its k uses.
 
-    Both sides have each product by one rule from one adjoint: only the k − 1 additions differ.
+    Both sides have each contribution by one rule from one adjoint: only the k − 1 additions differ.
     """
-    terms = np.array([sum(map(abs, passed)) for passed in products])
-    uses = np.array([len(passed) for passed in products])
+    terms = np.array([sum(map(abs, each)) for each in contributions])
+    uses = np.array([len(each) for each in contributions])
     return _array(_gamma(2 * (uses - 1)) * terms)
 
 

@@ -1,12 +1,12 @@
-"""Running a network both ways, and holding each equation against its graph.
+"""Runs a network both ways and compares each equation with its graph.
 
-Every equation is judged on its *own inputs, taken from the graph*: BP2 of layer l is asked for the
-error that follows from the graph's δˡ⁺¹ and zˡ. So the rounding of one equation does not become the
-next one's, the row that is red is the equation that is wrong, and by induction the whole holds.
+Every equation is compared on its *own inputs, taken from the graph*: BP2 of layer l computes the
+error from the graph's δˡ⁺¹ and zˡ. So the rounding of one equation does not become the next one's,
+and a red row is the equation that is wrong. By induction the network is right where all rows hold.
 
-Beside each row stands the end-to-end difference: what the matrix program, run by itself from the
-same start, has in the same place. In floats it is shown but not judged, for it grows with the
-network's condition; in rationals it must be 0 as well.
+Beside each row stands the end-to-end difference, that from the matrix program run by itself from
+the same start. In floats it has no bound, for it grows with the network's condition; in rationals
+it must be 0 as well.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def verify(
                     )
                     claims += _update_claims(graph, _parameters(model), own, lr, len(x))
                 for claim in claims:
-                    rows[claim.formula] = _worse(rows.get(claim.formula), _judge(claim, exact))
+                    rows[claim.formula] = _worse(rows.get(claim.formula), _compare(claim, exact))
     finally:
         for parameter, (data, grad) in zip(parameters, before, strict=True):
             parameter.data, parameter.grad = data, grad
@@ -140,7 +140,7 @@ class _Parameters(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """What the scalar graphs of all examples hold, as matrices; rows are examples."""
+    """The numbers in the scalar graphs of all examples, as matrices whose rows are examples."""
 
     W: list[Array]
     b: list[Array]
@@ -154,7 +154,7 @@ class _Graph(NamedTuple):
 
 
 def _differentiate(model: MLP, cost: Cost, x: Array, y: Array, advance: Advance) -> _Graph:
-    """Forward and backward, example by example; the parameters' gradients add up to the sums."""
+    """Run forward and backward, example by example; the parameters' gradients add up."""
     W, b = _parameters(model)
     model.zero_grad()
     passes = []
@@ -205,7 +205,7 @@ def _chain_rule(cost: Value) -> _Claim:
 
 
 class _Claim(NamedTuple):
-    """One equation of one layer: what the graph has, what the equation says, how far apart."""
+    """One equation of one layer: the graph's numbers, the equation's, and the bound between."""
 
     equation: str
     layer: int
@@ -214,7 +214,7 @@ class _Claim(NamedTuple):
     want: Array
     bound: Callable[[], Array]
     program: Array | None
-    """What the matrix program, run by itself from the start, has in this place, if it has."""
+    """The numbers of the matrix program run by itself from the start; None where it has none."""
 
 
 def _gradient_claims(
@@ -225,7 +225,7 @@ def _gradient_claims(
     cost: str,
     y: Array,
 ) -> Iterator[_Claim]:
-    """The forward pass, the cost, BP1 to BP4."""
+    """Claim the forward pass, the cost, and BP1 to BP4."""
     W, b, z, a, error = graph.W, graph.b, graph.z, graph.a, graph.delta
     L = len(W)
     for l, sigma in enumerate(activations, 1):
@@ -281,7 +281,7 @@ def _gradient_claims(
 def _update_claims(
     graph: _Graph, after_step: _Parameters, program: _Parameters, lr: Any, m: int
 ) -> Iterator[_Claim]:
-    """The update rule, from the graph's parameters and gradients."""
+    """Claim the update rule, from the graph's parameters and gradients."""
     for letter, before, after, gradients, own in (
         ("W", graph.W, after_step.W, graph.nabla_w, program.W),
         ("b", graph.b, after_step.b, graph.nabla_b, program.b),
@@ -295,7 +295,7 @@ def _update_claims(
             )  # fmt: skip
 
 
-def _judge(claim: _Claim, exact: bool) -> Row:
+def _compare(claim: _Claim, exact: bool) -> Row:
     got, want = claim.got, claim.want
     if got.shape != want.shape:  # not even the same shape: nothing holds
         want = np.full(got.shape, np.nan)
@@ -320,7 +320,7 @@ def _judge(claim: _Claim, exact: bool) -> Row:
 
 
 def _badness(difference: Any, bound: Any) -> tuple[Any, ...]:
-    """What makes one entry worse than another, first things first; the report tells the order."""
+    """Return the keys by which one entry is worse than another, in the order that `Row` states."""
     undefined = np.isnan(difference)
     wrong = np.where(undefined, 0, difference)
     outcome = np.where(undefined, 1, np.where(wrong <= bound, 0, 2))
@@ -330,7 +330,7 @@ def _badness(difference: Any, bound: Any) -> tuple[Any, ...]:
 def _distance(got: Array, want: Array) -> Array:
     """|got − want| as floats, 0 only where they are equal, be it as the same infinity.
 
-    It is NaN where both are, and inf where one alone is.
+    It is NaN where both are NaN, and inf where only one is.
     """
     apart = np.abs(got - want)
     if apart.dtype == object:  # a rational may lie below or beyond all floats
@@ -340,7 +340,7 @@ def _distance(got: Array, want: Array) -> Array:
 
 
 def _nearest(x: Any) -> float:
-    """The float nearest to x ≥ 0, but 0 for 0 alone."""
+    """Round x ≥ 0 to a float, which is 0 for 0 only."""
     try:
         return float(x) or (math.ulp(0) if x else 0.0)
     except OverflowError:
@@ -348,7 +348,7 @@ def _nearest(x: Any) -> float:
 
 
 def _worse(old: Row | None, new: Row) -> Row:
-    """Of one equation's rows at two steps, the worse; the end-to-end difference of both."""
+    """Return the worse of one equation's rows at two steps; its end-to-end difference is the larger."""
     if old is None:
         return new
     rank_old, rank_new = (_badness(row.difference, row.bound) for row in (old, new))
@@ -369,16 +369,14 @@ def _parameters(model: MLP) -> _Parameters:
 
 
 def _array(numbers: Any) -> Array:
-    """float64, or objects that are all rational (ints as Fractions, so that no quotient rounds)."""
+    """Make an array of float64, or of Fractions where all are rational (so no quotient rounds)."""
     array = np.array(numbers, dtype=object)
     if all(isinstance(x, (int, Fraction)) for x in array.flat):
         array[...] = np.reshape([Fraction(x) for x in array.flat], array.shape)
         return array
-    strange = [x for x in array.flat if not isinstance(x, (int, float, Fraction))]
-    if strange:
-        raise TypeError(
-            f"verify judges floats and rationals, not {strange[0]!r}, a {type(strange[0]).__name__}"
-        )
+    for x in array.flat:
+        if not isinstance(x, (int, float, Fraction)):
+            raise TypeError(f"verify takes floats and rationals, not {x!r}, a {type(x).__name__}")
     return _floats(array)
 
 

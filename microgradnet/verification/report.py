@@ -1,4 +1,4 @@
-"""What `verify` found: a row an equation, and its ways of being read."""
+"""The report of `verify`: a row an equation, as a table, as JSON and in a sentence."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ __all__ = ["Report", "Row"]
 class Row:
     """One equation of one layer, over all examples and steps.
 
-    difference, bound and ulps belong to the worst entry: the one with the largest ratio of
-    difference to bound, of equal ones that with the largest difference, then bound. Entries that
-    are undefined come after those that are wrong, and before those that hold. In rationals the
-    bound is 0.
+    difference, bound and ulps belong to the worst entry. It has the largest ratio of difference to
+    bound; of equal ratios, the largest difference, then the largest bound. Wrong entries are worse
+    than undefined ones, and these worse than entries that hold. In rationals the bound is 0.
     """
 
     equation: str
@@ -66,7 +65,7 @@ class Report(Tabular):
 
     @property
     def title(self) -> str:
-        """What was verified, in two lines."""
+        """Describe in two lines what was verified."""
         steps = f"{counted(self.steps, 'step')} of gradient descent"
         return (
             f"{self.network} network of {self.parameters:,} parameters, "
@@ -77,7 +76,7 @@ class Report(Tabular):
 
     @property
     def verdict(self) -> str:
-        """The outcome, in a line."""
+        """Say the outcome in a line."""
         red = [row for row in self.rows if not row.holds]
         undefined = [row for row in red if math.isnan(row.difference)]
         wrong = [row for row in red if row not in undefined]
@@ -96,12 +95,12 @@ class Report(Tabular):
         return f"The same numbers, within rounding: all {len(self.rows)} equations hold."
 
     def to_json(self) -> str:
-        """Everything, as JSON text; what is not finite as a string ("nan", "inf")."""
+        """Write the report as JSON; numbers that are not finite become strings ("nan", "inf")."""
         return json.dumps(_finite({**asdict(self), "ok": self.ok}), ensure_ascii=False, indent=2)
 
     @property
     def table(self) -> Table:
-        """A row an equation."""
+        """Tabulate the report, an equation a row."""
         return Table(_HEADINGS, list(map(_cells, self.rows)), left=_LEFT, optional=_OPTIONAL)
 
 
@@ -132,7 +131,7 @@ def _formulas(rows: list[Row]) -> str:
 
 
 def _finite(x: Any) -> Any:
-    """JSON has no NaN and no infinities."""
+    """Replace NaN and infinities, which JSON does not have."""
     if isinstance(x, dict):
         return {key: _finite(item) for key, item in x.items()}
     if isinstance(x, (list, tuple)):
