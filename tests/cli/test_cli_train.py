@@ -32,10 +32,10 @@ def test_it_tells_what_it_trains_how_it_went_and_how_well(
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
-    assert lines[0] == "4-8-3 network of 67 parameters, tanh-softmax, log_likelihood"
-    assert lines[1] == (
-        "iris, 114 examples in batches of 10, 36 held back; gradient descent, η = 0.3"
-    )
+    for said in ("4-8-3", "67 parameters", "tanh-softmax", "log_likelihood"):
+        assert said in lines[0]
+    for said in ("iris", "114 examples", "batches of 10", "36 held back", "η = 0.3"):
+        assert said in lines[1]
     table = [line.split() for line in lines if line.split()[:1] in (["1"], ["30"])]
     assert float(table[1][1]) < float(table[0][1])  # the cost
     rows = [line.split()[1:] for line in lines[-4:-1]]
@@ -159,7 +159,7 @@ def test_ctrl_c_keeps_what_was_learned(
         (["--save", f"{'n' * 300}.npz"], "name too long"),
         (["--plot", "folder.png"], "folder.png: Is a directory"),
         (["--eta", "-1"], "-1 is negative: a learning rate is at least 0"),
-        (["--output-activation", "relu"], "which relu does not keep: --output-activation sigmoid,"),
+        (["--output-activation", "relu"], "--output-activation sigmoid"),
         (["--cost", "cross_entropy", "--output-activation", "tanh"], "--cost cross_entropy_from_z"),
     ],
 )
@@ -216,7 +216,7 @@ def test_another_networks_file_is_one_line(
     assert cli.main([*XOR, "--load", str(place)]) == 2
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 1
-    assert "layers.1.weight has shape (8, 2) in the model, not (4, 2)" in err
+    assert re.search(r"layers\.1\.weight .*\(8, 2\).* not \(4, 2\)", err)
 
 
 def test_without_matplotlib_it_says_what_to_install(
@@ -270,7 +270,7 @@ def test_what_cannot_be_lifted_is_one_line(
     monkeypatch.setattr("microgradnet.training.fitting.Lifted", refuse)
     assert cli.main([*XOR, "--engine", "lifted"]) == 2
     err = capsys.readouterr().err
-    assert err.endswith("error: no lifted engine for this: it does not do what the model does\n")
+    assert err.count("\n") == 1 and "it does not do what the model does" in err
 
 
 def test_interrupted_at_once_it_exits_130(

@@ -688,9 +688,7 @@ def test_it_is_a_digraph_as_any_other(tmp_path):
     copy.edge("mine", "n0")
     assert "a note" in texts(ElementTree.fromstring(copy.svg()))
     assert "a note" not in picture.source
-    assert (
-        repr(picture) == "<Picture, scalar zoom: .save('graph.svg') writes it, .source is its DOT>"
-    )
+    assert all(way in repr(picture) for way in ("scalar", ".save('graph.svg')", ".source"))
 
 
 @needs_dot

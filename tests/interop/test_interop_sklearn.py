@@ -111,7 +111,7 @@ def test_what_it_refuses() -> None:
         MicrogradClassifier(activation="step").fit(X, labels)
     with pytest.raises(ValueError, match="softmax stands at the output"):
         MicrogradClassifier(activation="softmax").fit(X, labels)
-    with pytest.raises(ValueError, match="epochs must be a whole number, at least 1, not 0"):
+    with pytest.raises(ValueError, match=r"epochs .* not 0"):
         MicrogradClassifier(epochs=0).fit(X, labels)
 
 

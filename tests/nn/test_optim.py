@@ -316,7 +316,7 @@ def test_the_root_makes_floats_of_fractions() -> None:
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: Momentum([], momentum=-1), "momentum must be a finite number, at least 0, not -1"),
+        (lambda: Momentum([], momentum=-1), "momentum .* not -1"),
         (lambda: Momentum([], momentum=float("nan")), "not nan"),
         (lambda: Momentum([], weight_decay=-0.5), "weight_decay"),
         (lambda: Momentum([], momentum=0, nesterov=True), "nesterov"),
@@ -380,7 +380,7 @@ def test_a_state_keeps_fractions_and_what_is_no_state_changes_nothing() -> None:
         ({}, ValueError, r"is steps \(\), memory \(1, 1\), not nothing"),
         ({"steps": 1}, ValueError, r"not steps \(\)"),
         (state | {"memory": [[1.0, 2.0]]}, ValueError, r"not steps \(\), memory \(1, 2\)"),
-        (state | {"steps": 1.5}, ValueError, "steps must be a whole number, at least 0, not 1.5"),
+        (state | {"steps": 1.5}, ValueError, "steps .* not 1.5"),
         (state | {"steps": -1}, ValueError, "not -1"),
         (state | {"memory": [["fast"]]}, TypeError, "is a str, not a number"),
     ):

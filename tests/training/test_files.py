@@ -111,7 +111,7 @@ def test_names_that_differ_are_named() -> None:
 @pytest.mark.parametrize(
     ("wrong", "error", "named"),
     [
-        (np.zeros((2, 3)), ValueError, r"layers.2.weight has shape \(1, 3\), not \(2, 3\)"),
+        (np.zeros((2, 3)), ValueError, r"layers.2.weight .*\(1, 3\).* not \(2, 3\)"),
         (np.zeros(3), ValueError, r"not \(3,\)"),
         ([[1.0, 2.0], [3.0]], ValueError, "layers.2.weight"),
         (np.zeros((1, 3), complex), TypeError, "layers.2.weight: 0j is complex"),
@@ -297,7 +297,7 @@ def test_any_other_bytes_are_refused(kind: str, tmp_path: Path, content: bytes) 
 def test_another_models_file_is_refused(kind: str, tmp_path: Path) -> None:
     place = tmp_path / f"model.{kind}"
     save(model_of(2, 4, 1), place)
-    refused(model_of(2, 3, 1), place, r"layers.1.weight has shape \(3, 2\) in the model, not \(4")
+    refused(model_of(2, 3, 1), place, r"layers.1.weight .*\(3, 2\).* not \(4")
     refused(model_of(2, 4), place, "unexpected 'layers.2.(weight|bias)', 'layers.2")
     refused(model_of(2, 4, 1, 1), place, "missing 'layers.3.weight'")
 
@@ -343,7 +343,7 @@ def test_a_file_that_would_unpack_to_gigabytes_is_refused_unread(tmp_path: Path)
     zeros = bytes(2**26)
     write_npz(place, weight=honest + zeros, bias=bias)  # the header is right, what follows is not
     tracemalloc.start()
-    refused(model_of(2, 3), place, "layers.1.weight has not the bytes that it promises")
+    refused(model_of(2, 3), place, "layers.1.weight .*bytes")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < len(zeros) / 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -291,7 +292,7 @@ def test_patience_stops_and_goes_back_to_the_best(held_back: bool, engine: str) 
     assert len(history) == 3
     assert history.best == 1
     assert numbers(model) == kept[0]
-    assert history.stopped == "stopped after epoch 3: the cost had not been lower for 2 epochs"
+    assert re.search("epoch 3.* 2 epochs", history.stopped)
 
 
 def test_patience_looks_at_the_examples_held_back() -> None:
@@ -327,9 +328,8 @@ def test_ctrl_c_keeps_what_was_learned_and_says_so(
     history = fit(model, X, Y, **options)
     monkeypatch.undo()
     assert len(history) == 1
-    message = "interrupted in epoch 2; the model keeps what it has learned"
-    assert history.stopped == message
-    assert capsys.readouterr().err == message + "\n"
+    assert "interrupted in epoch 2" in history.stopped
+    assert capsys.readouterr().err == history.stopped + "\n"
     fit(other, X, Y, epochs=1, **options)
     fit(other, X[:2], Y[:2], epochs=1, **options)
     assert numbers(model) == numbers(other)
@@ -470,7 +470,7 @@ def test_what_is_exact_is_not_lifted() -> None:
     models = [rational(model_of(2, 2, 1, activation="relu")) for _ in range(2)]
     history = fit(models[0], XOR, [0, 1, 1, 0], epochs=1)
     assert (history.engine, history.fallback_reason) == ("eager", "not all numbers are floats")
-    with pytest.raises(ValueError, match="no lifted engine for this: not all numbers are floats"):
+    with pytest.raises(ValueError, match="not all numbers are floats"):
         fit(models[1], XOR, [0, 1, 1, 0], epochs=1, engine="lifted")
 
 
@@ -551,15 +551,15 @@ def test_a_shared_parameter_moves_once(engine: str) -> None:
         ({"cost": lambda outputs, targets: 3.0}, TypeError, "a cost is a Value, .* not 3.0"),
         ({"cost": "mean"}, ValueError, "no cost 'mean': there are quadratic"),
         ({"engine": "fast"}, ValueError, "no engine 'fast': there are auto, lifted, eager"),
-        ({"epochs": 0}, ValueError, "epochs must be a whole number, at least 1, not 0"),
+        ({"epochs": 0}, ValueError, "epochs .* not 0"),
         ({"batch_size": 0}, ValueError, "batch_size"),
         ({"patience": 0}, ValueError, "patience"),
-        ({"epochs": 2.5}, ValueError, "epochs must be a whole number, at least 1, not 2.5"),
-        ({"epochs": math.nan}, ValueError, "epochs must be a whole number, at least 1, not nan"),
-        ({"batch_size": "10"}, ValueError, "batch_size must be a whole number, .* not '10'"),
-        ({"lr": -1}, ValueError, "lr, the learning rate, must be a finite number, .* not -1"),
-        ({"lr": math.nan}, ValueError, "the learning rate, .* not nan"),
-        ({"lr": math.inf}, ValueError, "the learning rate, .* not inf"),
+        ({"epochs": 2.5}, ValueError, "epochs .* not 2.5"),
+        ({"epochs": math.nan}, ValueError, "epochs .* not nan"),
+        ({"batch_size": "10"}, ValueError, "batch_size .* not '10'"),
+        ({"lr": -1}, ValueError, "lr.* not -1"),
+        ({"lr": math.nan}, ValueError, "lr.* not nan"),
+        ({"lr": math.inf}, ValueError, "lr.* not inf"),
         ({"lr": "fast"}, TypeError, "not a number"),
         ({"optimizer": "adam"}, TypeError, r"Adam\(model.parameters\(\)\), not 'adam'"),
         ({"optimizer": GradientDescent([Value(1.0)], 1.0)}, ValueError, "of this model"),
@@ -578,12 +578,12 @@ def test_arguments_that_make_no_sense(
 
 def test_what_is_no_model_is_refused() -> None:
     for wrong in (Module(), lambda x: x, [1.0]):
-        with pytest.raises(TypeError, match="a model is a Module that is called on an example"):
+        with pytest.raises(TypeError, match="a Module"):
             fit(wrong, [[1.0]], [1.0])
 
 
 def test_labels_are_no_targets_of_several_outputs() -> None:
-    with pytest.raises(ValueError, match=r"\(examples, 3\).*1 in the column of the class, else 0"):
+    with pytest.raises(ValueError, match=r"\(examples, 3\).*column of the class"):
         fit(model_of(2, 3), XOR, [0, 1, 2, 0])
 
 
