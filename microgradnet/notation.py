@@ -10,11 +10,13 @@ __all__ = [
     "annotate",
     "counted",
     "described",
+    "function_name",
     "indexed",
     "indices",
     "is_weighted_input",
     "labels",
     "printable",
+    "subscript",
     "superscript",
 ]
 
@@ -35,6 +37,15 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
+def function_name(name: str) -> str:
+    """What a function is called in equations: σ is short for sigmoid there.
+
+    >>> function_name("sigmoid"), function_name("tanh")
+    ('σ', 'tanh')
+    """
+    return "σ" if name == "sigmoid" else name
+
+
 def superscript(n: int) -> str:
     """A layer's number as a superscript.
 
@@ -42,6 +53,15 @@ def superscript(n: int) -> str:
     '¹²'
     """
     return str(n).translate(_RAISE)
+
+
+def subscript(n: int) -> str:
+    """An index as a subscript.
+
+    >>> subscript(10)
+    '₁₀'
+    """
+    return str(n).translate(_LOWER)
 
 
 def indexed(letter: str, l: int, *indices: int) -> str:
@@ -53,7 +73,7 @@ def indexed(letter: str, l: int, *indices: int) -> str:
     ('z²₁', 'w¹₂₃', 'w¹₁₀,₃')
     """
     separator = "," if len(indices) > 1 and max(indices) > 9 else ""
-    below = separator.join(str(index).translate(_LOWER) for index in indices)
+    below = separator.join(map(subscript, indices))
     return f"{letter}{superscript(l)}{below}"
 
 

@@ -14,10 +14,10 @@ from microgradnet.cli.options import (
     add_verb,
     count,
     expression,
-    expression_leaves,
     known_cost,
     network,
 )
+from microgradnet.notation import subscript
 
 __all__ = ["add"]
 
@@ -40,8 +40,8 @@ def add(verbs: Any) -> None:
         '  microgradnet explore "tanh(w*x + b)" w=0.5 x=2 b=-1\n'
         "  microgradnet explore --data iris --cost cross_entropy\n"
         "  microgradnet explore --data xor --sizes 2,4,2 --activation tanh\n\n"
-        "In an expression, names that begin with x are inputs and those with y targets;\n"
-        "gradient descent moves the others.",
+        "In an expression x, x1, x2 ... are inputs, y and t, y1 ... are targets; gradient\n"
+        "descent moves the others.",
     )
     add = explore.add_argument
     add_expression(explore, "in place of a network")
@@ -56,25 +56,19 @@ def _run(options: argparse.Namespace) -> int:
     from microgradnet.drawing import RenderError
     from microgradnet.exploring import explore
 
-    cost, arguments = _network(options) if options.expression is None else _expression(options)
+    if options.expression is None:
+        cost, arguments = _network(options)
+    else:
+        cost = expression(options)
+        arguments = {"title": f"Backpropagation through {options.expression}"}
     try:
-        path = explore(cost, options.output, **arguments)
+        path = explore(cost, **arguments).save(options.output)
     except (ValueError, RenderError) as error:
         raise UsageError(error) from None
     except OSError as error:
         raise UsageError(f"cannot write {options.output}: {error.strerror}") from None
     print(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB): open it in a browser.")
     return 0
-
-
-def _expression(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """The value of the expression, and what its names say they are."""
-    value = expression(options)
-    leaves = expression_leaves(value)
-    inputs = [leaf for name, leaf in leaves.items() if name.startswith("x")]
-    parameters = [leaf for name, leaf in leaves.items() if not name.startswith(("x", "y"))]
-    title = f"Backpropagation through {options.expression}"
-    return value, {"inputs": inputs, "parameters": parameters, "title": title}
 
 
 def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -85,11 +79,7 @@ def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     options.examples, options.exact = options.example, False
     model, X, Y = network(options)
     forward_pass = model.forward([float(x) for x in X[-1]])
-    targets = [Value(float(y), label=f"y{_below(j)}") for j, y in enumerate(Y[-1], 1)]
+    targets = [Value(float(y), label=f"y{subscript(j)}") for j, y in enumerate(Y[-1], 1)]
     cost = known_cost(options).function(forward_pass.output, targets)
     cost.label = "C"
     return cost, {"forward_pass": forward_pass}
-
-
-def _below(j: int) -> str:
-    return str(j).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

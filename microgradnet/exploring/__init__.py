@@ -1,5 +1,15 @@
 """The page that plays a backward pass: graph, equations and numbers in one offline HTML file."""
 
-from microgradnet.exploring.explorer import explore, page
+from typing import Any
 
-__all__ = ["explore", "page"]
+from microgradnet.deprecation import warn_renamed
+from microgradnet.exploring.document import Page
+from microgradnet.exploring.explorer import explore
+
+__all__ = ["Page", "explore"]
+
+
+def page(cost: Any, forward_pass: Any = None, **options: Any) -> str:
+    """The text of the page, as it was asked for."""
+    warn_renamed("page(...)", "explore(...).html")
+    return explore(cost, None, forward_pass, **options).html

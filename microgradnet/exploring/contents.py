@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.exploring.javascript import Rules
-from microgradnet.exploring.numbers import Passes, plain
-from microgradnet.exploring.structure import Roles
-from microgradnet.lifting import Structure, lift, recognise
+from microgradnet.exploring.tape import Tape, to_json
+from microgradnet.lifting import lift
 from microgradnet.nn import ForwardPass
 from microgradnet.numerals import numeral, whole
 from microgradnet.operation import Operation
+from microgradnet.views import GraphView
 
-__all__ = ["lifted", "names_of", "network_of", "nodes_of"]
+__all__ = ["names_of", "network_of", "nodes_of", "program_gradient"]
 
 
-def names_of(passes: Passes) -> list[str]:
+def names_of(view: GraphView) -> list[str]:
     """A name for each node: the label, else the number of a constant, else the formula."""
-    return [_name(node) for node in passes.order]
+    return [_name(node) for node in view.order]
 
 
-def network_of(forward_pass: ForwardPass, place: dict[Value, int]) -> dict[str, Any]:
+def network_of(forward_pass: ForwardPass, place: Mapping[Value, int]) -> dict[str, Any]:
     """The numbers of the nodes by the letters of the equations, for what the page explains."""
     layers = []
     for l, layer in enumerate(forward_pass.model.layers, 1):
@@ -39,24 +40,17 @@ def network_of(forward_pass: ForwardPass, place: dict[Value, int]) -> dict[str, 
     return {"x": [place[x] for x in forward_pass.a[0]], "layers": layers}
 
 
-def lifted(passes: Passes, kinds: Roles) -> tuple[Structure, list[Any] | None]:
-    """What lift finds in the graph, and the gradient by its program, where there can be one.
-
-    Raises TypeError for an operation that cannot be lifted, and OverflowError for a constant beyond
-    the floats, in which programs compute.
-    """
-    order, cost = passes.order, passes.order[-1]
-    x = [node for node, role in zip(order, kinds.of, strict=True) if role == "input"]
-    y = [node for node, role in zip(order, kinds.of, strict=True) if role == "target"]
-    parameters = [order[k] for k in kinds.parameters]
-    structure = recognise(cost, x, y, parameters)
+def program_gradient(view: GraphView) -> list[float | str] | None:
+    """The gradient by the program that lift finds in the graph; None where it may have none."""
     # An operation of one's own may know numbers only, not arrays of them.
-    ours = all(node.op is None or node.op.forward_module == ops.__name__ for node in order)
-    if not (ours and parameters and all(isinstance(node.data, float) for node in order)):
-        return structure, None
+    ours = all(node.op is None or node.op.forward_module == ops.__name__ for node in view.order)
+    x, y, parameters = view.leaves.values()
+    if not (ours and parameters and all(isinstance(node.data, float) for node in view.order)):
+        return None
     Y = [[node.data for node in y]] if y else None
-    _, gradient = lift(cost, x, y, parameters).value_and_grad([[node.data for node in x]], Y)
-    return structure, [plain(float(g)) for g in gradient]
+    program = lift(view.roots[0], x, y, parameters)
+    _, gradient = program.value_and_grad([[node.data for node in x]], Y)
+    return [to_json(float(g)) for g in gradient]
 
 
 def _name(node: Value) -> str:
@@ -98,27 +92,29 @@ def _wants_brackets(op: Operation, operands: int) -> bool:
     )
 
 
-def nodes_of(passes: Passes, names: list[str], kinds: Roles, rules: Rules) -> list[dict[str, Any]]:
+def nodes_of(
+    view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str], rules: Rules
+) -> list[dict[str, Any]]:
     """Every node as the page needs it; index in the list is the node's number."""
     found = []
-    for k, node in enumerate(passes.order):
+    for k, node in enumerate(view.order):
         entry: dict[str, Any] = {
             "name": names[k],
             "label": node.label,
-            "role": kinds.of[k],
-            "data": plain(node.data),
-            "grad": plain(passes.adjoints[k]),
+            "role": roles[k],
+            "data": to_json(node.data),
+            "grad": to_json(tape.adjoints[k]),
         }
         if node.op is not None:
             entry |= {
                 "op": node.op.name,
                 "symbol": node.op.symbol,
                 "rule": rules.place(node.op, len(node.parents)),
-                "parents": passes.parents[k],
+                "parents": tape.parents[k],
                 "formula": _formula(node),
                 "brackets": _wants_brackets(node.op, len(node.parents)),
-                "slopes": [plain(x) for x in passes.slopes[k]],
-                "products": [plain(x) for x in passes.products[k]],
+                "slopes": [to_json(x) for x in tape.slopes[k]],
+                "products": [to_json(x) for x in tape.contributions[k]],
             }
         elif not node.label:
             entry["text"] = whole(node.data)

@@ -1,23 +1,23 @@
-"""The six equations of a network as matrices whose entries know their nodes."""
+"""The equations of a network as matrices whose entries know their nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from microgradnet.engine import Value
 from microgradnet.lifting import Structure, Variable
 from microgradnet.nn import ForwardPass
-from microgradnet.notation import indexed, superscript
+from microgradnet.notation import function_name, indexed, superscript
 from microgradnet.operation import Operation
 
 __all__ = [
-    "Equation",
     "Matrix",
-    "Name",
+    "PageEquation",
     "Section",
     "Slot",
+    "Symbol",
     "is_cut",
     "lifted_equations",
     "network_equations",
@@ -52,7 +52,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Name:
+class Symbol:
     """A letter with its layer: W², (W²)ᵀ, ∂C/∂W², σ(z²) with before="σ"."""
 
     letter: str
@@ -62,11 +62,11 @@ class Name:
     before: str = ""
 
 
-Part: TypeAlias = "Name | Matrix | str"
+Part: TypeAlias = "Symbol | Matrix | str"
 
 
 @dataclass(frozen=True)
-class Equation:
+class PageEquation:
     """One line in symbols, and the same line in numbers."""
 
     symbols: list[Part]
@@ -79,11 +79,11 @@ class Section:
 
     key: str
     heading: str
-    equations: list[Equation]
+    equations: list[PageEquation]
 
 
-def network_equations(forward_pass: ForwardPass, place: dict[Value, int]) -> list[Section]:
-    """Forward, BP1 to BP4 and the update, of this very network.
+def network_equations(forward_pass: ForwardPass, place: Mapping[Value, int]) -> list[Section]:
+    """Write forward pass, BP1 to BP4 and the update of this very network.
 
     Raises ValueError where a part of the network has no part in the cost, so that its numbers are
     not in the graph.
@@ -97,8 +97,8 @@ def network_equations(forward_pass: ForwardPass, place: dict[Value, int]) -> lis
 _PARTS = {"forward": "Forward", "backward": "The errors", "gradient": "The gradients"}
 
 
-def lifted_equations(structure: Structure, place: dict[Value, int]) -> list[Section]:
-    """The equations that lift finds in any graph, each with the numbers that it speaks of."""
+def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[Section]:
+    """Write the equations that lift finds in any graph, each with the numbers that it speaks of."""
     sections = []
     for part, heading in _PARTS.items():
         equations = []
@@ -110,14 +110,14 @@ def lifted_equations(structure: Structure, place: dict[Value, int]) -> list[Sect
                 matrix = _lifted_matrix(name, structure.variables, place)
                 if matrix is not None:
                     numbers += [f"{name} =", matrix]
-            equations.append(Equation([f" {equation.text} "], numbers))
+            equations.append(PageEquation([f" {equation.text} "], numbers))
         if equations:
             sections.append(Section(part, heading, equations))
     return sections
 
 
 def _lifted_matrix(
-    name: str, variables: dict[str, Variable], place: dict[Value, int]
+    name: str, variables: Mapping[str, Variable], place: Mapping[Value, int]
 ) -> Matrix | None:
     """The numbers of a variable, or with ∂C/∂ or δ before its name those of its gradient."""
     kind, before, variable = "data", "", variables.get(name)
@@ -135,161 +135,139 @@ def _lifted_matrix(
     return _matrix(name, [slots[k : k + columns] for k in range(0, len(slots), columns)])
 
 
+@dataclass(frozen=True)
+class _Term:
+    """What stands in an equation, as a symbol and in numbers."""
+
+    symbol: Part
+    numbers: list[Part]
+
+
+def _equation(*parts: _Term | str) -> PageEquation:
+    """The parts in symbols, and in numbers; signs are the same in both."""
+    terms = [_Term(part, [part]) if isinstance(part, str) else part for part in parts]
+    return PageEquation([t.symbol for t in terms], [part for t in terms for part in t.numbers])
+
+
 class _Writer:
     """Writes the sections; `place` says which node of the page a Value is."""
 
-    def __init__(self, forward_pass: ForwardPass, place: dict[Value, int]) -> None:
+    def __init__(self, forward_pass: ForwardPass, place: Mapping[Value, int]) -> None:
         self.model, self.z, self.a = forward_pass.model, forward_pass.z, forward_pass.a
         self.place = place
         self.last = len(self.model.layers)
 
     def sections(self) -> Iterator[Section]:
-        ls = range(1, self.last + 1)
-        backwards = range(self.last, 0, -1)
-        yield Section("forward", "Forward", [*self.forward(), self.cost()])
+        forwards, backwards = range(1, self.last + 1), range(self.last, 0, -1)
+        delta = self.delta
+        forward = [equation for l in forwards for equation in self.forward(l)]
+        yield Section("forward", "Forward", [*forward, self.cost()])
         yield Section("BP1", "BP1: the error of the output", [self.output_error()])
         if self.last > 1:
-            hidden = [self.hidden_error(l) for l in range(self.last - 1, 0, -1)]
-            yield Section("BP2", "BP2: the error of a hidden layer", hidden)
-        yield Section("BP3", "BP3: the gradient of the biases", [self.biases(l) for l in backwards])
-        weights = [self.weights(l) for l in backwards]
-        yield Section("BP4", "BP4: the gradient of the weights", weights)
-        yield Section("update", "The update", [u for l in ls for u in self.update(l)])
-
-    def forward(self) -> Iterator[Equation]:
-        for l in range(1, self.last + 1):
-            up, below = str(l), str(l - 1)
-            yield Equation(
-                [Name("z", up), "=", Name("W", up), Name("a", below), "+", Name("b", up)],
-                [self.vector("z", l), "=", self.W(l), self.vector("a", l - 1), "+", self.b(l)],
-            )
-            if self.z[l][0] is not self.a[l][0]:
-                sigma = self.sigma(l)
-                yield Equation(
-                    [Name("a", up), "=", Name("z", up, before=sigma)],
-                    [self.vector("a", l), "=", sigma, self.vector("z", l)],
-                )
-            else:
-                yield Equation([Name("a", up), "=", Name("z", up)], [])
-
-    def cost(self) -> Equation:
-        cost = len(self.place) - 1
-        entry = Matrix("C", [[Slot("data", cost, "C")]], (1, 1))
-        return Equation(
-            [Name("C"), "=", Name("a", str(self.last), before="C"), "with target", Name("y")],
-            [entry],
-        )
-
-    def output_error(self) -> Equation:
-        l, up = self.last, str(self.last)
-        left: list[Part] = [Name("δ", up), "="]
-        if self.model.layers[-1].activation == "softmax":
-            n = len(self.z[l])
-            jacobian = [
-                [
-                    Slot("slope", self.place[self.a[l][j]], f"∂{self.a[l][j].label}/∂{z.label}",
-                         self.place[z])
-                    for j in range(n)
-                ]
-                for z in self.z[l]
+            hidden = [
+                _equation(delta(l), "=", "(", self.W(l + 1, transposed=True), delta(l + 1), ")",
+                          "⊙", self.sigma_prime(l))
+                for l in backwards[1:]
             ]  # fmt: skip
-            transposed = _matrix("Jᵀ", jacobian, transposed=True)
-            return Equation(
-                [*left, Name("J", transposed=True), Name("a", up, before="C′")],
-                [self.delta(l), "=", transposed, self.cost_prime()],
-            )
-        return Equation(
-            [*left, Name("a", up, before="C′"), "⊙", Name("z", up, before=self.sigma(l) + "′")],
-            [self.delta(l), "=", self.cost_prime(), "⊙", self.sigma_prime(l)],
-        )
+            yield Section("BP2", "BP2: the error of a hidden layer", hidden)
+        biases = [_equation(self.b(l, "grad"), "=", delta(l)) for l in backwards]
+        yield Section("BP3", "BP3: the gradient of the biases", biases)
+        weights = [
+            _equation(self.W(l, "grad"), "=", delta(l), self.vector("a", l - 1, transposed=True))
+            for l in backwards
+        ]
+        yield Section("BP4", "BP4: the gradient of the weights", weights)
+        becomes = _Term("→", ["="])
+        updates = [
+            _equation(part(l, "new"), becomes, part(l), "−", "η", part(l, "grad"))
+            for l in forwards
+            for part in (self.W, self.b)
+        ]
+        yield Section("update", "The update", updates)
 
-    def hidden_error(self, l: int) -> Equation:
-        up, above = str(l), str(l + 1)
-        sigma = self.sigma(l) + "′"
-        return Equation(
-            [Name("δ", up), "=", "(", Name("W", above, transposed=True), Name("δ", above), ")",
-             "⊙", Name("z", up, before=sigma)],
-            [self.delta(l), "=", "(", self.W(l + 1, transposed=True), self.delta(l + 1), ")", "⊙",
-             self.sigma_prime(l)],
-        )  # fmt: skip
+    def forward(self, l: int) -> Iterator[PageEquation]:
+        z, a = self.vector("z", l), self.vector("a", l)
+        yield _equation(z, "=", self.W(l), self.vector("a", l - 1), "+", self.b(l))
+        if self.z[l][0] is self.a[l][0]:
+            yield PageEquation([a.symbol, "=", z.symbol], [])
+        else:
+            sigma = self.sigma(l)
+            yield _equation(a, "=", _Term(Symbol("z", str(l), before=sigma), [sigma, *z.numbers]))
 
-    def biases(self, l: int) -> Equation:
-        up = str(l)
-        return Equation(
-            [Name("b", up, partial=True), "=", Name("δ", up)],
-            [self.b(l, "grad", "∂C/∂"), "=", self.delta(l)],
-        )
+    def cost(self) -> PageEquation:
+        entry = Matrix("C", [[Slot("data", len(self.place) - 1, "C")]], (1, 1))
+        output = Symbol("a", str(self.last), before="C")
+        return PageEquation([Symbol("C"), "=", output, "with target", Symbol("y")], [entry])
 
-    def weights(self, l: int) -> Equation:
-        up, below = str(l), str(l - 1)
-        return Equation(
-            [Name("W", up, partial=True), "=", Name("δ", up), Name("a", below, transposed=True)],
-            [self.W(l, "grad", "∂C/∂"), "=", self.delta(l), self.vector("a", l - 1, across=True)],
-        )
-
-    def update(self, l: int) -> Iterator[Equation]:
-        up = str(l)
-        for letter, matrix in (("W", self.W), ("b", self.b)):
-            yield Equation(
-                [Name(letter, up), "→", Name(letter, up), "−", "η", Name(letter, up, partial=True)],
-                [matrix(l, "new", "new "), "=", matrix(l), "−", "η", matrix(l, "grad", "∂C/∂")],
-            )
+    def output_error(self) -> PageEquation:
+        l, nodes = self.last, self.a[self.last]
+        prime = _matrix("C′", [
+            [Slot("grad", self.place[a], f"∂C/∂{indexed('a', l, j)}")]
+            for j, a in enumerate(nodes, 1)
+        ])  # fmt: skip
+        cost_prime = _Term(Symbol("a", str(l), before="C′"), [prime])
+        if self.model.layers[-1].activation != "softmax":
+            return _equation(self.delta(l), "=", cost_prime, "⊙", self.sigma_prime(l))
+        rows = [
+            [Slot("slope", self.place[a], f"∂{a.label}/∂{z.label}", self.place[z]) for a in nodes]
+            for z in self.z[l]
+        ]
+        jacobian = _Term(Symbol("J", transposed=True), [_matrix("Jᵀ", rows, transposed=True)])
+        return _equation(self.delta(l), "=", jacobian, cost_prime)
 
     def sigma(self, l: int) -> str:
+        """What the activation of a layer is called in the equations."""
         activation = self.model.layers[l - 1].activation
         if isinstance(activation, Operation):
             return activation.symbol
-        return (
-            {"sigmoid": "σ", "linear": "σ"}.get(str(activation), str(activation))
-            if isinstance(activation, str)
-            else "σ"
-        )
+        known = isinstance(activation, str) and activation != "linear"
+        return function_name(str(activation)) if known else "σ"
 
-    def vector(self, letter: str, l: int, across: bool = False) -> Matrix:
-        nodes = (self.a if letter == "a" else self.z)[l]
-        slots = [
-            Slot("data", self.place[node], indexed(letter, l, j)) for j, node in enumerate(nodes, 1)
-        ]
-        name = f"{letter}{superscript(l)}"
-        if across:
-            return _matrix(f"({name})ᵀ", [slots], transposed=True)
-        return _matrix(name, [[slot] for slot in slots])
-
-    def delta(self, l: int) -> Matrix:
-        return _matrix(f"δ{superscript(l)}", [
-            [Slot("grad", self.place[z], indexed("δ", l, j))] for j, z in enumerate(self.z[l], 1)
-        ])  # fmt: skip
-
-    def cost_prime(self) -> Matrix:
-        return _matrix("C′", [
-            [Slot("grad", self.place[a], f"∂C/∂{indexed('a', self.last, j)}")]
-            for j, a in enumerate(self.a[self.last], 1)
-        ])  # fmt: skip
-
-    def sigma_prime(self, l: int) -> Matrix:
-        pairs = zip(self.z[l], self.a[l], strict=True)
-        return _matrix(f"{self.sigma(l)}′", [
-            [Slot("slope", self.place[a], f"{self.sigma(l)}′({indexed('z', l, j)})", self.place[z])]
+    def sigma_prime(self, l: int) -> _Term:
+        name, pairs = f"{self.sigma(l)}′", zip(self.z[l], self.a[l], strict=True)
+        rows = [
+            [Slot("slope", self.place[a], f"{name}({indexed('z', l, j)})", self.place[z])]
             for j, (z, a) in enumerate(pairs, 1)
-        ])  # fmt: skip
+        ]
+        return _Term(Symbol("z", str(l), before=name), [_matrix(name, rows)])
 
-    def W(self, l: int, kind: str = "data", before: str = "", transposed: bool = False) -> Matrix:
+    def delta(self, l: int) -> _Term:
+        return self.vector("δ", l, "grad")
+
+    def b(self, l: int, kind: str = "data") -> _Term:
+        return self.vector("b", l, kind)
+
+    def vector(self, letter: str, l: int, kind: str = "data", transposed: bool = False) -> _Term:
+        if letter == "b":
+            nodes = [neuron.b for neuron in self.model.layers[l - 1].neurons]
+        else:
+            nodes = self.a[l] if letter == "a" else self.z[l]
+        before = "" if letter == "δ" else _BEFORE[kind]
+        names = [before + indexed(letter, l, j) for j, _ in enumerate(nodes, 1)]
+        slots = [Slot(kind, self.place[x], name) for x, name in zip(nodes, names, strict=True)]
+        rows = [slots] if transposed else [[slot] for slot in slots]
+        return _term(letter, l, before, rows, transposed)
+
+    def W(self, l: int, kind: str = "data", transposed: bool = False) -> _Term:
+        before = _BEFORE[kind]
         rows = [
             [Slot(kind, self.place[w], before + indexed("w", l, j, k))
              for k, w in enumerate(neuron.w, 1)]
             for j, neuron in enumerate(self.model.layers[l - 1].neurons, 1)
         ]  # fmt: skip
-        name = f"{before}W{superscript(l)}"
         if transposed:
             rows = [list(column) for column in zip(*rows, strict=True)]
-            return _matrix(f"({name})ᵀ", rows, transposed=True)
-        return _matrix(name, rows)
+        return _term("W", l, before, rows, transposed)
 
-    def b(self, l: int, kind: str = "data", before: str = "") -> Matrix:
-        return _matrix(f"{before}b{superscript(l)}", [
-            [Slot(kind, self.place[neuron.b], before + indexed("b", l, j))]
-            for j, neuron in enumerate(self.model.layers[l - 1].neurons, 1)
-        ])  # fmt: skip
+
+_BEFORE = {"data": "", "grad": "∂C/∂", "new": "new "}
+
+
+def _term(letter: str, l: int, before: str, rows: list[list[Slot]], transposed: bool) -> _Term:
+    name = f"{before}{letter}{superscript(l)}"
+    name = f"({name})ᵀ" if transposed else name
+    symbol = Symbol(letter, str(l), transposed, partial=before == "∂C/∂")
+    return _Term(symbol, [_matrix(name, rows, transposed)])
 
 
 def is_cut(section: Section) -> bool:

@@ -1,4 +1,4 @@
-"""`explore`: writes the page. What the page holds, put together with its template."""
+"""`explore`: what the page holds, found and put together."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from microgradnet.engine import Value
-from microgradnet.exploring.contents import lifted, names_of, network_of, nodes_of
+from microgradnet.exploring.boxes import (
+    box_of_node,
+    edge_weights,
+    layer_boxes,
+    matrix_boxes,
+    neuron_boxes,
+)
+from microgradnet.exploring.contents import names_of, network_of, nodes_of, program_gradient
+from microgradnet.exploring.document import Page
 from microgradnet.exploring.equations import is_cut, lifted_equations, network_equations
 from microgradnet.exploring.inlining import render
 from microgradnet.exploring.javascript import Rules
-from microgradnet.exploring.numbers import Passes, run
-from microgradnet.exploring.pictures import Picture, boxes_picture, scalars_picture
-from microgradnet.exploring.structure import (
-    Box,
-    Roles,
-    carriers,
-    layers,
-    neurons,
-    owners,
-    roles,
-    variables,
-)
-from microgradnet.lifting import Structure
+from microgradnet.exploring.tape import record
+from microgradnet.exploring.zooms import Zoom, boxes_zoom, scalars_zoom
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import counted
+from microgradnet.roles import values_in
+from microgradnet.views import GraphView, neurons_of_pass
 
-__all__ = ["explore", "page"]
+__all__ = ["explore"]
 
 _SCALARS = 3_000
 """From so many nodes on they are not drawn one by one."""
@@ -42,148 +41,140 @@ _MOST = 50_000
 
 def explore(
     cost: Value,
-    path: str | Path = "explore.html",
+    path: str | Path | None = None,
     forward_pass: ForwardPass | None = None,
     *,
     inputs: Iterable[Value] = (),
     parameters: Iterable[Value] | None = None,
     title: str = "",
-) -> Path:
-    """Write a page that plays the forward and the backward pass of a graph; where it was written.
+) -> Page:
+    """Make the page that plays the forward and the backward pass of a graph.
 
-    One HTML file that needs neither network nor server: the graph, beside it the equations of the
-    network with their numbers, and a player that goes through both node by node.
+    One HTML document that needs neither network nor server: the graph, beside it the equations of
+    the network with their numbers, and a player that goes through both node by node. It shows
+    itself in a notebook; `.save("page.html")` writes it to a file.
 
     cost          the node that the backward pass begins from
-    path          the file to write
+    path          where to write it at once
     forward_pass  model.forward(x), if the graph is a network's: the page then has the six
                   equations and a zoom for neurons; else what `lift` finds
-    inputs        leaves that are inputs, where no forward_pass says so
-    parameters    leaves that gradient descent moves; the model's, or else every labelled leaf that
-                  is no input
+    inputs        leaves that are inputs, where neither a forward pass nor their label says so, see
+                  `microgradnet.roles`
+    parameters    leaves that gradient descent moves; the model's, or else every leaf whose label
+                  says nothing else
     title         the heading
 
     The graph stays as it is: no `grad` is touched, and `backward` need not have been called.
-    Raises ValueError for a graph of more than 50,000 nodes, and TypeError for a cost that is no
-    Value.
+    Raises ValueError for a graph of more than 50,000 nodes, TypeError for a cost that is no
+    Value, and OSError where the file cannot be written.
 
-    >>> from tempfile import TemporaryDirectory
     >>> w, x, b = Value(0.5, label="w"), Value(2.0, label="x"), Value(-1.0, label="b")
-    >>> with TemporaryDirectory() as folder:
-    ...     explore((w * x + b).tanh(), Path(folder) / "neuron.html", inputs=[x]).name
-    'neuron.html'
+    >>> explore((w * x + b).tanh())
+    <Page 'Backpropagation through tanh(·)': .save('page.html') writes it>
     """
-    text = page(cost, forward_pass=forward_pass, inputs=inputs, parameters=parameters, title=title)
-    path = Path(path)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def page(
-    cost: Value,
-    forward_pass: ForwardPass | None = None,
-    *,
-    inputs: Iterable[Value] = (),
-    parameters: Iterable[Value] | None = None,
-    title: str = "",
-) -> str:
-    """The text of the page that `explore` writes."""
     if not isinstance(cost, Value):
         raise TypeError(f"explore takes the cost, a Value, not {cost!r}")
     if forward_pass is not None and not isinstance(forward_pass, ForwardPass):
         raise TypeError(f"the forward pass is what model.forward(x) gave, not {forward_pass!r:.60}")
-    passes = run(cost)
-    if len(passes.order) > _MOST:
+    view = _view(cost, forward_pass, inputs, parameters)
+    if len(view.order) > _MOST:
         raise ValueError(
-            f"the graph has {len(passes.order):,} nodes, and a page holds {_MOST:,} at most: "
+            f"the graph has {len(view.order):,} nodes, and a page holds {_MOST:,} at most: "
             "explore one example of a smaller network"
         )
-    place = passes.place()
-    if forward_pass is not None and not any(node in place for node in forward_pass.z[-1]):
+    if forward_pass is not None and not any(node in view.place for node in forward_pass.z[-1]):
         raise ValueError("the cost was not computed from this forward pass")
-    kinds = roles(passes, forward_pass, inputs, parameters)
-    names = names_of(passes)
-    notes: list[str] = []
-    network = closed = structure = None
+    tape, names, notes = record(view), names_of(view), list[str]()
+    network = gradient = None
+    sections, boxes = [], {}
     if forward_pass is not None:
         try:
-            sections = network_equations(forward_pass, place)
-            network = network_of(forward_pass, place)
+            sections = network_equations(forward_pass, view.place)
+            network = network_of(forward_pass, view.place)
         except ValueError as error:
             notes.append(f"Not the equations of the whole network: {error}.")
+        layers = neurons_of_pass(forward_pass)
+        boxes = {
+            "layers": layer_boxes(view, forward_pass),
+            "neurons": neuron_boxes(view, forward_pass.a[0], layers),
+        }
+        if len(boxes["neurons"]) > _NEURONS:
+            del boxes["neurons"]
+            count = sum(map(len, layers))
+            notes.append(f"{counted(count, 'neuron')}: too many to draw one by one.")
     if network is None:
         try:
-            structure, closed = lifted(passes, kinds)
-            sections = lifted_equations(structure, place)
-        except (OverflowError, TypeError) as error:  # no floats, or an operation without a formula
-            notes.append(f"No equations: {error}.")
-            sections = []
+            sections = lifted_equations(view.matrices, view.place)
+            gradient = program_gradient(view)
+            boxes.setdefault("layers", matrix_boxes(view))
+        except ValueError as error:  # no floats, or an operation without a formula
+            notes.append(f"No equations: {error.__cause__}.")
     if any(is_cut(section) for section in sections):
         notes.append("Of larger matrices the first rows and columns are shown.")
-    zooms = _zooms(passes, forward_pass, kinds, structure, notes)
-    owner = {zoom: owners(passes, boxes) for zoom, boxes in zooms.items()}
-    pictures = [
-        boxes_picture(zoom, passes, boxes, owner[zoom], carriers(passes, owner[zoom], kinds))
-        for zoom, boxes in zooms.items()
+    roles = [*view.roles[:-1], view.roles[-1].replace("computed", "cost")]
+    box_of = {name: box_of_node(tape, each) for name, each in boxes.items()}
+    zooms = [
+        boxes_zoom(name, tape, each, box_of[name], edge_weights(view, box_of[name]))
+        for name, each in boxes.items()
     ]
-    if len(passes.order) < _SCALARS:
-        pictures.append(scalars_picture(passes, names, kinds.of))
+    if len(view.order) < _SCALARS:
+        zooms.append(scalars_zoom(view, tape, names, roles))
     else:
         notes.append(
-            f"{counted(len(passes.order), 'node')}: too many to draw one by one; "
+            f"{counted(len(view.order), 'node')}: too many to draw one by one; "
             "the player goes through them all the same."
         )
     rules = Rules()
     data = {
-        "nodes": nodes_of(passes, names, kinds, rules),
+        "nodes": nodes_of(view, tape, names, roles, rules),
         "network": network,
-        "parameters": kinds.parameters,
-        "closed": closed,
-        "owners": owner,
-        "zoom": _first_zoom(pictures),
+        "parameters": [view.place[node] for node in view.leaves["parameters"]],
+        "closed": gradient,
+        "owners": box_of,
+        "zoom": _first_zoom(zooms),
     }
-    return render(
+    if not title and forward_pass is not None:
+        sizes = "-".join(map(str, forward_pass.model.sizes))
+        title = f"Backpropagation in a {sizes} network"
+    title = title or f"Backpropagation through {names[-1]}"
+    html = render(
         data,
         rules.script(),
-        title=title or _title(forward_pass, names[-1]),
-        pictures=pictures,
+        title=title,
+        zooms=zooms,
         first=data["zoom"],
         sections=sections,
         notes=notes,
         names=names,
     )
+    return Page(html, title, path)
 
 
-def _zooms(
-    passes: Passes,
+def _view(
+    cost: Value,
     forward_pass: ForwardPass | None,
-    kinds: Roles,
-    structure: Structure | None,
-    notes: list[str],
-) -> dict[str, list[Box]]:
-    """The boxes of the zooms that are coarser than single nodes."""
-    if forward_pass is None:
-        return {"layers": variables(passes, structure)} if structure else {}
-    zooms = {"layers": layers(passes, forward_pass, kinds)}
-    boxes = neurons(passes, forward_pass)
-    if len(boxes) <= _NEURONS:
-        zooms["neurons"] = boxes
-    else:
-        count = sum(len(layer.neurons) for layer in forward_pass.model.layers)
-        notes.append(f"{counted(count, 'neuron')}: too many to draw one by one.")
-    return zooms
+    inputs: Iterable[Value],
+    parameters: Iterable[Value] | None,
+) -> GraphView:
+    """The graph with its roles; where it is said what the parameters are, there are no others."""
+    if forward_pass is not None:
+        inputs = [*inputs, *forward_pass.a[0]]
+        parameters = forward_pass.model.parameters() if parameters is None else parameters
+    if parameters is None:
+        return GraphView([cost], inputs, unknown="parameter")
+    parameters = values_in(parameters, "parameters")
+    view = GraphView([cost], inputs, (), parameters, unknown="target")
+    moved = set(parameters)
+    view.roles = [
+        "target" if role == "parameter" and node not in moved else role
+        for node, role in zip(view.order, view.roles, strict=True)
+    ]
+    return view
 
 
-def _first_zoom(pictures: list[Picture]) -> str:
+def _first_zoom(zooms: list[Zoom]) -> str:
     """The finest zoom whose boxes can be read at once; of a network the neurons, if they can."""
-    few = [picture.zoom for picture in pictures if len(picture.boxes) <= _READABLE]
+    few = [zoom.name for zoom in zooms if len(zoom.boxes) <= _READABLE]
     if "neurons" in few:
         return "neurons"
-    return few[-1] if few else pictures[0].zoom
-
-
-def _title(forward_pass: ForwardPass | None, name: str) -> str:
-    if forward_pass is None:
-        return f"Backpropagation through {name}"
-    sizes = "-".join(map(str, forward_pass.model.sizes))
-    return f"Backpropagation in a {sizes} network"
+    return (few[-1:] or [zoom.name for zoom in zooms[:1]] or [""])[0]

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
 
-from microgradnet import MLP, Value, costs, datasets, draw, views
+from microgradnet import MLP, Value, costs, datasets, draw, drawing, views
 from microgradnet.drawing import (
     RenderError,
     inline,
@@ -852,3 +852,10 @@ def test_the_embedded_renderer_is_found_through_its_package(monkeypatch):
     assert found() is None
     monkeypatch.setattr(rendering, "distribution", absent)
     assert found() is None
+
+
+@pytest.mark.parametrize("zoom", ["scalar", "neuron", "layer"])
+def test_the_dot_of_a_zoom_is_still_there_by_its_old_name(zoom):
+    C = network()
+    with pytest.warns(DeprecationWarning, match=rf"draw\(..., zoom='{zoom}'\).source"):
+        assert getattr(drawing, zoom)([C], rankdir="TB") == draw(C, zoom=zoom, rankdir="TB").source

@@ -22,7 +22,7 @@ def visit(browser, tmp_path):
     contexts = []
 
     def open_page(cost, forward=None, fragment="", edit=None, trouble=(), **options):
-        path = explore(cost, tmp_path / "page.html", forward, **options.pop("explore", {}))
+        path = explore(cost, tmp_path / "page.html", forward, **options.pop("explore", {})).path
         if edit is not None:
             path.write_text(edit(path.read_text(encoding="utf-8")), encoding="utf-8")
         size = {"width": 1280, "height": 860}
@@ -421,7 +421,7 @@ def test_the_wrong_order_loses_what_comes_too_late(visit):
 
 
 def test_the_wrong_order_does_no_harm_to_a_chain(visit):
-    x = Value(0.5, label="x")
+    x = Value(0.5, label="w")
     tab = visit(x.tanh().exp(), fragment="#order=wrong")
     assert "no harm" in tab.inner_text("#check-verdict")
 
@@ -713,3 +713,21 @@ def test_the_sentence_is_read_aloud_but_not_while_it_plays(visit):
         "all => all.map(b => b.getAttribute('aria-label'))"
     )
     assert all(re.search(r"(data|gradient) (−?\d|not yet)", label) for label in labels)
+
+
+def test_in_a_notebooks_frame_it_plays_too(browser, tmp_path):
+    _, forward, cost = network()
+    notebook = tmp_path / "notebook.html"
+    page = explore(cost, None, forward)._repr_html_()
+    notebook.write_text(f"<meta charset=utf-8>{page}", encoding="utf-8")
+    context = browser.new_context()
+    tab, troubles = context.new_page(), []
+    tab.on("console", lambda message: troubles.append(message.text))
+    tab.on("pageerror", lambda error: troubles.append(str(error)))
+    tab.goto(notebook.as_uri())
+    frame = tab.frames[1]
+    frame.click("#last")
+    assert "receives" in frame.inner_text("#sentence")
+    tab.wait_for_timeout(300)  # the address is written a while later
+    assert not troubles
+    context.close()

@@ -205,7 +205,7 @@ class Page {
     if (kept) parts.push(`keep=${keyOf(kept)}`);
     if (wrong) parts.push("order=wrong");
     const hash = `#${parts.join("&")}`;
-    if (hash === this.written) return;
+    if (hash === this.written || location.protocol === "about:") return; // in a notebook's frame
     this.written = hash;
     clearTimeout(this.writing); // browsers refuse too many changes of the address in a short time
     this.writing = setTimeout(() => history.replaceState(null, "", hash), 150);

@@ -1,16 +1,17 @@
-"""The three pictures of one graph, as boxes with places for numbers, laid out and ready to draw."""
+"""The zooms of one graph, as boxes with places for numbers, laid out and ready to draw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from microgradnet.exploring.boxes import Box
 from microgradnet.exploring.layout import lay_out
-from microgradnet.exploring.numbers import Passes
-from microgradnet.exploring.structure import Box
+from microgradnet.exploring.tape import Tape
+from microgradnet.views import GraphView
 
-__all__ = ["Drawn", "Picture", "boxes_picture", "scalars_picture"]
+__all__ = ["PlacedBox", "Zoom", "boxes_zoom", "scalars_zoom"]
 
 Arrow: TypeAlias = "tuple[int, int, str, list[int]]"
 """From one box to another: its path, and the weights that it stands for."""
@@ -20,7 +21,7 @@ _GRID = 4
 
 
 @dataclass(frozen=True)
-class Drawn:
+class PlacedBox:
     """A box with its place: slots are (kind, node, name, x, y) with x, y from the box's middle."""
 
     number: int
@@ -36,72 +37,71 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Zoom:
     """One zoom: its boxes and arrows."""
 
-    zoom: str
+    name: str
     width: float
     height: float
-    boxes: list[Drawn]
+    boxes: list[PlacedBox]
     arrows: list[Arrow]
 
 
-def scalars_picture(passes: Passes, names: Sequence[str], roles: Sequence[str]) -> Picture:
+def scalars_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str]) -> Zoom:
     """Every node a box: its name, the operation, data and gradient."""
     width, height = 112.0, 58.0
-    edges = [(p, k) for k, parents in enumerate(passes.parents) for p in parents]
+    edges = [(p, k) for k, parents in enumerate(tape.parents) for p in parents]
     layout = lay_out([(width, height)] * len(names), edges)
     drawn = []
-    for k, node in enumerate(passes.order):
+    for k, node in enumerate(view.order):
         slots = [("data", k, "data", -30.0, 9.0), ("grad", k, "gradient", 28.0, 9.0)]
         detail = "" if node.op is None else node.op.symbol
         if roles[k] == "constant":
             slots = [("data", k, "data", 0.0, 9.0)]
             detail = "constant"
         x, y = layout.centres[k]
-        drawn.append(Drawn(k, names[k], detail, roles[k], x, y, width, height, slots, [k]))
+        drawn.append(PlacedBox(k, names[k], detail, roles[k], x, y, width, height, slots, [k]))
     arrows: list[Arrow] = [
         (a, b, path, []) for (a, b), path in zip(edges, layout.paths, strict=True)
     ]
-    return Picture("scalars", layout.width, layout.height, drawn, arrows)
+    return Zoom("scalars", layout.width, layout.height, drawn, arrows)
 
 
-def boxes_picture(
-    zoom: str,
-    passes: Passes,
+def boxes_zoom(
+    name: str,
+    tape: Tape,
     boxes: Sequence[Box],
-    owner: Sequence[int],
-    carriers: dict[tuple[int, int], list[int]] | None = None,
-) -> Picture:
+    box_of: Sequence[int],
+    weights: Mapping[tuple[int, int], list[int]],
+) -> Zoom:
     """A box each; an arrow wherever a node in one box is made from a node in another."""
     sizes, places = zip(*[_inside(box) for box in boxes], strict=True)
     edges = sorted(
         {
-            (owner[p], owner[k])
-            for k, parents in enumerate(passes.parents)
+            (box_of[p], box_of[k])
+            for k, parents in enumerate(tape.parents)
             for p in parents
-            if owner[p] != owner[k]
+            if box_of[p] != box_of[k]
         }
     )
     columns: dict[int, list[int]] = {}
     for number, box in enumerate(boxes):
         if box.column >= 0:
             columns.setdefault(box.column, []).append(number)
-    gap = 78 if zoom == "neurons" else 40
+    gap = 78 if name == "neurons" else 40
     layout = lay_out(sizes, edges, gap, columns.values())
     drawn = []
     for number, box in enumerate(boxes):
         (width, height), (x, y) = sizes[number], layout.centres[number]
         detail = "" if places[number] or box.kind == "neuron" else _shape(box)
         drawn.append(
-            Drawn(number, box.title, detail, box.kind, x, y, width, height, places[number],
+            PlacedBox(number, box.title, detail, box.kind, x, y, width, height, places[number],
                   box.entries)
         )  # fmt: skip
     arrows = [
-        (*edge, path, (carriers or {}).get(edge, []))
-        for edge, path in zip(edges, layout.paths, strict=True)
+        (*edge, path, weights.get(edge, [])) for edge, path in zip(edges, layout.paths, strict=True)
     ]
-    return Picture(zoom, layout.width, layout.height, drawn, arrows)
+    return Zoom(name, layout.width, layout.height, drawn, arrows)
 
 
 def _inside(box: Box) -> tuple[tuple[float, float], list[tuple[str, int, str, float, float]]]:
