@@ -1,10 +1,14 @@
-"""Complex numbers a step off the real line, to differentiate by: f′(x) = Im f(x + ih)/h + O(h²).
+"""Dual numbers x + ṫε, whose elementary functions are differentiated by the complex step.
 
-Nothing is subtracted, so h may be so small that its square is nothing beside 1, and f′(x) keeps
-all its digits; and no derivative rule takes part. Every function goes on from the real line into
-the plane (W. Squire and G. Trapp, Using complex variables to estimate derivatives of real
-functions, SIAM Review 40, 1998): the real part is that of the floats, comparisons and |x| go by it.
-The imaginary part is NaN, no statement, where a function has no number or no continuation.
+f′(x) = Im f(x + ih)/h + O(h²): nothing is subtracted, so h may be so small that its square is
+nothing beside 1, f′(x) keeps all its digits, and no derivative rule takes part (W. Squire and
+G. Trapp, Using complex variables to estimate derivatives of real functions, SIAM Review 40, 1998).
+Each function has a step of its own, in proportion to its operand where its poles may be near. So
+nothing underflows that is not itself below the floats, however many functions follow another.
+
+Between the functions + − × ÷ are exact, in fractions: what they cancel costs no digits. Beside both
+parts stands how far the functions' roundings may have moved them. The real part as floats have it
+decides comparisons. The tangent is NaN, no statement, where there is no number or no continuation.
 """
 
 from __future__ import annotations
@@ -12,212 +16,358 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from math import nan
 from typing import Any
 
-from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
+from microgradnet.arithmetic.base import Arithmetic, Number
 from microgradnet.arithmetic.ieee import ieee
 
-__all__ = ["Complex", "KinkError", "complex_step", "step"]
+__all__ = ["Dual", "KinkError", "complex_step"]
 
-
-def step(x: float) -> float:
-    """A step for x: a power of two, so far below |x| and 1 that its square is nothing beside them.
-
-    >>> step(1.0) == 2.0**-300
-    True
-    """
-    if x == 0:
-        return 2.0**-300
-    exponent = math.frexp(x)[1]
-    return math.ldexp(1.0, max(-1060, min(-300 + max(-600, min(0, exponent)), exponent - 60)))
+_ULPS = 8 * 2.0**-53  # the relative error of a library function
+_TINY = 2.0**-1074
 
 
 class KinkError(ArithmeticError):
-    """Two numbers differ by a step alone: which is larger depends on the side one comes from."""
+    """Two numbers differ in their tangents alone: which is larger depends on the side."""
 
 
-class Complex(complex):
-    """x + ih, in the order of the real line; where the step alone would decide, KinkError."""
+class Dual:
+    """x + ṫε, in the order of the real line; where the tangent alone would decide, KinkError.
 
-    def __add__(self, other: Any) -> Complex:
-        return Complex(complex(self) + complex(other))
+    >>> z = Dual(3.0, 1.0)
+    >>> (z * z / (1 + z)).tangent
+    0.9375
+    """
 
-    def __sub__(self, other: Any) -> Complex:
-        return Complex(complex(self) - complex(other))
+    __slots__ = ("_exact", "_slope", "constant", "error", "real", "tangent_error")
 
-    def __mul__(self, other: Any) -> Complex:
-        x, y = complex(self), complex(other)
-        # The product of the real parts is that of the floats; the imaginary ones are a step each.
-        return Complex(x.real * y.real, x.real * y.imag + x.imag * y.real)
+    def __init__(self, real: float, tangent: float | None = None) -> None:
+        self.real = real
+        """The real part, rounded as floats are."""
+        self.constant = tangent is None
+        """Whether it does not move at all; with a tangent of 0 it may do so to second order."""
+        known = math.isfinite(real) and (tangent is None or math.isfinite(tangent))
+        self._exact = Fraction(real) if known else None
+        self._slope = Fraction(tangent or 0) if known else Fraction(0)
+        self.error = 0.0
+        """How far the real part may be from the true one."""
+        self.tangent_error = 0.0
 
-    def __truediv__(self, other: Any) -> Complex:
+    @classmethod
+    def _of(
+        cls,
+        real: float,
+        exact: Fraction,
+        slope: Fraction,
+        error: float,
+        tangent_error: float,
+        *operands: Dual,
+    ) -> Dual:
+        z = cls(real)
+        z.constant = all(x.constant for x in operands)
+        if z._exact is not None:
+            z._exact, z._slope, z.error, z.tangent_error = exact, slope, error, tangent_error
+        return z
+
+    @property
+    def tangent(self) -> float:
+        """ṫ, rounded once."""
+        return nan if self._exact is None else ieee.convert(self._slope)
+
+    @property
+    def off(self) -> float:
+        """How far `real` may be from the true real part."""
+        if self._exact is None:
+            return nan
+        return self.error + abs(ieee.convert(self._exact - Fraction(self.real)))
+
+    def at(self, real: float) -> Dual:
+        """The same, its real part as computed by a better formula."""
+        if self._exact is None:
+            return _unknown(real)
+        return Dual._of(real, self._exact, self._slope, self.error, self.tangent_error, self)
+
+    def __add__(self, other: Any) -> Dual:
+        y = complex_step.convert(other)
+        real = self.real + y.real
+        if self._exact is None or y._exact is None:
+            return _unknown(real)
+        error, tangent_error = self.error + y.error, self.tangent_error + y.tangent_error
+        return Dual._of(
+            real, self._exact + y._exact, self._slope + y._slope, error, tangent_error, self, y
+        )
+
+    def __neg__(self) -> Dual:
+        if self._exact is None:
+            return _unknown(-self.real)
+        return Dual._of(
+            -self.real, -self._exact, -self._slope, self.error, self.tangent_error, self
+        )
+
+    def __mul__(self, other: Any) -> Dual:
+        y = complex_step.convert(other)
+        real = self.real * y.real
+        if self._exact is None or y._exact is None:
+            return _unknown(real)
+        a, b, s, t = (abs(ieee.convert(x)) for x in (self._exact, y._exact, self._slope, y._slope))
+        return Dual._of(
+            real,
+            self._exact * y._exact,
+            self._exact * y._slope + self._slope * y._exact,
+            a * y.error + b * self.error,
+            a * y.tangent_error + t * self.error + b * self.tangent_error + s * y.error,
+            self,
+            y,
+        )
+
+    def __truediv__(self, other: Any) -> Dual:
         return complex_step.divide(self, other)
 
-    def __pow__(self, other: Any, modulus: None = None) -> Complex:
+    def __pow__(self, other: Any) -> Dual:
         return complex_step.power(self, other)
 
-    def __rsub__(self, other: Any) -> Complex:
-        return Complex(complex(other) - complex(self))
+    def __sub__(self, other: Any) -> Dual:
+        return self + -complex_step.convert(other)
 
-    def __rtruediv__(self, other: Any) -> Complex:
+    def __rsub__(self, other: Any) -> Dual:
+        return complex_step.convert(other) - self
+
+    def __rtruediv__(self, other: Any) -> Dual:
         return complex_step.divide(other, self)
 
-    def __rpow__(self, other: Any, modulus: None = None) -> Complex:
+    def __rpow__(self, other: Any) -> Dual:
         return complex_step.power(other, self)
 
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def __neg__(self) -> Complex:
-        return Complex(-complex(self))
-
-    def __abs__(self) -> Complex:  # type: ignore[override]  # on the real line, not |z|
+    def __abs__(self) -> Dual:
         return -self if self < 0 else self
 
     def __lt__(self, other: Any) -> bool:
         x, y = _apart(self, other)
-        return bool(x < y)
+        return x < y
 
     def __le__(self, other: Any) -> bool:
         x, y = _apart(self, other)
-        return bool(x <= y)
+        return x <= y
 
     def __gt__(self, other: Any) -> bool:
         x, y = _apart(self, other)
-        return bool(x > y)
+        return x > y
 
     def __ge__(self, other: Any) -> bool:
         x, y = _apart(self, other)
-        return bool(x >= y)
+        return x >= y
+
+    def __eq__(self, other: object) -> bool:
+        x, y = _apart(self, other)
+        return x == y
+
+    __hash__ = None  # type: ignore[assignment]  # equality may have no answer
 
 
-def _apart(x: Any, y: Any) -> tuple[Any, Any]:
+def _unknown(real: float) -> Dual:
+    return Dual(real, nan)
+
+
+def _apart(x: Any, y: Any) -> tuple[float, float]:
     """The real numbers to be compared."""
-    x, y = (z if isinstance(z, complex) else Complex(z) for z in (x, y))
-    if x.real == y.real and x.imag != y.imag:
+    x, y = complex_step.convert(x), complex_step.convert(y)
+    if x.real == y.real and x._slope != y._slope:
         raise KinkError(f"{x.real} on either side")
     return x.real, y.real
 
 
-def _continued(name: str) -> Callable[..., Complex]:
-    """A function of the floats, going on into the plane as cmath's of that name."""
-    on_the_line, in_the_plane = getattr(ieee, name), getattr(cmath, name)
+Slopes = Callable[..., "list[tuple[float, float]]"]
 
-    def function(z: Number) -> Complex:
-        value = on_the_line(z.real)
-        if z.imag == 0:
-            return Complex(value, 0.0)
+
+def _function(value: float, slopes: Slopes, *zs: Dual) -> Dual:
+    """A function of dual numbers, given its value and its slopes at real numbers, with errors."""
+    if all(z.constant for z in zs) and math.isfinite(value) and any(z._exact is None for z in zs):
+        return Dual(value)  # the limit at an infinite constant
+    offs = [z.off for z in zs]
+    if any(z._exact is None for z in zs) or not math.isfinite(value):
+        return _unknown(value)
+    error = _ULPS * abs(value) + _TINY
+    if not any(offs) and all(z.constant for z in zs):
+        return Dual._of(value, Fraction(value), Fraction(0), error, 0.0)
+    xs = [z.real for z in zs]
+    here = slopes(*xs)
+    spreads = [wrong for _, wrong in here]
+    for k, off in enumerate(offs):
+        for moved in {xs[k] - off, xs[k] + off} - {xs[k]}:
+            there = slopes(*xs[:k], moved, *xs[k + 1 :])
+            spreads = [
+                max(spread, abs(s - t) + wrong)
+                for spread, (s, _), (t, wrong) in zip(spreads, here, there, strict=True)
+            ]
+    tangent, tangent_error = Fraction(0), 0.0
+    for z, off, (slope, _), spread in zip(zs, offs, here, spreads, strict=True):
+        if z.constant and not off:
+            continue
+        if not (math.isfinite(slope) and math.isfinite(spread)):
+            return _unknown(value)
+        tangent += Fraction(slope) * z._slope
+        error += (abs(slope) + spread) * off
+        tangent_error += (abs(slope) + spread) * z.tangent_error + spread * abs(z.tangent)
+    return Dual._of(value, Fraction(value), tangent, error, tangent_error, *zs)
+
+
+def _sigmoid(z: complex) -> complex:
+    return 1 / (1 + cmath.exp(-complex(abs(z.real), z.imag)))  # σ′ is even
+
+
+def _softplus(z: complex) -> complex:
+    rest = cmath.log(1 + cmath.exp(z if z.real < 0 else -z))
+    return rest if z.real < 0 else z + rest
+
+
+def _erf(z: complex) -> complex:
+    """The integral of 2/√π e^(−t²), here along the step from x to x + ih."""
+    square = z.real * z.real
+    lost = float(Fraction(z.real) ** 2 - Fraction(square)) if math.isfinite(square) else 0.0
+    return complex(0, z.imag * 2 / math.sqrt(math.pi) * math.exp(-square) * (1 - lost))
+
+
+def _continued(
+    name: str, in_the_plane: Callable[[complex], complex], step: float | None
+) -> Callable[[Number], Dual]:
+    """A function of the floats, given how it goes on into the plane, and the step to take there."""
+    on_the_line = getattr(ieee, name)
+
+    def slopes(x: float) -> list[tuple[float, float]]:
+        h = step or math.ldexp(1.0, max(-1074, math.frexp(x)[1] - 120))
         try:
-            return _off(value, in_the_plane(complex(z)).imag)
+            slope, longer = (in_the_plane(complex(x, s)).imag / s for s in (h, 4 * h))
         except (ValueError, OverflowError):
-            return _off(value, nan)
+            return [(nan, nan)]
+        apart = abs(longer - slope)
+        if apart > 2.0**-20 * abs(slope) + _TINY / h:  # a branch point, and no slope
+            return [(nan, nan)]
+        return [(slope, _ULPS * abs(slope) + apart + _TINY / h)]
+
+    def function(z: Number) -> Dual:
+        z = complex_step.convert(z)
+        return _function(on_the_line(z.real), slopes, z)
 
     return function
 
 
-def _off(value: float, imaginary: float) -> Complex:
-    return Complex(value, imaginary if math.isfinite(value) else nan)
+# The step is as long as the poles allow: the longer, the later underflows what is in proportion.
+_WHOLE = {
+    "expm1": cmath.exp,  # whose derivative it has
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "erf": _erf,
+    "erfc": lambda z: -_erf(z),
+    **{f.__name__: f for f in (cmath.exp, cmath.sin, cmath.cos, cmath.sinh, cmath.cosh)},
+    **{f.__name__: f for f in (cmath.tanh, cmath.atan, cmath.asinh)},
+}
+# A pole or a branch point may be as near as the next float.
+_POLES = {
+    "log1p": lambda z: cmath.log(1 + z),
+    **{f.__name__: f for f in (cmath.tan, cmath.asin, cmath.acos, cmath.atanh)},
+}
+# And the slope as small as the operand is large: the step is in proportion to it.
+_SCALED = {f.__name__: f for f in (cmath.log, cmath.sqrt, cmath.acosh)}
+_STEPS = [(_WHOLE, 2.0**-30), (_POLES, 2.0**-120), (_SCALED, None)]
 
 
 class _ComplexStep(
     Arithmetic,
-    functions={name: _continued(name) for name in PRIMITIVES if hasattr(cmath, name)},
+    functions={
+        name: _continued(name, in_the_plane, step)
+        for functions, step in _STEPS
+        for name, in_the_plane in functions.items()
+    },
 ):
     name = "complex"
-    pi = Complex(math.pi)
+    pi = Dual._of(math.pi, Fraction(math.pi), Fraction(0), _ULPS, 0.0)
 
-    def convert(self, x: Number) -> Complex:
-        return x if isinstance(x, Complex) else Complex(ieee.convert(x))
+    def convert(self, x: Number) -> Dual:
+        return x if isinstance(x, Dual) else Dual(ieee.convert(x))
 
-    def where(self, condition: Any, x: Number, y: Number) -> Complex:
+    def where(self, condition: Any, x: Number, y: Number) -> Dual:
         return self.convert(x if condition else y)
 
     def equal(self, x: Number, y: Number) -> bool:
         x, y = _apart(x, y)
         return bool(x == y)
 
-    def is_infinite(self, x: Complex) -> bool:
+    def is_infinite(self, x: Dual) -> bool:
         return math.isinf(x.real)
 
-    def vanishing_product(self, x: Complex, y: Complex) -> Complex:
-        return Complex(0) if y.real == 0 and math.isinf(x.real) else x * y
+    def vanishing_product(self, x: Dual, y: Dual) -> Dual:
+        return Dual(0.0) if y.real == 0 and math.isinf(x.real) else x * y
 
-    def divide(self, x: Number, y: Number) -> Complex:
+    def divide(self, x: Number, y: Number) -> Dual:
         x, y = self.convert(x), self.convert(y)
-        value = ieee.divide(x.real, y.real)
-        if x.imag == 0 == y.imag:
-            return Complex(value, 0.0)
-        step = x.imag * y.real - x.real * y.imag  # exact, where the step is still a power of two
-        return _off(value, ieee.divide(ieee.divide(step, y.real), y.real))
+        real = ieee.divide(x.real, y.real)
+        if x._exact is None or not y._exact:
+            return _unknown(real)
+        quotient = x._exact / y._exact
+        slope = (x._slope - quotient * y._slope) / y._exact
+        b, v, s, t = (abs(ieee.convert(z)) for z in (y._exact, quotient, slope, y._slope))
+        error = (x.error + v * y.error) / b
+        tangent_error = (x.tangent_error + v * y.tangent_error + t * error + s * y.error) / b
+        return Dual._of(real, quotient, slope, error, tangent_error, x, y)
 
-    def power(self, x: Number, y: Number) -> Complex:
+    def power(self, x: Number, y: Number) -> Dual:
         x, y = self.convert(x), self.convert(y)
-        a, b = x.real, y.real
-        value = ieee.power(a, b)
-        if x.imag == 0 == y.imag:
-            return Complex(value, 0.0)
-        if a == 0:  # h, h² and the like, or a slope that is infinite
-            by_base = 0.0 if x.imag == 0 or b == 0 or b > 1 else x.imag if b == 1 else nan
-            return _off(value, by_base if y.imag == 0 or b > 0 else nan)
-        # (a + ih)^(b + ik) = e^((b + ik)(ln a + ih/a)); a whole power also where a is negative
-        angle = b * (x.imag / a) + (y.imag * ieee.log(a) if y.imag else 0.0)
-        return _off(value, value * ieee.sin(angle))
 
-    def hypot(self, x: Number, y: Number, /) -> Complex:
+        def slopes(a: float, b: float) -> list[tuple[float, float]]:
+            logarithm, value = ieee.log(abs(a)), ieee.power(a, b)
+            if a == 0:  # 0, or the identity's 1, or a slope that is infinite
+                by_base = 0.0 if b == 0 or b > 1 else 1.0 if b == 1 else nan
+                return [(by_base, 0.0), (0.0 if b > 0 else nan, 0.0)]
+            # (a + ih)^(b + ik) = e^((b + ik)(ln a + ih/a)); a whole power also where a is negative
+            by_base, by_exponent = b * ieee.power(a, b - 1), value * (logarithm if a > 0 else nan)
+            lost = ieee.convert(Fraction(b) - 1 - Fraction(b - 1))  # which the logarithm amplifies
+            return [
+                (by_base, (_ULPS + abs(lost * logarithm)) * abs(by_base) + _TINY),
+                (by_exponent, _ULPS * abs(by_exponent) + _TINY),
+            ]
+
+        return _function(ieee.power(x.real, y.real), slopes, x, y)
+
+    def hypot(self, x: Number, y: Number, /) -> Dual:
         x, y = self.convert(x), self.convert(y)
         value = math.hypot(x.real, y.real)
-        cosine, sine = ieee.divide(x.real, value), ieee.divide(y.real, value)
-        return _off(value, cosine * x.imag + sine * y.imag)
+        if value == 0 or math.isinf(value):
+            return _unknown(value)
+        scale = math.ldexp(0.5, math.frexp(value)[1])
+        x, y = x / scale, y / scale
+        root: Dual = self.sqrt(x * x + y * y) * scale
+        return root.at(value)
 
-    def expm1(self, z: Number) -> Complex:
-        return Complex(ieee.expm1(z.real), self.exp(z).imag)
-
-    def log1p(self, z: Number) -> Complex:
-        return _off(ieee.log1p(z.real), math.atan2(z.imag, 1 + z.real) if z.imag else 0.0)
-
-    # erf is the integral of 2/√π e^(−t²), here along the step from x to x + ih.
-
-    def erf(self, z: Number) -> Complex:
-        return Complex(math.erf(z.real), z.imag * _density(z.real))
-
-    def erfc(self, z: Number) -> Complex:
-        return Complex(math.erfc(z.real), -z.imag * _density(z.real))
-
-    def sigmoid(self, z: Number) -> Complex:
-        power = self.exp(z if z.real < 0 else -z)
-        numerator = power if z.real < 0 else 1
-        return Complex(ieee.sigmoid(z.real), self.divide(numerator, 1 + power).imag)
-
-    def softplus(self, z: Number) -> Complex:
-        power = self.exp(z if z.real < 0 else -z)
-        rest = 0.0 if z.real < 0 else z.imag
-        return Complex(ieee.softplus(z.real), self.log1p(power).imag + rest)
-
-    def xlogy(self, x: Number, y: Number) -> Complex:
+    def xlogy(self, x: Number, y: Number) -> Dual:
         x, y = self.convert(x), self.convert(y)
         value = ieee.xlogy(x.real, y.real)
-        product = x * self.log(y) if x != 0 else Complex(0)
-        return _off(value, product.imag)
+        if x.real == 0 and x.constant:
+            return Dual(value)
+        product: Dual = x * self.log(y)
+        return product.at(value)
 
-    def log_sum_exp(self, xs: Sequence[Number]) -> Complex:
+    def log_sum_exp(self, xs: Sequence[Number]) -> Dual:
         largest = max(xs, key=lambda x: x.real)
-        total = sum([self.exp(x - largest) for x in xs], Complex(0))
-        return _off(ieee.log_sum_exp([x.real for x in xs]), largest.imag + self.log(total).imag)
+        total = sum(self._powers(xs, largest), Dual(0.0))
+        logarithm: Dual = largest + self.log(total)
+        return logarithm.at(ieee.log_sum_exp([x.real for x in xs]))
 
-    def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
-        largest = max(xs, key=lambda x: x.real)
-        powers = [self.exp(x - largest) for x in xs]
-        total = sum(powers, Complex(0))
+    def softmax(self, xs: Sequence[Number]) -> tuple[Dual, ...]:
+        powers = self._powers(xs, max(xs, key=lambda x: x.real))
+        total = sum(powers, Dual(0.0))
         values = ieee.softmax([x.real for x in xs])
         return tuple(
-            _off(value, self.divide(power, total).imag)
-            for value, power in zip(values, powers, strict=True)
+            self.divide(power, total).at(value) for value, power in zip(values, powers, strict=True)
         )
 
-
-def _density(x: float) -> float:
-    return 2 / math.sqrt(math.pi) * math.exp(-x * x)
+    def _powers(self, xs: Sequence[Number], largest: Number) -> list[Dual]:
+        """Of each e to what it is less than the largest; 0 for a constant −inf."""
+        return [self.exp(x if math.isinf(x.real) else x - largest) for x in xs]
 
 
 complex_step = _ComplexStep()

@@ -2,9 +2,9 @@
 
 Two numbers are held against the gradient, neither of which knows the derivative rules:
 
-The complex step Im f(x + ih) / h, f's graph being evaluated once more a step off the real line
-(`arithmetic.complex_step`). Nothing cancels, so it lies within k·u·Σ|terms| of the gradient: the
-terms are the products of local derivatives, summed over all paths, k the roundings on the longest.
+The complex step: f's graph is evaluated once more in dual numbers, whose elementary functions are
+differentiated by Im f(x + ih) / h (`arithmetic.complex_step`). They say how far they may be off,
+and the gradient lies within the roundings of its rules, each carried along all paths to the input.
 
 The central difference of four points, f itself being called anew: so it sees also what the graph
 does not, as a detached node or a number that f computed from another's data. Its bound is how far
@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from microgradnet.arithmetic import coerce, ieee
-from microgradnet.arithmetic.complex_step import Complex, KinkError, complex_step, step
+from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
 from microgradnet.engine import Value
 from microgradnet.recording import no_grad
 from microgradnet.transforms.derivatives import Function, Trace, arguments
@@ -34,6 +34,7 @@ __all__ = ["GradientCheck", "GradientError", "check_grad"]
 
 _U = 2.0**-53
 _TINY = 2.0**-1022
+_LEAST = 2.0**-1074
 _ROUNDINGS = 64  # of an operation's value or rule: some library functions, of 8 each, and products
 
 
@@ -53,24 +54,25 @@ class GradientCheck:
     sides: tuple[float, float] | None
     """At a kink, the slopes on its two sides."""
     complex_step: float
-    """Im f(x + ih) / h; NaN where there is none."""
+    """The derivative by complex steps; NaN where there is none."""
     complex_bound: float
     """How far it may be from the gradient, by rounding."""
 
     @property
     def holds(self) -> bool:
         """Whether each of the two numbers, where there is one, lies within its bound."""
+        if self.sides is not None and math.isnan(self.gradient):
+            return True
         if self.sides is not None:
             low, high = sorted(self.sides)
             bound = self.difference_bound
-            return math.isnan(self.gradient) or low - bound <= self.gradient <= high + bound
-        return not (
-            _differs(self.gradient, self.difference, self.difference_bound)
-            # at an infinite slope the function goes on nowhere
-            or (
-                (not math.isinf(self.gradient))
-                and _differs(self.gradient, self.complex_step, self.complex_bound)
-            )
+            differs = not low - bound <= self.gradient <= high + bound
+        else:
+            differs = _differs(self.gradient, self.difference, self.difference_bound)
+        # at an infinite slope the function goes on nowhere
+        return not differs and (
+            math.isinf(self.gradient)
+            or not _differs(self.gradient, self.complex_step, self.complex_bound)
         )
 
     def __str__(self) -> str:
@@ -120,16 +122,18 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
     trace = Trace(f, nested(xs, like=list(args)), {}, range(len(args)))
     if isinstance(trace.result, (list, tuple)):
         raise TypeError("check_grad is for a function with one number, not for a list of them")
+    here = _float(trace.outputs[0])
     gradients = [_float(g) for g in trace.vjp([1])]
-    sizes, roundings, noise = _terms(trace)
+    terms = _terms(trace)
     checks = []
     for k, (place, x) in enumerate(inputs):
+        _same_again(here, value(*xs), xs)
         node = trace.inputs[k]
-        imaginary, h = _complex_step(trace, k)
-        rounding = _U * roundings.get(node, 0) * sizes.get(node, 0.0)
+        rounding = terms.errors.get(node, 0.0)
         along = partial(_with, value, xs, k)
-        slope_noise = rounding if math.isfinite(rounding) else 0.0
-        difference, length, bound, sides = _central(along, x, noise, slope_noise)
+        stepped, off, noise = _complex_step(trace, node, terms.sizes)
+        of_f = terms.noise + noise
+        difference, length, bound, sides = _central(along, x, here, of_f, node, terms)
         checks.append(
             GradientCheck(
                 place,
@@ -139,10 +143,11 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
                 length,
                 bound,
                 sides,
-                imaginary,
-                rounding + _TINY / h,
+                stepped,
+                rounding + off,
             )
         )
+    _same_again(here, value(*xs), xs)
     wrong = [check for check in checks if not check.holds]
     if wrong:
         error = GradientError(
@@ -176,58 +181,89 @@ def _differs(gradient: float, other: float, bound: float) -> bool:
     return not abs(gradient - other) <= bound  # nor is a gradient right that is NaN
 
 
-def _terms(trace: Trace) -> tuple[dict[Value, float], dict[Value, int], float]:
-    """Of each node's adjoint Σ|terms| and the number of roundings; and the rounding error of f.
+def _same_again(first: float, again: float, xs: Sequence[float]) -> None:
+    """ValueError where f's second value at the same numbers is another one."""
+    if first != again and not (math.isnan(first) and math.isnan(again)):
+        raise ValueError(
+            f"the function gives another value each time: {first!r}, then {again!r}, both at "
+            f"{', '.join(map(repr, xs))}. It has no gradient to check: draw its random numbers "
+            "before, or seed them within"
+        )
 
-    A local derivative counts with the error that a rounded operand, or terms that cancel in it,
-    may bring: |∂y/∂x| + |x ∂²y/∂x²|, the second by a difference.
+
+class _Terms(NamedTuple):
+    """What the local derivatives say of each node's adjoint, and of the rounding error of f."""
+
+    sizes: dict[Value, float]
+    """Σ|terms|, the products of local derivatives summed over all paths to the output."""
+    errors: dict[Value, float]
+    """How far rounding may have moved it."""
+    changes: dict[Value, float]
+    """|x|·|∂/∂x| of it, as far as its own operations go: how fast it changes with its node."""
+    noise: float
+
+
+def _terms(trace: Trace) -> _Terms:
+    """Walk the graph backwards once, by absolute values.
+
+    A local derivative is rounded by itself and by what a rounded operand, or terms that cancel in
+    it, may bring: |∂y/∂x| + |x ∂²y/∂x²|, the second by a difference. And a product may underflow.
     """
     [output] = trace.outputs
-    sizes, roundings, noise = {output: 1.0}, {output: 0}, abs(_float(output)) * _U
+    sizes, errors, noise = {output: 1.0}, {output: 0.0}, abs(_float(output)) * _U
+    changes: dict[Value, float] = {}
     for node in reversed(trace.path):
-        size, steps = sizes[node], roundings[node]
+        size, carried = sizes[node], errors[node]
         error = _ROUNDINGS * _U * size * max(abs(_float(node)), _TINY)
         noise += error if math.isfinite(error) else 0.0
-        for parent, slope in zip(node.parents, _sensitive(node), strict=True):
+        for parent, (slope, change) in zip(node.parents, _sensitive(node), strict=True):
+            error = size * ((_ROUNDINGS + 1) * slope + _ROUNDINGS * change) * _U
             sizes[parent] = sizes.get(parent, 0.0) + size * slope
-            roundings[parent] = max(roundings.get(parent, 0), steps + _ROUNDINGS) + 1
-    return sizes, roundings, noise
+            changes[parent] = changes.get(parent, 0.0) + size * change
+            errors[parent] = errors.get(parent, 0.0) + carried * slope + error + _ROUNDINGS * _LEAST
+    return _Terms(sizes, errors, changes, noise)
 
 
-def _sensitive(node: Value) -> list[float]:
+def _sensitive(node: Value) -> list[tuple[float, float]]:
+    """Of each local derivative its size, and by how much more than in proportion it may change."""
     op: Any = node.op
     xs = [_float(x) for x in node.parents]
     nudge = 2.0**-20
-    nudged = [x * (1 + nudge * (-1) ** k) for k, x in enumerate(xs)]
+    nudged = [
+        x + nudge * (-1) ** k * math.copysign(max(abs(x), _TINY), x) if x else x
+        for k, x in enumerate(xs)
+    ]
     slopes = zip(op.vjp(1.0, *xs), op.vjp(1.0, *nudged), strict=True)
-    return [abs(p) + (abs(q - p) / nudge if math.isfinite(q) else 0.0) for p, q in slopes]
+    return [(abs(p), abs(q - p) / nudge if math.isfinite(q) else 0.0) for p, q in slopes]
 
 
-def _complex_step(trace: Trace, k: int) -> tuple[float, float]:
-    """Im f(x + ih) / h for the k-th input, and h."""
-    h = step(_float(trace.inputs[k]))
-    found: dict[Value, Any] = {}
-
-    def number_of(node: Value) -> Any:
-        return found[node] if node in found else Complex(_float(node))
-
-    found[trace.inputs[k]] = Complex(_float(trace.inputs[k]), h)
-    try:
-        for node in trace.path:
-            op: Any = node.op
-            found[node] = complex_step.convert(
-                op.forward(complex_step, *map(number_of, node.parents))
-            )
-    except (KinkError, TypeError):  # or an operation not written against the arithmetic
-        return math.nan, h
-    return number_of(trace.outputs[0]).imag / h, h
+def _complex_step(
+    trace: Trace, moved: Value, sizes: dict[Value, float]
+) -> tuple[float, float, float]:
+    """The derivative by one input, as the complex step has it; how far it, and f, may be off."""
+    tangents = {moved: 1.0}
+    off = noise = 0.0
+    for node in trace.path:
+        if not any(parent in tangents for parent in node.parents):
+            continue
+        op: Any = node.op
+        operands = [Dual(_float(p), tangents.get(p)) for p in node.parents]
+        try:
+            found = complex_step.convert(op.forward(complex_step, *operands))
+        except (KinkError, TypeError):  # or an operation not written against the arithmetic
+            return math.nan, math.nan, 0.0
+        tangents[node] = found.tangent
+        off += sizes[node] * (found.tangent_error + _LEAST)
+        error = sizes[node] * found.error
+        noise += error if math.isfinite(error) else 0.0
+    return tangents.get(trace.outputs[0], 0.0), off, noise
 
 
 _STEPS = (2.0**-9, 2.0**-12, 2.0**-15, 2.0**-18, 2.0**-21)
 
 
 def _central(
-    f: Callable[[float], float], x: float, noise: float, slope_noise: float
+    f: Callable[[float], float], x: float, y: float, noise: float, node: Value, terms: _Terms
 ) -> tuple[float, float, float, tuple[float, float] | None]:
     """The central difference of four points, its step and bound, and at a kink the two sides.
 
@@ -235,19 +271,28 @@ def _central(
     the next shorter step, both together; of several steps the one with the smallest bound is taken.
     With the step ought to shrink the differences between the points, else f jumps, or waves faster
     than any step, and there is no verdict; and so ought the difference between the slopes of the
-    two sides: what would be left of it at step 0 is a kink.
+    two sides: what would be left of it at step 0 is a kink. Where the slope says of itself that it
+    changes far more within the step than f does, f waves too.
     """
-    y = f(x)
+    slope_noise = terms.errors.get(node, 0.0)
+    slope_noise = slope_noise if math.isfinite(slope_noise) else 0.0
     found: list[_Quotient] = []
     for relative in _STEPS:
-        h = relative * math.ldexp(1.0, max(-900, math.frexp(x)[1]) if x else 0)
+        h = relative * math.ldexp(1.0, min(1023, max(-900, math.frexp(x)[1])) if x else 0)
         left, right = f(x - h), f(x + h)
         four = (8 * (right - left) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h)
         # The rounding errors of f at x, and what they may differ by over the step; those of x ± h.
         rounding = 2 * noise / h + 4 * slope_noise + abs(four * x) * 4 * _U / h
         found.append(_Quotient(h, four, rounding, (y - left) / h, (right - y) / h))
     before, last = found[-2:]
-    if any(shorter.spread > q.spread / 2 for q, shorter in pairwise(found[1:])):
+    # Where y″ is what the rule says, f moves by y″h² at least, over h, and beyond its roundings.
+    curvature = terms.changes.get(node, 0.0) * (last.step / abs(x)) * last.step if x else 0.0
+    most = 2**10 * (last.spread + last.rounding * last.step)
+    if (
+        math.isnan(most)
+        or curvature > most
+        or any(shorter.spread > q.spread / 2 for q, shorter in pairwise(found[1:]))
+    ):
         return math.nan, last.step, math.nan, None
     if abs(last.kink(before)) > 4 * last.rounding:
         truncation = max(abs(last.left - before.left), abs(last.right - before.right))

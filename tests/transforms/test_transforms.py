@@ -40,7 +40,7 @@ from microgradnet import (
     vjp,
     xlogy,
 )
-from microgradnet.arithmetic.complex_step import Complex, KinkError, complex_step
+from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
 from microgradnet.notation import annotate
 from microgradnet.transforms.derivatives import Trace
 
@@ -519,7 +519,7 @@ def test_operators_written_plainly_have_a_complex_step_too(own_table):
     [check] = check_grad(plain, [1.5])
     assert check.complex_step == pytest.approx(check.gradient, rel=1e-14)
     for x, y in ((1.5, 0.5), (-1.5, 2.0)):
-        z = Complex(x, 1e-100)
+        z = Dual(x, 1.0)
         for result, slope in (
             (z / 4, 0.25),
             (4 / z, -4 / x**2),
@@ -530,17 +530,57 @@ def test_operators_written_plainly_have_a_complex_step_too(own_table):
             (abs(z), math.copysign(1, x)),
             (complex_step.hypot(z, y), x / math.hypot(x, y)),
         ):
-            assert result.imag * 1e100 == pytest.approx(slope, rel=1e-14)
+            assert result.tangent == pytest.approx(slope, rel=1e-14)
         assert (z < y, z <= y, z > y, z >= y) == (x < y, x <= y, x > y, x >= y)
     with pytest.raises(KinkError):
-        _ = Complex(1.0, 1e-100) < 1
-    assert not Complex(1.0) < 1
-    assert complex_step.equal(Complex(1.0), 1)
-    assert not complex_step.equal(Complex(1.0, 1e-100), 2)
+        _ = Dual(1.0, 1.0) < 1
+    assert not Dual(1.0) < 1
+    assert Dual(1.0) == 1
+    assert complex_step.equal(Dual(1.0), 1)
+    assert not complex_step.equal(Dual(1.0, 1.0), 2)
     with pytest.raises(KinkError):
-        complex_step.equal(Complex(1.0, 1e-100), 1)
-    assert math.isnan(complex_step.exp(Complex(800.0, 1e-100)).imag)
-    assert math.isnan(complex_step.power(Complex(-1.0), Complex(0.5, 1e-100)).real)
+        complex_step.equal(Dual(1.0, 1.0), 1)
+    assert math.isnan(complex_step.exp(Dual(800.0, 1.0)).tangent)
+    assert math.isnan(complex_step.power(Dual(-1.0), Dual(0.5, 1.0)).real)
+
+
+def test_of_what_has_no_tangent_there_is_none_anywhere() -> None:
+    """Beyond the floats, beyond the domain, at infinite slopes; also after what gives a number."""
+    m, x = complex_step, Dual(0.5, 1.0)
+    for z in (
+        Dual(1e200, 1.0) * Dual(1e200, 1.0),
+        Dual(math.inf, 1.0),
+        m.sqrt(Dual(0.0, 1.0)),
+        m.sqrt(Dual(-1.0, 1.0)),
+        m.power(Dual(0.0, 1.0), 0.5),
+        m.hypot(Dual(0.0, 1.0), 0.0),
+        m.log(Dual(0.0, 1.0)),
+        m.exp(Dual(800.0, 1.0)),
+        x / 0,
+    ):
+        for result in (
+            z,
+            -z,
+            z + x,
+            x * z,
+            z / 3,
+            3 / z,
+            z**2,
+            m.xlogy(z, x),
+            m.log_sum_exp([x, z]),
+        ):
+            assert math.isnan(result.tangent)
+        assert math.isnan(z.off)
+    brink = m.log(Dual(1e308, 1e300)) + (
+        709.7827128933838 - math.log(1e308)
+    )  # a rounding off, and it overflows
+    assert math.isfinite(m.exp(brink).real)
+    assert math.isnan(m.exp(brink).tangent)
+    assert m.xlogy(Dual(0.0), Dual(0.0, 1.0)).tangent == 0
+    assert m.tanh(Dual(math.inf)).tangent == 0  # the limit at a constant
+    assert m.log_sum_exp([x, Dual(-math.inf)]).tangent == 1
+    assert m.softmax([x, Dual(-math.inf)])[1].tangent == 0
+    assert math.isnan(m.sinh(Dual(1e4)).tangent)
 
 
 def test_a_rule_may_use_every_function_of_several_numbers(own_table: None) -> None:
