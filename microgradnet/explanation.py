@@ -12,7 +12,7 @@ from microgradnet.deprecation import warn_renamed
 from microgradnet.engine import Value, is_unset
 from microgradnet.graph import topological_order
 from microgradnet.notation import is_weighted_input
-from microgradnet.numerals import numeral, whole
+from microgradnet.numerals import full_numeral, numeral
 from microgradnet.ops import add, multiply
 
 __all__ = ["Path", "adjoint", "explain", "made", "paths"]
@@ -192,7 +192,7 @@ def adjoint(node: Value) -> str:
 def _name(node: Value) -> str:
     if node.label:
         return node.label
-    return f"({_formula(node)})" if node.op is not None else whole(node.data)
+    return f"({_formula(node)})" if node.op is not None else full_numeral(node.data)
 
 
 def made(node: Value) -> str:

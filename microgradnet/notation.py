@@ -83,12 +83,12 @@ def indices(label: str) -> tuple[str, int, tuple[int, ...]] | None:
     >>> indices("w¹₂₃"), indices("z²₁₀"), indices("w¹₁₀,₃"), indices("x₁")
     (('w', 1, (2, 3)), ('z', 2, (10,)), ('w', 1, (10, 3)), None)
     """
-    found = re.fullmatch(f"([azb])([{_UP}]+)([{_DOWN}]+)", label) or re.fullmatch(
+    match = re.fullmatch(f"([azb])([{_UP}]+)([{_DOWN}]+)", label) or re.fullmatch(
         f"(w)([{_UP}]+)([{_DOWN}]+,[{_DOWN}]+|[{_DOWN}]{{2}})", label
     )
-    if found is None:
+    if match is None:
         return None
-    letter, above, below = found.groups()
+    letter, above, below = match.groups()
     below = below.translate(_SINK)
     numbers = list(below) if letter == "w" and "," not in below else below.split(",")
     return letter, int(above.translate(_SINK)), tuple(map(int, numbers))

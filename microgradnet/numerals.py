@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-__all__ = ["numeral", "percent", "whole"]
+__all__ = ["full_numeral", "numeral", "percent"]
 
 _ROOM = 12
 """So many characters an exact number may have before it is rounded."""
@@ -20,8 +20,8 @@ _CUT, _LONGEST = 24, 300
 _BITS = 13_000
 """Beyond these bits a rational is not written out: Python itself refuses at some 14,000."""
 _WORDS = {
-    sign + word: ("−" if sign == "-" else "") + shown
-    for word, shown in {"inf": "∞", "Infinity": "∞", "oo": "∞", "nan": "NaN"}.items()
+    sign + word: ("−" if sign == "-" else "") + name
+    for word, name in {"inf": "∞", "Infinity": "∞", "oo": "∞", "nan": "NaN"}.items()
     for sign in ("", "+", "-")
 }
 _EXPONENT = re.compile(r"(?<=\d)[eE]\+?(-?)0*(?=\d)")
@@ -37,7 +37,7 @@ def numeral(x: Any, digits: int = 4) -> str:
     """
     if isinstance(x, float):
         return _typeset(f"{x or 0.0:.{digits}g}")
-    written = whole(x)
+    written = full_numeral(x)
     if len(written) <= _ROOM:
         return written
     try:
@@ -49,10 +49,10 @@ def numeral(x: Any, digits: int = 4) -> str:
     return _cut(written, _CUT)
 
 
-def whole(x: Any) -> str:
+def full_numeral(x: Any) -> str:
     """All digits, up to what can be read.
 
-    >>> whole(0.1 + 0.2), whole(-0.0), whole(Fraction(-1, 3))
+    >>> full_numeral(0.1 + 0.2), full_numeral(-0.0), full_numeral(Fraction(-1, 3))
     ('0.30000000000000004', '−0.0', '−1/3')
     """
     exact = isinstance(x, (int, Fraction))

@@ -201,6 +201,11 @@ class Operation:
             found = _VARIANTS.setdefault(key, found)  # another thread may have come first
         return found
 
+    @property
+    def parenthesises(self) -> bool:
+        """Whether its notation puts brackets around an operand that is no single word."""
+        return isinstance(self.text, str) and _BRACKETED.search(self.text) is None
+
     def write(self, *operands: str, latex: bool = False) -> str:
         r"""The notation, with the operands' own notation put in, in brackets where they need it.
 
@@ -213,7 +218,7 @@ class Operation:
         notation = self.latex if latex else self.text
         if not isinstance(notation, str):
             return notation(*operands)
-        open_ended = not isinstance(self.text, str) or _BRACKETED.search(self.text) is None
+        open_ended = self.parenthesises or not isinstance(self.text, str)
         if open_ended and not latex:
             operands = tuple(x if _is_atom(x) else f"({x})" for x in operands)
         elif open_ended:

@@ -48,12 +48,12 @@ def roles(
     >>> roles([w, x], inputs=[w])
     ['input', 'input']
     """
-    said: dict[Value, str] = {}
-    for role, given in (("parameter", parameters), ("target", targets), ("input", inputs)):
-        said.update(dict.fromkeys(values_in(given, role + "s"), role))
-    found = [said.get(node) or _role(node) for node in order]
-    known = {"bias": "parameter" if "parameter" in found else unknown, "leaf": unknown}
-    return [known.get(role, role) for role in found]
+    named: dict[Value, str] = {}
+    for role, nodes in (("parameter", parameters), ("target", targets), ("input", inputs)):
+        named.update(dict.fromkeys(values_in(nodes, role + "s"), role))
+    by_node = [named.get(node) or _role(node) for node in order]
+    known = {"bias": "parameter" if "parameter" in by_node else unknown, "leaf": unknown}
+    return [known.get(role, role) for role in by_node]
 
 
 def _role(node: Value) -> str:
@@ -65,19 +65,19 @@ def _role(node: Value) -> str:
     return _LETTERS[letter[1]] if letter else "leaf"
 
 
-def values_in(given: Any, what: str) -> list[Value]:
+def values_in(nested: Any, what: str) -> list[Value]:
     """List the Values in a Value, a sequence, or sequences of sequences, without plain numbers.
 
     Raises TypeError for what cannot hold Values.
     """
-    if isinstance(given, Value):
-        return [given]
-    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        raise TypeError(f"{what} is a Value or a sequence of them, not {given!r}")
-    found: list[Value] = []
-    for entry in given:
+    if isinstance(nested, Value):
+        return [nested]
+    if isinstance(nested, (str, bytes)) or not isinstance(nested, Iterable):
+        raise TypeError(f"{what} is a Value or a sequence of them, not {nested!r}")
+    values: list[Value] = []
+    for entry in nested:
         if isinstance(entry, Value):
-            found.append(entry)
+            values.append(entry)
         elif isinstance(entry, Iterable) and not isinstance(entry, (str, bytes)):
-            found += values_in(entry, what)
-    return found
+            values += values_in(entry, what)
+    return values

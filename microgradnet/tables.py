@@ -55,9 +55,9 @@ class Table:
             yield Text.assemble(*styled, no_wrap=True, overflow="ellipsis")
 
     def _repr_html_(self) -> str:
-        shown = self._columns()
-        body = ["".join(self._td(row[k], k) for k in shown) for row in self.rows]
-        head = "".join(f"<th>{escape(self.headings[k])}</th>" for k in shown)
+        columns = self._columns()
+        body = ["".join(self._td(row[k], k) for k in columns) for row in self.rows]
+        head = "".join(f"<th>{escape(self.headings[k])}</th>" for k in columns)
         rows = "".join(f"<tr>{row}</tr>" for row in body)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
@@ -69,8 +69,8 @@ class Table:
 
     def _lines(self, room: float = float("inf")) -> Iterator[list[tuple[str, str]]]:
         """The headings, then the rows: cells with their blanks and marks."""
-        shown = self._columns()
-        widths = {k: max(_width(_parts(row[k])[0]) for row in self._all()) for k in shown}
+        columns = self._columns()
+        widths = {k: max(_width(_parts(row[k])[0]) for row in self._all()) for k in columns}
         for heading in self.optional:
             if sum(widths.values()) + self.gap * (len(widths) - 1) <= room:
                 break

@@ -63,7 +63,7 @@ class GraphView:
         unknown: str = "leaf",
     ) -> None:
         named = (("inputs", inputs), ("targets", targets), ("parameters", parameters))
-        x, y, w = (values_in(given, what) for what, given in named)
+        x, y, w = (values_in(nodes, what) for what, nodes in named)
         self.roots = list(roots)
         self.order = topological_order(self.roots)
         self.place = {node: k for k, node in enumerate(self.order)}
@@ -80,12 +80,12 @@ class GraphView:
 
         A leaf whose label tells nothing counts as an input.
         """
-        found: dict[str, list[Value]] = {"inputs": [], "targets": [], "parameters": []}
+        leaves: dict[str, list[Value]] = {"inputs": [], "targets": [], "parameters": []}
         for node in dict.fromkeys([*self._named, *self.order]):
             role = self.role(node).replace("leaf", "input")
             if node.op is None and role != "constant":
-                found[f"{role}s"].append(node)
-        return found
+                leaves[f"{role}s"].append(node)
+        return leaves
 
     @cached_property
     def matrices(self) -> Structure:
@@ -104,8 +104,8 @@ class GraphView:
         The list may be empty. Raises ValueError where the graph holds several examples, and where
         it has no such labels and lifting finds no way.
         """
-        found = self._labelled() or self._recognised()
-        return sorted(found, key=lambda neuron: (neuron.l, neuron.j))
+        neurons = self._labelled() or self._recognised()
+        return sorted(neurons, key=lambda neuron: (neuron.l, neuron.j))
 
     def _labelled(self) -> list[NeuronView]:
         nodes: dict[tuple[str, int, tuple[int, ...]], Value] = {}
@@ -118,15 +118,15 @@ class GraphView:
                 )
             if read is not None:
                 nodes[read] = node
-        found = {
+        neurons = {
             (l, below[0]): NeuronView(l, below[0], node, nodes.get(("a", l, below), node))
             for (letter, l, below), node in nodes.items()
             if letter == "z"
         }
         neuron_of = {
-            node: found[l, below[0]]
+            node: neurons[l, below[0]]
             for (letter, l, below), node in nodes.items()
-            if letter in "wb" and (l, below[0]) in found
+            if letter in "wb" and (l, below[0]) in neurons
         }
         for node in self.order:
             for weight, source in products(node):
@@ -135,13 +135,13 @@ class GraphView:
         for node, neuron in neuron_of.items():
             if node.label.startswith("b"):
                 neuron.bias = node
-        return list(found.values())
+        return list(neurons.values())
 
     def _recognised(self) -> list[NeuronView]:
         """The neurons in a graph by anyone: rows of the matrix products that lifting finds."""
         variables = self.matrices.variables
         layer_of: dict[Value, int] = {}
-        found: list[NeuronView] = []
+        neurons: list[NeuronView] = []
         for equation in self.matrices.equations:
             z = variables.get(equation.left)
             if equation.part != "forward" or z is None:
@@ -160,9 +160,9 @@ class GraphView:
                     weights = [(w, x) for w, x in pairs if w and x]
                     bias = biases[0][j] if biases else None
                     a = self._activation(node)
-                    found.append(NeuronView(l, j + 1, node, a, bias, weights))
+                    neurons.append(NeuronView(l, j + 1, node, a, bias, weights))
                     layer_of[node] = layer_of[a] = l
-        return found
+        return neurons
 
     def _activation(self, z: Value) -> Value:
         """What one operation makes of a weighted input; itself, where it is used otherwise."""
@@ -177,29 +177,29 @@ class GraphView:
         Labels tell it, as `nn` writes them. A node without such a label belongs where all that
         was made from it belongs.
         """
-        found: list[tuple[int, int] | None] = [None] * len(self.order)
+        homes: list[tuple[int, int] | None] = [None] * len(self.order)
         claims: list[set[tuple[int, int] | None]] = [set() for _ in self.order]
         for k in range(len(self.order) - 1, -1, -1):
             node = self.order[k]
             read = indices(node.label) if node.label else None
             if read is not None:
-                found[k] = (read[1], read[2][0])
+                homes[k] = (read[1], read[2][0])
             elif len(claims[k]) == 1:
-                (found[k],) = claims[k]
+                (homes[k],) = claims[k]
             for parent in node.parents:
-                claims[self.place[parent]].add(found[k])
-        return found
+                claims[self.place[parent]].add(homes[k])
+        return homes
 
 
 def neurons_of_pass(forward_pass: ForwardPass) -> list[list[NeuronView]]:
     """List the neurons of a forward pass, layer by layer."""
     a, z = forward_pass.a, forward_pass.z
-    found = []
+    layers = []
     for l, layer in enumerate(forward_pass.model.layers, 1):
         weights = [list(zip(neuron.w, a[l - 1], strict=True)) for neuron in layer.neurons]
         parts = zip(z[l], a[l], [neuron.b for neuron in layer.neurons], weights, strict=True)
-        found.append([NeuronView(l, j, *each) for j, each in enumerate(parts, 1)])
-    return found
+        layers.append([NeuronView(l, j, *each) for j, each in enumerate(parts, 1)])
+    return layers
 
 
 def products(node: Value) -> Iterator[tuple[Value, Value]]:

@@ -72,10 +72,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.sizes is not None and options.expression is not None:
         raise UsageError("give an expression or --sizes, not both")
     if options.sizes is None and options.expression is None:
-        raise UsageError(
-            'give an expression, as in "tanh(w*x + b)" w=0.5 x=2 b=-1, or --sizes 2,3,1'
-        )
-    value, roles = _network(options) if options.sizes else (expression(options), {})
+        raise UsageError('give an expression, as in "tanh(w*x)" w=0.5 x=2, or --sizes 2,3,1')
+    value = _network(options) if options.sizes else expression(options)
     value.backward()
     highlight = None
     if options.highlight is not None:
@@ -91,7 +89,6 @@ def _run(options: argparse.Namespace) -> int:
             edges=options.edges,
             rankdir=options.rankdir,
             renderer=options.renderer,
-            **roles,
         )
         if options.output is None:
             print(picture.source, end="")
@@ -109,8 +106,8 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _network(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
-    """The cost of a random network on a random example, and the roles of its leaves."""
+def _network(options: argparse.Namespace) -> Value:
+    """The cost of a random network on a random example."""
     from microgradnet import costs
     from microgradnet.engine import Value
     from microgradnet.nn import MLP
@@ -133,4 +130,4 @@ def _network(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
     y = [Value(float(j == 1), label=f"y{j}") for j, _ in enumerate(forward.a[-1], 1)]
     cost = costs.quadratic(forward.a[-1], y)
     cost.label = "C"
-    return cost, {"inputs": forward.a[0], "targets": y, "parameters": model.parameters()}
+    return cost

@@ -69,15 +69,15 @@ def draw(
     >>> draw((w * x).tanh())
     <Picture, scalar zoom: .save('graph.svg') writes it, .source is its DOT>
     """
-    for what, given, known in (
+    for what, choice, known in (
         ("zoom", zoom, ZOOMS),
         ("edges", edges, EDGES),
         ("rankdir", rankdir, RANKDIRS),
         ("format", format, FORMATS),
         ("renderer", renderer, RENDERERS),
     ):
-        if given not in known:
-            raise ValueError(f"no {what} {given!r}: there are {', '.join(known)}")
+        if choice not in known:
+            raise ValueError(f"no {what} {choice!r}: there are {', '.join(known)}")
     anomaly = None
     if isinstance(values, AnomalyError):
         anomaly, values = values, values.roots

@@ -1,33 +1,28 @@
-"""The box of a node: its shape and colour by role, its number and gradient, its hover title."""
+"""What stands for nodes in a picture: shapes and colours by role, numbers, hover titles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from microgradnet.arithmetic import Number
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
 from microgradnet.engine import Value, is_unset
-from microgradnet.explanation import adjoint, made
-from microgradnet.notation import is_weighted_input, superscript
-from microgradnet.numerals import numeral, whole
+from microgradnet.notation import superscript
+from microgradnet.numerals import numeral
 from microgradnet.operation import Operation
 from microgradnet.roles import ROLES
 
 __all__ = [
     "DIM",
     "LIT",
-    "ROUND",
     "STYLES",
     "WRONG",
-    "box",
     "frame",
     "gradient",
-    "gradient_line",
-    "hover",
     "name_of",
     "shapes",
+    "statement",
     "symbol",
-    "value_line",
 ]
 
 # The colours of Okabe and Ito, the fills lightened; a shape of its own for each role besides.
@@ -47,7 +42,7 @@ _SHAPES = {
     "leaf": "folded corner",
     "computed": "rounded",
 }
-ROUND = ("ellipse", "hexagon")
+_ROUND = ("ellipse", "hexagon")
 WRONG = {"color": '"#D55E00"', "fillcolor": '"#FBDCCB"', "penwidth": "2.5"}
 LIT = {"color": '"#0072B2"', "fontcolor": '"#0072B2"', "penwidth": "2.5"}
 DIM = {"color": '"#C8C8C8"', "fontcolor": '"#A0A0A0"'}
@@ -55,37 +50,14 @@ _FRAME = {"style": '"rounded,filled"', "color": '"#DDDDDD"', "fillcolor": '"#FAF
 _PRINTED = {"*": "×", "-": "−"}
 
 
-def box(
-    node: Value,
-    k: int,
-    role: str,
-    *,
-    is_root: bool,
-    is_lit: bool,
-    is_start: bool,
-    is_wrong: bool,
+def statement(
+    name: str, kind: str, lines: Sequence[str], hover: Sequence[str], style: Mapping[str, str]
 ) -> str:
-    """A node as a statement; it is called n{k}.
-
-    is_root   whether it is what the graph computes
-    is_lit    whether it lies on the paths shown, or none are shown
-    is_start  whether it is where the paths shown begin
-    is_wrong  whether an error names it, or it is not finite
-    """
-    style = dict(STYLES[role])
-    lines = (value_line(node, is_wrong), gradient_line(node))
-    if is_wrong:
-        style |= WRONG
-    if not is_lit:
-        style |= DIM
-    if is_start:
-        style["penwidth"] = "2.5"
-    if is_root:
-        style["peripheries"] = "2"
-    width, height = lines_box(lines, SIZE, round_shape=style.get("shape") in ROUND)
-    given = {"id": f"n{k}", "class": role, "label": label(*lines)} | style
-    given |= {"width": width, "height": height, "tooltip": tooltip(*hover(node, k, role))}
-    return f"n{k}{attributes(given)}"
+    """Write what stands for one or more nodes: lines of text in a shape, with a hover title."""
+    width, height = lines_box(lines, SIZE, round_shape=style.get("shape") in _ROUND)
+    own = {"id": name.strip('"'), "class": kind, "label": label(*lines)}
+    size = {"width": width, "height": height, "tooltip": tooltip(*hover)}
+    return f"{name}{attributes({**own, **style, **size})}"
 
 
 def symbol(op: Operation) -> str:
@@ -94,18 +66,6 @@ def symbol(op: Operation) -> str:
     if op.name == "power_constant" and type(exponent) is int and 0 <= exponent < 100:
         return f"x{superscript(exponent)}"
     return _PRINTED.get(op.symbol, op.symbol)
-
-
-def value_line(node: Value, wrong: bool) -> str:
-    """W = 0.5, with a sign where something about it is not finite."""
-    name = f"{clean(node.label, 24)} = " if node.label else ""
-    return f"{'‼ ' if wrong else ''}{name}{numeral(node.data)}"
-
-
-def gradient_line(node: Value) -> str:
-    """Grad 2, or δ¹₁ = 2: not yet, where no backward pass has been."""
-    name = f"{adjoint(node)} =" if is_weighted_input(node.label) else "grad"
-    return f"{name} {gradient(node.grad)}"
 
 
 def gradient(x: Number, write: Callable[[Number], str] = numeral) -> str:
@@ -122,18 +82,11 @@ def name_of(node: Value, k: int) -> str:
     return clean(node.label, 40) or f"n{k}"
 
 
-def hover(node: Value, k: int, role: str) -> list[str]:
-    """The lines of a node's hover title, with all digits."""
-    how = [] if node.op is None else [clean(made(node), 300)]
-    numbers = [f"data {whole(node.data)}", f"grad {gradient(node.grad, whole)}"]
-    return [f"{name_of(node, k)}: {role}", *how, *numbers]
-
-
 def frame(name: str, title: str, boxes: Iterable[str]) -> Iterator[str]:
     """Boxes with a frame around them."""
-    given = {"label": label(title), "tooltip": tooltip(title)} | _FRAME
+    own = {"label": label(title), "tooltip": tooltip(title)}
     yield f"subgraph cluster_{name} {{"
-    yield f"\tgraph{attributes(given)}"
+    yield f"\tgraph{attributes(own | _FRAME)}"
     yield from (f"\t{box}" for box in boxes)
     yield "}"
 

@@ -68,13 +68,13 @@ def _escaped(line: str, backslash: str) -> str:
     return clean(line).replace("&", "&amp;").replace("\\", backslash).replace('"', '\\"')
 
 
-def attributes(given: Mapping[str, str]) -> str:
+def attributes(values: Mapping[str, str]) -> str:
     """Attributes in brackets, in their order; "" for none. Values are quoted already.
 
     >>> attributes({"shape": "box", "color": '"#000000"'})
     ' [shape=box color="#000000"]'
     """
-    written = " ".join(f"{key}={value}" for key, value in given.items())
+    written = " ".join(f"{key}={value}" for key, value in values.items())
     return f" [{written}]" if written else ""
 
 
@@ -146,7 +146,7 @@ def _advances(text: str) -> Iterator[int]:
             yield _WIDTHS.get(character, 600)
 
 
-def lines_box(lines: tuple[str, ...], size: float, *, round_shape: bool = False) -> tuple[str, str]:
+def lines_box(lines: Sequence[str], size: float, *, round_shape: bool = False) -> tuple[str, str]:
     """Width and height in inches of a shape around lines of text, rounded up to hundredths."""
     width = 1.06 * max(text_width(line, size) for line in lines) + 12
     height = 1.2 * size * len(lines) + 8

@@ -10,7 +10,6 @@ from microgradnet.drawing.boxes import symbol
 from microgradnet.drawing.dot import clean
 from microgradnet.engine import Value
 from microgradnet.explanation import adjoint, paths
-from microgradnet.notation import counted
 from microgradnet.numerals import numeral
 
 __all__ = ["downstream", "sum_of_paths"]
@@ -21,11 +20,11 @@ _LISTED = 6
 
 def downstream(order: Sequence[Value], start: Value) -> set[Value]:
     """Find what was made from a node, itself included: its gradient came through them."""
-    found = {start}
+    descendants = {start}
     for node in order:
-        if any(parent in found for parent in node.parents):
-            found.add(node)
-    return found
+        if any(parent in descendants for parent in node.parents):
+            descendants.add(node)
+    return descendants
 
 
 def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
@@ -35,24 +34,24 @@ def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
     (cost,) = roots
     name = adjoint(node) if node.label else "the gradient"
     try:
-        found = paths(cost, node)
+        ways = paths(cost, node)
     except ValueError as error:
         if "paths" not in str(error):
             raise
         return [f"{name} came along the thick edges, on more paths than can be listed"]
-    total = found[0].product
-    for path in found[1:]:
+    total = ways[0].product
+    for path in ways[1:]:
         total = evaluate(ops.add.forward, total, path.product)
-    over = "on one path" if len(found) == 1 else f"the sum over {counted(len(found), 'path')}"
+    over = "on one path" if len(ways) == 1 else f"the sum over {len(ways)} paths"
     lines = [f"{name} = {numeral(total)}, {over}:"]
-    for path in found[:_LISTED]:
+    for path in ways[:_LISTED]:
         names = [_stop(node) for node in path.nodes]
         factors = [numeral(slope) for slope in reversed(path.slopes)] or ["1"]
         lines.append(
             f"    {numeral(path.product)} = {' × '.join(_elided(factors))} "
             f"along {' → '.join(_elided(names))}"
         )
-    return lines + [f"    and {len(found) - _LISTED} more"] * (len(found) > _LISTED)
+    return lines + [f"    and {len(ways) - _LISTED} more"] * (len(ways) > _LISTED)
 
 
 def _stop(node: Value) -> str:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from microgradnet.drawing.boxes import ROUND, STYLES, WRONG, gradient
+from microgradnet.drawing.boxes import STYLES, WRONG, gradient, statement
 from microgradnet.drawing.dot import (
     SIZE,
     attributes,
     clean,
-    label,
-    lines_box,
     text_width,
-    tooltip,
 )
 from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
@@ -41,17 +38,17 @@ def layer(scene: Scene) -> str:
         )
     structure = view.matrices
     named = {name for e in structure.equations for name in (e.left, *e.uses)}
-    shown = {name: v for name, v in structure.variables.items() if name in named}
-    lines = [_box(variable, scene) for variable in shown.values()]
+    variables = {name: v for name, v in structure.variables.items() if name in named}
+    lines = [_box(variable, scene) for variable in variables.values()]
     for equation in structure.equations:
-        if equation.part != "forward" or equation.left not in shown:
+        if equation.part != "forward" or equation.left not in variables:
             continue
         for name in dict.fromkeys(equation.uses):
-            if name in shown:
-                given = {"id": f'"{name}-{equation.left}"'} | scene.mark(_nodes(shown[name]))
-                lines.append(f'"{name}" -> "{equation.left}"{attributes(given)}')
+            if name in variables:
+                style = {"id": f'"{name}-{equation.left}"'} | scene.mark(_nodes(variables[name]))
+                lines.append(f'"{name}" -> "{equation.left}"{attributes(style)}')
     title = f"The matrices in a graph of {counted(len(view.order), 'value')}"
-    return scene.document(lines, title, map(_role, shown.values()))
+    return scene.document(lines, title, map(_role, variables.values()))
 
 
 def _role(variable: Variable) -> str:
@@ -87,24 +84,19 @@ def _box(variable: Variable, scene: Scene) -> str:
     if is_root:
         style["peripheries"] = "2"
     lines = [clean(line, 70) for line in lines]
-    width, height = lines_box(tuple(lines), SIZE, round_shape=style.get("shape") in ROUND)
-    given = {"id": variable.name, "class": role, "label": label(*lines)} | style
-    given |= {"width": width, "height": height}
-    given["tooltip"] = tooltip(f"{variable.name}: {role}, {shape or 'a number'}", *lines)
-    return f'"{variable.name}"{attributes(given)}'
+    hover = [f"{variable.name}: {role}, {shape or 'a number'}", *lines]
+    return statement(f'"{variable.name}"', role, lines, hover, style)
 
 
 def _equation(structure: Structure, left: str, part: str) -> Equation | None:
-    found = (e for e in structure.equations if e.left == left and e.part == part)
-    return next(found, None)
+    return next((e for e in structure.equations if e.left == left and e.part == part), None)
 
 
 def _gradient_equation(structure: Structure, variable: Variable) -> Equation | None:
     """The equation of the variable's gradient: δ1 for z1, ∂C/∂W1 for W1."""
     lefts = {f"δ{variable.name[1:]}"} if variable.name.startswith("z") else set()
     lefts.add(f"∂C/∂{variable.name}")
-    found = (e for e in structure.equations if e.part != "forward" and e.left in lefts)
-    return next(found, None)
+    return next((e for e in structure.equations if e.part != "forward" and e.left in lefts), None)
 
 
 def written(text: str, names: Iterable[str]) -> str:
@@ -115,10 +107,10 @@ def written(text: str, names: Iterable[str]) -> str:
     """
     known = set(names)
 
-    def raised(found: re.Match[str]) -> str:
-        letter, number, after = found.groups()
+    def raised(match: re.Match[str]) -> str:
+        letter, number, after = match.groups()
         if f"{letter}{number}" not in known and letter not in "kK":
-            return found[0]
+            return match[0]
         name = f"{letter}{superscript(int(number))}"
         return f"({name}){after}" if after else name
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from microgradnet.drawing.boxes import DIM, WRONG, gradient
-from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
+from microgradnet.drawing.boxes import DIM, WRONG, gradient, statement
+from microgradnet.drawing.dot import attributes, clean, label, tooltip
 from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
 from microgradnet.notation import counted, indexed, is_weighted_input
-from microgradnet.numerals import numeral, whole
+from microgradnet.numerals import full_numeral, numeral
 from microgradnet.views import NeuronView
 
 __all__ = ["neuron"]
@@ -21,6 +21,8 @@ _LABELLED = 24
 """Of more weights the lines bear no numbers."""
 _SIDES = {"LR": ("e", "w"), "RL": ("w", "e"), "TB": ("s", "n"), "BT": ("n", "s")}
 """Where lines leave a box and where they come in."""
+_HEADING = {"shape": "plaintext", "fillcolor": "none", "fontcolor": '"#555555"', "width": "0.75",
+            "height": "0.22"}  # fmt: skip
 _POSITIVE, _NEGATIVE = '"#0072B2"', '"#D55E00"'
 
 
@@ -73,15 +75,9 @@ def _column(title: str, boxes: Sequence[str]) -> list[str]:
     """
     head = title.replace(" ", "_")
     names = [head, *(each.split(maxsplit=1)[0] for each in boxes)]
-    given = {"label": label(title), "shape": "plaintext", "fillcolor": "none"}
-    given |= {
-        "fontcolor": '"#555555"',
-        "width": "0.75",
-        "height": "0.22",
-        "tooltip": tooltip(title),
-    }
+    style = {"label": label(title), **_HEADING, "tooltip": tooltip(title)}
     chain = f"{{ rank=same {' -> '.join(names)} [style=invis] }}"
-    return [f"{head}{attributes(given)}", *boxes, chain]
+    return [f"{head}{attributes(style)}", *boxes, chain]
 
 
 def _box(each: NeuronView, scene: Scene) -> str:
@@ -94,21 +90,17 @@ def _box(each: NeuronView, scene: Scene) -> str:
         active = each.a.label or f"a{letters}"
         lines.append(f"{clean(active, 24)} = {numeral(each.a.data)}")
     lines.append(f"{clean(f'δ{letters}', 24)} = {gradient(each.z.grad)}")
-    width, height = lines_box(tuple(lines), SIZE)
-    k = scene.view.place[each.z]
-    given = {"id": f"n{k}", "class": "neuron", "label": label(*lines)}
-    given |= (WRONG if wrong else {}) | scene.mark([each.a])
+    style = (WRONG if wrong else {}) | scene.mark([each.a])
     if scene.highlight in (each.z, each.a):
-        given["penwidth"] = "2.5"
+        style["penwidth"] = "2.5"
     hover = [f"{named}: neuron {each.j} of layer {each.l}"]
     if each.a.op is not None and each.a is not each.z:
         hover.append(f"activation {each.a.op.symbol}")
-    hover += [f"z {whole(each.z.data)}", f"a {whole(each.a.data)}"]
-    hover.append(f"δ {gradient(each.z.grad, whole)}")
+    hover += [f"z {full_numeral(each.z.data)}", f"a {full_numeral(each.a.data)}"]
+    hover.append(f"δ {gradient(each.z.grad, full_numeral)}")
     if each.bias is not None:
-        hover.append(f"bias {whole(each.bias.data)}")
-    given |= {"width": width, "height": height, "tooltip": tooltip(*hover)}
-    return f"n{k}{attributes(given)}"
+        hover.append(f"bias {full_numeral(each.bias.data)}")
+    return statement(f"n{scene.view.place[each.z]}", "neuron", lines, hover, style)
 
 
 def _synapses(
@@ -117,25 +109,25 @@ def _synapses(
     """A line for each weight, its hue, dashes and thickness by the size and sign shown."""
     place = scene.view.place
     synapses = [(each, w, source) for each in neurons for w, source in each.weights]
-    shown = [_size(w.grad if edges == "gradient" else w.data) for _, w, _ in synapses]
+    sizes = [_size(w.grad if edges == "gradient" else w.data) for _, w, _ in synapses]
     many = len(synapses) > _LABELLED
     thinnest, span = (0.3, 1.7) if many else (0.4, 3.1)
     tail, head = _SIDES[scene.rankdir]
-    largest = max((abs(size) for size in shown), default=0) or 1.0
-    for (each, w, source), size in zip(synapses, shown, strict=True):
+    largest = max((abs(size) for size in sizes), default=0) or 1.0
+    for (each, w, source), size in zip(synapses, sizes, strict=True):
         start, end = place[owner[source].z if source in owner else source], place[each.z]
         color = DIM["color"] if scene.mark([w, source]) else _NEGATIVE if size < 0 else _POSITIVE
-        given = {"id": f"e{place[w]}", "class": "weight", "color": color}
-        given["penwidth"] = f"{thinnest + span * abs(size) / largest:.2f}"
+        style = {"id": f"e{place[w]}", "class": "weight", "color": color}
+        style["penwidth"] = f"{thinnest + span * abs(size) / largest:.2f}"
         if size < 0:
-            given["style"] = "dashed"
+            style["style"] = "dashed"
         if not many:
             number = gradient(w.grad) if edges == "gradient" else numeral(w.data)
-            given |= {"label": label(number), "fontcolor": color}
-        numbers = [f"data {whole(w.data)}", f"grad {gradient(w.grad, whole)}"]
-        given["tooltip"] = tooltip(f"{w.label or 'weight'}: parameter", *numbers)
+            style |= {"label": label(number), "fontcolor": color}
+        numbers = [f"data {full_numeral(w.data)}", f"grad {gradient(w.grad, full_numeral)}"]
+        style["tooltip"] = tooltip(f"{w.label or 'weight'}: parameter", *numbers)
         ends = f"n{start}:{tail} -> n{end}:{head}" if many else f"n{start} -> n{end}"
-        yield f"{ends}{attributes(given)}"
+        yield f"{ends}{attributes(style)}"
 
 
 def _size(x: Any) -> float:

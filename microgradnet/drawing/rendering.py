@@ -137,15 +137,16 @@ def _finished(picture: bytes) -> bytes:
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     root = ElementTree.fromstring(picture)
-    whole = ""
+    description = ""
     for group in root.iter(f"{{{_SVG}}}g"):
         title = _unlinked(group)
         if group.get("class") == "graph":
-            whole = title
+            description = title
     for text in root.iter(f"{{{_SVG}}}text"):
         text.set("font-family", "Helvetica, Arial, sans-serif")
     root.set("role", "graphics-document document")
-    for place, (tag, content) in enumerate((("title", whole.split("\n")[0]), ("desc", whole))):
+    texts = {"title": description.split("\n")[0], "desc": description}
+    for place, (tag, content) in enumerate(texts.items()):
         element = ElementTree.Element(f"{{{_SVG}}}{tag}")
         element.text = content
         root.insert(place, element)

@@ -19,7 +19,7 @@ from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
 from microgradnet.explanation import made
 from microgradnet.notation import counted
-from microgradnet.numerals import numeral, whole
+from microgradnet.numerals import full_numeral, numeral
 
 __all__ = ["scalar"]
 
@@ -58,10 +58,10 @@ def _dot(node: Value, k: int, scene: Scene) -> Iterator[str]:
         return
     sign = clean(symbol(node.op), 16)
     width = max(20.0, 1.2 * text_width(sign, SIZE) + 8) / 72
-    given = {"id": f"op{k}", "class": "operation", "label": label(sign), "shape": "ellipse"}
-    given |= _DARK if node in scene.lit else _DARK | DIM | {"fillcolor": '"#C8C8C8"'}
-    given |= {"width": f"{width:.2f}", "height": "0.28", "tooltip": tooltip(made(node))}
-    yield f"op{k}{attributes(given)}"
+    style = {"id": f"op{k}", "class": "operation", "label": label(sign), "shape": "ellipse"}
+    style |= _DARK if node in scene.lit else _DARK | DIM | {"fillcolor": '"#C8C8C8"'}
+    style |= {"width": f"{width:.2f}", "height": "0.28", "tooltip": tooltip(made(node))}
+    yield f"op{k}{attributes(style)}"
 
 
 def _edges(node: Value, scene: Scene, labelled: bool) -> Iterator[str]:
@@ -71,14 +71,14 @@ def _edges(node: Value, scene: Scene, labelled: bool) -> Iterator[str]:
     is_ordered = len(node.parents) == 2 and node.op not in _SYMMETRIC
     for index, parent in enumerate(node.parents):
         where = place[parent]
-        given = {"id": f"e{k}_{index}"}
+        style = {"id": f"e{k}_{index}"}
         if slopes is not None:
             fraction = f"∂({name_of(node, k)})/∂({name_of(parent, where)})"
             if labelled:
-                given["label"] = label(numeral(slopes[index]))
-            given["tooltip"] = tooltip(f"{fraction} = {whole(slopes[index])}")
+                style["label"] = label(numeral(slopes[index]))
+            style["tooltip"] = tooltip(f"{fraction} = {full_numeral(slopes[index])}")
         port = _PORTS[scene.rankdir][index] if is_ordered else ""
-        yield f"n{where} -> op{k}{port}{attributes(given | scene.mark([parent], LIT))}"
+        yield f"n{where} -> op{k}{port}{attributes(style | scene.mark([parent], LIT))}"
     yield f"op{k} -> n{k}{attributes({'id': f'e{k}'} | scene.mark(node.parents, LIT))}"
 
 

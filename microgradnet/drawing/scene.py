@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from microgradnet.arithmetic import is_finite
-from microgradnet.drawing.boxes import DIM, box, shapes
-from microgradnet.drawing.dot import document
+from microgradnet.drawing.boxes import DIM, STYLES, WRONG, gradient, name_of, shapes, statement
+from microgradnet.drawing.dot import clean, document
 from microgradnet.drawing.highlight import downstream, sum_of_paths
 from microgradnet.engine import Value, is_unset
+from microgradnet.explanation import adjoint, made
+from microgradnet.notation import is_weighted_input
+from microgradnet.numerals import full_numeral, numeral
 from microgradnet.views import GraphView
 
 __all__ = ["Scene"]
@@ -47,16 +50,21 @@ class Scene:
         )
 
     def box(self, node: Value, role: str = "") -> str:
-        """A node as a statement."""
-        return box(
-            node,
-            self.view.place[node],
-            role or self.view.role(node),
-            is_root=node in self.view.roots,
-            is_lit=node in self.lit,
-            is_start=node is self.highlight,
-            is_wrong=self.is_wrong([node]),
-        )
+        """A node as a statement; it is called n and its place in the order."""
+        k, is_wrong = self.view.place[node], self.is_wrong([node])
+        role = role or self.view.role(node)
+        style = STYLES[role] | (WRONG if is_wrong else {}) | self.mark([node])
+        if node is self.highlight:
+            style["penwidth"] = "2.5"
+        if node in self.view.roots:
+            style["peripheries"] = "2"
+        name = f"{clean(node.label, 24)} = " if node.label else ""
+        error = f"{adjoint(node)} =" if is_weighted_input(node.label) else "grad"
+        lines = [f"{'‼ ' * is_wrong}{name}{numeral(node.data)}", f"{error} {gradient(node.grad)}"]
+        how = [] if node.op is None else [clean(made(node), 300)]
+        numbers = [f"data {full_numeral(node.data)}", f"grad {gradient(node.grad, full_numeral)}"]
+        hover = [f"{name_of(node, k)}: {role}", *how, *numbers]
+        return statement(f"n{k}", role, lines, hover, style)
 
     def mark(self, nodes: Iterable[Value], lit: dict[str, str] | None = None) -> dict[str, str]:
         """The look of what stands for these nodes, where paths are shown: `lit` on them, or dim."""

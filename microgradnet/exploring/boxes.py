@@ -97,23 +97,23 @@ def _boxes(
 
 def box_of_node(tape: Tape, boxes: Sequence[Box]) -> list[int]:
     """The box that each node belongs to: its own, else that of its first consumer."""
-    found = [-1] * len(tape.parents)
+    box_of = [-1] * len(tape.parents)
     for number, box in enumerate(boxes):
         for k in box.entries:
-            found[k] = number
-    for k in range(len(found) - 1, -1, -1):
+            box_of[k] = number
+    for k in range(len(box_of) - 1, -1, -1):
         for p in tape.parents[k]:
-            if found[p] < 0:
-                found[p] = found[k]
-    return found
+            if box_of[p] < 0:
+                box_of[p] = box_of[k]
+    return box_of
 
 
 def edge_weights(view: GraphView, box_of: Sequence[int]) -> dict[tuple[int, int], list[int]]:
     """For edges between boxes the weights on them, which multiply what comes along."""
-    found: dict[tuple[int, int], list[int]] = {}
+    weights: dict[tuple[int, int], list[int]] = {}
     for k, node in enumerate(view.order):
         for weight, source in products(node):
             edge = (box_of[view.place[source]], box_of[k])
             if view.role(weight) == "parameter" and edge[0] != edge[1]:
-                found.setdefault(edge, []).append(view.place[weight])
-    return found
+                weights.setdefault(edge, []).append(view.place[weight])
+    return weights

@@ -12,7 +12,7 @@ from microgradnet.exploring.javascript import Rules
 from microgradnet.exploring.tape import Tape, to_json
 from microgradnet.lifting import lift
 from microgradnet.nn import ForwardPass
-from microgradnet.numerals import numeral, whole
+from microgradnet.numerals import full_numeral, numeral
 from microgradnet.operation import Operation
 from microgradnet.views import GraphView
 
@@ -22,6 +22,17 @@ __all__ = ["names_of", "network_of", "nodes_of", "program_gradient"]
 def names_of(view: GraphView) -> list[str]:
     """A name for each node: the label, else the number of a constant, else the formula."""
     return [_name(node) for node in view.order]
+
+
+def _name(node: Value) -> str:
+    if node.label or node.op is None:
+        return node.label or full_numeral(node.data)
+    return node.op.write(*(parent.label or _number(parent) for parent in node.parents))
+
+
+def _number(node: Value) -> str:
+    """The number that somebody wrote down; a dot for one that was computed."""
+    return numeral(node.data) if node.op is None else "·"
 
 
 def network_of(forward_pass: ForwardPass, place: Mapping[Value, int]) -> dict[str, Any]:
@@ -53,50 +64,22 @@ def program_gradient(view: GraphView) -> list[float | str] | None:
     return [to_json(float(g)) for g in gradient]
 
 
-def _name(node: Value) -> str:
-    if node.label:
-        return node.label
-    return whole(node.data) if node.op is None else "".join(map(str, _formula(node, text=True)))
+_OPERAND = 0xF0000
+"""From here on characters that no label holds: each stands for an operand in a formula."""
 
 
-_PRIVATE = 0xF0000
-"""Characters that no label holds: one stands for each operand while a formula is written."""
-
-
-def _formula(node: Value, text: bool = False) -> list[Any]:
-    """The operation's notation, with a number k where operand k goes.
-
-    As text, operands stand by their labels or by a dot.
-    """
-    op: Any = node.op
-    marks = [chr(_PRIVATE + k) for k in range(len(node.parents))]
-    written = op.write(*marks)
-    if text:
-        for mark, parent in zip(marks, node.parents, strict=True):
-            short = parent.label or (numeral(parent.data) if _is_constant(parent) else "·")
-            written = written.replace(mark, short)
-        return [written]
-    parts = re.split(f"([{chr(_PRIVATE)}-{chr(_PRIVATE + 0xFFFD)}])", written)
-    return [ord(p) - _PRIVATE if len(p) == 1 and ord(p) >= _PRIVATE else p for p in parts if p]
-
-
-def _is_constant(node: Value) -> bool:
-    return node.op is None and not node.label and isinstance(node.data, (int, float))
-
-
-def _wants_brackets(op: Operation, operands: int) -> bool:
-    """Whether the notation puts brackets around an operand that is no single word."""
-    marks = [f"-{chr(_PRIVATE + k)}" for k in range(operands)]
-    return f"({marks[0]})" in op.write(*marks) and f"({marks[0][1:]})" not in op.write(
-        *(mark[1:] for mark in marks)
-    )
+def _formula(op: Operation, operands: int) -> list[str | int]:
+    """The operation's notation, with a number k where operand k goes."""
+    written = op.write(*(chr(_OPERAND + k) for k in range(operands)))
+    parts = filter(None, re.split(f"([{chr(_OPERAND)}-{chr(0x10FFFF)}])", written))
+    return [ord(part) - _OPERAND if part >= chr(_OPERAND) else part for part in parts]
 
 
 def nodes_of(
     view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str], rules: Rules
 ) -> list[dict[str, Any]]:
     """Every node as the page needs it; index in the list is the node's number."""
-    found = []
+    entries = []
     for k, node in enumerate(view.order):
         entry: dict[str, Any] = {
             "name": names[k],
@@ -111,12 +94,12 @@ def nodes_of(
                 "symbol": node.op.symbol,
                 "rule": rules.place(node.op, len(node.parents)),
                 "parents": tape.parents[k],
-                "formula": _formula(node),
-                "brackets": _wants_brackets(node.op, len(node.parents)),
+                "formula": _formula(node.op, len(node.parents)),
+                "brackets": node.op.parenthesises,
                 "slopes": [to_json(x) for x in tape.slopes[k]],
                 "products": [to_json(x) for x in tape.contributions[k]],
             }
         elif not node.label:
-            entry["text"] = whole(node.data)
-        found.append(entry)
-    return found
+            entry["text"] = full_numeral(node.data)
+        entries.append(entry)
+    return entries

@@ -63,9 +63,9 @@ def _source(name: str) -> str:
 
 def bundle() -> str:
     """The modules as one: their imports of each other and the word export are left out."""
-    whole = "\n".join(_source(f"{name}.js") for name in _SCRIPTS)
-    whole = re.sub(r"^import\b[^;]*;\n", "", whole, flags=re.MULTILINE)
-    return re.sub(r"^export ", "", whole, flags=re.MULTILINE)
+    script = "\n".join(_source(f"{name}.js") for name in _SCRIPTS)
+    script = re.sub(r"^import\b[^;]*;\n", "", script, flags=re.MULTILINE)
+    return re.sub(r"^export ", "", script, flags=re.MULTILINE)
 
 
 def _hash(text: str) -> str:

@@ -47,7 +47,7 @@ def lay_out(
 
     width = height = 0.0
     centres = [(0.0, 0.0)] * len(sizes)
-    found: dict[tuple[int, int], list[str]] = {}
+    splines: dict[tuple[int, int], list[str]] = {}
     for line in plain.splitlines():
         words = line.split()
         if words[0] == "graph":
@@ -62,6 +62,6 @@ def lay_out(
                 for x, y in zip(numbers[::2], numbers[1::2], strict=True)
             ]
             path = f"M{points[0]}C{' '.join(points[1:])}"
-            found.setdefault((int(words[1][1:]), int(words[2][1:])), []).append(path)
-    paths = [found[edge].pop() for edge in edges]
+            splines.setdefault((int(words[1][1:]), int(words[2][1:])), []).append(path)
+    paths = [splines[edge].pop() for edge in edges]
     return Layout(round(width, 1), round(height, 1), centres, paths)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mpmath import inf, mpf, nan
 
-from microgradnet.numerals import numeral, percent, whole
+from microgradnet.numerals import full_numeral, numeral, percent
 
 TIES = st.builds(lambda n, k: n * 2.0**k, st.integers(-99_999, 99_999), st.integers(-12, 12))
 """Many of these lie just between two numerals of four digits."""
@@ -38,7 +38,7 @@ def test_a_numeral_is_the_number_to_its_digits(x, digits):
 
 @given(st.floats(allow_nan=False))
 def test_whole_is_every_digit_and_the_sign_of_zero(x):
-    got = read(whole(x))
+    got = read(full_numeral(x))
     assert struct.pack("d", got) == struct.pack("d", x)
 
 
@@ -47,7 +47,7 @@ def test_what_is_exact_is_written_so_or_rounded(x):
     text = numeral(x)
     exact = str(x).replace("-", "−")
     assert text == exact if len(exact) <= 12 else len(text) <= 12
-    assert Fraction(whole(x).replace("−", "-")) == x
+    assert Fraction(full_numeral(x).replace("−", "-")) == x
 
 
 def test_numbers_of_every_kind():
@@ -69,8 +69,8 @@ def test_numbers_of_every_kind():
         (2**20_000, "a rational too long to b…"[:23] + "…"),
     ):
         assert numeral(x) == want
-    assert whole(t**2 * 10**400).startswith("1000") and len(whole(10**400)) == 300
-    assert whole(2**20_000) == "a rational too long to be written"
+    assert full_numeral(t**2 * 10**400).startswith("1000") and len(full_numeral(10**400)) == 300
+    assert full_numeral(2**20_000) == "a rational too long to be written"
     assert percent(0.975) == "97.5 %" and percent(None) == ""
 
 
@@ -80,7 +80,8 @@ def page_numerals(browser):
     script = (files("microgradnet.exploring") / "page" / "numbers.js").read_text(encoding="utf-8")
     context = browser.new_context()
     tab = context.new_page()
-    tab.evaluate(re.sub(r"^export ", "", script, flags=re.M) + ";globalThis.of = [numeral, whole]")
+    script = re.sub(r"^export ", "", script, flags=re.M)
+    tab.evaluate(f"{script};globalThis.of = [numeral, fullNumeral]")
 
     def texts(x):
         told = x if isinstance(x, str) else struct.pack(">d", x).hex()
@@ -88,8 +89,8 @@ def page_numerals(browser):
             """([told, isText]) => {
                 const bytes = isText ? [] : told.match(/../g).map(pair => parseInt(pair, 16));
                 const x = isText ? told : new DataView(Uint8Array.from(bytes).buffer).getFloat64(0);
-                const [numeral, whole] = globalThis.of;
-                return [numeral(x), numeral(x, 3), whole(x)];
+                const [numeral, fullNumeral] = globalThis.of;
+                return [numeral(x), numeral(x, 3), fullNumeral(x)];
             }""",
             [told, isinstance(x, str)],
         )
@@ -104,12 +105,12 @@ def page_numerals(browser):
 @example(1e16)
 @example(9999.5)
 def test_the_page_writes_the_same(page_numerals, x):
-    assert page_numerals(x) == [numeral(x), numeral(x, 3), whole(x)]
+    assert page_numerals(x) == [numeral(x), numeral(x, 3), full_numeral(x)]
 
 
 @pytest.mark.parametrize("x", [Fraction(1, 3), Fraction(-(10**9) - 1, 10**9), 7, 10**40, 10**11])
 def test_the_page_writes_rationals_the_same(page_numerals, x):
-    assert page_numerals(str(x)) == [numeral(x), numeral(x, 3), whole(x)]
+    assert page_numerals(str(x)) == [numeral(x), numeral(x, 3), full_numeral(x)]
 
 
 def test_the_page_reads_pythons_words_and_formulas(page_numerals):

@@ -1,7 +1,7 @@
 // The matrices: paints their entries, joins the two places of a weight, and tells what is pointed at.
 
 import { draw, element } from "./dom.js";
-import { numeral, whole } from "./numbers.js";
+import { fullNumeral, numeral } from "./numbers.js";
 import { keyOf, quantityOf } from "./words.js";
 
 export class Sheet {
@@ -89,7 +89,7 @@ export class Sheet {
       cell.dataset.status = status;
       const spoken = status === "missing" ? "not yet" : text + (status === "partial" ? " so far" : "");
       cell.dataset.spoken = `${name} ${spoken}`;
-      cell.setAttribute("title", `${name} = ${status === "missing" ? "not yet" : whole(value)}`);
+      cell.setAttribute("title", `${name} = ${status === "missing" ? "not yet" : fullNumeral(value)}`);
       const computing =
         (frame.phase === "forward" && quantity.kind === "data" && quantity.node === frame.current) ||
         (frame.phase === "backward" && (quantity.kind === "grad" || quantity.kind === "new") &&

@@ -19,7 +19,7 @@ export function numeral(x, digits = 4) {
 }
 
 /** All digits, for tooltips. */
-export function whole(x) {
+export function fullNumeral(x) {
   if (typeof x === "string") return typeset(x);
   if (!Number.isFinite(x)) return typeset(worded(x));
   const [mantissa, exponent] = (Object.is(x, -0) ? "-0e0" : x.toExponential()).split("e");

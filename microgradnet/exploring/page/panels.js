@@ -1,7 +1,7 @@
 // Below the graph: what is pointed at, in words; the sliders; the descent and its costs; the check.
 
 import { draw, element, make } from "./dom.js";
-import { numeral, numeric, whole } from "./numbers.js";
+import { fullNumeral, numeral, numeric } from "./numbers.js";
 import { boldly, quantityOf } from "./words.js";
 
 const MANY = 80; // sliders, at most
@@ -198,7 +198,7 @@ export class Check {
       found.forEach((value, column) => {
         const text = value === null ? "n/a" : numeral(value, 3);
         if (cells[column].textContent !== text) cells[column].textContent = text;
-        cells[column].title = value === null ? "" : whole(value);
+        cells[column].title = value === null ? "" : fullNumeral(value);
       });
       const reference = closed ?? difference;
       const scale = Math.max(1e-6, Math.abs(reference ?? 0));

@@ -2,7 +2,7 @@
 
 import { Camera } from "./camera.js";
 import { element } from "./dom.js";
-import { numeral, whole } from "./numbers.js";
+import { fullNumeral, numeral } from "./numbers.js";
 import { quantityOf } from "./words.js";
 
 export class Pictures {
@@ -166,7 +166,7 @@ export class Pictures {
         const what = quantity.kind === "grad" ? "gradient" : "data";
         const name = box.nodes.length > 1 ? `${view.words.name(quantity.node, numbers)} ` : "";
         const so = status === "partial" ? " so far" : "";
-        return `${name}${what} ${status === "missing" ? "not yet" : whole(value)}${so}`;
+        return `${name}${what} ${status === "missing" ? "not yet" : fullNumeral(value)}${so}`;
       });
       const uses = this.shown.zoom === "scalars" ? view.graph.consumers[number].length : 0;
       const partial = uses > 1 && playback.status(frame, number) === "partial";
