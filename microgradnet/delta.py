@@ -38,6 +38,7 @@ __all__ = [
     "activation_prime",
     "backprop",
     "bias_gradient",
+    "complement",
     "cost",
     "cost_prime",
     "forward",
@@ -52,6 +53,7 @@ __all__ = [
 
 Array: TypeAlias = NDArray[np.float64]  # or object, of Fractions, which no type of NumPy can tell
 _Parameters: TypeAlias = Sequence[ArrayLike]
+_CostRule: TypeAlias = Callable[[Array, Array, Array], Array]
 _Rule = TypeVar("_Rule")
 
 # --- The equations. Shapes that do not fit are a ValueError that names them. ----------------------
@@ -196,11 +198,12 @@ def backprop(
     z, a = forward(weights, biases, activations, x)
     L = len(weights)
     delta = [np.empty(0)] * (L + 1)
-    C_prime = cost_prime(cost, a[L], y)
-    if activations[-1] == "softmax":
+    sigma = activations[-1]
+    C_prime = cost_prime(cost, a[L], y, complement(sigma, z[L]))
+    if sigma == "softmax":
         delta[L] = output_error_softmax(C_prime, softmax_jacobian(z[L]))
     else:
-        delta[L] = output_error(C_prime, activation_prime(activations[-1], z[L]))
+        delta[L] = output_error(C_prime, activation_prime(sigma, z[L]))
     for l in range(L - 1, 0, -1):
         # weights counts from W¹ at 0, so weights[l] is Wˡ⁺¹ and activations[l - 1] is layer l's.
         sigma_prime = activation_prime(activations[l - 1], z[l])
@@ -240,6 +243,23 @@ def activation_prime(name: str, z: ArrayLike) -> Array:
     if name == "softmax":
         raise ValueError("softmax mixes components, so σ′ is a matrix: use softmax_jacobian(z)")
     return sigma_prime(*_numbers(z, exact=name in RATIONAL))
+
+
+@np.errstate(all="ignore")
+def complement(name: str, z: ArrayLike) -> Array | None:
+    """1 − σ(z) with the digits that 1 − a loses where a is close to 1: of sigmoid and softmax.
+
+    None for the other activations.
+
+    >>> complement("sigmoid", [0, 40])
+    array([5.00000000e-01, 4.24835426e-18])
+    """
+    if name == "sigmoid":
+        return activation(name, -np.asarray(z))
+    if name == "softmax":
+        a = activation(name, z)
+        return a @ (1 - np.eye(a.shape[-1]))
+    return None
 
 
 @np.errstate(all="ignore")
@@ -322,8 +342,10 @@ ACTIVATIONS = tuple(_SIGMA)
 
 
 @np.errstate(all="ignore")
-def cost(name: str, a: ArrayLike, y: ArrayLike) -> Array:
+def cost(name: str, a: ArrayLike, y: ArrayLike, rest: ArrayLike | None = None) -> Array:
     """C(a, y) of one example, or of each row of a batch; a "…_from_z" cost takes z for a.
+
+    The rest is 1 − a, where it is known with more digits than the subtraction leaves: `complement`.
 
     ============================  ================================================
     quadratic                     ½ Σ (a − y)²
@@ -338,27 +360,38 @@ def cost(name: str, a: ArrayLike, y: ArrayLike) -> Array:
     array([ 2. , 12.5])
     """
     C, _ = _look_up("cost", _COST, name)
-    a, y = _numbers(a, y, exact=name in RATIONAL)
-    _check(a.shape == y.shape, a=a, y=y)
-    total: Array = C(a, y).sum(axis=-1)
+    a, y, rest = _cost_arguments(name, a, y, rest)
+    total: Array = C(a, y, rest).sum(axis=-1)
     return total
 
 
 @np.errstate(all="ignore")
-def cost_prime(name: str, a: ArrayLike, y: ArrayLike) -> Array:
+def cost_prime(name: str, a: ArrayLike, y: ArrayLike, rest: ArrayLike | None = None) -> Array:
     """C′ = ∂C/∂a, of the shape of a; 0/0 is read as 0, and hinge at its tie y a = 1 as −y/2.
+
+    The rest is 1 − a, as of `cost`.
 
     >>> cost_prime("quadratic", [1, 2], [1, 0])
     array([0., 2.])
     """
     _, C_prime = _look_up("cost", _COST, name)
+    a, y, rest = _cost_arguments(name, a, y, rest)
+    return C_prime(a, y, rest)
+
+
+def _cost_arguments(name: str, a: ArrayLike, y: ArrayLike, rest: ArrayLike | None) -> list[Array]:
     a, y = _numbers(a, y, exact=name in RATIONAL)
-    _check(a.shape == y.shape, a=a, y=y)
-    return C_prime(a, y)
+    (rest,) = _numbers(1 - a if rest is None else rest, exact=name in RATIONAL)
+    _check(a.shape == y.shape == rest.shape, a=a, y=y, rest=rest)
+    return [a, y, rest]
 
 
 def _times_log(y: Array, log: Array) -> Array:
     return np.where((y == 0) & (log == -math.inf), 0, y * log)  # 0 ln 0 = 0
+
+
+def _log(a: Array, rest: Array) -> Array:
+    return np.where(a > 0.5, np.log1p(-rest), np.log(a))
 
 
 def _divide(y: Array, a: Array) -> Array:
@@ -371,25 +404,28 @@ def _from_softmax(z: Array, y: Array) -> Array:
     return y * (log_sum - shifted)
 
 
-_COST: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]] = {
-    "quadratic": (lambda a, y: (a - y) ** 2 / 2, lambda a, y: a - y),
+_COST: dict[str, tuple[_CostRule, _CostRule]] = {
+    "quadratic": (lambda a, y, rest: (a - y) ** 2 / 2, lambda a, y, rest: a - y),
     "cross_entropy": (
-        lambda a, y: -_times_log(y, np.log(a)) - _times_log(1 - y, np.log1p(-a)),
-        lambda a, y: _divide(1 - y, 1 - a) - _divide(y, a),
+        lambda a, y, rest: -_times_log(y, _log(a, rest)) - _times_log(1 - y, _log(rest, a)),
+        lambda a, y, rest: _divide(1 - y, rest) - _divide(y, a),
     ),
-    "log_likelihood": (lambda a, y: -_times_log(y, np.log(a)), lambda a, y: -_divide(y, a)),
+    "log_likelihood": (
+        lambda a, y, rest: -_times_log(y, _log(a, rest)),
+        lambda a, y, rest: -_divide(y, a),
+    ),
     "hinge": (
-        lambda a, y: np.maximum(0, 1 - y * a),
-        lambda a, y: -y * (1 + np.sign(1 - y * a)) / 2,
+        lambda a, y, rest: np.maximum(0, 1 - y * a),
+        lambda a, y, rest: -y * (1 + np.sign(1 - y * a)) / 2,
     ),
     "cross_entropy_from_z": (
         # softplus(z) − y z, its large terms subtracted first
-        lambda z, y: np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z))),
-        lambda z, y: _sigmoid(z) - y,
+        lambda z, y, rest: np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z))),
+        lambda z, y, rest: _sigmoid(z) - y,
     ),
     "log_likelihood_from_z": (
-        _from_softmax,
-        lambda z, y: _softmax(z) * y.sum(axis=-1, keepdims=True) - y,
+        lambda z, y, rest: _from_softmax(z, y),
+        lambda z, y, rest: _softmax(z) * y.sum(axis=-1, keepdims=True) - y,
     ),
 }
 COSTS = tuple(_COST)

@@ -16,6 +16,7 @@ from microgradnet import ops, recording, serialisation
 from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array
 from microgradnet.backpropagation import backpropagate
 from microgradnet.chain_rule import Gradients, reverse_mode
+from microgradnet.complements import SENSITIVE, sharpened
 from microgradnet.node import Node, Vector, number_of
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find_by_symbol, method, methods_on
@@ -349,6 +350,8 @@ _SUBTRACT: Final = ops.subtract
 _MULTIPLY: Final = ops.multiply
 _DIVIDE: Final = ops.divide
 _RELU: Final = ops.relu
+_LOG: Final = ops.log
+_ATANH: Final = ops.atanh
 _WEIGHTED_SUM: Final = ops.weighted_sum
 _UNSET: Final = UNSET
 
@@ -400,6 +403,8 @@ def record(op: Operation, operands: tuple[Value, ...]) -> Value:
     """The node of an operation on Values."""
     try:
         data = evaluate(op.forward, *[operand.data for operand in operands])
+        if op in SENSITIVE:
+            data = sharpened(op, operands, data)
     except Exception as error:
         annotate(error, f"in {described(op, operands)}")
         raise
@@ -420,6 +425,8 @@ def record_unary(op: Operation, operand: Value) -> Value:
     node: Value = new_node(Value)
     try:
         node.data = (0.0 if x <= 0.0 else x) if op is _RELU else op.forward(ieee, x)
+        if op is _LOG or op is _ATANH:
+            node.data = sharpened(op, (operand,), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
         raise
@@ -438,6 +445,8 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     node: Value = new_node(Value)
     try:
         node.data = x - y if op is _SUBTRACT else op.forward(ieee, x, y)
+        if x == 1.0 and op is _SUBTRACT and right.op is not None:
+            node.data = sharpened(op, (left, right), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (left, right))}")
         raise

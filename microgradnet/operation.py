@@ -94,6 +94,10 @@ class Operation:
     """The constants that tell variants apart: the exponent of x³, a slope."""
     base: Operation | None = None
     """The entry that this is a variant of; None for the entry itself."""
+    complement: Callable[..., Number] | None = None
+    """complement(m, *xs): 1 − y with the digits that a subtraction loses; None if undeclared."""
+    odd: bool = False
+    """Whether y changes its sign with the operands, so that 1 + y is the complement at −x."""
 
     @property
     def symbol(self) -> str:
@@ -196,7 +200,15 @@ class Operation:
         found = _VARIANTS.get(key)
         if found is None:
             forward, rule = _with_defaults(base.forward, merged), _with_defaults(base.rule, merged)
-            found = replace(base, forward=forward, rule=rule, parameters=merged, base=base)
+            complement = base.complement and _with_defaults(base.complement, merged)
+            found = replace(
+                base,
+                forward=forward,
+                rule=rule,
+                parameters=merged,
+                base=base,
+                complement=complement,
+            )
             _describe(found, base.__doc__, getattr(base, "__signature__", None))
             found = _VARIANTS.setdefault(key, found)  # another thread may have come first
         return found
@@ -305,12 +317,18 @@ def operation(
     latex: Notation = "",
     *,
     symbol: str = "",
+    complement: Callable[..., Number] | None = None,
+    odd: bool = False,
 ) -> Callable[[Callable[..., Number]], Operation]:
     r"""Enter the decorated forward function into the table, with its derivative rule.
 
     The forward function's operands follow the arithmetic m; its keyword-only arguments are the
     operation's parameters, with their defaults. A second entry of the same name replaces the
     first, for graphs built from then on.
+
+    complement  where y saturates at 1, a function like the forward one that gives 1 − y: with it
+                `1 - y` and its logarithm keep their digits
+    odd         whether y at −x is −y
 
     >>> from microgradnet import Value
     >>> def cube_vjp(m, g, y, x):
@@ -357,6 +375,8 @@ def operation(
             forward=_with_defaults(forward, parameters),
             rule=_with_defaults(rule, parameters),
             parameters=parameters,
+            complement=complement and _with_defaults(complement, parameters),
+            odd=odd,
         )
         _describe(entry, forward.__doc__, inspect.Signature(arguments))
         for kind in _KINDS:

@@ -324,7 +324,11 @@ def tanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * sech * sech,)  # the usual 1 − tanh² x has no digits left beyond |x| = 19
 
 
-@operation(tanh_vjp, latex=r"\tanh\left($x\right)")
+def tanh_complement(m: M, x: N) -> N:
+    return 2 * m.sigmoid(-2 * x)
+
+
+@operation(tanh_vjp, complement=tanh_complement, odd=True, latex=r"\tanh\left($x\right)")
 def tanh(m: M, x: N) -> N:
     """Hyperbolic tangent."""
     return m.tanh(x)
@@ -352,7 +356,10 @@ def acosh(m: M, x: N) -> N:
 
 
 def atanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (m.divide(g, m.one_minus_square(x)),)
+    # Of tanh z, y is z with its digits, where x is close to 1 and 1 − x² has lost them.
+    sech = m.sech(y)
+    known_better = m.abs(y - m.atanh(x)) > 0
+    return (m.divide(g, m.where(known_better, sech * sech, m.one_minus_square(x))),)
 
 
 @operation(atanh_vjp, latex=r"\operatorname{artanh}\left($x\right)")
@@ -365,7 +372,11 @@ def erf_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
 
 
-@operation(erf_vjp, latex=r"\operatorname{erf}\left($x\right)")
+def erf_complement(m: M, x: N) -> N:
+    return m.erfc(x)
+
+
+@operation(erf_vjp, complement=erf_complement, odd=True, latex=r"\operatorname{erf}\left($x\right)")
 def erf(m: M, x: N) -> N:
     """The error function, 2/√π ∫₀ˣ exp(−t²) dt."""
     return m.erf(x)
@@ -375,7 +386,11 @@ def erfc_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (-g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
 
 
-@operation(erfc_vjp, latex=r"\operatorname{erfc}\left($x\right)")
+def erfc_complement(m: M, x: N) -> N:
+    return m.erf(x)
+
+
+@operation(erfc_vjp, complement=erfc_complement, latex=r"\operatorname{erfc}\left($x\right)")
 def erfc(m: M, x: N) -> N:
     """The complement 1 − erf x of the error function, keeping its digits on the right."""
     return m.erfc(x)
@@ -401,7 +416,11 @@ def sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
     return (g * m.sigmoid(x) * m.sigmoid(-x),)  # y(1 − y) has no digits left beyond x = 37
 
 
-@operation(sigmoid_vjp, latex=r"\sigma\left($x\right)")
+def sigmoid_complement(m: M, x: N) -> N:
+    return m.sigmoid(-x)
+
+
+@operation(sigmoid_vjp, complement=sigmoid_complement, latex=r"\sigma\left($x\right)")
 def sigmoid(m: M, x: N) -> N:
     """σ(x) = 1/(1 + e⁻ˣ); σ′(x) = σ(x) σ(−x)."""
     return m.sigmoid(x)
@@ -520,11 +539,27 @@ def log_sum_exp(m: M, *xs: N) -> N:
 
 def softmax_component_vjp(m: M, g: N, y: N, *xs: N, index: int) -> Contributions:
     shares = m.softmax(xs)
-    others = sum(share for k, share in enumerate(shares) if k != index)  # 1 − y, with its digits
+    others = _sum(m, [share for k, share in enumerate(shares) if k != index])
     return tuple(g * y * others if k == index else -g * y * share for k, share in enumerate(shares))
 
 
-@operation(softmax_component_vjp, "softmax($xs)[$index]", symbol="softmax[$index]")
+def softmax_component_complement(m: M, *xs: N, index: int) -> N:
+    return _sum(m, [share for k, share in enumerate(m.softmax(xs)) if k != index])
+
+
+def _sum(m: M, xs: Sequence[N]) -> N:
+    total = m.convert(0)
+    for x in xs:  # sum() adds floats otherwise from Python 3.12 on
+        total = total + x
+    return total
+
+
+@operation(
+    softmax_component_vjp,
+    "softmax($xs)[$index]",
+    symbol="softmax[$index]",
+    complement=softmax_component_complement,
+)
 def softmax_component(m: M, *xs: N, index: int = 0) -> N:
     """The share exp xᵢ / Σₖ exp xₖ for one i, the index (counted from 0)."""
     if not 0 <= index < len(xs):

@@ -48,6 +48,7 @@ def active_hook() -> Hook | None:
 def no_grad() -> Iterator[None]:
     """Within the block, operations give leaves: nothing is recorded, in this thread or task alone.
 
+    Without a graph 1 − σ(z) is computed from the number σ(z), so it is 0 from z = 37 on.
     In a generator the block lasts while the generator is suspended, as in PyTorch.
 
     >>> from microgradnet import Value

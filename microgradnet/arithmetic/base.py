@@ -61,6 +61,8 @@ class Arithmetic:
 
     name: str
     pi: Number
+    rounds = False
+    """Whether results are rounded, so that digits can be lost."""
 
     def __init_subclass__(cls, functions: Mapping[str, Function] | None = None) -> None:
         for name, function in (functions or {}).items():

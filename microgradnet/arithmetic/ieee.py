@@ -19,6 +19,7 @@ __all__ = ["ieee"]
 
 class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot", *PRIMITIVES)}):
     name = "float"
+    rounds = True
     pi = math.pi
 
     def convert(self, x: Number) -> float:

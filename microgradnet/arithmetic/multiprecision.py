@@ -34,6 +34,7 @@ _REAL = {
 
 class _Multiprecision(Arithmetic, functions=_REAL):
     name = "mpmath"
+    rounds = True
 
     @property
     def pi(self) -> Number:

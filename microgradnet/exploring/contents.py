@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from microgradnet import ops
+from microgradnet.complements import evaluation
 from microgradnet.engine import Value
 from microgradnet.exploring.javascript import Rules
 from microgradnet.exploring.tape import Tape, to_json
@@ -89,10 +90,12 @@ def nodes_of(
             "grad": to_json(tape.adjoints[k]),
         }
         if node.op is not None:
+            forward, nodes = evaluation(node.op, node.parents)
             entry |= {
                 "op": node.op.name,
                 "symbol": node.op.symbol,
-                "rule": rules.place(node.op, len(node.parents)),
+                "rule": rules.place(node.op, len(node.parents), (forward, len(nodes))),
+                "from": [view.place[other] for other in nodes],
                 "parents": tape.parents[k],
                 "formula": _formula(node.op, len(node.parents)),
                 "brackets": node.op.parenthesises,

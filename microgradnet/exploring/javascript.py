@@ -25,18 +25,26 @@ class Rules:
     """The operations that a page computes, each with its number of operands."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[Operation, int], int | None] = {}
+        self._places: dict[tuple[object, ...], int | None] = {}
         self._written: list[str] = []
 
-    def place(self, op: Operation, operands: int) -> int | None:
+    def place(
+        self,
+        op: Operation,
+        operands: int,
+        evaluation: tuple[Callable[..., Number], int] | None = None,
+    ) -> int | None:
         """The index of the operation among the rules; None if it cannot be told in JavaScript.
 
         So it is of an operation that branches on a number or leaves the arithmetic, as by math.exp.
+        The evaluation is the forward function and how many numbers it takes, where the node's
+        number comes from others than its operands (`complements.evaluation`).
         """
-        key = op, operands
+        forward, count = evaluation or (op.forward, operands)
+        key = op, operands, forward
         if key not in self._places:
             try:
-                self._written.append(_written(op, operands))
+                self._written.append(_written(op, operands, forward, count))
                 self._places[key] = len(self._written) - 1
             except Exception:  # whatever a user's function raises where a number is no float
                 self._places[key] = None
@@ -47,17 +55,17 @@ class Rules:
         return f"const RULES = [\n{''.join(self._written)}];\n"
 
 
-def _written(op: Operation, operands: int) -> str:
-    names = [f"x{k}" for k in range(operands)]
+def _written(op: Operation, operands: int, function: Callable[..., Number], count: int) -> str:
+    taken, names = [[f"x{k}" for k in range(n)] for n in (count, operands)]
     xs = ", ".join(names)
     forward, rule = _Block(), _Block()
-    y = forward.write(op.forward(_javascript, *(_Term(x, forward) for x in names)))
+    y = forward.write(function(_javascript, *(_Term(x, forward) for x in taken)))
     contributions = op.rule(_javascript, *(_Term(x, rule) for x in ("g", "y", *names)))
     if type(contributions) is not tuple or len(contributions) != operands:
         op.refuse(contributions, operands)
     passed = rule.write(contributions)
     return (
-        f"{{ f: ([{xs}]) => {{ {forward}return {y}; }},\n"
+        f"{{ f: ([{', '.join(taken)}]) => {{ {forward}return {y}; }},\n"
         f"  vjp: (g, y, [{xs}]) => {{ {rule}return {passed}; }} }},\n"
     )
 

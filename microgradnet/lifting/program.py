@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from microgradnet.arithmetic import evaluate, ieee
+from microgradnet.complements import evaluation
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.lifting.reading import number
@@ -399,7 +400,8 @@ def _recompute(
         data.update(zip(inputs, x, strict=True))
         for node in order:
             if node.op is not None:
-                data[node] = evaluate(node.op.forward, *[data[parent] for parent in node.parents])
+                forward, nodes = evaluation(node.op, node.parents)
+                data[node] = evaluate(forward, *[data[parent] for parent in nodes])
         return [data[root] for root in roots]
 
     return compute

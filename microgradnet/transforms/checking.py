@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 from microgradnet.arithmetic import coerce, ieee
 from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
+from microgradnet.complements import evaluation
 from microgradnet.engine import Value
-from microgradnet.recording import no_grad
 from microgradnet.transforms.derivatives import Function, Trace, arguments
 from microgradnet.transforms.nesting import nested, places
 
@@ -115,9 +115,8 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
     xs = [x for _, x in inputs]
 
     def value(*xs: float) -> float:
-        with no_grad():
-            result = f(*nested(map(Value, xs), like=list(args)))
-        return _float(result)
+        # Recorded: of 1 − σ(x) without a graph the digits would be lost.
+        return _float(f(*nested(map(Value, xs), like=list(args))))
 
     trace = Trace(f, nested(xs, like=list(args)), {}, range(len(args)))
     if isinstance(trace.result, (list, tuple)):
@@ -244,12 +243,13 @@ def _complex_step(
     tangents = {moved: 1.0}
     off = noise = 0.0
     for node in trace.path:
-        if not any(parent in tangents for parent in node.parents):
-            continue
         op: Any = node.op
-        operands = [Dual(_float(p), tangents.get(p)) for p in node.parents]
+        forward, nodes = evaluation(op, node.parents)
+        if not any(other in tangents for other in nodes):
+            continue
+        operands = [Dual(_float(other), tangents.get(other)) for other in nodes]
         try:
-            found = complex_step.convert(op.forward(complex_step, *operands))
+            found = complex_step.convert(forward(complex_step, *operands))
         except (KinkError, TypeError):  # or an operation not written against the arithmetic
             return math.nan, math.nan, 0.0
         tangents[node] = found.tangent

@@ -148,7 +148,19 @@ def _density(x: Array) -> Array:
     return _array(np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
 
 
-def _cost_prime(name: str, a: Array, y: Array) -> tuple[Array, Array]:
+def _complement(activation: str, z: Array, a: Array) -> tuple[Array, Array]:
+    """Compute 1 − a once more, by itself, and the relative bound of both sides."""
+    if activation == "sigmoid":  # σ(−z)
+        e = np.exp(-np.abs(z))
+        return np.where(z > 0, e, 1) / (1 + e), _gamma(sum(_SIGMA["sigmoid"]) + 0 * z)
+    if activation == "softmax":  # the sum of the other shares
+        n = a.shape[-1]
+        error = _softmax(z).max(axis=-1, keepdims=True) + _gamma(2 * n) + 0 * z
+        return a @ (1 - np.eye(n)), error
+    return 1 - a, 0 * a  # of the same a by the same subtraction
+
+
+def _cost_prime(name: str, activation: str, z: Array, a: Array, y: Array) -> tuple[Array, Array]:
     """Compute Σ|terms| of C′(a) and its relative bound."""
     n = a.shape[-1]
     if name == "quadratic":  # pow(a − y, 1);  a − y
@@ -156,7 +168,8 @@ def _cost_prime(name: str, a: Array, y: Array) -> tuple[Array, Array]:
     if name == "hinge":  # −y, −y/2 or 0, both
         return np.abs(y), _gamma(0 * y)
     if name == "cross_entropy":  # (1 − y)/(1 − a) − y/a, both: the first 3, the difference 1
-        return _quotient(y, a) + _quotient(1 - y, 1 - a), _gamma(4 + 4 + 0 * y)
+        rest, error = _complement(activation, z, a)
+        return _quotient(y, a) + _quotient(1 - y, rest), _gamma(4 + 4 + 0 * y) + error
     if name == "log_likelihood":  # −y/a, both
         return _quotient(y, a), _gamma(1 + 1 + 0 * y)
     if name == "cross_entropy_from_z":  # (1 − y) σ(z) − y σ(−z): 1, σ, 1, 1;  σ(z) − y: σ, 1
@@ -176,7 +189,7 @@ def _quotient(y: Array, a: Array) -> Array:
 
 def output_error(cost: str, activation: str, z: Array, a: Array, y: Array) -> Array:
     """Bound BP1, δᴸ = C′(aᴸ) ⊙ σ′(zᴸ): a product on each side; for softmax Jᵀ C′."""
-    terms, rounding = _cost_prime(cost, a, y)
+    terms, rounding = _cost_prime(cost, activation, z, a, y)
     if activation == "softmax":
         return _output_error_softmax(terms, rounding, z, a)
     sigma_prime, error = _sigma_prime(activation, z)
@@ -231,22 +244,27 @@ def update(w: Array, gradient: Array, lr: Any, m: int) -> Array:
     return _array(_gamma(2 * 3) * terms + _TINY * (1 + np.abs(gradient)))
 
 
-def cost(name: str, a: Array, y: Array) -> Array:
+def cost(name: str, activation: str, z: Array, a: Array, y: Array) -> Array:
     """Bound C of each example, a sum over n outputs: n − 1 additions on each side."""
     n = a.shape[-1]
+    rest, rest_error = _complement(activation, z, a)
     z, e = np.abs(a), np.log1p(np.exp(-np.abs(a)))
     once = 0 * y  # what is off by one rounding only
+    from_rest = 0 * y  # what 1 − a is off by
     if name == "quadratic":  # pow(a − y, 2), which doubles what a − y is off;  (a − y)²
         roundings, terms = (2 + _P) + (2 + 1), (a - y) ** 2 / 2
     elif name == "hinge":  # 1 − y a, both
         roundings, terms = 2 + 2, 1 + np.abs(y * a)
     elif name == "cross_entropy":
         # (1 − y) ln(1 − a), both: 1, the logarithm, the product; and the sum with y ln a. On the
-        # graph's side 1 − a rounds, which the logarithm is off by, absolutely.
+        # graph's side 1 − a rounds, which the logarithm is off by, absolutely; so it is by what
+        # 1 − a from z is off by, and ln a, which comes from there, relatively.
         roundings = (_P + 3) + (_N + 3)
-        terms, once = _entropy(y, a) + _entropy(1 - y, 1 - a), np.abs(1 - y)
+        terms, once = _entropy(y, a, rest) + _entropy(1 - y, rest, a), np.abs(1 - y)
+        from_rest = rest_error * (_entropy(y, a, rest) + np.abs(1 - y))
     elif name == "log_likelihood":  # y ln a, both
-        roundings, terms = (_P + 1) + (_N + 1), _entropy(y, a)
+        roundings, terms = (_P + 1) + (_N + 1), _entropy(y, a, rest)
+        from_rest = rest_error * terms
     elif name == "cross_entropy_from_z":
         # (1 − y) softplus(z) + y softplus(−z): 1, softplus, the product, the sum;
         # max(z, 0) − y z + log1p(e): log1p and exp, the sum; y z has 3.
@@ -259,7 +277,9 @@ def cost(name: str, a: Array, y: Array) -> Array:
         terms = np.abs(y) * (1 + np.log(n) + z + z.max(axis=-1, keepdims=True))
     else:
         raise ValueError(f"no bound for the cost {name!r}")
-    error: Array = (_gamma(roundings + 2 * (n - 1)) * terms + _gamma(1) * once).sum(axis=-1)
+    error: Array = (_gamma(roundings + 2 * (n - 1)) * terms + _gamma(1) * once + from_rest).sum(
+        axis=-1
+    )
     return _array(error + n * _TINY)
 
 
@@ -273,8 +293,9 @@ def chain_rule(contributions: Sequence[Sequence[float]]) -> Array:
     return _array(_gamma(2 * (uses - 1)) * terms)
 
 
-def _entropy(y: Array, a: Array) -> Array:
-    return np.where(y == 0, 0, np.abs(y * np.log(a)))
+def _entropy(y: Array, a: Array, rest: Array) -> Array:
+    log = np.where(a > 0.5, np.log1p(-rest), np.log(a))
+    return np.where(y == 0, 0, np.abs(y * log))
 
 
 def _array(x: Any) -> Array:

@@ -102,7 +102,8 @@ def verify(
                 graph = _differentiate(model, known.function, x, y, advance)
                 _check_domain(known, graph.a[-1])
                 program = delta.backprop(*own, activations, name, x, y)
-                program_cost = delta.cost(name, program.a[-1], y)
+                rest = delta.complement(activations[-1], program.z[-1])
+                program_cost = delta.cost(name, program.a[-1], y, rest)
                 claims = [*_gradient_claims(graph, program, program_cost, activations, name, y)]
                 claims.append(graph.chain)
                 if steps:
@@ -239,13 +240,14 @@ def _gradient_claims(
             a[l], delta.activation(sigma, z[l]),
             partial(bounds.activation, sigma, z[l], a[l]), program.a[l],
         )  # fmt: skip
+    sigma = activations[-1]
+    rest = delta.complement(sigma, z[L])
     yield _Claim(
         "cost", L, f"C = {cost}(a{up(L)}, y)",
-        graph.cost, delta.cost(cost, a[L], y),
-        partial(bounds.cost, cost, a[L], y), program_cost,
+        graph.cost, delta.cost(cost, a[L], y, rest),
+        partial(bounds.cost, cost, sigma, z[L], a[L], y), program_cost,
     )  # fmt: skip
-    sigma = activations[-1]
-    C_prime = delta.cost_prime(cost, a[L], y)
+    C_prime = delta.cost_prime(cost, a[L], y, rest)
     if sigma == "softmax":
         formula = f"δ{up(L)} = Jᵀ C′(a{up(L)})"
         want = delta.output_error_softmax(C_prime, delta.softmax_jacobian(z[L]))

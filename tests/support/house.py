@@ -9,7 +9,7 @@ deprecation progress randomness
 arithmetic graph delta datasets notation numerals recording tables unrolled unset
 operation serialisation
 ops node
-node_arithmetic backpropagation
+complements node_arithmetic backpropagation
 chain_rule
 engine
 layerwise

@@ -418,6 +418,7 @@ EQUIVALENT = [
         "the Jacobian of softmax is symmetric; the equation has the ᵀ for what is not",
     ),
     ("jacobian.swapaxes(-1, -2) @", ["0 → -1"], "that axis has one entry: 0 is −1"),
+    ("np.where(a > 0.5", ["a > 0.5 → a >= 0.5"], "at ½ both forms are right"),
     ("products.sum(axis=-1", ["1 → 2"], "the products aⱼaₖ are symmetric in j and k"),
     ("z, a = [np.empty(0)]", ["0 → 1"], "z⁰ is in no equation"),
     ("delta = [np.empty(0)]", ["0 → 1"], "δ⁰ is in no equation"),

@@ -12,6 +12,7 @@ const TOLERANCE = 2 ** -40;
 
 export class Graph {
   constructor(nodes) {
+    // A number is computed `from` these nodes: the parents, and of 1 − σ(z) from z too.
     this.nodes = nodes.map((node) => ({ parents: [], ...node }));
     this.consumers = this.nodes.map(() => []);
     this.nodes.forEach((node, k) => {
@@ -48,7 +49,7 @@ export class Graph {
       }
       const xs = node.parents.map((p) => data[p]);
       const { f, vjp } = RULES[node.rule];
-      const y = f(xs);
+      const y = f(node.from.map((p) => data[p]));
       data.push(y);
       slopes.push(vjp(1, y, xs));
     });
@@ -69,7 +70,7 @@ export class Graph {
     fresh[changed] = value;
     for (let k = changed + 1; k < fresh.length; k++) {
       const node = this.nodes[k];
-      if (node.op) fresh[k] = RULES[node.rule].f(node.parents.map((p) => fresh[p]));
+      if (node.op) fresh[k] = RULES[node.rule].f(node.from.map((p) => fresh[p]));
     }
     return fresh[this.cost];
   }
@@ -104,7 +105,7 @@ export class Graph {
         const xs = node.parents.map((p) => value[p]);
         const { f, vjp } = RULES[node.rule];
         const terms = node.op === "weighted_sum" ? products(xs) : xs;
-        same &&= close(f(xs), value[k], ADDS.has(node.op) ? terms : []);
+        same &&= close(f(node.from.map((p) => value[p])), value[k], ADDS.has(node.op) ? terms : []);
         vjp(1, value[k], xs).forEach((slope, position) => {
           same &&= close(slope, numeric(theirs.slopes[k][position]), []);
         });

@@ -1,0 +1,259 @@
+"""Where an activation saturates, numbers and gradients keep their digits, as people write them.
+
+The right values are mpmath's, computed from z with so many digits that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+from microgradnet import (
+    Value,
+    atanh,
+    check_grad,
+    delta,
+    erf,
+    erfc,
+    grad,
+    jvp,
+    lift,
+    log,
+    operation,
+    ops,
+    sigmoid,
+    softmax,
+    tanh,
+    verify,
+)  # fmt: skip
+from microgradnet.complements import evaluation
+from microgradnet.costs import cross_entropy, log_likelihood
+from microgradnet.exploring import explore
+from microgradnet.nn import MLP
+
+U = 2.0**-53
+DIGITS = 700  # e⁻⁷⁰⁰ beside 1 has 304 zeros
+
+saturated = st.one_of(
+    st.floats(10, 700), st.floats(-700, -10), st.sampled_from([36.7, 36.8, 37.0, -37.0, 40.0])
+)
+
+
+def sigma(z: Any) -> Any:
+    return 1 / (1 + mp.exp(-z))
+
+
+def close(got: float, want: Any, roundings: float = 16, terms: Any = 0) -> bool:
+    size = max(abs(want), terms)
+    return bool(abs(got - want) <= roundings * U * size + mpf(2) ** -1070)
+
+
+@given(saturated | st.floats(-10, 10), st.sampled_from([0, 1, 0.5]))
+def test_the_error_of_a_sigmoid_with_cross_entropy_is_a_minus_y(z: float, y: float) -> None:
+    node = Value(z)
+    cost = cross_entropy([sigmoid(node)], [y])
+    cost.backward()
+    with mp.workdps(DIGITS):
+        a, rest = sigma(mpf(z)), sigma(-mpf(z))
+        assert close(node.grad, {0: a, 1: -rest, 0.5: a - 0.5}[y], terms=y * (1 - y))
+        assert close(cost.data, -y * mp.log(a) - (1 - y) * mp.log(rest))
+    found = delta.backprop([[[1]]], [[0]], ["sigmoid"], "cross_entropy", [z], [y]).delta[1][0]
+    assert abs(found - node.grad) <= 32 * U * max(abs(node.grad), y * (1 - y))
+
+
+@given(saturated, st.sampled_from([0, 1, 0.5]))
+def test_verify_agrees_where_the_output_is_saturated(z: float, y: float) -> None:
+    model = MLP(1, [1], activation="sigmoid", output_activation="sigmoid")
+    model.weights[1] = [[1.0]]
+    model.biases[1] = [0.0]
+    assert verify(model, [[z]], [[y]], cost="cross_entropy", steps=0).ok
+
+
+WRITTEN: dict[
+    str, tuple[Callable[[Any], Any], Callable[[Any], Any], Callable[[Any], Any], float]
+] = {
+    # what is written, its value, its derivative, up to which |z| floats have them
+    "1 - σ": (lambda z: 1 - sigmoid(z), lambda z: sigma(-z), lambda z: -sigma(z) * sigma(-z), 700),
+    "σ(1 - σ)": (
+        lambda z: sigmoid(z) * (1 - sigmoid(z)),
+        lambda z: sigma(z) * sigma(-z),
+        lambda z: sigma(z) * sigma(-z) * (sigma(-z) - sigma(z)),
+        700,
+    ),
+    "log(1 - σ)": (
+        lambda z: log(1 - sigmoid(z)),
+        lambda z: mp.log(sigma(-z)),
+        lambda z: -sigma(z),
+        700,
+    ),
+    "log σ": (lambda z: log(sigmoid(z)), lambda z: mp.log(sigma(z)), lambda z: sigma(-z), 700),
+    "logit": (
+        lambda z: log(sigmoid(z) / (1 - sigmoid(z))),
+        lambda z: z,
+        lambda z: mpf(1),
+        340,
+    ),
+    "log(1 - tanh²)": (
+        lambda z: log(1 - tanh(z) ** 2),
+        lambda z: -2 * mp.log(mp.cosh(z)),
+        lambda z: -2 * mp.tanh(z),
+        340,
+    ),
+    "1 - t·t": (
+        lambda z: (lambda t: 1 - t * t)(tanh(z)),
+        lambda z: mp.sech(z) ** 2,
+        lambda z: -2 * mp.tanh(z) * mp.sech(z) ** 2,
+        340,
+    ),
+    "atanh tanh": (lambda z: atanh(tanh(z)), lambda z: z, lambda z: mpf(1), 340),
+    "1 - erf": (
+        lambda z: 1 - erf(z / 32),
+        lambda z: mp.erfc(z / 32),
+        lambda z: -mp.exp(-((z / 32) ** 2)) / mp.sqrt(mp.pi) / 16,
+        700,
+    ),
+    "1 - erfc": (
+        lambda z: 1 - erfc(z / 32),
+        lambda z: mp.erf(z / 32),
+        lambda z: mp.exp(-((z / 32) ** 2)) / mp.sqrt(mp.pi) / 16,
+        700,
+    ),
+    "1 - softmax": (
+        lambda z: 1 - softmax([z, Value(0.0)])[0],
+        lambda z: sigma(-z),
+        lambda z: -sigma(z) * sigma(-z),
+        700,
+    ),
+    "log softmax": (
+        lambda z: log(softmax([z, Value(0.0)])[0]),
+        lambda z: mp.log(sigma(z)),
+        lambda z: sigma(-z),
+        700,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@given(z=saturated)
+def test_what_people_write_keeps_its_digits(name: str, z: float) -> None:
+    written, value, slope, end = WRITTEN[name]
+    z *= end / 700
+    node = Value(z)
+    result = written(node)
+    result.backward()
+    with mp.workdps(DIGITS):
+        roundings = 32 + 4 * abs(z) ** 2 / 256 * ("erf" in name)  # of the square in exp(−x²)
+        assert close(result.data, value(mpf(z)), roundings)
+        assert close(node.grad, slope(mpf(z)), roundings)
+    # In every mode the same numbers.
+    assert grad(lambda x: written(x))(z) == pytest.approx(node.grad, rel=1e-13)
+    assert jvp(lambda x: written(x), (z,), (1.0,))[1] == pytest.approx(node.grad, rel=1e-13)
+    recorded = written(Value(z))
+    for copy in (deepcopy(result), pickle.loads(pickle.dumps(result))):
+        assert copy.data == result.data == recorded.data
+
+
+@given(saturated, st.sampled_from([0, 1, 0.5]))
+def test_softmax_with_a_binary_cross_entropy(z: float, y: float) -> None:
+    nodes = [Value(z), Value(0.0)]
+    cost = cross_entropy(softmax(nodes), [y, 1 - y])
+    cost.backward()
+    with mp.workdps(DIGITS):
+        a, rest = sigma(mpf(z)), sigma(-mpf(z))
+        want = {0: 2 * a, 1: -2 * rest, 0.5: 2 * a - 1}[y]
+        assert close(nodes[0].grad, want, 32, terms=4 * y * (1 - y))
+        assert close(nodes[1].grad, -want, 32, terms=4 * y * (1 - y))
+
+
+def test_the_graph_is_as_it_was_written() -> None:
+    a = sigmoid(Value(40.0))
+    rest = 1 - a
+    one, parent = rest.parents
+    assert (one.data, parent, rest.op) == (1.0, a, ops.subtract)
+    assert rest.partials() == (1.0, -1.0)
+    rest.log().backward()
+    assert a.grad == -1 / rest.data
+
+
+@pytest.mark.parametrize("kind", [int, float, mpf])
+def test_one_is_one_of_any_kind(kind: Callable[[int], Any]) -> None:
+    with mp.workdps(30):
+        z = Value(mpf(100) if kind is mpf else 100.0)
+        for rest in (
+            Value(kind(1)) - sigmoid(z),
+            ops.subtract(kind(1), sigmoid(z)),
+            kind(1) - sigmoid(z),
+        ):
+            assert mp.almosteq(rest.data, mp.exp(-100), 1e-15)
+
+
+def test_nothing_else_changes() -> None:
+    x, z = Value(0.1), Value(40.0)
+    assert (1 - x).data == 1 - 0.1
+    assert (2 - sigmoid(z)).data == 1.0
+    assert (1 - x * x).data == 1 - 0.1 * 0.1
+    assert (1 - x**2).data == 1 - 0.1**2
+    assert log(1 - x).data == math.log(1 - 0.1)
+    assert (1 - tanh(z) ** 3).data == 0.0
+    assert (1 - tanh(z) * sigmoid(z)).data == 0.0
+    assert log(sigmoid(-z)).data == math.log(sigmoid(-40.0))
+    assert (x - x - sigmoid(z)).data == -1.0
+    assert ((x / x) - sigmoid(z)).data == 0.0  # a 1 that was computed
+
+
+def test_formulas_are_the_textbooks(require_oracle: Callable[[str], Any]) -> None:
+    sympy = require_oracle("sympy")
+    z = sympy.Symbol("z")
+    assert (1 - sigmoid(Value(z))).data == 1 - 1 / (1 + sympy.exp(-z))
+
+
+def test_a_program_and_check_grad_compute_it_anew() -> None:
+    z, y = Value(0.5, label="z"), Value(1.0, label="y")
+    cost = cross_entropy([sigmoid(z)], [y])
+    lift(cost, [z], [y], check=([[40.0], [-3.0]], [[1.0], [0.25]]))
+    check_grad(lambda x: cross_entropy([sigmoid(x)], [0]), (40.0,))
+    check_grad(lambda x: log(1 - tanh(x) ** 2), (25.0,))
+    check_grad(lambda x: 1 - sigmoid(x), (40.0,))
+
+
+def test_an_operation_of_ones_own_declares_it(own_table: None) -> None:
+    def arc_vjp(m: Any, g: Any, y: Any, x: Any, *, scale: Any) -> Any:
+        return (m.divide(g, 1 + x),)
+
+    def arc_complement(m: Any, x: Any, *, scale: Any) -> Any:
+        return m.divide(m.convert(scale), 1 + x)
+
+    @operation(arc_vjp, complement=arc_complement)
+    def arc(m: Any, x: Any, *, scale: Any = 1) -> Any:
+        return m.divide(x + 1 - scale, 1 + x)
+
+    assert (1 - arc(Value(1e20))).data == 1e-20
+    assert (1 - arc(Value(1e20), scale=2)).data == 2e-20
+    square = 1 - arc(Value(1e20)) ** 2
+    assert square.data == 2e-20
+    assert log(arc(Value(1e20))).data == -1e-20
+
+
+def test_the_page_computes_it_anew(tmp_path: Any) -> None:
+    z, y = Value(40.0, label="z"), Value(0.5, label="y")
+    text = explore(cross_entropy([sigmoid(z)], [y]), tmp_path / "page.html").path.read_text("utf-8")
+    assert "m.log1p(t1)" in text and '"from":' in text
+
+
+def test_the_cost_of_a_confident_softmax() -> None:
+    nodes = [Value(40.0), Value(0.0)]
+    cost = log_likelihood(softmax(nodes), [1, 0])
+    assert cost.data == pytest.approx(4.248354255291589e-18, rel=1e-14)
+
+
+def test_evaluation_takes_the_parents_where_nothing_is_known() -> None:
+    x = Value(2.0)
+    assert evaluation(ops.log, (x,)) == (ops.log.forward, (x,))
