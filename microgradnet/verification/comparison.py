@@ -350,7 +350,7 @@ def _nearest(x: Any) -> float:
 
 
 def _worse(old: Row | None, new: Row) -> Row:
-    """Return the worse of one equation's rows at two steps; its end-to-end difference is the larger."""
+    """Return the worse of one equation's two rows, with the larger of their end-to-end ones."""
     if old is None:
         return new
     rank_old, rank_new = (_badness(row.difference, row.bound) for row in (old, new))
