@@ -17,6 +17,7 @@ from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_
 from microgradnet.backpropagation import backpropagate
 from microgradnet.chain_rule import Gradients, reverse_mode
 from microgradnet.complements import SENSITIVE, sharpened
+from microgradnet.conversion import check_conversion
 from microgradnet.node import Node, Vector, number_of
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find_by_symbol, method, methods_on
@@ -215,7 +216,14 @@ class Value(Node):
         return self.data
 
     def __float__(self) -> float:
-        return float(self.data)
+        number = float(self.data)
+        check_conversion(self, "float")
+        return number
+
+    def __int__(self) -> int:
+        number = int(self.data)
+        check_conversion(self, "int")
+        return number
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)

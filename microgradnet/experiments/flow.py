@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from microgradnet.conversion import differentiated
 from microgradnet.costs import Cost, entry
 from microgradnet.nn import MLP
 from microgradnet.numerals import numeral
@@ -120,7 +121,9 @@ def gradient_flow(model: MLP, X: ArrayLike, Y: ArrayLike, cost: str | Cost = "qu
         for inputs, targets in zip(x, y, strict=True):
             model.zero_grad()
             forward = model.forward(inputs)
-            function(forward.output, targets).backward()
+            with differentiated(parameters):
+                total = function(forward.output, targets)
+            total.backward()
             for l, layer in enumerate(model.layers, 1):
                 delta[l - 1] += map(float, forward.delta[l])
                 partials[l - 1] += _activation_partials(forward.z[l], forward.a[l])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from microgradnet import ops
+from microgradnet.conversion import differentiated
 from microgradnet.engine import UNSET, Value, record_unary
 from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
 from microgradnet.nn.initialisers import Initialiser, initialiser
@@ -329,7 +330,8 @@ def _activate(activation: Activation, z: list[Value]) -> list[Value]:
     function = find(activation) if isinstance(activation, str) else activation
     if isinstance(function, Operation) and function.arity == 1:
         return [record_unary(function, v) for v in z]  # not function(v): a call less for each
-    return [function(v) for v in z]
+    with differentiated(z):
+        return [function(v) for v in z]
 
 
 def _title(activation: Activation) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from microgradnet.arithmetic import is_finite
+from microgradnet.conversion import differentiated
 from microgradnet.engine import Value, is_unset
 from microgradnet.lifting import trace
 from microgradnet.nn import Module
@@ -28,11 +29,14 @@ class Network(NamedTuple):
     cost: Callable[..., Value]
     single: bool
     """Whether the targets came as plain numbers, one an example, and go to the cost as such."""
+    parameters: tuple[Value, ...]
+    """Those of the model: all of it is differentiated by them."""
 
     def run(self, x: Any, y: Any) -> tuple[Value, list[Value]]:
         """Compute the cost of the example and the outputs."""
-        output = self.model(x)  # type: ignore[operator]  # fit has seen to it
-        cost = self.cost(output, y[0] if self.single else y)
+        with differentiated(self.parameters):
+            output = self.model(x)  # type: ignore[operator]  # fit has seen to it
+            cost = self.cost(output, y[0] if self.single else y)
         if not isinstance(cost, Value):
             raise TypeError(f"a cost is a Value, made of the outputs, not {cost!r:.60}")
         return cost, output_list(output)
@@ -120,7 +124,7 @@ class Lifted:
     def __init__(self, network: Network, optimizer: Optimizer, X: Array, Y: Array) -> None:
         # All of the parameters, so that none is frozen into the program; the optimizer may hold
         # some of them only.
-        parameters = list(dict.fromkeys(network.model.parameters()))
+        parameters = list(dict.fromkeys(network.parameters))
         (_, n_in), (_, n_out) = X.shape, Y.shape
         x, y = X[:_CHECKED], Y[:_CHECKED]
         self._optimizer = optimizer

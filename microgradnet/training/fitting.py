@@ -98,7 +98,7 @@ def fit(
     held_back = None
     if test is not None and len(test[0]):
         held_back = _examples(model, test[0], test[1], exact, prefix="test ")[:2]
-    network = Network(model, known.function, single)
+    network = Network(model, known.function, single, tuple(model.parameters()))
     runner, fallback_reason = _engine(engine, network, optimizer, x, y)
     history = History(engine=runner.name, fallback_reason=fallback_reason)
     fitting = _Fitting(network, runner, history, correctness(y, known), optimizer, epochs)

@@ -29,6 +29,7 @@ from microgradnet import recording
 from microgradnet.arithmetic import coerce, common
 from microgradnet.arithmetic.exact import exact
 from microgradnet.chain_rule import forward_mode, partials, reverse_mode
+from microgradnet.conversion import differentiated
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.node import number_of
@@ -209,7 +210,8 @@ class Trace:
             args = list(args)
             for k, arg in zip(chosen, nested(self.inputs, like=self._like), strict=True):
                 args[k] = arg
-            self.result = f(*args, **kwargs)
+            with differentiated(self.inputs):
+                self.result = f(*args, **kwargs)
             self.outputs = [x if isinstance(x, Value) else Value(x) for x in flat(self.result)]
             self._reached = set(self.inputs)
             self._slopes_of: dict[Value, Sequence[Any]] = {}

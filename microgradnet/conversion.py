@@ -1,0 +1,82 @@
+"""A number does not leave a graph silently: `float(v)`, `int(v)` and `math.exp(v)` are seen.
+
+What is computed from such a number has no derivative by v. Where v is an input of what is being
+differentiated, or computed from one, the conversion is an error; elsewhere it is a warning, once a
+line, if v was computed. `v.data`, `v.item()`, `v.detach()` and a no_grad block say that the number
+is meant as a constant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from microgradnet import recording
+from microgradnet.graph import topological_order
+
+__all__ = ["check_conversion", "differentiated"]
+
+_inputs: ContextVar[tuple[Any, ...]] = ContextVar("what is being differentiated by", default=())
+
+
+@contextmanager
+def differentiated(inputs: Sequence[Any]) -> Iterator[None]:
+    """Make it an error, within the block, to convert what is computed from these nodes.
+
+    >>> from microgradnet import Value
+    >>> x = Value(2.0)
+    >>> with differentiated([x]):
+    ...     y = x * x.data
+    ...     float(y)
+    Traceback (most recent call last):
+        ...
+    TypeError: <doctest ...>, line 3: float() takes the number of a node that is being \
+differentiated, ...
+    """
+    before = _inputs.get()
+    _inputs.set(before + tuple(inputs))
+    try:
+        yield
+    finally:
+        _inputs.set(before)
+
+
+def check_conversion(node: Any, conversion: str) -> None:
+    """Refuse the conversion of a node's number, or warn of it, where a derivative is lost.
+
+    Raises TypeError where the node depends on what is being differentiated by. The error and the
+    warning name the line of the caller that converts.
+    """
+    inputs = _inputs.get()
+    if recording.is_paused() or not (node.parents or inputs):
+        return
+    packages = [__file__, *[sys.modules["numpy"].__file__] * ("numpy" in sys.modules)]
+    folders = tuple(os.path.dirname(str(path)) + os.sep for path in packages)
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(folders) and frame.f_back is not None:
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    way_out = (
+        "use the functions of microgradnet (exp, tanh, ...) in place of math's and NumPy's, or "
+        "v.data for a number that is meant as a constant"
+    )
+    if not {*inputs}.isdisjoint(topological_order([node])):
+        raise TypeError(
+            f"{file}, line {line}: {conversion}() takes the number of a node that is being "
+            f"differentiated, and what is computed from it has no derivative: {way_out}"
+        )
+    if node.parents:
+        warnings.warn_explicit(
+            f"{conversion}() takes the number of a node that was computed, and no gradient flows "
+            f"through it: {way_out}",
+            UserWarning,
+            file,
+            line,
+            module=frame.f_globals.get("__name__"),
+            registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        )
