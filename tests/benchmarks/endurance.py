@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import sys
 import time
@@ -25,11 +26,13 @@ STATM = Path("/proc/self/statm")
 
 
 def rss() -> float:
-    """Megabytes of the process now; where the system does not say, the most it ever had."""
+    """Megabytes of the process now; where the system does not say, the most it ever had, or NaN."""
     if STATM.exists():
         return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
-    import resource  # not on Windows
-
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return math.nan
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

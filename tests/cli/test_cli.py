@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -337,6 +338,7 @@ def test_a_terminal_that_knows_no_unicode_still_gets_a_report():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(shutil.which("head") is None, reason="a program of Unix")
 def test_a_reader_that_stops_early_sees_no_traceback():
     done = subprocess.run(
         f"{sys.executable} -m microgradnet verify --data xor --json | head -1",
