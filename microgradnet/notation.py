@@ -15,6 +15,7 @@ __all__ = [
     "indices",
     "is_weighted_input",
     "labels",
+    "latex_name",
     "printable",
     "subscript",
     "superscript",
@@ -92,6 +93,19 @@ def indices(label: str) -> tuple[str, int, tuple[int, ...]] | None:
     below = below.translate(_SINK)
     numbers = list(below) if letter == "w" and "," not in below else below.split(",")
     return letter, int(above.translate(_SINK)), tuple(map(int, numbers))
+
+
+def latex_name(name: str) -> str:
+    r"""A name with its indices, δ for a gradient or ∂C/∂ before it, in LaTeX.
+
+    >>> latex_name("∂C/∂w²₁₁"), latex_name("δ¹₂"), latex_name("y₁")
+    ('\\frac{\\partial C}{\\partial w^{2}_{11}}', '\\delta^{1}_{2}', 'y_{1}')
+    """
+    if name.startswith("∂C/∂"):
+        return rf"\frac{{\partial C}}{{\partial {latex_name(name[4:])}}}"
+    name = re.sub(f"[{_UP}]+", lambda digits: f"^{{{digits[0].translate(_SINK)}}}", name)
+    name = re.sub(f"[{_DOWN},]+", lambda digits: f"_{{{digits[0].translate(_SINK)}}}", name)
+    return name.replace("δ", r"\delta")
 
 
 @lru_cache(maxsize=1000)  # every forward pass labels its nodes anew

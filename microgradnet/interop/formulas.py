@@ -9,7 +9,6 @@ into one another again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
@@ -22,7 +21,7 @@ from microgradnet.costs import Cost, entry
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.nn import MLP
-from microgradnet.notation import indexed
+from microgradnet.notation import indexed, latex_name
 
 __all__ = ["Formulas", "symbolic"]
 
@@ -180,7 +179,7 @@ class Formulas(Mapping[Symbol, Expr]):
 
     def _repr_latex_(self) -> str:
         symbols = [*self, *self.x, *self.y, *(p.data for p in self.model.parameters())]
-        names = {symbol: _latex(symbol.name) for symbol in symbols}
+        names = {symbol: latex_name(symbol.name) for symbol in symbols}
         lines = (
             rf"{names[symbol]} &= {sympy.latex(formula, symbol_names=names)}"
             for symbol, formula in self.items()
@@ -194,19 +193,3 @@ def _symbol(name: str, positive: bool | None = None) -> Symbol:
 
 def _gradient(parameter: Symbol) -> Symbol:
     return _symbol(f"∂C/∂{parameter.name}")
-
-
-_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
-
-
-def _latex(name: str) -> str:
-    r"""A symbol's name in LaTeX.
-
-    >>> _latex("∂C/∂w²₁₁"), _latex("δ¹₂"), _latex("y₁")
-    ('\\frac{\\partial C}{\\partial w^{2}_{11}}', '\\delta^{1}_{2}', 'y_{1}')
-    """
-    if name.startswith("∂C/∂"):
-        return rf"\frac{{\partial C}}{{\partial {_latex(name[4:])}}}"
-    name = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda digits: f"^{{{digits[0].translate(_PLAIN)}}}", name)
-    name = re.sub("[₀₁₂₃₄₅₆₇₈₉,]+", lambda digits: f"_{{{digits[0].translate(_PLAIN)}}}", name)
-    return name.replace("δ", r"\delta")

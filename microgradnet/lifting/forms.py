@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from microgradnet.notation import function_name
+
 __all__ = [
     "ATOM", "POWER", "PRODUCT", "SIGN", "SUM", "Form", "abridged", "both", "bracketed", "call",
     "cases", "gap", "is_signed", "latex_function", "minus", "more", "number", "relation",
@@ -106,7 +108,7 @@ def both(conditions: Sequence[str], form: Form) -> str:
 def call(name: str, arguments: str, form: Form) -> str:
     """A function of arguments; σ for sigmoid."""
     if form == "text":
-        return f"{'σ' if name == 'sigmoid' else name}({arguments})"
+        return f"{function_name(name)}({arguments})"
     return rf"{latex_function(name)}\left({arguments}\right)"
 
 

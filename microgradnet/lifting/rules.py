@@ -26,6 +26,7 @@ from microgradnet.lifting.formulas import (
     multiply,
     power,
 )
+from microgradnet.notation import function_name
 from microgradnet.operation import Operation
 
 __all__ = ["Apply", "Pull", "algebra", "trace"]
@@ -68,7 +69,7 @@ class Apply(Expr):
         if form == "code":
             return f"{self.called}({inner[0]})"
         if form == "text" and len(inner) == 1:
-            name = "σ" if self.op.name == "sigmoid" else self.op.name
+            name = function_name(self.op.name)
             return f"{name}({inner[0]})"
         written: str = self.op.write(*inner, latex=form == "latex")
         return written
@@ -134,10 +135,10 @@ class _Prime(Expr):
 
     def _write(self, form: Form) -> str:
         inner = ", ".join(x.write(form) for x in self.operands)
-        name = "σ" if self.op.name == "sigmoid" else self.op.symbol.replace("ReLU", "relu")
+        name = self.op.symbol.replace("ReLU", "relu")
         if form == "text":
-            return f"{name}′({inner})"
-        return rf"{latex_function(name.replace('σ', 'sigmoid'))}'\left({inner}\right)"
+            return f"{function_name(name)}′({inner})"
+        return rf"{latex_function(name)}'\left({inner}\right)"
 
 
 def _function(name: str) -> Callable[..., Expr]:

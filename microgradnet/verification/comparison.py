@@ -30,6 +30,7 @@ from microgradnet.deprecation import renamed_keywords
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.nn import MLP
+from microgradnet.notation import function_name
 from microgradnet.notation import superscript as up
 from microgradnet.operation import find
 from microgradnet.optim import GradientDescent
@@ -236,7 +237,7 @@ def _gradient_claims(
             partial(bounds.weighted_input, W[l - 1], a[l - 1], b[l - 1]), program.z[l],
         )  # fmt: skip
         yield _Claim(
-            "forward", l, f"a{up(l)} = {'σ' if sigma == 'sigmoid' else sigma}(z{up(l)})",
+            "forward", l, f"a{up(l)} = {function_name(sigma)}(z{up(l)})",
             a[l], delta.activation(sigma, z[l]),
             partial(bounds.activation, sigma, z[l], a[l]), program.a[l],
         )  # fmt: skip
