@@ -30,7 +30,7 @@ _SINK = str.maketrans(INDEX_DIGITS, 2 * "0123456789")
 
 
 def counted(n: int, noun: str) -> str:
-    """A number of things, the noun in the plural but for one.
+    """Write a number of things, the noun in the plural but for one.
 
     >>> counted(1, "example"), counted(3, "example")
     ('1 example', '3 examples')
@@ -39,7 +39,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def function_name(name: str) -> str:
-    """What a function is called in equations: σ is short for sigmoid there.
+    """Name a function as equations do: σ is short for sigmoid there.
 
     >>> function_name("sigmoid"), function_name("tanh")
     ('σ', 'tanh')
@@ -48,7 +48,7 @@ def function_name(name: str) -> str:
 
 
 def superscript(n: int) -> str:
-    """A layer's number as a superscript.
+    """Write a layer's number as a superscript.
 
     >>> superscript(12)
     '¹²'
@@ -57,7 +57,7 @@ def superscript(n: int) -> str:
 
 
 def subscript(n: int) -> str:
-    """An index as a subscript.
+    """Write an index as a subscript.
 
     >>> subscript(10)
     '₁₀'
@@ -66,7 +66,7 @@ def subscript(n: int) -> str:
 
 
 def indexed(letter: str, l: int, *indices: int) -> str:
-    """A letter with its layer above and its indices below, all counted from 1.
+    """Write a letter with its layer above and its indices below, all counted from 1.
 
     A comma stands between indices where one of them has two digits.
 
@@ -79,7 +79,7 @@ def indexed(letter: str, l: int, *indices: int) -> str:
 
 
 def indices(label: str) -> tuple[str, int, tuple[int, ...]] | None:
-    """What `indexed` was given, read off a label; None for a label that it did not write.
+    """Read a label that `indexed` wrote; None for any other.
 
     >>> indices("w¹₂₃"), indices("z²₁₀"), indices("w¹₁₀,₃"), indices("x₁")
     (('w', 1, (2, 3)), ('z', 2, (10,)), ('w', 1, (10, 3)), None)
@@ -96,7 +96,7 @@ def indices(label: str) -> tuple[str, int, tuple[int, ...]] | None:
 
 
 def latex_name(name: str) -> str:
-    r"""A name with its indices, δ for a gradient or ∂C/∂ before it, in LaTeX.
+    r"""Write a name with its indices, δ for a gradient or ∂C/∂ before it, in LaTeX.
 
     >>> latex_name("∂C/∂w²₁₁"), latex_name("δ¹₂"), latex_name("y₁")
     ('\\frac{\\partial C}{\\partial w^{2}_{11}}', '\\delta^{1}_{2}', 'y_{1}')
@@ -110,7 +110,7 @@ def latex_name(name: str) -> str:
 
 @lru_cache(maxsize=1000)  # every forward pass labels its nodes anew
 def labels(letter: str, l: int, n: int) -> tuple[str, ...]:
-    """The labels of the n nodes of a layer.
+    """Return the labels of the n nodes of a layer.
 
     >>> labels("z", 2, 3)
     ('z²₁', 'z²₂', 'z²₃')
@@ -119,7 +119,7 @@ def labels(letter: str, l: int, n: int) -> tuple[str, ...]:
 
 
 def is_weighted_input(label: str) -> bool:
-    """Whether a label is that of a weighted input zˡⱼ, whose adjoint is the error δˡⱼ.
+    """Tell whether a label is that of a weighted input zˡⱼ, whose adjoint is the error δˡⱼ.
 
     >>> is_weighted_input("z²₁"), is_weighted_input("zeta")
     (True, False)
@@ -128,7 +128,7 @@ def is_weighted_input(label: str) -> bool:
 
 
 def described(op: Any, operands: Sequence[Any], label: str = "") -> str:
-    """An operation on nodes as a formula with their names, and the numbers behind the names.
+    """Write an operation as a formula with its operands' names, and the numbers behind them.
 
     >>> from microgradnet import Value
     >>> z = Value(3.0, label="z")
@@ -151,7 +151,7 @@ _FEW = 8
 
 
 def printable(text: str) -> str:
-    r"""The text with � for what no page or picture can hold, or show as it is.
+    r"""Put � for what no page or picture can hold, or show as it is.
 
     Those are control characters, halves of characters, what Unicode says is no character, and the
     marks that turn the writing around them.

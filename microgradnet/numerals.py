@@ -28,7 +28,7 @@ _EXPONENT = re.compile(r"(?<=\d)[eE]\+?(-?)0*(?=\d)")
 
 
 def numeral(x: Any, digits: int = 4) -> str:
-    """A number by some significant digits; an exact one as it is, while that is short.
+    """Write a number by some significant digits; an exact one as it is, while that is short.
 
     >>> numeral(-2 / 3), numeral(-0.0), numeral(1.5e-9), numeral(2e30, 2), numeral(float("-inf"))
     ('−0.6667', '0', '1.5e−9', '2e30', '−∞')
@@ -50,7 +50,7 @@ def numeral(x: Any, digits: int = 4) -> str:
 
 
 def full_numeral(x: Any) -> str:
-    """All digits, up to what can be read.
+    """Write all digits, up to what can be read.
 
     >>> full_numeral(0.1 + 0.2), full_numeral(-0.0), full_numeral(Fraction(-1, 3))
     ('0.30000000000000004', '−0.0', '−1/3')
@@ -62,7 +62,7 @@ def full_numeral(x: Any) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent; "" where there is none.
+    """Write a share in percent; "" where there is none.
 
     >>> percent(0.975), percent(None)
     ('97.5 %', '')

@@ -68,7 +68,7 @@ class Table:
         return f"<td{style}>{escape(text)}</td>"
 
     def _lines(self, room: float = float("inf")) -> Iterator[list[tuple[str, str]]]:
-        """The headings, then the rows: cells with their blanks and marks."""
+        """Lay out the headings, then the rows: cells with their blanks and marks."""
         columns = self._columns()
         widths = {k: max(_width(_parts(row[k])[0]) for row in self._all()) for k in columns}
         for heading in self.optional:
@@ -139,5 +139,5 @@ def _parts(cell: Cell) -> tuple[str, str]:
 
 
 def _width(text: str) -> int:
-    """The columns that a text takes in a terminal."""
+    """Count the columns that a text takes in a terminal."""
     return sum((1 + (east_asian_width(c) in "WF")) * (not combining(c)) for c in text)

@@ -71,7 +71,7 @@ class GraphView:
         self._named = [node for node in (*x, *y, *w) if node in self.place]
 
     def role(self, node: Value) -> str:
-        """The role of a node."""
+        """Return the role of a node."""
         return self.roles[self.place[node]]
 
     @property
@@ -138,7 +138,7 @@ class GraphView:
         return list(neurons.values())
 
     def _recognised(self) -> list[NeuronView]:
-        """The neurons in a graph by anyone: rows of the matrix products that lifting finds."""
+        """Find the neurons in a graph by anyone: rows of the matrix products that lifting finds."""
         variables = self.matrices.variables
         layer_of: dict[Value, int] = {}
         neurons: list[NeuronView] = []
@@ -165,14 +165,14 @@ class GraphView:
         return neurons
 
     def _activation(self, z: Value) -> Value:
-        """What one operation makes of a weighted input; itself, where it is used otherwise."""
+        """Find what one operation makes of a weighted input; itself, where it is used otherwise."""
         consumers = [node for node in self.order if any(parent is z for parent in node.parents)]
         if len(consumers) == 1 and len(consumers[0].parents) == 1:
             return consumers[0]
         return z
 
     def homes(self) -> list[tuple[int, int] | None]:
-        """The neuron (l, j) that each node belongs to; (0, k) for an input a⁰ₖ, None outside.
+        """Find the neuron (l, j) of each node; (0, k) for an input a⁰ₖ, None outside.
 
         Labels tell it, as `nn` writes them. A node without such a label belongs where all that
         was made from it belongs.
@@ -203,7 +203,7 @@ def neurons_of_pass(forward_pass: ForwardPass) -> list[list[NeuronView]]:
 
 
 def products(node: Value) -> Iterator[tuple[Value, Value]]:
-    """The products that a node is, or is the sum of: both factors, either first."""
+    """List the products that a node is, or is the sum of: both factors, either first."""
     parents = node.parents
     if node.op is ops.multiply:
         yield parents[0], parents[1]

@@ -107,7 +107,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _network(options: argparse.Namespace) -> Value:
-    """The cost of a random network on a random example."""
+    """Build the cost of a random network on a random example."""
     from microgradnet import costs
     from microgradnet.engine import Value
     from microgradnet.nn import MLP

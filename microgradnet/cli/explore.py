@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _network(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """The cost of one example, and its forward pass."""
+    """Build the cost of one example, and its forward pass."""
     from microgradnet.engine import Value
 
     options.sizes = options.sizes or _SIZES.get(options.data)

@@ -45,7 +45,7 @@ def draw(
     renderer: str = "auto",
     max_nodes: int | None = None,
 ) -> Picture:
-    """The graph that the values were computed from, as a picture.
+    """Draw the graph that the values were computed from.
 
     values     a Value, or a sequence of them (also of sequences); or the error of
                `detect_anomaly`: its graph, in which the node that it names is marked
@@ -130,7 +130,7 @@ def _has_neurons(view: GraphView) -> bool:
 
 
 def _readable(view: GraphView) -> str:
-    """The finest zoom at which a person can still read the picture."""
+    """Choose the finest zoom at which a person can still read the picture."""
     if len(view.order) <= _READABLE["scalar"]:
         return "scalar"
     if _has_neurons(view):
@@ -153,7 +153,7 @@ def _roots(values: Value | Iterable[Any]) -> list[Value]:
 
 
 def _count(roots: Sequence[Value], limit: int) -> int:
-    """The number of nodes below the roots; of a graph beyond the limit, some number beyond it."""
+    """Count the nodes below the roots; of a graph beyond the limit, some number beyond it."""
     seen = set(roots)
     stack = list(seen)
     while stack and len(seen) <= limit:
@@ -166,7 +166,7 @@ def _count(roots: Sequence[Value], limit: int) -> int:
 
 def _source_of(zoom: str) -> Callable[..., str]:
     def source(values: Iterable[Value], **options: Any) -> str:
-        """The DOT of a graph, as it was called."""
+        """Return the DOT of a graph, as it was called."""
         warn_renamed(f"drawing.{zoom}(...)", f"draw(..., zoom={zoom!r}).source")
         return str(draw(values, zoom=zoom, **options).source)
 

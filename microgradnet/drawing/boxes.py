@@ -61,7 +61,7 @@ def statement(
 
 
 def symbol(op: Operation) -> str:
-    """The operation's symbol as it is printed: ×, −, x²."""
+    """Return the operation's symbol as it is printed: ×, −, x²."""
     exponent = op.parameters.get("exponent")
     if op.name == "power_constant" and type(exponent) is int and 0 <= exponent < 100:
         return f"x{superscript(exponent)}"
@@ -69,7 +69,7 @@ def symbol(op: Operation) -> str:
 
 
 def gradient(x: Number, write: Callable[[Number], str] = numeral) -> str:
-    """A gradient; "not yet" where no backward pass has been.
+    """Write a gradient; "not yet" where no backward pass has been.
 
     >>> gradient(Value(1.0).grad), gradient(0.0)
     ('not yet', '0')
@@ -78,12 +78,12 @@ def gradient(x: Number, write: Callable[[Number], str] = numeral) -> str:
 
 
 def name_of(node: Value, k: int) -> str:
-    """A node's label, or what it is called in the text."""
+    """Return a node's label, or what it is called in the text."""
     return clean(node.label, 40) or f"n{k}"
 
 
 def frame(name: str, title: str, boxes: Iterable[str]) -> Iterator[str]:
-    """Boxes with a frame around them."""
+    """Put a frame around boxes."""
     own = {"label": label(title), "tooltip": tooltip(title)}
     yield f"subgraph cluster_{name} {{"
     yield f"\tgraph{attributes(own | _FRAME)}"

@@ -35,7 +35,7 @@ edge [color="#444444" fontcolor="#444444" fontname=Helvetica fontsize=9 arrowsiz
 
 
 def clean(text: str, limit: int = 10_000) -> str:
-    r"""The text on one line, at most so long, of characters that XML can hold.
+    r"""Put a text on one line, at most so long, of characters that XML can hold.
 
     >>> clean("a\nb\x00"), clean("x" * 9, limit=4)
     ('a b�', 'xxx…')
@@ -48,7 +48,7 @@ _SPACES = dict.fromkeys(map(ord, "\t\n\r\x85\u2028\u2029"), " ")
 
 
 def label(*lines: str) -> str:
-    r"""A quoted label of these lines, each shown as it is.
+    r"""Quote a label of these lines, each shown as it is.
 
     >>> print(label('say "\\N"', "a < b & c"))
     "say \"\\N\"\na < b &amp; c"
@@ -57,7 +57,7 @@ def label(*lines: str) -> str:
 
 
 def tooltip(*lines: str) -> str:
-    """A quoted hover title. Graphviz looks for escapes in it twice, hence backslashes by four."""
+    """Quote a hover title. Graphviz looks for escapes in it twice, hence backslashes by four."""
     return f'"{_NEW_LINE.join(_escaped(line, 2 * _BACKSLASH) for line in lines)}"'
 
 
@@ -69,7 +69,7 @@ def _escaped(line: str, backslash: str) -> str:
 
 
 def attributes(values: Mapping[str, str]) -> str:
-    """Attributes in brackets, in their order; "" for none. Values are quoted already.
+    """Put attributes in brackets, in their order; "" for none. Values are quoted already.
 
     >>> attributes({"shape": "box", "color": '"#000000"'})
     ' [shape=box color="#000000"]'
@@ -86,14 +86,14 @@ def document(
     *,
     settings: str = "ranksep=0.3",
 ) -> str:
-    """The whole text of a picture that reads in this direction, with its caption below it."""
+    """Write the text of a picture that reads in this direction, with its caption below it."""
     texts = {"caption": _left(caption), "tooltip": tooltip(title, *caption)}
     head = _HEAD.format(rankdir=rankdir, settings=settings, **texts).split("\n")
     return "\n".join(["digraph {", *(f"\t{line}" for line in (*head, *lines)), "}", ""])
 
 
 def _left(lines: Sequence[str]) -> str:
-    """A label whose lines begin at the left."""
+    """Quote a label whose lines begin at the left."""
     return '"' + "".join(label(line)[1:-1] + "\\l" for line in lines) + '"'
 
 
@@ -125,7 +125,7 @@ _WIDTHS = {
 
 
 def text_width(text: str, size: float) -> float:
-    """How wide a text in Helvetica is, in points; what is not in the table is taken as usual.
+    """Measure a text in Helvetica, in points; what is not in the table is taken as usual.
 
     A renderer that measures no fonts counts bytes, and gives a label of sub- and superscripts
     twice the room it needs: so the boxes come with their widths.
@@ -147,7 +147,7 @@ def _advances(text: str) -> Iterator[int]:
 
 
 def lines_box(lines: Sequence[str], size: float, *, round_shape: bool = False) -> tuple[str, str]:
-    """Width and height in inches of a shape around lines of text, rounded up to hundredths."""
+    """Measure a shape around lines of text: its width and height in inches, in hundredths."""
     width = 1.06 * max(text_width(line, size) for line in lines) + 12
     height = 1.2 * size * len(lines) + 8
     if round_shape:  # an ellipse through the corners of the text

@@ -93,14 +93,14 @@ def _equation(structure: Structure, left: str, part: str) -> Equation | None:
 
 
 def _gradient_equation(structure: Structure, variable: Variable) -> Equation | None:
-    """The equation of the variable's gradient: δ1 for z1, ∂C/∂W1 for W1."""
+    """Find the equation of the variable's gradient: δ1 for z1, ∂C/∂W1 for W1."""
     lefts = {f"δ{variable.name[1:]}"} if variable.name.startswith("z") else set()
     lefts.add(f"∂C/∂{variable.name}")
     return next((e for e in structure.equations if e.part != "forward" and e.left in lefts), None)
 
 
 def written(text: str, names: Iterable[str]) -> str:
-    """An equation with its layers raised, as it is printed.
+    """Raise the layers in an equation, as it is printed.
 
     >>> written("δ1 = (W2ᵀ δ2) ⊙ tanh′(z1)", ["δ1", "W2", "δ2", "z1"])
     'δ¹ = ((W²)ᵀ δ²) ⊙ tanh′(z¹)'
@@ -118,7 +118,7 @@ def written(text: str, names: Iterable[str]) -> str:
 
 
 def _rows(variable: Variable, entries: list[str]) -> list[str]:
-    """The numbers in brackets, a row a line, flush to the right."""
+    """Write the numbers in brackets, a row a line, flush to the right."""
     columns = variable.shape[1] if len(variable.shape) == 2 else max(1, len(entries))
     widest = max(text_width(entry, SIZE) for entry in entries)
     blank = text_width(" ", SIZE)

@@ -69,7 +69,7 @@ def neuron(scene: Scene, edges: str) -> str:
 
 
 def _column(title: str, boxes: Sequence[str]) -> list[str]:
-    """The boxes of a layer in their order, below its title.
+    """Put the boxes of a layer in their order, below its title.
 
     Not in a frame: there Graphviz gives up the order of nodes in a rank.
     """
@@ -106,7 +106,7 @@ def _box(each: NeuronView, scene: Scene) -> str:
 def _synapses(
     neurons: Sequence[NeuronView], owner: Mapping[Value, NeuronView], edges: str, scene: Scene
 ) -> Iterator[str]:
-    """A line for each weight, its hue, dashes and thickness by the size and sign shown."""
+    """Draw a line for each weight, its hue, dashes and thickness by the size and sign shown."""
     place = scene.view.place
     synapses = [(each, w, source) for each in neurons for w, source in each.weights]
     sizes = [_size(w.grad if edges == "gradient" else w.data) for _, w, _ in synapses]
@@ -131,7 +131,7 @@ def _synapses(
 
 
 def _size(x: Any) -> float:
-    """A number's size for the thickness of a line; 0 for what has none, as NaN or a formula."""
+    """Size a number for the thickness of a line; 0 for what has none, as NaN or a formula."""
     try:
         size = float(x)
     except (TypeError, ValueError, OverflowError):

@@ -39,11 +39,11 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
         return f"<Picture, {self.zoom} zoom: .save('graph.svg') writes it, .source is its DOT>"
 
     def svg(self) -> str:
-        """The picture as SVG, an XML document."""
+        """Render the picture as SVG, an XML document."""
         return render(self.source, "svg", self._chosen).decode("utf-8")
 
     def save(self, filename: str | PathLike[str] | None = None, *args: Any, **options: Any) -> str:
-        """Write the picture to a file, in the format that its suffix names; the path.
+        """Write the picture to a file, in the format that its suffix names, and return the path.
 
         .gv and .dot are the text itself. Raises ValueError for an unknown suffix, and OSError
         where the file cannot be written.
@@ -65,13 +65,13 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
         return fspath(filename)
 
     def copy(self) -> Picture:
-        """A picture of its own with the same text."""
+        """Make a picture of its own with the same text."""
         return Picture(self.source, zoom=self.zoom, format=self.format, renderer=self._chosen)
 
     # Digraph's ways to the renderer. What only the system's Graphviz knows goes there.
 
     def pipe(self, format: str | None = None, *args: Any, **options: Any) -> Any:
-        """The picture as bytes, or as text where an encoding is given, as of any Digraph."""
+        """Render the picture as bytes, or as text where an encoding is given, as of any Digraph."""
         encoding = options.pop("encoding", None)
         if args or any(value not in (None, False) for value in options.values()):
             return super().pipe(format, *args, encoding=encoding, **options)
@@ -92,7 +92,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
-        """What a notebook shows: the SVG as part of the page. Never an error: text, at worst."""
+        """Show the SVG as part of a notebook's page. Never an error: text, at worst."""
         wanted = set(include or ("text/html", "image/svg+xml", "text/plain")) - set(exclude or ())
         try:
             picture = self.svg()

@@ -33,7 +33,7 @@ class RenderError(RuntimeError):
 
 
 def render(source: str, format: str = "svg", renderer: str = "auto", timeout: float = 60) -> bytes:
-    r"""The picture of a DOT text in a format, as bytes.
+    r"""Render a DOT text in a format, as bytes.
 
     SVG comes as in `svg`. Raises ValueError for an unknown format or renderer, and RenderError
     where no renderer is there for it, or it fails or takes longer than the timeout, in seconds.
@@ -65,7 +65,7 @@ def render(source: str, format: str = "svg", renderer: str = "auto", timeout: fl
 
 
 def svg(source: str, renderer: str = "auto", timeout: float = 60) -> str:
-    """The picture of a DOT text as SVG, an XML document.
+    """Render a DOT text as SVG, an XML document.
 
     Each node, edge and cluster is a group with the id and class that the DOT gave it, and a title
     that holds its tooltip; the whole has a title and a description, the first line of the graph's
@@ -78,7 +78,7 @@ def svg(source: str, renderer: str = "auto", timeout: float = 60) -> str:
 
 
 def inline(picture: str) -> str:
-    """An SVG document as an element of a page: as wide as there is room, up to its own width.
+    """Make an SVG document an element of a page, as wide as there is room, up to its own width.
 
     >>> inline(svg("digraph { a }"))[:4]
     '<svg'
@@ -93,7 +93,7 @@ def inline(picture: str) -> str:
 
 
 def _program(format: str, renderer: str) -> str:
-    """The program that writes this format."""
+    """Choose the program that writes this format."""
     if format not in FORMATS:
         raise ValueError(f"no format {format!r}: there are {', '.join(FORMATS)}")
     if renderer not in RENDERERS:
@@ -121,7 +121,7 @@ def _program(format: str, renderer: str) -> str:
 
 @lru_cache
 def _embedded() -> str | None:
-    """The embedded renderer's program, found through its package and not through PATH."""
+    """Find the embedded renderer's program, through its package and not through PATH."""
     try:
         files = distribution("graphviz-pure").files or []
     except PackageNotFoundError:
@@ -133,7 +133,7 @@ def _embedded() -> str | None:
 
 
 def _finished(picture: bytes) -> bytes:
-    """Graphviz's SVG with titles that a person can read in place of names, and no empty links."""
+    """Give Graphviz's SVG titles that a person can read, and take out its empty links."""
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     root = ElementTree.fromstring(picture)

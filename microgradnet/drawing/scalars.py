@@ -65,7 +65,7 @@ def _dot(node: Value, k: int, scene: Scene) -> Iterator[str]:
 
 
 def _edges(node: Value, scene: Scene, labelled: bool) -> Iterator[str]:
-    """From the operands to the operation, each with its local derivative, and on to the result."""
+    """Draw the edges to the operation, each with its local derivative, and on to the result."""
     place = scene.view.place
     k, slopes = place[node], _slopes(node)
     is_ordered = len(node.parents) == 2 and node.op not in _SYMMETRIC
@@ -83,7 +83,7 @@ def _edges(node: Value, scene: Scene, labelled: bool) -> Iterator[str]:
 
 
 def _slopes(node: Value) -> tuple[Number, ...] | None:
-    """The local derivatives; None where the rule fails: a picture may well show why."""
+    """Return the local derivatives; None where the rule fails: a picture may well show why."""
     try:
         return node.partials()
     except Exception:
@@ -91,7 +91,7 @@ def _slopes(node: Value) -> tuple[Number, ...] | None:
 
 
 def _clustered(where: list[tuple[int, int] | None], boxes: list[list[str]]) -> Iterator[str]:
-    """The boxes, those of a neuron in a frame, the neurons of a layer in another."""
+    """Frame the boxes of each neuron, and the neurons of each layer."""
     layers: dict[int, dict[int, list[str]]] = {}
     for home, lines in zip(where, boxes, strict=True):
         if home is None:

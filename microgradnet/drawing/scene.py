@@ -43,14 +43,14 @@ class Scene:
         return downstream(self.view.order, self.highlight)
 
     def is_wrong(self, nodes: Iterable[Value]) -> bool:
-        """Whether an error names one of the nodes, or what is not finite is in one."""
+        """Tell whether an error names one of the nodes, or what is not finite is in one."""
         return any(
             node is self.wrong or not (is_finite(node.data) and is_finite(node.grad))
             for node in nodes
         )
 
     def box(self, node: Value, role: str = "") -> str:
-        """A node as a statement; it is called n and its place in the order."""
+        """Write a node as a statement; it is called n and its place in the order."""
         k, is_wrong = self.view.place[node], self.is_wrong([node])
         role = role or self.view.role(node)
         style = STYLES[role] | (WRONG if is_wrong else {}) | self.mark([node])
@@ -67,7 +67,7 @@ class Scene:
         return statement(f"n{k}", role, lines, hover, style)
 
     def mark(self, nodes: Iterable[Value], lit: dict[str, str] | None = None) -> dict[str, str]:
-        """The look of what stands for these nodes, where paths are shown: `lit` on them, or dim."""
+        """Style what stands for these nodes, where paths are shown: `lit` on them, or dim."""
         if self.highlight is None:
             return {}
         return DIM if self.lit.isdisjoint(nodes) else lit or {}
@@ -82,7 +82,7 @@ class Scene:
         computed: str = "computed",
         settings: str = "ranksep=0.3",
     ) -> str:
-        """The whole text: the statements, and below the picture what its shapes and marks mean."""
+        """Write the whole text: the statements, and what the picture's shapes and marks mean."""
         paths = [] if self.highlight is None else sum_of_paths(self.view.roots, self.highlight)
         caption = [*paths, *[said] * bool(said), shapes(roles, computed)]
         if self.wrong is not None or self.is_wrong(self.view.order):

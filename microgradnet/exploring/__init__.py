@@ -10,6 +10,6 @@ __all__ = ["Page", "explore"]
 
 
 def page(cost: Any, forward_pass: Any = None, **options: Any) -> str:
-    """The text of the page, as it was asked for."""
+    """Return the text of the page, as it was asked for."""
     warn_renamed("page(...)", "explore(...).html")
     return explore(cost, None, forward_pass, **options).html

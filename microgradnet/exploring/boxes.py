@@ -34,7 +34,7 @@ class Box:
 def neuron_boxes(
     view: GraphView, inputs: Sequence[Value], layers: Sequence[Sequence[NeuronView]]
 ) -> list[Box]:
-    """A box for each input, each neuron, and the cost; the cost last."""
+    """Make a box for each input, each neuron, and the cost; the cost last."""
     place = view.place
     boxes = []
     for k, node in enumerate(inputs, 1):
@@ -55,7 +55,7 @@ def neuron_boxes(
 
 
 def layer_boxes(view: GraphView, forward_pass: ForwardPass) -> list[Box]:
-    """A box for each vector and each matrix of the equations; the cost last."""
+    """Make a box for each vector and each matrix of the equations; the cost last."""
     a, z = forward_pass.a, forward_pass.z
     named = [("a⁰", "input", a[0], len(a[0]))]
     for l, layer in enumerate(forward_pass.model.layers, 1):
@@ -70,7 +70,7 @@ def layer_boxes(view: GraphView, forward_pass: ForwardPass) -> list[Box]:
 
 
 def matrix_boxes(view: GraphView) -> list[Box]:
-    """A box for each variable that lift finds; the cost last."""
+    """Make a box for each variable that lift finds; the cost last."""
     named = []
     for v in view.matrices.variables.values():
         nodes = [None if node in view.roots else node for node in v.nodes]
@@ -82,7 +82,7 @@ def matrix_boxes(view: GraphView) -> list[Box]:
 def _boxes(
     view: GraphView, named: Sequence[tuple[str, str, Sequence[Value | None], int]]
 ) -> list[Box]:
-    """Boxes of (title, kind, nodes, rows), each node in the first that names it; the cost last."""
+    """Make boxes of (title, kind, nodes, rows): a node is in the first that names it."""
     boxes: list[Box] = []
     taken: set[int] = set()
     for title, kind, nodes, rows in named:
@@ -96,7 +96,7 @@ def _boxes(
 
 
 def box_of_node(tape: Tape, boxes: Sequence[Box]) -> list[int]:
-    """The box that each node belongs to: its own, else that of its first consumer."""
+    """Find the box that each node belongs to: its own, else that of its first consumer."""
     box_of = [-1] * len(tape.parents)
     for number, box in enumerate(boxes):
         for k in box.entries:
@@ -109,7 +109,7 @@ def box_of_node(tape: Tape, boxes: Sequence[Box]) -> list[int]:
 
 
 def edge_weights(view: GraphView, box_of: Sequence[int]) -> dict[tuple[int, int], list[int]]:
-    """For edges between boxes the weights on them, which multiply what comes along."""
+    """Find the weights on the edges between boxes: they multiply what comes along."""
     weights: dict[tuple[int, int], list[int]] = {}
     for k, node in enumerate(view.order):
         for weight, source in products(node):

@@ -21,7 +21,7 @@ __all__ = ["names_of", "network_of", "nodes_of", "program_gradient"]
 
 
 def names_of(view: GraphView) -> list[str]:
-    """A name for each node: the label, else the number of a constant, else the formula."""
+    """Name each node: by its label, else the number of a constant, else the formula."""
     return [_name(node) for node in view.order]
 
 
@@ -32,12 +32,12 @@ def _name(node: Value) -> str:
 
 
 def _number(node: Value) -> str:
-    """The number that somebody wrote down; a dot for one that was computed."""
+    """Write the number that somebody wrote down; a dot for one that was computed."""
     return numeral(node.data) if node.op is None else "·"
 
 
 def network_of(forward_pass: ForwardPass, place: Mapping[Value, int]) -> dict[str, Any]:
-    """The numbers of the nodes by the letters of the equations, for what the page explains."""
+    """Sort the nodes' numbers by the letters of the equations, for what the page explains."""
     layers = []
     for l, layer in enumerate(forward_pass.model.layers, 1):
         layers.append(
@@ -53,7 +53,7 @@ def network_of(forward_pass: ForwardPass, place: Mapping[Value, int]) -> dict[st
 
 
 def program_gradient(view: GraphView) -> list[float | str] | None:
-    """The gradient by the program that lift finds in the graph; None where it may have none."""
+    """Run the program that lift finds in the graph: its gradient; None where it may have none."""
     # An operation of one's own may know numbers only, not arrays of them.
     ours = all(node.op is None or node.op.forward_module == ops.__name__ for node in view.order)
     x, y, parameters = view.leaves.values()
@@ -70,7 +70,7 @@ _OPERAND = 0xF0000
 
 
 def _formula(op: Operation, operands: int) -> list[str | int]:
-    """The operation's notation, with a number k where operand k goes."""
+    """Split the operation's notation, with a number k where operand k goes."""
     written = op.write(*(chr(_OPERAND + k) for k in range(operands)))
     parts = filter(None, re.split(f"([{chr(_OPERAND)}-{chr(0x10FFFF)}])", written))
     return [ord(part) - _OPERAND if part >= chr(_OPERAND) else part for part in parts]
@@ -79,7 +79,7 @@ def _formula(op: Operation, operands: int) -> list[str | int]:
 def nodes_of(
     view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str], rules: Rules
 ) -> list[dict[str, Any]]:
-    """Every node as the page needs it; index in the list is the node's number."""
+    """Describe every node as the page needs it; index in the list is the node's number."""
     entries = []
     for k, node in enumerate(view.order):
         entry: dict[str, Any] = {

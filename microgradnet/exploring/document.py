@@ -29,7 +29,7 @@ class Page:
             self.save(path)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the page to a file; where. Raises OSError where it cannot be written."""
+        """Write the page to a file; its path. Raises OSError where it cannot be written."""
         self.path = Path(path)
         self.path.write_text(self.html, encoding="utf-8")
         return self.path
@@ -38,7 +38,7 @@ class Page:
         return f"<Page {self.title!r}: .save('page.html') writes it>"
 
     def _repr_html_(self) -> str:
-        """The page in a frame of its own, which the notebook's other scripts cannot reach."""
+        """Show the page in a frame of its own, which the notebook's other scripts cannot reach."""
         return (
             f'<iframe title="{escape(self.title)}" sandbox="allow-scripts" loading="lazy" '
             f'style="width:100%;height:48rem;border:0" srcdoc="{escape(self.html)}"></iframe>'

@@ -119,7 +119,7 @@ def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[S
 def _lifted_matrix(
     name: str, variables: Mapping[str, Variable], place: Mapping[Value, int]
 ) -> Matrix | None:
-    """The numbers of a variable, or with ∂C/∂ or δ before its name those of its gradient."""
+    """Show a variable's numbers, or with ∂C/∂ or δ before its name those of its gradient."""
     kind, before, variable = "data", "", variables.get(name)
     if name.startswith("∂C/∂"):
         kind, before, variable = "grad", "∂C/∂", variables.get(name[4:])
@@ -144,7 +144,7 @@ class _Term:
 
 
 def _equation(*parts: _Term | str) -> PageEquation:
-    """The parts in symbols, and in numbers; signs are the same in both."""
+    """Write the parts in symbols, and in numbers; signs are the same in both."""
     terms = [_Term(part, [part]) if isinstance(part, str) else part for part in parts]
     return PageEquation([t.symbol for t in terms], [part for t in terms for part in t.numbers])
 
@@ -216,7 +216,7 @@ class _Writer:
         return _equation(self.delta(l), "=", jacobian, cost_prime)
 
     def sigma(self, l: int) -> str:
-        """What the activation of a layer is called in the equations."""
+        """Name the activation of a layer as the equations do."""
         activation = self.model.layers[l - 1].activation
         if isinstance(activation, Operation):
             return activation.symbol
@@ -271,7 +271,7 @@ def _term(letter: str, l: int, before: str, rows: list[list[Slot]], transposed: 
 
 
 def is_cut(section: Section) -> bool:
-    """Whether a matrix in it is too large to be shown whole."""
+    """Tell whether a matrix in it is too large to be shown whole."""
     parts = [part for equation in section.equations for part in equation.numbers]
     return any(isinstance(part, Matrix) and max(part.shape) > _MOST for part in parts)
 

@@ -156,7 +156,7 @@ def _view(
     inputs: Iterable[Value],
     parameters: Iterable[Value] | None,
 ) -> GraphView:
-    """The graph with its roles; where it is said what the parameters are, there are no others."""
+    """View the graph; where it is said what the parameters are, there are no others."""
     if forward_pass is not None:
         inputs = [*inputs, *forward_pass.a[0]]
         parameters = forward_pass.model.parameters() if parameters is None else parameters
@@ -173,7 +173,7 @@ def _view(
 
 
 def _first_zoom(zooms: list[Zoom]) -> str:
-    """The finest zoom whose boxes can be read at once; of a network the neurons, if they can."""
+    """Choose the finest zoom that can be read at once; of a network the neurons, if they can."""
     few = [zoom.name for zoom in zooms if len(zoom.boxes) <= _READABLE]
     if "neurons" in few:
         return "neurons"

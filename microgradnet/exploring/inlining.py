@@ -28,7 +28,7 @@ _SCRIPTS = (
 
 
 def render(data: object, rules: str, **context: Any) -> str:
-    """The page with this data and these rules for its script, this context for its template."""
+    """Write the page: data and rules for its script, the context for its template."""
     from markupsafe import Markup
 
     style, script = _source("style.css"), rules + bundle()
@@ -62,7 +62,7 @@ def _source(name: str) -> str:
 
 
 def bundle() -> str:
-    """The modules as one: their imports of each other and the word export are left out."""
+    """Join the modules, without their imports of each other and the word export."""
     script = "\n".join(_source(f"{name}.js") for name in _SCRIPTS)
     script = re.sub(r"^import\b[^;]*;\n", "", script, flags=re.MULTILINE)
     return re.sub(r"^export ", "", script, flags=re.MULTILINE)
@@ -73,7 +73,7 @@ def _hash(text: str) -> str:
 
 
 def _json(data: object) -> str:
-    """JSON that can stand within a script element, whatever the labels in it say."""
+    """Write JSON that can stand within a script element, whatever the labels in it say."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -29,7 +29,7 @@ def lay_out(
     gap: float = 44,
     columns: Iterable[Sequence[int]] = (),
 ) -> Layout:
-    """Boxes of these sizes from left to right along the edges; columns stand in their order.
+    """Place boxes of these sizes from left to right along the edges; columns keep their order.
 
     >>> layout = lay_out([(90, 40), (90, 40)], [(0, 1)])
     >>> layout.centres[0][0] < layout.centres[1][0], layout.paths[0][:1]

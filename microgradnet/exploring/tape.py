@@ -48,7 +48,7 @@ _LONGEST = 300
 
 
 def to_json(x: Number) -> float | str:
-    """A number as JSON can hold it: a finite float as it is, all else as text.
+    """Put a number as JSON can hold it: a finite float as it is, all else as text.
 
     >>> from fractions import Fraction
     >>> to_json(0.5), to_json(Fraction(1, 3)), to_json(float("inf"))

@@ -48,7 +48,7 @@ class Zoom:
 
 
 def scalars_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str]) -> Zoom:
-    """Every node a box: its name, the operation, data and gradient."""
+    """Draw every node as a box: its name, the operation, data and gradient."""
     width, height = 112.0, 58.0
     edges = [(p, k) for k, parents in enumerate(tape.parents) for p in parents]
     layout = lay_out([(width, height)] * len(names), edges)
@@ -74,7 +74,7 @@ def boxes_zoom(
     box_of: Sequence[int],
     weights: Mapping[tuple[int, int], list[int]],
 ) -> Zoom:
-    """A box each; an arrow wherever a node in one box is made from a node in another."""
+    """Draw the boxes, and an arrow wherever a node in one is made from a node in another."""
     sizes, places = zip(*[_inside(box) for box in boxes], strict=True)
     edges = sorted(
         {
@@ -105,7 +105,7 @@ def boxes_zoom(
 
 
 def _inside(box: Box) -> tuple[tuple[float, float], list[tuple[str, int, str, float, float]]]:
-    """The size of a box and the places of its numbers."""
+    """Measure a box and place its numbers."""
     if box.slots:
         pitch = 19.0
         height = 32 + pitch * len(box.slots)
