@@ -30,6 +30,7 @@ from microgradnet.drawing import (
     svg,
 )
 from microgradnet.drawing.dot import label, text_width, tooltip
+from microgradnet.graph import topological_order
 from microgradnet.lifting import Equation, Structure, Variable
 from microgradnet.views import GraphView
 
@@ -400,6 +401,8 @@ def test_several_examples_in_one_graph_are_no_network_of_neurons():
     model = MLP(2, [2], rng=Random(0))
     with pytest.raises(ValueError, match=r"more than once.*one example"):
         draw([model([1.0, 2.0]), model([3.0, 4.0])], zoom="neuron")
+    offered = draw([model([1.0, 2.0]), model([3.0, 4.0])]).source
+    assert "zoom='layer'" in offered and "zoom='neuron'" not in offered
 
 
 def test_a_layer_is_a_box_with_its_equations():
@@ -443,6 +446,10 @@ def test_a_highlight_at_every_zoom():
         assert "#C8C8C8" not in plain
         assert "#C8C8C8" in lit
         assert "on one path" in lit
+    (z,) = (node for node in topological_order([C]) if node.label == "z¹₂")
+    lines = statements(draw(C, zoom="neuron", highlight=z).source)
+    (thick,) = (line for line in lines if "class=neuron" in line and "penwidth" in line)
+    assert "z¹₂" in thick
 
 
 @pytest.mark.parametrize(
