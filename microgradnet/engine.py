@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
 from microgradnet import ops, recording, serialisation
-from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array
+from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array, operand
 from microgradnet.backpropagation import backpropagate
 from microgradnet.chain_rule import Gradients, reverse_mode
 from microgradnet.complements import SENSITIVE, sharpened
@@ -348,7 +348,8 @@ class Value(Node):
         """The node of op applied to the operands: what `Operation` calls."""
         if len(operands) == 1:
             return record_unary(op, operands[0])
-        return record(op, tuple([x if isinstance(x, Value) else Value(x) for x in operands]))
+        values = [x if isinstance(x, Value) else Value(operand(x)) for x in operands]
+        return record(op, tuple(values))
 
 
 methods_on(Value)
@@ -476,7 +477,10 @@ def _operand(x: Any, beside: Value) -> Any:
     elif type(x) is not float:
         if isinstance(x, Value):
             return x
-        return NotImplemented if is_array(x) else Value(x)
+        if is_array(x):
+            return NotImplemented
+        number = operand(x)  # of True 1, as if it had been written
+        return Value(number) if number is x else _operand(number, beside)
     leaf: Value = new_node(Value)
     leaf.data = x
     leaf.grad = _UNSET

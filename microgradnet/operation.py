@@ -31,7 +31,7 @@ from types import CodeType, FunctionType
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
-from microgradnet.arithmetic import Arithmetic, Number, coerce, evaluate
+from microgradnet.arithmetic import Arithmetic, Number, coerce, evaluate, operand
 from microgradnet.deprecation import renamed_attribute, warn_renamed
 from microgradnet.notation import counted
 
@@ -135,7 +135,7 @@ class Operation:
         kind = recorder(operands)
         if kind is not None:
             return kind._record(op, operands)
-        return evaluate(op.forward, *map(coerce, operands))
+        return evaluate(op.forward, *map(operand, operands))
 
     def vjp(self, g: Number, /, *xs: Number, out: Number = None) -> tuple[Number, ...]:
         """The contributions g·∂y/∂xₖ to the operands' gradients at the numbers xs.
@@ -453,7 +453,7 @@ def find_by_symbol(symbol: str, arity: int) -> Operation:
 
 def recorder(operands: Sequence[Any]) -> type[Recorder] | None:
     """The class that records an operation on these operands; None if all are plain numbers."""
-    for operand in operands:
-        if hasattr(type(operand), "_record"):
-            return type(operand)
+    for x in operands:
+        if hasattr(type(x), "_record"):
+            return type(x)
     return None

@@ -16,7 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeAlias, TypeVar, overload
 
-from microgradnet.arithmetic import Arithmetic, Number
+from microgradnet.arithmetic import Arithmetic, Number, operand
 from microgradnet.operation import Recorder, operation, recorder
 
 __all__ = [
@@ -144,6 +144,8 @@ def power(x: Any, y: Any) -> Any:
     8.0
     """
     variable_x, variable_y = recorder((x,)) is not None, recorder((y,)) is not None
+    x = x if variable_x else operand(x, constant=True)
+    y = y if variable_y else operand(y, constant=True)
     if isinstance(y, Decimal) and y.is_finite() and y == y.to_integral_value():
         y = int(y)
     if variable_x and not variable_y and isinstance(y, (int, float, Fraction)):

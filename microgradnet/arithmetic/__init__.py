@@ -1,6 +1,6 @@
 """The kinds of numbers a node may hold, and the arithmetic in which several of them meet.
 
-`coerce` makes a number of an operand or refuses it, `common` finds the arithmetic of several
+`coerce` and `operand` convert to numbers or refuse, `common` finds the arithmetic of several
 numbers, `evaluate` runs a rule there. Standing on the ground alone, this package knows
 nothing of nodes or of derivatives.
 """
@@ -31,6 +31,7 @@ __all__ = [
     "ieee",
     "is_array",
     "is_finite",
+    "operand",
     "register",
 ]
 
@@ -66,9 +67,10 @@ def _arithmetic(kind: type) -> Arithmetic | None:
 
 
 def coerce(x: Any) -> Number:
-    """Convert an operand to a number that a node may hold; refuse the rest by name.
+    """Convert to a number that a node may hold; refuse the rest by name.
 
-    A NumPy scalar becomes a float. Raises TypeError naming what came and the way out.
+    A NumPy scalar becomes a float, an array of no dimension its entry. Raises TypeError naming what
+    came and the way out.
 
     >>> coerce(3), coerce(0.5)
     (3, 0.5)
@@ -90,7 +92,28 @@ def coerce(x: Any) -> Number:
         return Fraction(x)
     if isinstance(x, Decimal):
         return Decimal(x)
+    if numpy is not None and isinstance(x, numpy.ndarray) and x.ndim == 0:
+        return coerce(x[()])
     raise TypeError(_refusal(x))
+
+
+def operand(x: Any, *, constant: bool = False) -> Number:
+    """Convert an operand beside a node: as `coerce`, but truth values are 1 and 0.
+
+    Of a constant, an exponent or a base, NumPy's whole numbers stay whole.
+
+    >>> operand(True), operand(2.5)
+    (1, 2.5)
+    """
+    if type(x) is float:
+        return x
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(x, numpy.ndarray) and x.ndim == 0:
+        x = x[()]
+    whole = (bool,)
+    if numpy is not None:
+        whole += (numpy.bool_, numpy.integer) if constant else (numpy.bool_,)
+    return int(x) if isinstance(x, whole) else coerce(x)
 
 
 def _refusal(x: object) -> str:
@@ -105,6 +128,8 @@ def _refusal(x: object) -> str:
         return f"{x!r} is a str, not a number: write float({x!r})"
     if kind.startswith("complex"):
         return f"{x} is complex and nodes are real: make one Value of .real and one of .imag"
+    if hasattr(x, "item") and getattr(x, "ndim", None) == 0:
+        return f"a {kind} is not a number, but holds one: take its .item()"
     if hasattr(x, "__array__") or isinstance(x, (list, tuple)):
         return (
             f"a {kind} holds many numbers and a node holds one: make a Value of each entry, "
