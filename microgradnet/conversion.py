@@ -55,8 +55,10 @@ def check_conversion(node: Any, conversion: str) -> None:
     inputs = _inputs.get()
     if recording.is_paused() or not (node.parents or inputs):
         return
-    packages = [__file__, *[sys.modules["numpy"].__file__] * ("numpy" in sys.modules)]
-    folders = tuple(os.path.dirname(str(path)) + os.sep for path in packages)
+    numpy = [m for m in [sys.modules.get("numpy")] if m]
+    folders = tuple(
+        os.path.dirname(str(m)) + os.sep for m in (__file__, *(n.__file__ for n in numpy))
+    )
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(folders) and frame.f_back is not None:
         frame = frame.f_back

@@ -4,23 +4,32 @@ Each entry is a small program run now, on the installed version of the peer: ✓
 answer, ✗ it gave a wrong one or an error, – the question does not arise there (a functional engine
 has no second call of backward, micrograd has no exp). Peers that are not
 installed are left out: `pip install -e ".[bench]"` brings all but PyTorch.
+
+`--conventions` asks them instead for every number of `microgradnet.conventions`, and prints what is
+not as stored there; `--renew` stores it.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from microgradnet import Value, grad
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.conventions import PACKAGES, ask, present, same
+
+from microgradnet import Value, conventions, grad
 
 Check = Callable[[], bool]
 
@@ -207,11 +216,44 @@ def answer(check: Check | None) -> str:
         return "✗"
 
 
+STORED = Path(conventions.__file__).with_name("table.json")
+READABLE = STORED.with_suffix(".md")
+
+
+def compare_conventions(store: bool) -> None:
+    """Ask the libraries that are here for every number; print, or store, what is another now."""
+    table = json.loads(STORED.read_text(encoding="utf-8"))
+    libraries = present()
+    print(f"asked: {', '.join(libraries)}; not installed: {set(PACKAGES) - set(libraries) or '–'}")
+    for row in table["rows"]:
+        at = [float(x) for x in row["at"].split()]
+        for library in [name for name in libraries if name in row["spelled"]]:
+            stored = row["found"].get(library, {})
+            found = {q: ask(library, row["spelled"][library], at, q) for q in row["asked"]}
+            row["found"][library] = {q: x for q, x in found.items() if x is not None}
+            for q, x in row["found"][library].items():
+                if q not in stored or not same(stored[q], x):
+                    print(
+                        f"{row['spelled'][library]} at {row['at']}, {q}: {x}, not {stored.get(q)}"
+                    )
+    if store:
+        versions = {name: version(PACKAGES[name]).partition("+")[0] for name in libraries[1:]}
+        table["versions"] |= versions
+        STORED.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        READABLE.write_text(conventions.conventions().markdown() + "\n", encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Ask and print."""
     parser = argparse.ArgumentParser(description="What engines do where scalar engines stumble.")
     parser.add_argument("--tiny", action="store_true", help="short chains: does it run at all?")
-    tiny = parser.parse_args(arguments).tiny
+    parser.add_argument("--conventions", action="store_true", help="at kinks and edges")
+    parser.add_argument("--renew", action="store_true", help="the same, and store what is found")
+    chosen = parser.parse_args(arguments)
+    if chosen.conventions or chosen.renew:
+        compare_conventions(store=chosen.renew)
+        return
+    tiny = chosen.tiny
     found = engines(5000 if tiny else 50_000)
     table = Table(box=None)
     table.add_column("")
@@ -221,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table.add_row(question, *(answer(checks.get(question)) for checks in found.values()))
     console = Console(width=120)
     console.print(table)
-    packages = {"MyGrad": "mygrad", "PyTorch": "torch", "CasADi SX": "casadi"}
+    packages = {**PACKAGES, "CasADi SX": "casadi"}
     peers = [name for name in found if name != "microgradnet"]
     console.print(", ".join(f"{name} {version(packages.get(name, name))}" for name in peers))
 

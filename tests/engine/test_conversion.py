@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -200,3 +202,9 @@ def test_other_threads_are_not_asked() -> None:
 
     assert grad(f)(2.0) == 4.0
     assert warned == []
+
+
+def test_it_warns_also_where_numpy_is_not_loaded() -> None:
+    code = "from microgradnet import Value; float(Value(2.0) * 3)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "float() takes the number of a node" in done.stderr

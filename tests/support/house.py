@@ -7,7 +7,7 @@ __all__ = ["FLOORS"]
 _PLAN = """
 deprecation progress randomness
 arithmetic graph delta datasets notation numerals recording tables unrolled unset
-operation serialisation conversion
+conventions conversion operation serialisation
 ops node
 complements node_arithmetic backpropagation
 chain_rule
