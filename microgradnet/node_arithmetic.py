@@ -17,6 +17,7 @@ from typing import Any
 from microgradnet import ops
 from microgradnet.arithmetic import PRIMITIVES, Arithmetic, Number, common, ieee
 from microgradnet.arithmetic.exact import IrrationalError
+from microgradnet.arithmetic.ieee import first_normal, is_normal
 from microgradnet.node import Node, number_of
 from microgradnet.operation import Operation
 
@@ -77,6 +78,21 @@ class _NodeArithmetic(
 
     def vanishing_product(self, x: Number, y: Number) -> Number:
         return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
+
+    def scaled(self, g: Number, slope: Number, x: Number, y: Number) -> Number:
+        if self.inner is not ieee or is_normal(number_of(slope)):
+            return g * slope
+        return first_normal(
+            self.divide(g * x, y), self.divide(g, y) * x, g * slope, number_of=number_of
+        )
+
+    def power_log(self, g: Number, x: Number, y: Number, out: Number) -> Number:
+        log = self.log(x)
+        slope = out * log
+        if self.inner is not ieee or is_normal(number_of(slope)):
+            return g * slope
+        root = self.power(x, self.divide(y, 2))
+        return first_normal(g * out * log, g * log * root * root, g * slope, number_of=number_of)
 
     def sech(self, x: Number) -> Number:
         if self.inner is not ieee or not abs(number_of(x)) > 40:

@@ -69,7 +69,7 @@ def multiply(m: M, x: N, y: N) -> N:
 
 
 def divide_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
-    return m.divide(g, y), -g * m.divide(out, y)
+    return m.divide(g, y), m.scaled(-g, m.divide(out, y), out, y)
 
 
 @operation(divide_vjp, "$x / $y", r"\frac{$x}{$y}", symbol="/")
@@ -92,7 +92,7 @@ def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Contributions:
     if exponent == 0:  # x⁰ is 1 everywhere, also at 0 where x⁻¹ is infinite
         return (m.convert(0),)
     exponent = m.convert(exponent)
-    return (g * exponent * m.power(x, exponent - 1),)
+    return (m.scaled(g * exponent, m.power(x, exponent - 1), y, x),)
 
 
 @operation(power_constant_vjp, "$x**$exponent", "{$x}^{$exponent}", symbol="**$exponent")
@@ -104,7 +104,7 @@ def power_constant(m: M, x: N, *, exponent: N = 2) -> N:
 def exponential_vjp(m: M, g: N, y: N, x: N, *, base: N) -> Contributions:
     # base 0, x ≥ 0: y is 0 (or 1) on the right, whatever ln 0 is; as in raise_to.
     base = m.convert(base)
-    return (g * m.where(m.both(m.equal(base, 0), x >= 0), 0, y * m.log(base)),)
+    return (m.where(m.both(m.equal(base, 0), x >= 0), g * 0, m.power_log(g, base, x, y)),)
 
 
 @operation(exponential_vjp, "$base**$x", "{$base}^{$x}", symbol="$base**")
@@ -117,10 +117,10 @@ def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     # y = 0: x⁰ is 1 everywhere, also where x⁻¹ is infinite or NaN; elsewhere y·x^(y − 1) is 0 by
     # itself, and its own derivative by y is not. x = 0, y ≥ 0: out is 0 (or 1) on the right,
     # whatever ln 0 is.
-    slope_x = y * m.power(x, y - 1)
-    slope_x = m.where(m.abs(x) > 0, slope_x, m.where(m.equal(y, 0), 0, slope_x))
-    slope_y = m.where(m.both(m.equal(x, 0), y >= 0), 0, out * m.log(x))
-    return g * slope_x, g * slope_y
+    by_x = m.scaled(g, y * m.power(x, y - 1), y * out, x)
+    by_x = m.where(m.abs(x) > 0, by_x, m.where(m.equal(y, 0), g * 0, by_x))
+    by_y = m.where(m.both(m.equal(x, 0), y >= 0), g * 0, m.power_log(g, x, y, out))
+    return by_x, by_y
 
 
 @operation(raise_to_vjp, "$x**$y", "{$x}^{$y}", symbol="**")
@@ -401,8 +401,8 @@ def erfc(m: M, x: N) -> N:
 def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     # x = 0: the function is 0 for all y > 0, up to y = 0.
     slope_x = m.where(m.both(m.equal(x, 0), y <= 0), 0, m.log(y))
-    slope_y = m.where(m.both(m.equal(x, 0), m.equal(y, 0)), 0, m.divide(x, y))
-    return g * slope_x, g * slope_y
+    by_y = m.scaled(g, m.divide(x, y), x, y)
+    return g * slope_x, m.where(m.both(m.equal(x, 0), m.equal(y, 0)), g * 0, by_y)
 
 
 @operation(xlogy_vjp, "$x*log($y)", r"$x \ln\left($y\right)")

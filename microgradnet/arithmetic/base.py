@@ -108,6 +108,14 @@ class Arithmetic:
         "x·y where y falls to 0 faster than x can grow: inf·0 is the limit, 0.",
         lambda m, x, y: x * y,
     )
+    scaled = _elementary(
+        "The product g·slope of a slope = x/y, which may be beyond the floats while g·x/y is not.",
+        lambda m, g, slope, x, y: g * slope,
+    )
+    power_log = _elementary(
+        "The product g·xʸ ln x where out = xʸ, which may be beyond the floats while g·xʸ is not.",
+        lambda m, g, x, y, out: g * (out * m.log(x)),
+    )
     sqrt = _elementary("√x.")
     hypot = _elementary(
         "√(x² + y²), without overflow on the way.", lambda m, x, y: m.sqrt(x * x + y * y)

@@ -8,13 +8,33 @@ inf·0, a form that does not is used, and says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf, nan
 from typing import Any
 
 from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
 
-__all__ = ["ieee"]
+__all__ = ["first_normal", "ieee", "is_normal"]
+
+
+_LEAST = 2.0**-1022  # smaller numbers have fewer digits
+
+
+def is_normal(x: float) -> bool:
+    """Whether x has all its digits: neither 0 nor subnormal, neither infinite nor NaN."""
+    return _LEAST <= abs(x) < inf
+
+
+def first_normal(*products: Any, number_of: Callable[[Any], float] = float) -> Any:
+    """Of one product in several orders the first with all its digits; if there is none, the last.
+
+    >>> first_normal(1e-200 * 1e-200 * 1e300, 1e-200 * 1e300 * 1e-200)
+    1e-100
+    """
+    for product in products:
+        if is_normal(number_of(product)):
+            return product
+    return products[-1]
 
 
 class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot", *PRIMITIVES)}):
@@ -58,6 +78,21 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
         if math.isinf(y):
             return math.pow(x, y) if x != 0 or y > 0 else inf
         return math.copysign(inf, x) if math.fmod(y, 2) in (1, -1) else inf
+
+    def scaled(self, g: float, slope: float, x: float, y: float) -> float:
+        if _LEAST <= abs(slope) < inf:
+            return g * slope
+        found: float = first_normal(self.divide(g * x, y), self.divide(g, y) * x, g * slope)
+        return found
+
+    def power_log(self, g: float, x: float, y: float, out: float) -> float:
+        log = self.log(x)
+        slope = out * log
+        if _LEAST <= abs(slope) < inf:
+            return g * slope
+        root = self.power(x, y / 2)
+        found: float = first_normal(g * out * log, g * log * root * root, g * slope)
+        return found
 
     def exp(self, x: float) -> float:
         try:

@@ -15,6 +15,18 @@ const softplus = (x) => Math.log1p(Math.exp(-Math.abs(x))) + (x > 0 ? x : 0);
 const xlogy = (x, y) => (x === 0 && !Number.isNaN(y) ? 0 : x * Math.log(y));
 const vanishingProduct = (x, y) => (y === 0 && Math.abs(x) === Infinity ? 0 : x * y);
 
+const isNormal = (x) => Math.abs(x) >= 2 ** -1022 && Math.abs(x) < Infinity;
+const firstNormal = (...products) => products.find(isNormal) ?? products.at(-1);
+const scaled = (g, slope, x, y) =>
+  isNormal(slope) ? g * slope : firstNormal((g * x) / y, (g / y) * x, g * slope);
+
+function power_log(g, x, y, out) {
+  const log = Math.log(x);
+  const slope = out * log;
+  const root = power(x, y / 2);
+  return isNormal(slope) ? g * slope : firstNormal(g * out * log, g * log * root * root, g * slope);
+}
+
 /** exp(−x²): the square of x to 24 bits is exact, and what it leaves out is small. */
 function gauss(x) {
   const head = Math.fround(x);
@@ -62,5 +74,5 @@ function softmax(xs) {
 }
 
 export const m = Object.assign(Object.create(Math), {
-  power, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, log_sum_exp, softmax,
+  power, scaled, power_log, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, log_sum_exp, softmax,
 });

@@ -1,0 +1,92 @@
+"""Products that are floats while one of their factors is beyond the floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+from microgradnet import Value, log, ops
+from microgradnet.arithmetic.ieee import first_normal
+
+U = 2.0**-53
+LEAST, MOST = mpf(2) ** -1022, mpf(2) ** 1024
+
+mantissas = st.floats(1, 10, exclude_max=True)
+exponents = st.one_of(st.integers(-300, 300), st.sampled_from([-300, -200, -150, 150, 200, 300]))
+numbers = st.builds(lambda m, e: m * 10.0**e, mantissas, exponents)
+
+# Of each rule of two factors the operation, and the slopes by its operands.
+RULES: dict[str, tuple[Any, Callable[..., tuple[Any, ...]]]] = {
+    "divide": (ops.divide, lambda x, y: (1 / y, -x / y**2)),
+    **{
+        f"power {c}": (
+            ops.power_constant.variant(exponent=c),
+            lambda x, c=c: (c * mp.power(x, mpf(c) - 1),),
+        )
+        for c in (-3, -1, 0.5, 2, 3)
+    },
+    "raise_to": (
+        lambda x, y: ops.raise_to(x, y),
+        lambda x, y: (y * mp.power(x, y - 1), mp.power(x, y) * mp.log(x)),
+    ),
+    "xlogy": (ops.xlogy, lambda x, y: (mp.log(y), x / y)),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(x=numbers, y=numbers, g=numbers)
+@example(x=1e-100, y=1e150, g=1e250)
+@example(x=1e-200, y=1.0, g=1e-200)
+@example(x=1e200, y=1.25, g=1e-249)
+def test_a_gradient_is_a_number_where_it_is_one(name: str, x: float, y: float, g: float) -> None:
+    op, slopes = RULES[name]
+    if name == "raise_to":
+        op, y = ops.raise_to, 1 + (y % 3 if y < 1e15 else 2.5)
+    xs = (x, y)[: op.arity]
+    with mp.workdps(60):
+        right = [mpf(g) * slope for slope in slopes(*map(mpf, xs))]
+    out = op(*xs)
+    assume(LEAST < abs(out) < MOST or op is ops.xlogy)
+    for got, want in zip(op.vjp(g, *xs), right, strict=True):
+        if LEAST * 2**60 < abs(want) < MOST / 2**60:
+            assert abs(got - want) <= 2000 * U * abs(want), (got, want)
+    nodes = [Value(x) for x in xs]
+    node = op(*nodes)
+    terms = node.backward(create_graph=True)
+    assert [terms[v].data for v in nodes] == list(op.vjp(1.0, *xs))
+
+
+def test_the_logarithm_of_a_quotient() -> None:
+    a, b = Value(1e-100), Value(1e150)
+    log(a / b).backward()
+    assert (a.grad, b.grad) == (pytest.approx(1e100), pytest.approx(-1e-150))
+    for power in (lambda x: 1 / x, lambda x: x**-1):
+        x = Value(1e-200)
+        y = log(power(x))
+        y.backward()
+        assert x.grad == pytest.approx(-1e200)
+        assert y.backward(create_graph=True)[x].data == x.grad
+
+
+@pytest.mark.parametrize("op", [ops.exponential, lambda x: ops.raise_to(2.0, x)])
+def test_a_power_beyond_the_floats_with_a_derivative_that_is_not(op: Any) -> None:
+    x = Value(1024.0)
+    y = op(x)
+    assert y.data == float("inf")
+    y.backward()
+    with mp.workdps(40):
+        right = mpf(2) ** 1024 * mp.log(2)
+    assert abs(x.grad - right) <= 4 * U * right
+    assert y.backward(create_graph=True)[x].data == x.grad
+
+
+def test_where_no_order_has_all_digits_it_is_as_written() -> None:
+    assert first_normal(float("nan"), 1e-320, 0.0) == 0.0
+    assert ops.divide.vjp(1.0, 1.0, 0.0)[1] == -float("inf")
+    assert ops.exponential.vjp(1.0, -5000.0) == (0.0,)
+    assert repr(ops.divide.vjp(0.0, 1.0, 0.0)[1]) == "nan"  # 0·∞ of the mathematics
