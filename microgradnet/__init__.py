@@ -107,13 +107,15 @@ _moved_module("microgradnet.untouched", _untouched="microgradnet.unset.unset")
 _moved_module("microgradnet.differentiable", Gradients="microgradnet.chain_rule.Gradients")
 
 
-def __getattr__(name: str) -> _Any:
-    if name in _MODULES:
-        return _import_module(f"microgradnet.{name}")
-    for module, names in _LAZY.items():
-        if name in names:
-            return getattr(_import_module(f"microgradnet.{module}"), name)
-    raise AttributeError(f"module 'microgradnet' has no attribute {name!r}")
+if not TYPE_CHECKING:  # which knows every name, and should say so of any other
+
+    def __getattr__(name: str) -> _Any:
+        if name in _MODULES:
+            return _import_module(f"microgradnet.{name}")
+        for module, names in _LAZY.items():
+            if name in names:
+                return getattr(_import_module(f"microgradnet.{module}"), name)
+        raise AttributeError(f"module 'microgradnet' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

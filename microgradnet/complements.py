@@ -80,8 +80,11 @@ def _declared(node: Any) -> Evaluation | None:
 
 
 def _is_one(node: Any) -> bool:
-    """Whether a node is the number 1, if only because a variable happens to be."""
-    return node.op is None and bool(node.data == 1)
+    """Whether a node is the number 1, if only because a variable happens to be.
+
+    While tracing a variable's number is not known, and what compares with it is no bool.
+    """
+    return node.op is None and (node.data == 1) is True
 
 
 def _identity(m: Arithmetic, x: Number) -> Number:

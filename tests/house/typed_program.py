@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import microgradnet
 from microgradnet import MLP, Value, costs, maximum, softmax, tanh, weighted_input
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def neuron(w: list[Value], x: list[float], b: Value) -> Value:
         assert_type(2**z, Value)
         assert_type(maximum(z, 0.0), Value)
         assert_type(softmax(w), list[Value])
+        _ = microgradnet.frobnicate  # type: ignore[attr-defined]  # no such name
     return z.tanh()
 
 

@@ -891,4 +891,4 @@ def test_a_cost_without_a_bound_is_not_judged_by_anothers() -> None:
     with pytest.raises(ValueError, match="no bound for the cost 'absolute'"):
         bounds.output_error("absolute", "tanh", a, a, a)
     with pytest.raises(ValueError, match="no bound for the cost 'absolute'"):
-        bounds.cost("absolute", a, a)
+        bounds.cost("absolute", "tanh", a, a, a)
