@@ -49,12 +49,12 @@ class Zoom:
 
 def scalars_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str]) -> Zoom:
     """Draw every node as a box: its name, the operation, data and gradient."""
-    width, height = 112.0, 58.0
+    width, height = 136.0, 58.0
     edges = [(p, k) for k, parents in enumerate(tape.parents) for p in parents]
     layout = lay_out([(width, height)] * len(names), edges)
     drawn = []
     for k, node in enumerate(view.order):
-        slots = [("data", k, "data", -30.0, 9.0), ("grad", k, "gradient", 28.0, 9.0)]
+        slots = [("data", k, "data", -35.0, 9.0), ("grad", k, "gradient", 34.0, 9.0)]
         detail = "" if node.op is None else node.op.symbol
         if roles[k] == "constant":
             slots = [("data", k, "data", 0.0, 9.0)]
@@ -117,7 +117,7 @@ def _inside(box: Box) -> tuple[tuple[float, float], list[tuple[str, int, str, fl
     columns = len(box.entries) // box.rows
     if box.rows > _GRID or columns > _GRID:
         return (86.0, 56.0), []
-    wide, pitch = 56.0, 18.0
+    wide, pitch = 62.0, 18.0
     kinds = ["data"] if box.kind in ("input", "target", "cost") else ["data", "grad"]
     width = max(74.0, 18 + wide * columns)
     height = 34 + pitch * box.rows * len(kinds) + 4 * (len(kinds) - 1)
