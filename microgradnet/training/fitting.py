@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from random import Random
 from time import perf_counter
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from microgradnet.arithmetic import Number, coerce, is_finite
-from microgradnet.costs import Cost, entry
+from microgradnet.costs import UNIT_INTERVAL, Cost, entry
 from microgradnet.nn import Module
 from microgradnet.notation import counted
 from microgradnet.numerals import numeral, percent
@@ -70,11 +71,11 @@ def fit(
     progress    True for a bar on standard error where that is a terminal; or a function, called
                 after each batch as progress(done, total) with numbers of examples
 
-    Returns the `History`. With Ctrl-C training ends, and the model keeps what it has learned.
-    Raises DivergenceError where a cost, a gradient or a parameter is not finite any more: it names
-    the epoch, the example and the node, and the parameters are those before the step. Raises
-    TypeError for what is no model and no number, and ValueError for shapes and options that make no
-    sense.
+    Returns the `History`. Warns of targets that the last activation cannot reach. With Ctrl-C
+    training ends, and the model keeps what it has learned. Raises DivergenceError where a cost, a
+    gradient or a parameter is not finite any more: it names the epoch, the example and the node,
+    and the parameters are those before the step. Raises TypeError for what is no model and no
+    number, and ValueError for shapes and options that make no sense.
 
     >>> from microgradnet import MLP, datasets
     >>> X, Y, labels = datasets.xor().train
@@ -98,6 +99,7 @@ def fit(
     held_back = None
     if test is not None and len(test[0]):
         held_back = _examples(model, test[0], test[1], exact, prefix="test ")[:2]
+    _warn_of_targets_out_of_reach(model, y)
     network = Network(model, known.function, single, tuple(model.parameters()))
     runner, fallback_reason = _engine(engine, network, optimizer, x, y)
     history = History(engine=runner.name, fallback_reason=fallback_reason)
@@ -135,6 +137,31 @@ def fit(
     if patience is not None:
         fitting.go_back()
     return history
+
+
+_RANGES = {
+    **dict.fromkeys(UNIT_INTERVAL, (0, 1)),
+    **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1, 1)),
+}
+
+
+def _warn_of_targets_out_of_reach(model: Module, y: Array) -> None:
+    """Warn where the last activation cannot reach the targets: training would go on in silence."""
+    layers = getattr(model, "layers", None)
+    activation = getattr(layers[-1], "activation", None) if layers else None
+    if not isinstance(activation, str) or activation not in _RANGES:
+        return
+    low, high = _RANGES[activation]
+    if activation == "softmax" and y.shape[1] == 1:
+        problem = "softmax of one output is 1 whatever comes in, so nothing is learned: put sigmoid"
+    elif y.min() < low or y.max() > high:
+        problem = (
+            f"the targets go from {y.min()} to {y.max()}, but outputs of {activation} are between "
+            f"{low} and {high}: put other targets, or linear"
+        )
+    else:
+        return
+    warnings.warn(f"{problem} at the output", stacklevel=3)
 
 
 class _Fitting:

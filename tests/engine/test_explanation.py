@@ -162,3 +162,40 @@ def test_what_other_passes_added_is_said():
     assert "other passes" not in explain(y, x)
     y.backward()
     assert explain(y, x).endswith("(in all its grad is 12: other passes have added to it)")
+
+
+# What one pass leaves, and what more of them do
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["tanh", "sigmoid", "relu"]))
+def test_only_where_there_was_another_pass_it_says_so(seed, activation):
+    rng = random.Random(seed)
+    model = MLP(4, [8, 3], activation=activation, rng=rng)
+    forward = model.forward([rng.uniform(-2, 2) for _ in range(4)])
+    cost = costs.quadratic(forward.output, [1, 0, 0])
+    cost.backward()
+    leaves = [leaf for leaf in (*forward.a[0], *model.parameters()) if leaf.grad]
+    assert not any("other passes" in explain(cost, leaf) for leaf in leaves)
+    cost.backward()
+    assert all("other passes" in explain(cost, leaf) for leaf in leaves)
+
+
+@pytest.mark.parametrize("little", [Fraction(1, 10**30), Fraction(3)])
+def test_in_rationals_any_other_pass_is_told(little):
+    x = Value(Fraction(1, 3), label="x")
+    y = x * x + x
+    y.backward()
+    assert "other passes" not in explain(y, x)
+    x.grad += little
+    assert "other passes" in explain(y, x)
+
+
+def test_formulas_that_differ_are_told_from_each_other(require_oracle):
+    sympy = require_oracle("sympy")
+    t = sympy.Symbol("t")
+    x = Value(t, label="x")
+    y = x * x
+    y.backward()
+    assert "other passes" not in explain(y, x)
+    x.grad += t
+    assert "other passes" in explain(y, x)

@@ -684,7 +684,7 @@ def test_without_classes_or_with_one_output_there_is_a_picture_too(
 ) -> None:
     require_oracle("matplotlib")
     model = model_of(2, 1, output_activation="sigmoid")
-    history = fit(model, XOR, [0.5, 0.25, 1, 2], epochs=1)
+    history = fit(model, XOR, [0.5, 0.25, 1, 0.75], epochs=1)
     assert [axes.get_title() for axes in history.plot().axes] == ["cost"]
     figure = history.plot(model, (XOR, None, [0, 1, 1, 0]))
     assert figure.axes[-1].get_title() == "decision boundary"
@@ -836,3 +836,32 @@ def test_the_reason_is_read_by_its_old_name_too() -> None:
     with pytest.warns(DeprecationWarning, match=r"History\.why is now fallback_reason"):
         assert history.why == "a branch"
     assert pickle.loads(pickle.dumps(history)).fallback_reason == "a branch"
+
+
+# --- Targets that cannot be reached ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "targets", "told"),
+    [
+        ("softmax", [[1.0], [1.0]], "softmax of one output is 1 .* put sigmoid at the output"),
+        ("sigmoid", [[-1.0], [1.0]], r"from -1.0 to 1.0, but outputs of sigmoid are between 0 and"),
+        ("hard_sigmoid", [[0.0], [1.5]], "outputs of hard_sigmoid are between"),
+        (
+            "tanh",
+            [[-2.0], [1.0]],
+            "are between -1 and 1: put other targets, or linear at the",
+        ),
+    ],
+)
+def test_targets_out_of_reach_are_warned_of(output: str, targets: Any, told: str) -> None:
+    model = MLP(2, [2, 1], output_activation=output, rng=Random(0))
+    with pytest.warns(UserWarning, match=told) as warned:
+        fit(model, [[0.0, 1.0], [1.0, 0.0]], targets, epochs=1)
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "tanh", "linear", "relu", "softsign"])
+def test_targets_within_reach_are_not(output: str) -> None:
+    model = MLP(2, [2, 1], output_activation=output, rng=Random(0))
+    fit(model, [[0.0, 1.0], [1.0, 0.0]], [[0.0], [1.0]], epochs=1)  # a warning would be an error
