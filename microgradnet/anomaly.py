@@ -109,11 +109,11 @@ class _Detector:
 
         def judge(node: Value, k: int, product: Number, adjoints: Mapping[Value, Number]) -> None:
             total = adjoints[node.parents[k]]
-            if not is_finite(total):
+            if product is not None and not is_finite(total):
                 raise self._backward_error(node, k, adjoints[node], product, total, [*seeds])
 
         try:
-            reverse_mode(seeds, order, within, judge)
+            reverse_mode(seeds, order, within, on_contribution=judge)
         except AnomalyError:
             raise
         except Exception:

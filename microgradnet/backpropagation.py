@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from microgradnet import ops
-from microgradnet.arithmetic import Number, evaluate, ieee
+from microgradnet.arithmetic import Number, common, evaluate, ieee
 from microgradnet.node import Node, Vector
 from microgradnet.notation import annotate, described
 from microgradnet.unset import UNSET, Unset
@@ -46,6 +46,8 @@ def backpropagate(root: Node, one: Number) -> None:
         # No comprehension: on Python 3.13 an interruption within one passes the handler by.
         sums: list[tuple[Node, Number]] = []
         for k, before in enumerate(earlier):
+            if leaves[k].grad is None:
+                leaves[k].grad = _zero(leaves[k])
             if type(before) is not Unset and before is not None:  # None: PyTorch's reset
                 sums.append((leaves[k], _sum(before, leaves[k].grad)))
         for leaf, total in sums:
@@ -143,11 +145,20 @@ def _sort(
 
 
 def _propagate(order: list[Node], fresh: Unset) -> None:
-    """Add each node's contributions g·∂(node)/∂(parent) to the adjoints of its parents."""
+    """Add each node's contributions g·∂(node)/∂(parent) to the adjoints of its parents.
+
+    An adjoint is None while all that has come is that the node has no part.
+    """
     node: Node | None = None  # the one at fault, if one is
     try:
         for node in reversed(order):
             g = node.grad
+            if g is None:  # the node has no part in the root: nor has, by it, any parent
+                node.grad = _zero(node)
+                for entry in node.parents:
+                    if entry.grad is fresh:
+                        entry.grad = None
+                continue
             op: Any = node.op
             right: Node | None = node._right
             if right is not None and op is not _WEIGHTED_SUM:
@@ -157,7 +168,7 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 else:
                     x, y = left.data, right.data
                     if not (type(x) is type(y) is type(g) is float):
-                        to_left, to_right = op.vjp(g, x, y, out=node.data)
+                        to_left, to_right = op.contributions(g, node.data, (x, y))
                     elif op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
                     elif op is _SUBTRACT:
@@ -198,9 +209,9 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 parent: Node = node._left
                 x = parent.data
                 if not (type(x) is type(g) is float):
-                    (product,) = op.vjp(g, x, out=node.data)
+                    (product,) = op.contributions(g, node.data, (x,))
                 elif op is _RELU:
-                    product = 0.0 if x <= 0.0 else g
+                    product = None if x <= 0.0 else g
                 else:
                     products = op.rule(ieee, g, node.data, x)
                     if type(products) is not tuple or len(products) != 1:
@@ -217,7 +228,7 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
             if isinstance(node, Vector):
                 products = node.products()
             else:
-                products = op.vjp(g, *[parent.data for parent in parents], out=node.data)
+                products = op.contributions(g, node.data, [parent.data for parent in parents])
             for k, product in enumerate(products):
                 parent = parents[k]
                 h = parent.grad
@@ -234,7 +245,13 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
         raise
 
 
+def _zero(node: Node) -> Number:
+    return 0.0 if type(node.data) is float else common(node.data).convert(0)
+
+
 def _sum(x: Number, y: Number) -> Number:
+    if x is None or y is None:  # from where there is no part
+        return y if x is None else x
     # A 0 is what programs written for micrograd reset a gradient to, leaf by leaf.
     if type(y) is float and (type(x) is float or (type(x) is int and x == 0)):
         return x + y

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from microgradnet.arithmetic import Number, evaluate
-from microgradnet.chain_rule import contributions
+from microgradnet.chain_rule import contributions, reverse_mode
 from microgradnet.deprecation import warn_renamed
 from microgradnet.engine import Value, is_unset
 from microgradnet.graph import topological_order
@@ -51,22 +51,21 @@ def explain(cost: Value, node: Value) -> str:
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
         return f"{adjoint(node)} = {numeral(node.grad)}: it is the cost itself"
-    uses = [
-        (consumer, term, slope)
-        for consumer in order
-        if any(parent is node for parent in consumer.parents)
-        for parent, term, slope in zip(
-            consumer.parents,
-            contributions(consumer, consumer.grad),
-            consumer.partials(),
-            strict=True,
-        )
-        if parent is node
-    ]
-    terms = [term for _, term, _ in uses]
-    total = terms[0]
-    for term in terms[1:]:
+    uses: list[tuple[Value, Number, Number]] = []
+
+    def keep(consumer: Value, k: int, term: Number | None, adjoints: object) -> None:
+        if consumer.parents[k] is node:
+            uses.append((consumer, 0 if term is None else term, consumer.partials()[k]))
+
+    reverse_mode(
+        {cost: cost.grad}, order, vjp=lambda y, _: contributions(y, y.grad), on_contribution=keep
+    )
+    total = uses[0][1]
+    for _, term, _ in uses[1:]:  # in the order of the backward pass
         total = evaluate(add.forward, total, term)
+    places = {consumer: k for k, consumer in enumerate(order)}
+    uses.sort(key=lambda use: places[use[0]])
+    terms = [term for _, term, _ in uses]
     sums = [numeral(total)] + [" + ".join(map(numeral, terms))] * (len(terms) > 1)
     lines = [" = ".join([adjoint(node), *sums])]
     for consumer, term, slope in uses:

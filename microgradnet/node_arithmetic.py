@@ -25,7 +25,7 @@ __all__ = ["recorded_vjp"]
 
 
 def recorded_vjp(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
-    """The contributions g·∂y/∂xₖ by the operation's rule, as nodes."""
+    """The contributions g·∂y/∂xₖ by the operation's rule, as nodes; None for what has no part."""
     numbers = common(g.data, y.data, *[x.data for x in xs])
     try:
         terms = op.rule(_arithmetic(numbers), g, y, *xs)
@@ -34,7 +34,7 @@ def recorded_vjp(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any,
     if type(terms) is not tuple or len(terms) != len(xs):
         op.refuse(terms, len(xs))
     node = type(y)
-    return tuple([term if isinstance(term, Node) else node(term) for term in terms])
+    return tuple([term if term is None or isinstance(term, Node) else node(term) for term in terms])
 
 
 _DERIVED = ("expm1", "log1p", "sigmoid", "softplus", "xlogy")
@@ -45,6 +45,8 @@ class _NodeArithmetic(
     Arithmetic, functions={name: getattr(ops, name) for name in (*PRIMITIVES, *_DERIVED)}
 ):
     """Nodes, and beside them plain numbers for a rule's constants."""
+
+    no_part = None
 
     def __init__(self, inner: Arithmetic) -> None:
         self.inner = inner  # the arithmetic of the nodes' numbers
@@ -65,7 +67,7 @@ class _NodeArithmetic(
                 f"which branch to differentiate depends on whether {condition}: a graph of Values "
                 "has the one or the other; differentiate the formula, value.data.diff(symbol)"
             ) from None
-        return self.convert(chosen)
+        return chosen if chosen is None else self.convert(chosen)
 
     def both(self, p: Any, q: Any) -> Any:
         return self.inner.both(p, q)

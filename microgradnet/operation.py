@@ -31,7 +31,7 @@ from types import CodeType, FunctionType
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
-from microgradnet.arithmetic import Arithmetic, Number, coerce, evaluate, operand
+from microgradnet.arithmetic import Arithmetic, Number, coerce, common, evaluate, operand
 from microgradnet.deprecation import renamed_attribute, warn_renamed
 from microgradnet.notation import counted
 
@@ -153,9 +153,22 @@ class Operation:
             warn_renamed("op.vjp(m, g, y, *xs)", "op.rule(m, g, y, *xs)")
             return self.rule(g, *xs)
         y = evaluate(self.forward, *xs) if out is None else out
-        contributions: tuple[Number, ...] = evaluate(self.rule, g, y, *xs)
-        good = type(contributions) is tuple and len(contributions) == len(xs)
-        return contributions if good else self.refuse(contributions, len(xs))
+        terms = self.contributions(g, y, xs)
+        if any(term is None for term in terms):
+            zero = common(g, y, *xs).convert(0)
+            terms = tuple([zero if term is None else term for term in terms])
+        return terms
+
+    def contributions(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
+        """The contributions as in `vjp`, but None for an operand that has no part in the result.
+
+        >>> from microgradnet import maximum
+        >>> maximum.contributions(1.0, 5.0, (3.0, 5.0)), maximum.vjp(1.0, 3.0, 5.0)
+        ((None, 1.0), (0.0, 1.0))
+        """
+        terms: tuple[Number, ...] = evaluate(self.rule, g, y, *xs)
+        good = type(terms) is tuple and len(terms) == len(xs)
+        return terms if good else self.refuse(terms, len(xs))
 
     vjp_at = renamed_attribute("vjp_at", "vjp")
 

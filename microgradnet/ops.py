@@ -4,6 +4,9 @@ The letters: m is the arithmetic of the numbers at hand, x, y, z are operands in
 is the adjoint of the result. In a rule of one operand the result is y; in rules of two or more
 it is called out. A rule returns g·∂/∂operand, one contribution for each operand.
 
+Where a choice leaves an operand without a part in the result, whatever the other numbers, the
+rule says m.no_part instead of 0: nothing is passed on there.
+
 Edge cases are decided here, in the line concerned, as PyTorch's float64 decides them; where
 that is less accurate than the mathematical value or its one-sided limit, by the latter.
 Constants are exact; they become floats where they meet floats.
@@ -90,7 +93,7 @@ def negative(m: M, x: N) -> N:
 
 def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Contributions:
     if exponent == 0:  # x⁰ is 1 everywhere, also at 0 where x⁻¹ is infinite
-        return (m.convert(0),)
+        return (m.no_part,)
     exponent = m.convert(exponent)
     return (m.scaled(g * exponent, m.power(x, exponent - 1), y, x),)
 
@@ -104,7 +107,8 @@ def power_constant(m: M, x: N, *, exponent: N = 2) -> N:
 def exponential_vjp(m: M, g: N, y: N, x: N, *, base: N) -> Contributions:
     # base 0, x ≥ 0: y is 0 (or 1) on the right, whatever ln 0 is; as in raise_to.
     base = m.convert(base)
-    return (m.where(m.both(m.equal(base, 0), x >= 0), g * 0, m.power_log(g, base, x, y)),)
+    by_x = m.power_log(g, base, x, y)
+    return (m.where(m.both(m.equal(base, 0), x >= 0), m.no_part, by_x),)
 
 
 @operation(exponential_vjp, "$base**$x", "{$base}^{$x}", symbol="$base**")
@@ -118,8 +122,8 @@ def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     # itself, and its own derivative by y is not. x = 0, y ≥ 0: out is 0 (or 1) on the right,
     # whatever ln 0 is.
     by_x = m.scaled(g, y * m.power(x, y - 1), y * out, x)
-    by_x = m.where(m.abs(x) > 0, by_x, m.where(m.equal(y, 0), g * 0, by_x))
-    by_y = m.where(m.both(m.equal(x, 0), y >= 0), g * 0, m.power_log(g, x, y, out))
+    by_x = m.where(m.abs(x) > 0, by_x, m.where(m.equal(y, 0), m.no_part, by_x))
+    by_y = m.where(m.both(m.equal(x, 0), y >= 0), m.no_part, m.power_log(g, x, y, out))
     return by_x, by_y
 
 
@@ -156,7 +160,7 @@ def power(x: Any, y: Any) -> Any:
 
 
 def abs_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (m.where(x > 0, g, m.where(x < 0, -g, 0)),)  # |x|′(0) = 0
+    return (m.where(x > 0, g, m.where(x < 0, -g, m.no_part)),)  # |x|′(0) = 0
 
 
 @operation(abs_vjp, "|$x|", r"\left|$x\right|")
@@ -167,7 +171,7 @@ def abs(m: M, x: N) -> N:
 
 def maximum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     tie = m.where(m.equal(x, y), m.divide(g, 2), g)  # half to each at a tie
-    return m.where(x < y, 0, tie), m.where(x > y, 0, tie)
+    return m.where(x < y, m.no_part, tie), m.where(x > y, m.no_part, tie)
 
 
 @operation(maximum_vjp, "max($x, $y)", r"\max\left($x, $y\right)", symbol="max")
@@ -178,7 +182,7 @@ def maximum(m: M, x: N, y: N) -> N:
 
 def minimum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     tie = m.where(m.equal(x, y), m.divide(g, 2), g)
-    return m.where(x > y, 0, tie), m.where(x < y, 0, tie)
+    return m.where(x > y, m.no_part, tie), m.where(x < y, m.no_part, tie)
 
 
 @operation(minimum_vjp, "min($x, $y)", r"\min\left($x, $y\right)", symbol="min")
@@ -400,9 +404,9 @@ def erfc(m: M, x: N) -> N:
 
 def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     # x = 0: the function is 0 for all y > 0, up to y = 0.
-    slope_x = m.where(m.both(m.equal(x, 0), y <= 0), 0, m.log(y))
+    by_x = m.where(m.both(m.equal(x, 0), y <= 0), m.no_part, g * m.log(y))
     by_y = m.scaled(g, m.divide(x, y), x, y)
-    return g * slope_x, m.where(m.both(m.equal(x, 0), m.equal(y, 0)), g * 0, by_y)
+    return by_x, m.where(m.both(m.equal(x, 0), m.equal(y, 0)), m.no_part, by_y)
 
 
 @operation(xlogy_vjp, "$x*log($y)", r"$x \ln\left($y\right)")
@@ -429,7 +433,7 @@ def sigmoid(m: M, x: N) -> N:
 
 
 def relu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (m.where(x <= 0, 0, g),)  # relu′(0) = 0
+    return (m.where(x <= 0, m.no_part, g),)  # relu′(0) = 0
 
 
 @operation(relu_vjp, symbol="ReLU", latex=r"\operatorname{relu}\left($x\right)")
@@ -439,7 +443,9 @@ def relu(m: M, x: N) -> N:
 
 
 def leaky_relu_vjp(m: M, g: N, y: N, x: N, *, slope: N) -> Contributions:
-    return (m.where(x > 0, g, g * m.convert(slope)),)  # leaky_relu′(0) = slope
+    return (
+        m.where(x > 0, g, g * m.convert(slope) if slope else m.no_part),
+    )  # leaky_relu′(0) = slope
 
 
 @operation(leaky_relu_vjp)
@@ -449,7 +455,7 @@ def leaky_relu(m: M, x: N, *, slope: N = Fraction(1, 100)) -> N:
 
 
 def elu_vjp(m: M, g: N, y: N, x: N, *, alpha: N) -> Contributions:
-    return (m.where(x <= 0, g * m.convert(alpha) * m.exp(x), g),)
+    return (m.where(x <= 0, g * m.convert(alpha) * m.exp(x) if alpha else m.no_part, g),)
 
 
 @operation(elu_vjp)
@@ -507,7 +513,7 @@ def softsign(m: M, x: N) -> N:
 
 
 def hard_tanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (m.where(x <= -1, 0, m.where(x >= 1, 0, g)),)  # hard_tanh′(±1) = 0
+    return (m.where(x <= -1, m.no_part, m.where(x >= 1, m.no_part, g)),)  # hard_tanh′(±1) = 0
 
 
 @operation(hard_tanh_vjp)
@@ -517,7 +523,7 @@ def hard_tanh(m: M, x: N) -> N:
 
 
 def hard_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (m.where(m.both(x > -3, x < 3), m.divide(g, 6), 0),)  # hard_sigmoid′(±3) = 0
+    return (m.where(m.both(x > -3, x < 3), m.divide(g, 6), m.no_part),)  # hard_sigmoid′(±3) = 0
 
 
 @operation(hard_sigmoid_vjp)

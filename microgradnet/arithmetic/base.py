@@ -63,6 +63,11 @@ class Arithmetic:
     pi: Number
     rounds = False
     """Whether results are rounded, so that digits can be lost."""
+    no_part: Number = 0
+    """The contribution to an operand that has no part in the result, as on a branch not taken.
+
+    None where `where` decides at once: then nothing is passed on, so an infinite derivative behind
+    makes no NaN. Where both branches are computed, as for arrays, it is 0."""
 
     def __init_subclass__(cls, functions: Mapping[str, Function] | None = None) -> None:
         for name, function in (functions or {}).items():

@@ -19,6 +19,7 @@ class _Exact(Arithmetic):
     """int and Fraction. Dividing by zero raises Python's own ZeroDivisionError."""
 
     name = "rational"
+    no_part = None
 
     def refuse(self, function: str) -> NoReturn:
         raise IrrationalError(function)
@@ -48,14 +49,16 @@ class _Decimals(_Exact):
     """Decimal, under the caller's decimal context."""
 
     name = "decimal"
+    no_part = None
 
     def convert(self, x: Number) -> Decimal:
         if isinstance(x, Fraction):
             return Decimal(x.numerator) / x.denominator
         return Decimal(x)
 
-    def where(self, condition: Any, x: Number, y: Number) -> Decimal:
-        return self.convert(x if condition else y)
+    def where(self, condition: Any, x: Number, y: Number) -> Number:
+        chosen = x if condition else y
+        return chosen if chosen is None else self.convert(chosen)
 
     def is_infinite(self, x: Decimal) -> bool:
         return x.is_infinite()

@@ -40,6 +40,7 @@ def first_normal(*products: Any, number_of: Callable[[Any], float] = float) -> A
 class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot", *PRIMITIVES)}):
     name = "float"
     rounds = True
+    no_part = None
     pi = math.pi
 
     def convert(self, x: Number) -> float:
@@ -48,8 +49,9 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
         except OverflowError:  # an int or Fraction beyond the largest float
             return inf if x > 0 else -inf
 
-    def where(self, condition: Any, x: Number, y: Number) -> float:
-        return float(x if condition else y)
+    def where(self, condition: Any, x: Number, y: Number) -> Number:
+        chosen = x if condition else y
+        return chosen if chosen is None else float(chosen)
 
     def is_infinite(self, x: float) -> bool:
         return math.isinf(x)

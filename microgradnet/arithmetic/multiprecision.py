@@ -35,6 +35,7 @@ _REAL = {
 class _Multiprecision(Arithmetic, functions=_REAL):
     name = "mpmath"
     rounds = True
+    no_part = None
 
     @property
     def pi(self) -> Number:
@@ -46,7 +47,8 @@ class _Multiprecision(Arithmetic, functions=_REAL):
         return mpf(x)
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
-        return self.convert(x if condition else y)
+        chosen = x if condition else y
+        return chosen if chosen is None else self.convert(chosen)
 
     def is_infinite(self, x: Number) -> bool:
         return bool(mp.isinf(x))

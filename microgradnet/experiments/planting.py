@@ -35,7 +35,7 @@ def planted(operation: Operation | str, by: float = 0.01) -> Iterator[Operation]
     right = op.rule
 
     def wrong(m: Any, g: Number, y: Number, *xs: Number) -> tuple[Number, ...]:
-        return tuple(contribution * (1 + by) for contribution in right(m, g, y, *xs))
+        return tuple(c if c is None else c * (1 + by) for c in right(m, g, y, *xs))
 
     # An operation is immutable to everyone else, who may therefore keep it; hence the way round.
     object.__setattr__(op, "rule", wrong)

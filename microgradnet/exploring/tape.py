@@ -37,8 +37,8 @@ def record(view: GraphView) -> Tape:
     slopes = [node.partials() for node in view.order]
     contributions: list[list[Number]] = [[] for _ in view.order]
 
-    def keep(node: Value, k: int, contribution: Number, adjoints: object) -> None:
-        contributions[view.place[node]].append(contribution)
+    def keep(node: Value, k: int, contribution: Number | None, adjoints: object) -> None:
+        contributions[view.place[node]].append(0 * one if contribution is None else contribution)
 
     adjoints = reverse_mode({cost: one}, view.order, on_contribution=keep)
     return Tape(parents, slopes, contributions, [adjoints[node] for node in view.order])

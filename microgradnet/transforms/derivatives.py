@@ -17,7 +17,6 @@ scalars, and nested lists take the place of arrays.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,7 +26,6 @@ from typing import Any
 
 from microgradnet import recording
 from microgradnet.arithmetic import coerce, common
-from microgradnet.arithmetic.exact import exact
 from microgradnet.chain_rule import forward_mode, partials, reverse_mode
 from microgradnet.conversion import differentiated
 from microgradnet.engine import Value
@@ -261,23 +259,9 @@ class Trace:
         return found[0] if self._alone else tuple(found)
 
     def _slopes(self, node: Value) -> Sequence[Any]:
-        """The local derivatives of a node, each computed once; None where a branch cuts them off.
-
-        That is where the rule gives 0 whatever the adjoint is, as relu's does on the left: as in
-        reverse mode, what comes there has no part, however infinite the slopes above.
-        """
+        """The partial derivatives of a node, each computed once for all directions."""
         if node not in self._slopes_of:
-            slopes: Sequence[Any] = partials(node, self._recorded)
-            kind = common(node.data)
-            # Among rationals nothing is infinite.
-            if kind is not exact and any(number_of(slope) == 0 for slope in slopes):
-                op: Any = node.op
-                xs = [parent.data for parent in node.parents]
-                of_any = op.vjp(kind.convert(math.nan), *xs, out=node.data)
-                slopes = [
-                    None if g == 0 else slope for slope, g in zip(slopes, of_any, strict=True)
-                ]
-            self._slopes_of[node] = slopes
+            self._slopes_of[node] = partials(node, self._recorded)
         return self._slopes_of[node]
 
 

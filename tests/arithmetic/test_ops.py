@@ -249,7 +249,8 @@ def test_weighted_input_of_unequal_lengths() -> None:
 def _perturbed_rule(op: Operation, k: int, perturb: Callable[[Any, Any], Any]) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> tuple[Any, ...]:
         products = list(op.rule(m, g, y, *xs))
-        products[k] = perturb(m, products[k])
+        if products[k] is not None:  # what has no part stays without
+            products[k] = perturb(m, products[k])
         return tuple(products)
 
     return replace(op, rule=vjp)

@@ -156,7 +156,8 @@ def wrong_value(op: Operation, error: float) -> Operation:
 def wrong_product(op: Operation, k: int, error: float) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
         products = list(op.rule(m, g, y, *xs))
-        products[k] = products[k] * (1 + m.convert(error))
+        if products[k] is not None:  # what has no part stays without
+            products[k] = products[k] * (1 + m.convert(error))
         return tuple(products)
 
     return replace(op, rule=vjp)
@@ -168,7 +169,8 @@ def wrong_when_differentiated(op: Operation, k: int, error: float) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
         products = list(op.rule(m, g, y, *xs))
         rest = xs[k] - (xs[k].data if isinstance(xs[k], Value) else xs[k])  # 0
-        products[k] = products[k] * (1 + error * rest)
+        if products[k] is not None:
+            products[k] = products[k] * (1 + error * rest)
         return tuple(products)
 
     return replace(op, rule=vjp)

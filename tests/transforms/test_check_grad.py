@@ -55,7 +55,8 @@ def test_every_rule_is_confirmed_and_every_wrong_one_noticed(op: Operation) -> N
                 m: Any, g: Any, y: Any, *xs: Any, k: int = k, slope: Any = slope, error: Any = error
             ) -> Any:
                 products = list(op.rule(m, g, y, *xs))
-                products[k] += error * (products[k] if slope else g)
+                right = products[k] if slope else g
+                products[k] = (0 if products[k] is None else products[k]) + error * right
                 return tuple(products)
 
             with pytest.raises(GradientError) as caught:

@@ -134,7 +134,9 @@ def spoil() -> Iterator[Callable[[Operation, float], None]]:
 
         def rule(m: Any, *numbers: Any) -> Any:
             products = right(m, *numbers)
-            return tuple(p * (1 + error) for p in products) if m is ieee else products
+            if m is not ieee:
+                return products
+            return tuple(p if p is None else p * (1 + error) for p in products)
 
         object.__setattr__(op, "rule", rule)
 

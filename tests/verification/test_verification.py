@@ -200,7 +200,8 @@ def scaled(k: int, exponent: int) -> Callable[[Any], Any]:
     def change(rule: Any) -> Any:
         def wrong(m: Any, g: Any, y: Any, *xs: Any) -> Any:
             products = list(rule(m, g, y, *xs))
-            if k < len(products):  # softmax may have fewer operands elsewhere
+            # softmax may have fewer operands elsewhere, and what has no part stays without
+            if k < len(products) and products[k] is not None:
                 products[k] = products[k] * (1 + m.convert(Fraction(1, 2**exponent)))
             return tuple(products)
 
