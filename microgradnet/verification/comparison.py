@@ -88,6 +88,7 @@ def verify(
     parameters = model.parameters()
     before = [(p.data, p.grad) for p in parameters]
     rows: dict[str, Row] = {}
+    infinite: set[int] = set()
     rounds = max(steps, 1)
     try:
         own = _parameters(model)
@@ -102,6 +103,7 @@ def verify(
             for _ in range(rounds):
                 graph = _differentiate(model, known.function, x, y, advance)
                 _check_domain(known, graph.a[-1])
+                infinite |= {*np.flatnonzero(np.abs(graph.cost) == math.inf).tolist()}
                 program = delta.backprop(*own, activations, name, x, y)
                 rest = delta.complement(activations[-1], program.z[-1])
                 program_cost = delta.cost(name, program.a[-1], y, rest)
@@ -130,6 +132,7 @@ def verify(
         steps=steps,
         parameters=len(parameters),
         exact=exact,
+        infinite=tuple(sorted(infinite)),
     )
 
 
@@ -257,8 +260,12 @@ def _gradient_claims(
     else:
         formula = f"δ{up(L)} = C′(a{up(L)}) ⊙ σ′(z{up(L)})"
         want = delta.output_error(C_prime, delta.activation_prime(sigma, z[L]))
+    # ∞·0 is undefined, also where the graph has 0: a branch that is not taken has no part in it.
+    got, diverged = error[L], (C_prime - C_prime != 0).any(axis=-1, keepdims=True)
+    if diverged.any() and want.shape == got.shape:
+        got = np.where(diverged & (want != want), np.nan, got)
     yield _Claim(
-        "BP1", L, formula, error[L], want,
+        "BP1", L, formula, got, want,
         partial(bounds.output_error, cost, sigma, z[L], a[L], y), program.delta[L],
     )  # fmt: skip
     for l in range(L - 1, 0, -1):

@@ -53,6 +53,8 @@ class Report(Tabular):
     steps: int
     parameters: int
     exact: bool
+    infinite: tuple[int, ...] = ()
+    """The examples whose cost is infinite at some step: their δ may be undefined."""
 
     @property
     def ok(self) -> bool:
@@ -84,7 +86,7 @@ class Report(Tabular):
         if wrong:
             parts.append(f"NOT the same: {_formulas(wrong)}")
         if undefined:
-            parts.append(f"Undefined, not a number: {_formulas(undefined)}")
+            parts.append(f"{self._undefined}: {_formulas(undefined)}")
         if parts:
             return ". ".join(parts)
         if self.exact and self._apart:
@@ -93,6 +95,14 @@ class Report(Tabular):
         if self.exact:
             return f"The same numbers, exactly: all {len(self.rows)} equations hold."
         return f"The same numbers, within rounding: all {len(self.rows)} equations hold."
+
+    @property
+    def _undefined(self) -> str:
+        if not self.infinite:
+            return "Undefined, not a number"
+        first, *others = self.infinite
+        more = f" and {len(others)} more" if others else ""
+        return f"Undefined, as the cost of example {first}{more} is infinite"
 
     def to_json(self) -> str:
         """Write the report as JSON; numbers that are not finite become strings ("nan", "inf")."""

@@ -761,6 +761,41 @@ def test_nan_on_both_sides_is_called_undefined() -> None:
     assert not report.ok and report.verdict.startswith("Undefined, not a number: ")
 
 
+@pytest.mark.parametrize(
+    ("cost", "output"),
+    [
+        ("cross_entropy", "sigmoid"),
+        ("log_likelihood", "softmax"),
+        ("cross_entropy", "hard_sigmoid"),
+    ],
+)
+@given(st.floats(760, 1e6), st.sampled_from([0.0, 0.5]))
+def test_where_the_cost_is_infinite_no_equation_is_blamed(cost: str, output: str, far: float,
+                                                          x: float) -> None:  # fmt: skip
+    model = MLP(1, [2], init="zeros", output_activation=output)
+    model.biases[1] = [-far, far]
+    sides = [[0.0, 1.0], [1.0, 0.0]]
+    fine = verify(model, [[x]], sides[:1], cost, steps=0)
+    assert (fine.ok, fine.infinite) == (True, ())
+    for Y, named in ((sides, "example 1"), ([*sides, sides[1]], "example 1 and 1 more")):
+        report = verify(model, [[x]] * len(Y), Y, cost, steps=1)
+        assert not report.ok
+        assert report.infinite == tuple(range(1, len(Y)))
+        assert report.verdict.startswith(f"Undefined, as the cost of {named} is infinite: δ¹ = ")
+        assert next(row for row in report.rows if row.equation == "cost").holds
+
+
+def test_an_infinite_cost_with_finite_gradients_is_no_excuse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = MLP(1, [1], init="zeros")
+    model.biases[1] = [1e200]
+    report = verify(model, X1 := [[1.0]], [[0.0]], steps=0)
+    assert (report.ok, report.infinite) == (True, (0,))
+    monkeypatch.setattr(delta, "bias_gradient", lambda error: 2 * error.sum(axis=0))
+    assert verify(model, X1, [[0.0]], steps=0).verdict == "NOT the same: ∂C/∂b¹ = δ¹"
+
+
 def test_nan_on_one_side_is_wrong_and_not_undefined(monkeypatch: pytest.MonkeyPatch) -> None:
     right = delta.bias_gradient
     monkeypatch.setattr(delta, "bias_gradient", lambda error: right(error) * math.nan)
