@@ -20,12 +20,14 @@ the same names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from microgradnet.engine import Value
+from microgradnet.node import number_of
 from microgradnet.ops import log_sum_exp, maximum, softplus, xlogy
 
 __all__ = [
@@ -80,12 +82,13 @@ def hinge(outputs: Any, targets: Any) -> Value:
 def cross_entropy_from_z(outputs: Any, targets: Any) -> Value:
     """The cross-entropy of a = σ(z), from z: C = Σⱼ [yⱼ softplus(−zⱼ) + (1 − yⱼ) softplus(zⱼ)].
 
-    C′(z) = σ(z) − y = a − y.
+    C′(z) = σ(z) − y = a − y. A z of ∓inf whose target is 0 or 1 costs 0.
 
     >>> cross_entropy_from_z([Value(-800.0)], [1]).data
     800.0
     """
-    return _total(y * softplus(-z) + (1 - y) * softplus(z) for z, y in _pairs(outputs, targets))
+    pairs = _pairs(outputs, targets)
+    return _total(_times(y, softplus(-z)) + _times(1 - y, softplus(z)) for z, y in pairs)
 
 
 def log_likelihood_from_z(outputs: Any, targets: Any) -> Value:
@@ -98,7 +101,7 @@ def log_likelihood_from_z(outputs: Any, targets: Any) -> Value:
     """
     pairs = _pairs(outputs, targets)
     normaliser = log_sum_exp(*(z for z, _ in pairs))
-    return _total(y * (normaliser - z) for z, y in pairs)
+    return _total(_times(y, normaliser - z) for z, y in pairs)
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,14 @@ def _sequence(x: Any) -> list[Any]:
         return list(x)
     except TypeError:  # a single output, or its target
         return [x]
+
+
+def _times(y: Any, term: Value) -> Any:
+    """Multiply a term by a target; a target of 0 leaves out an infinite term, as 0 ln 0 = 0."""
+    target = number_of(y)
+    if type(term.data) is float and math.isinf(term.data) and target == 0:
+        return target
+    return y * term
 
 
 def _total(terms: Iterable[Value]) -> Value:

@@ -88,6 +88,9 @@ class _NodeArithmetic(
             self.divide(g * x, y), self.divide(g, y) * x, g * slope, number_of=number_of
         )
 
+    def power_slope(self, g: Number, x: Number, y: Number, out: Number) -> Number:
+        return self.scaled(g, y * self.power(x, y - 1), y * out, x)
+
     def power_log(self, g: Number, x: Number, y: Number, out: Number) -> Number:
         log = self.log(x)
         slope = out * log

@@ -117,6 +117,10 @@ class Arithmetic:
         "The product g·slope of a slope = x/y, which may be beyond the floats while g·x/y is not.",
         lambda m, g, slope, x, y: g * slope,
     )
+    power_slope = _elementary(
+        "The product g·y·xʸ⁻¹ where out = xʸ, with the digits that y − 1 rounds away.",
+        lambda m, g, x, y, out: g * (y * m.power(x, y - 1)),
+    )
     power_log = _elementary(
         "The product g·xʸ ln x where out = xʸ, which may be beyond the floats while g·xʸ is not.",
         lambda m, g, x, y, out: g * (out * m.log(x)),

@@ -87,6 +87,12 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
         found: float = first_normal(self.divide(g * x, y), self.divide(g, y) * x, g * slope)
         return found
 
+    def power_slope(self, g: float, x: float, y: float, out: float) -> float:
+        slope = y * out / x if x > 0 else nan
+        if is_normal(slope) and is_normal(out):
+            return g * slope
+        return self.scaled(g, y * self.power(x, y - 1), y * out, x)
+
     def power_log(self, g: float, x: float, y: float, out: float) -> float:
         log = self.log(x)
         slope = out * log

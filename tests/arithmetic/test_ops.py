@@ -116,6 +116,7 @@ LESS_ACCURATE: dict[tuple[str, int | None], Callable[..., bool]] = {
     ("sigmoid", 0): lambda x: 0 < x < inf,  # y(1 − y)
     ("asinh", 0): lambda x: 1e155 < abs(x) < inf,  # x² overflows
     ("acosh", 0): lambda x: 1e155 < abs(x) < inf,  # also below −1, where there is no value
+    ("raise_to", 0): lambda x, y: 0 < x < inf and abs(y) <= 50,  # y − 1 rounds
     ("xlogy", 1): lambda x, y: x == 0 == y,  # 0/0
     ("silu", None): lambda x: x == -inf,  # inf·0
     ("silu", 0): lambda x: math.isinf(x),

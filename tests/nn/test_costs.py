@@ -322,3 +322,19 @@ def test_these_activations_are_between_0_and_1_and_no_others(x: float, y: float)
         if all(0 <= a.data <= 1 for a in outputs):
             within.add(name)
     assert within == set(UNIT_INTERVAL)
+
+
+def test_an_infinite_logit_whose_target_is_0_costs_what_the_others_cost() -> None:
+    z = [Value(-math.inf), Value(0.0), Value(1.0)]
+    for targets in ([0, 1, 0], [Value(0.0), Value(1.0), Value(0.0)]):
+        cost = log_likelihood_from_z(z, targets)
+        assert cost.data == pytest.approx(math.log(1 + math.e), rel=1e-15)
+        cost.backward()
+    share = 1 / (1 + math.e)
+    assert [v.grad / 2 for v in z] == pytest.approx([0, share - 1, 1 - share], rel=1e-15)
+    for infinite, target in ((-math.inf, 0), (math.inf, 1), (-math.inf, 0.0)):
+        node = Value(infinite)
+        cost = cross_entropy_from_z([node], [target])
+        cost.backward()
+        assert (cost.data, node.grad) == (0, 0)
+    assert cross_entropy_from_z([-math.inf], [1]).data == math.inf

@@ -20,6 +20,12 @@ const firstNormal = (...products) => products.find(isNormal) ?? products.at(-1);
 const scaled = (g, slope, x, y) =>
   isNormal(slope) ? g * slope : firstNormal((g * x) / y, (g / y) * x, g * slope);
 
+function power_slope(g, x, y, out) {
+  const slope = (y * out) / x;
+  if (x > 0 && isNormal(slope) && isNormal(out)) return g * slope;
+  return scaled(g, y * power(x, y - 1), y * out, x);
+}
+
 function power_log(g, x, y, out) {
   const log = Math.log(x);
   const slope = out * log;
@@ -74,5 +80,5 @@ function softmax(xs) {
 }
 
 export const m = Object.assign(Object.create(Math), {
-  power, scaled, power_log, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, log_sum_exp, softmax,
+  power, scaled, power_slope, power_log, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, log_sum_exp, softmax,
 });
