@@ -122,6 +122,10 @@ class _NodeArithmetic(
         scale = math.ldexp(1.0, exponent - 1)
         return scale * super().hypot(self.divide(x, scale), self.divide(y, scale))
 
+    def abs(self, x: Number) -> Number:
+        # What a rule computes from |NaN| is NaN, and so is its derivative: |x|′ must not end it.
+        return ops.abs(x) if self.equal(x, x) else x
+
     def log_sum_exp(self, xs: Sequence[Number]) -> Number:
         return ops.log_sum_exp(*xs)
 
@@ -130,7 +134,6 @@ class _NodeArithmetic(
 
     divide = staticmethod(ops.divide)
     power = staticmethod(ops.power)
-    abs = staticmethod(ops.abs)
 
 
 @cache

@@ -26,7 +26,7 @@ from support.oracles import (
     variants,
 )
 
-from microgradnet import Value, check_grad, grad, ops
+from microgradnet import Value, check_grad, grad, hessian, jvp, ops
 from microgradnet.arithmetic import evaluate
 from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
 from microgradnet.operation import Operation
@@ -213,3 +213,33 @@ def test_third_derivatives_at_high_precision(op: Operation) -> None:
             want = mp.diff(along, 0, 3)
             third = grad(grad(grad(op)))(*points)
             assert abs(third - want) <= mpf("1e-12") * (1 + abs(want)), f"{op!r} at {xs}"
+
+
+@pytest.mark.parametrize("op", [op for op in variants() if op.arity == 1], ids=repr)
+def test_where_the_first_derivative_is_nan_the_higher_ones_are(op: Operation) -> None:
+    if op.name == "power_constant" or not math.isnan(grad(op)(nan)):
+        return  # (x²)″ is 2 everywhere; and there are branches that NaN falls into, as relu's
+    x = Value(nan)
+    first = op(x).backward(create_graph=True)[x]
+    second = first.backward(create_graph=True)[x]
+    found = {
+        "create_graph": second.data,
+        "reverse over reverse": grad(grad(op))(nan),
+        "forward over reverse": hessian(op)(nan),
+        "forward over forward": jvp(lambda x: jvp(op, (x,), (1.0,))[1], (nan,), (1.0,))[1],
+        "third": grad(grad(grad(op)))(nan),
+    }
+    assert all(map(math.isnan, found.values())), found
+
+
+@pytest.mark.parametrize("f", [lambda y: 1 / y, lambda y: y**-1], ids=["1/y", "y**-1"])
+@pytest.mark.parametrize("y", [10.0**k for k in range(95, 112)])
+def test_the_second_derivative_of_a_reciprocal_among_the_smallest_floats(f: Any, y: float) -> None:
+    """2/y³: within a few roundings, and among subnormals within a few of their steps 2⁻¹⁰⁷⁴."""
+    want = 2 / mpf(y) ** 3
+    for got in (
+        hessian(f)(y),
+        grad(grad(f))(y),
+        jvp(lambda y: jvp(f, (y,), (1.0,))[1], (y,), (1.0,))[1],
+    ):
+        assert abs(mpf(got) - want) <= 8 * mpf(2) ** -53 * want + 2 * mpf(2) ** -1074
