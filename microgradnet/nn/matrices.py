@@ -16,9 +16,10 @@ __all__ = ["Matrices"]
 class Matrices(Mapping[int, "NDArray[Any]"]):
     """Parameters by layer 1 … L: NumPy out, assignment in.
 
-    What is read is a copy, float64 where all numbers are floats, objects otherwise: writing into it
-    changes no parameter. What is assigned, as in weights[1] = W or weights[1] -= step, is written
-    into the parameters, all of it or nothing; a wrong shape is a ValueError that names both.
+    What is read is a copy, float64 where all numbers are floats, objects otherwise. Writing into it
+    would change no parameter, and is a ValueError. What is assigned, as in weights[1] = W or
+    weights[1] -= step, is written into the parameters, all of it or nothing; a wrong shape is a
+    ValueError that names both.
 
     >>> from microgradnet import MLP
     >>> model = MLP(2, [1], init="zeros")
@@ -48,7 +49,9 @@ class Matrices(Mapping[int, "NDArray[Any]"]):
         return np.array(self._values(l), dtype=object)
 
     def __getitem__(self, l: int) -> NDArray[Any]:
-        return numbers(self._nodes(l))
+        from microgradnet.nn.snapshot import snapshot
+
+        return snapshot(numbers(self._nodes(l)))
 
     def __setitem__(self, l: int, matrix: Any) -> None:
         nodes = self._nodes(l)

@@ -320,13 +320,38 @@ def test_weights_and_biases_are_numpy_out_and_assignment_in() -> None:
     assert [[w.data for w in neuron.w] for neuron in neurons] == W.tolist()
     assert all(type(w.data) is float for neuron in neurons for w in neuron.w)
     assert [neuron.b.data for neuron in neurons] == b
-    W[0, 0] = model.weights[1][0, 1] = 99  # neither is a view
+    W[0, 0] = 99  # not a view
     assert neurons[0].w[0].data == 0.0 and neurons[0].w[1].data == 1.0
     model.weights[1] *= 2
     assert neurons[2].w[1].data == 10.0
     model.weights[2] = [[Fraction(1, 3), 1, 2]]
     assert model.weights[2].tolist() == [[Fraction(1, 3), 1, 2]]
     assert model.weights[2].dtype == object
+
+
+def test_what_is_written_into_a_copy_of_the_weights_is_not_lost_in_silence() -> None:
+    model = model_of(2, 3, 1)
+    before = [p.data for p in model.parameters()]
+    with pytest.raises(ValueError, match=r"is a copy, .* W = model\.weights\[1\]\.copy\(\)"):
+        model.weights[1][0, 0] += 1
+    with pytest.raises(ValueError, match="is a copy"):
+        model.biases[1][1:][0] = 2.0
+    assert [p.data for p in model.parameters()] == before
+    # As a number in a computation it is an array as any other.
+    W = model.weights[1]
+    plain = np.asarray(W)
+    assert repr(W) == repr(plain)
+    for compute in (lambda W: W - 1, lambda W: W @ np.ones(2), np.tanh, lambda W: np.maximum(0, W)):
+        result = compute(W)
+        assert type(result) is np.ndarray and (result == compute(plain)).all()
+    into = np.empty_like(plain)
+    assert np.add(W, W, out=into) is into and (into == 2 * plain).all()
+    W -= 1  # a new array; the parameters are as they were
+    assert (W == plain - 1).all() and (model.weights[1] == plain).all()
+    changed = model.weights[1].copy()
+    changed[0, 0] = 99
+    model.weights[1] = changed
+    assert model.layers[0].neurons[0].w[0].data == 99
 
 
 @pytest.mark.parametrize(
