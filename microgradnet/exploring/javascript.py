@@ -59,7 +59,10 @@ def _written(op: Operation, operands: int, function: Callable[..., Number], coun
     taken, names = [[f"x{k}" for k in range(n)] for n in (count, operands)]
     xs = ", ".join(names)
     forward, rule = _Block(), _Block()
-    y = forward.write(function(_javascript, *(_Term(x, forward) for x in taken)))
+    result = function(_javascript, *(_Term(x, forward) for x in taken))
+    if result is None:
+        raise TypeError(f"{op.name} returned None")
+    y = forward.write(result)
     contributions = op.rule(_javascript, *(_Term(x, rule) for x in ("g", "y", *names)))
     if type(contributions) is not tuple or len(contributions) != operands:
         op.refuse(contributions, operands)
@@ -84,7 +87,12 @@ class _Block:
         return _Term(self._steps.setdefault(expression, f"t{len(self._steps)}"), self)
 
     def write(self, x: Any) -> str:
-        """A term by its name, a number or truth value as a float, a list by its entries."""
+        """A term by its name, a number or truth value as a float, a list by its entries.
+
+        What has no part is null.
+        """
+        if x is None:
+            return "null"
         if isinstance(x, _Term):
             return x.name
         if isinstance(x, (list, tuple)):
@@ -169,9 +177,10 @@ _OWN = [name for name in FUNCTIONS if name in vars(type(ieee))]
 class _JavaScript(Arithmetic, functions={name: _function(name) for name in _OWN}):
     name = "JavaScript"
     pi = ieee.pi
+    no_part = None
 
     def convert(self, x: Number) -> Number:
-        return x if isinstance(x, _Term) else ieee.convert(x)
+        return x if isinstance(x, _Term) or x is None else ieee.convert(x)
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         block = _block(condition)

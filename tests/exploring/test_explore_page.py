@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from support.numerals import plain_ascii
 
-from microgradnet import MLP, Value, costs, explain, explore, operation
+from microgradnet import MLP, Value, costs, explain, explore, minimum, operation, relu
 from microgradnet.graph import topological_order
 from microgradnet.numerals import numeral
 from microgradnet.operation import operations
@@ -578,6 +578,19 @@ def test_ones_own_operation_is_played_and_moved(visit, own_table):
     assert float(boxes(tab)[-1]["data"]) == pytest.approx(again.data, rel=1e-15)
     assert float(boxes(tab)[0]["gradient"]) == pytest.approx(x.grad, rel=1e-15)
     assert tab.evaluate("window.hit") is None
+
+
+def test_what_has_no_part_passes_nothing_on_when_moved(visit):
+    x, y = Value(1.0, label="x"), Value(2.0, label="y")
+    cost = minimum(1 / (x * x), 5) + relu(y - 1 / (x * x))
+    tab = visit(cost, fragment="#zoom=scalars")
+    assert tab.is_hidden("#alarm")
+    tab.keyboard.press("End")
+    field = tab.locator("input[aria-label='x, as a number']")
+    field.fill("0")
+    field.press("Enter")
+    place = topological_order([cost]).index(x)
+    assert float(boxes(tab)[place]["gradient"]) == 0
 
 
 def test_what_has_no_rule_in_javascript_is_played_but_not_moved(visit, own_table):

@@ -51,17 +51,21 @@ export class Graph {
       const { f, vjp } = RULES[node.rule];
       const y = f(node.from.map((p) => data[p]));
       data.push(y);
-      slopes.push(vjp(1, y, xs));
+      slopes.push(vjp(1, y, xs).map((slope) => slope ?? 0));
     });
-    const grads = nodes.map(() => 0);
-    const products = nodes.map(() => []);
+    const grads = nodes.map(() => null);
+    const products = nodes.map(({ parents }) => parents.map(() => 0));
     grads[this.cost] = 1;
     for (let k = this.cost; k >= 0; k--) {
-      if (!nodes[k].op) continue;
-      products[k] = RULES[nodes[k].rule].vjp(grads[k], data[k], nodes[k].parents.map((p) => data[p]));
-      nodes[k].parents.forEach((p, position) => (grads[p] += products[k][position]));
+      if (!nodes[k].op || grads[k] === null) continue; // nothing is passed on by what has no part
+      const { parents, rule } = nodes[k];
+      RULES[rule].vjp(grads[k], data[k], parents.map((p) => data[p])).forEach((product, position) => {
+        if (product === null) return;
+        products[k][position] = product;
+        grads[parents[position]] += product;
+      });
     }
-    return { received: false, data, slopes, products, grads };
+    return { received: false, data, slopes, products, grads: grads.map((g) => g ?? 0) };
   }
 
   /** Only the value of the cost: for finite differences. */
@@ -107,7 +111,7 @@ export class Graph {
         const terms = node.op === "weighted_sum" ? products(xs) : xs;
         same &&= close(f(node.from.map((p) => value[p])), value[k], ADDS.has(node.op) ? terms : []);
         vjp(1, value[k], xs).forEach((slope, position) => {
-          same &&= close(slope, numeric(theirs.slopes[k][position]), []);
+          same &&= close(slope ?? 0, numeric(theirs.slopes[k][position]), []);
         });
       }
       if (!same) wrong.push(k);
