@@ -42,7 +42,7 @@ def evaluation(op: Operation, parents: tuple[Any, ...]) -> Evaluation:
         if op is ops.atanh and last.op is ops.tanh:
             return _identity, last.parents
         known = _complement(last)
-        if known is not None and (op is not ops.subtract or _is_one(*others)):
+        if known and op in _SHARPER and (op is not ops.subtract or _is_one(*others)):
             complement, nodes = known
             return _SHARPER[op](complement), (*parents, *nodes)
     return op.forward, parents

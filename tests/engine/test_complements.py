@@ -38,6 +38,7 @@ from microgradnet.complements import evaluation
 from microgradnet.costs import cross_entropy, log_likelihood
 from microgradnet.exploring import explore
 from microgradnet.nn import MLP
+from microgradnet.operation import operations
 
 U = 2.0**-53
 DIGITS = 700  # e⁻⁷⁰⁰ beside 1 has 304 zeros
@@ -257,3 +258,13 @@ def test_the_cost_of_a_confident_softmax() -> None:
 def test_evaluation_takes_the_parents_where_nothing_is_known() -> None:
     x = Value(2.0)
     assert evaluation(ops.log, (x,)) == (ops.log.forward, (x,))
+
+
+@pytest.mark.parametrize("inner", [op for op in operations() if op.complement], ids=repr)
+def test_every_sensitive_operation_takes_every_operand(inner: Any) -> None:
+    """As from artanh(tanh z) so from artanh(erf z): where nothing sharper is known, the parents."""
+    x = Value(0.5)
+    a = inner(*[x] * (inner.arity or 2))
+    for outer in (1 - a, a.log(), ops.xlogy(0.5, a), a.atanh()):
+        assert math.isfinite(outer.data)
+        outer.backward()
