@@ -435,7 +435,9 @@ def record_unary(op: Operation, operand: Value) -> Value:
     try:
         node.data = (0.0 if x <= 0.0 else x) if op is _RELU else op.forward(ieee, x)
         if op is _LOG or op is _ATANH:
-            node.data = sharpened(op, (operand,), node.data)
+            below = operand.op
+            if below is not None and (below.complement is not None or below is _SUBTRACT):
+                node.data = sharpened(op, (operand,), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
         raise
