@@ -45,11 +45,11 @@ def backpropagate(root: Node, one: Number) -> None:
         _propagate(order, fresh)
         # No comprehension: on Python 3.13 an interruption within one passes the handler by.
         sums: list[tuple[Node, Number]] = []
-        for k, before in enumerate(earlier):
-            if leaves[k].grad is None:
-                leaves[k].grad = _zero(leaves[k])
+        for leaf, before in zip(leaves, earlier):  # noqa: B905  # strict would take 0.3 µs
+            if leaf.grad is None:
+                leaf.grad = _zero(leaf)
             if type(before) is not Unset and before is not None:  # None: PyTorch's reset
-                sums.append((leaves[k], _sum(before, leaves[k].grad)))
+                sums.append((leaf, _sum(before, leaf.grad)))
         for leaf, total in sums:
             leaf.grad = total
     except BaseException:
@@ -153,14 +153,12 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
     try:
         for node in reversed(order):
             g = node.grad
-            if g is None:  # the node has no part in the root: nor has, by it, any parent
-                node.grad = _zero(node)
-                for entry in node.parents:
-                    if entry.grad is fresh:
-                        entry.grad = None
-                continue
             op: Any = node.op
             right: Node | None = node._right
+            if g is None:  # it has no part in the root, nor has by it any parent
+                node.grad = 0.0 if type(node.data) is float else _zero(node)
+                _leave_out(node, fresh)
+                continue
             if right is not None and op is not _WEIGHTED_SUM:
                 left: Node = node._left
                 if op is _ADD:
@@ -227,6 +225,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 continue
             if isinstance(node, Vector):
                 products = node.products()
+                if not products:
+                    products = [None] * len(parents)
             else:
                 products = op.contributions(g, node.data, [parent.data for parent in parents])
             for k, product in enumerate(products):
@@ -243,6 +243,22 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
             note = described(node.op, node.parents, node.label)
             annotate(error, f"in the backward pass, at {note}")
         raise
+
+
+def _leave_out(node: Node, fresh: Unset) -> None:
+    """Let the parents of a node without a part know, but where something else has come already."""
+    left, right = node._left, node._right
+    if type(left) is Vector:
+        return  # its turn comes, with the contributions of the other nodes or with none
+    if type(left) is tuple:
+        for entry in left:
+            if entry.grad is fresh:
+                entry.grad = None
+        return
+    if left.grad is fresh:
+        left.grad = None
+    if right is not None and right.grad is fresh:
+        right.grad = None
 
 
 def _zero(node: Node) -> Number:

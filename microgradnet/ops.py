@@ -443,9 +443,8 @@ def relu(m: M, x: N) -> N:
 
 
 def leaky_relu_vjp(m: M, g: N, y: N, x: N, *, slope: N) -> Contributions:
-    return (
-        m.where(x > 0, g, g * m.convert(slope) if slope else m.no_part),
-    )  # leaky_relu′(0) = slope
+    left = g * m.convert(slope) if slope else m.no_part
+    return (m.where(x > 0, g, left),)  # leaky_relu′(0) = slope
 
 
 @operation(leaky_relu_vjp)

@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from microgradnet import chain_rule
 from microgradnet.deprecation import renamed_attribute, renamed_keywords, renamed_names
 
 
@@ -47,3 +48,11 @@ def test_a_renamed_name_of_a_module_is_found_and_no_other(monkeypatch):
     assert caught[0].filename == __file__
     with pytest.raises(AttributeError, match="module 'there' has no attribute 'older'"):
         _ = module.older
+
+
+def test_a_module_that_is_gone_has_only_what_moved():
+    from microgradnet.differentiable import Gradients
+
+    assert Gradients is chain_rule.Gradients
+    with pytest.raises(ImportError, match="adjoints"):
+        from microgradnet.differentiable import adjoints  # noqa: F401  # that it is not there
