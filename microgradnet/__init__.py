@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from microgradnet import costs
+from microgradnet.chain_rule import Gradients as _Gradients
 from microgradnet.deprecation import moved_module as _moved_module
 from microgradnet.engine import Value
 from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
@@ -51,6 +52,7 @@ from microgradnet.ops import (  # isort: skip
 )  # fmt: skip
 from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
+from microgradnet.unset import unset as _unset
 
 if TYPE_CHECKING:
     from microgradnet import datasets, delta, experiments, interop
@@ -103,8 +105,8 @@ _LAZY = {
 Graphviz, and the rest is to be there at once."""
 
 
-_moved_module("microgradnet.untouched", _untouched="microgradnet.unset.unset")
-_moved_module("microgradnet.differentiable", Gradients="microgradnet.chain_rule.Gradients")
+_moved_module("microgradnet.untouched", _untouched=_unset)
+_moved_module("microgradnet.differentiable", Gradients=_Gradients)
 
 
 if not TYPE_CHECKING:  # which knows every name, and should say so of any other

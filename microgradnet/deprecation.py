@@ -6,11 +6,10 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from importlib import import_module
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["moved_module", "renamed_attribute", "renamed_keywords", "renamed_names", "warn_renamed"]
+__all__ = ["moved_module", "renamed_attribute", "renamed_keywords", "warn_renamed"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -68,38 +67,16 @@ def renamed_attribute(old: str, new: str) -> Any:
     return property(read, doc=f"`{new}`, as it was called.")
 
 
-def renamed_names(module: str, **names: str) -> Callable[[str], Any]:
-    """Return a `__getattr__` for a module whose names were renamed, old="new".
-
-    A module says `__getattr__ = renamed_names(__name__, old="new")`.
-    """
-
-    def __getattr__(name: str) -> Any:
-        if name not in names:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warn_renamed(f"{module}.{name}", names[name])
-        return getattr(sys.modules[module], names[name])
-
-    return __getattr__
-
-
-def moved_module(old: str, **places: str) -> None:
+def moved_module(old: str, **contents: Any) -> None:
     """Let pickles of the last release find, under a module's old name, what is elsewhere now.
 
-    >>> moved_module("microgradnet.counting", Tally="collections.Counter")
-    >>> from microgradnet.counting import Tally
-    >>> Tally("abba")["a"]
-    2
+    >>> moved_module("microgradnet.counting", count=len)
+    >>> from microgradnet.counting import count
+    >>> count("abba")
+    4
     """
     module = ModuleType(
-        old, f"Gone: pickles of the last release look here for {', '.join(places)}."
+        old, f"Gone: pickles of the last release look here for {', '.join(contents)}."
     )
-
-    def __getattr__(name: str) -> Any:
-        if name not in places:
-            raise AttributeError(f"module {old!r} has no attribute {name!r}")
-        where, _, what = places[name].rpartition(".")
-        return getattr(import_module(where), what)
-
-    module.__getattr__ = __getattr__  # type: ignore[method-assign]  # as a module does (PEP 562)
+    vars(module).update(contents)
     sys.modules[old] = module

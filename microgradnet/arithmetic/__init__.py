@@ -17,7 +17,7 @@ from typing import Any
 from microgradnet.arithmetic.base import FUNCTIONS, PRIMITIVES, Arithmetic, Number
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee
-from microgradnet.deprecation import renamed_names
+from microgradnet.deprecation import warn_renamed
 
 __all__ = [
     "FUNCTIONS",
@@ -216,4 +216,7 @@ def is_array(x: object) -> bool:
     return not isinstance(x, sys.modules["numpy"].generic)
 
 
-__getattr__ = renamed_names(__name__, number="coerce")
+def number(x: Any) -> Number:
+    """Return coerce(x), as it was called."""
+    warn_renamed(f"{__name__}.number", "coerce")
+    return coerce(x)

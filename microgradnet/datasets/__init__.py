@@ -100,15 +100,7 @@ def digits(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0
     <Dataset digits: 64 features, 10 classes, 1352 examples to train on, 445 held back>
     """
     X, labels, names = _read("digits")
-    return _split(
-        "digits",
-        X / 16,
-        labels,
-        generator(index(seed), rng, default=0),
-        test_fraction,
-        names,
-        "0123456789",
-    )
+    return _split("digits", X / 16, labels, _rng(seed, rng), test_fraction, names, "0123456789")
 
 
 def iris(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.25) -> Dataset:
@@ -121,15 +113,7 @@ def iris(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.2
     """
     X, labels, names = _read("iris")
     species = ("setosa", "versicolor", "virginica")
-    return _split(
-        "iris",
-        _min_max(X),
-        labels,
-        generator(index(seed), rng, default=0),
-        test_fraction,
-        names,
-        species,
-    )
+    return _split("iris", _min_max(X), labels, _rng(seed, rng), test_fraction, names, species)
 
 
 def moons(
@@ -155,7 +139,7 @@ def moons(
         raise ValueError(f"n must be at least 2, a point on each moon, not {n}")
     if not 0 <= noise < math.inf:
         raise ValueError(f"noise must be finite and not negative, not {noise}")
-    rng = generator(index(seed), rng, default=0)
+    rng = _rng(seed, rng)
     upper = [(math.cos(t), math.sin(t)) for t in _half_turn(n // 2)]
     lower = [(1 - math.cos(t), 0.5 - math.sin(t)) for t in _half_turn(n - n // 2)]
     points = [[c + noise * _gauss(rng) for c in point] for point in upper + lower]
@@ -177,17 +161,11 @@ def xor(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.0)
     """
     X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
     labels = [0, 1, 1, 0]
-    return _split(
-        "xor", X, labels, generator(index(seed), rng, default=0), test_fraction, ("x1", "x2"), "01"
-    )
+    return _split("xor", X, labels, _rng(seed, rng), test_fraction, ("x1", "x2"), "01")
 
 
 def load(
-    name: str,
-    *,
-    seed: int = 0,
-    rng: Random | None = None,
-    test_fraction: float | None = None,
+    name: str, *, seed: int = 0, rng: Random | None = None, test_fraction: float | None = None
 ) -> Dataset:
     """Return the data set of that name; test_fraction=None stands for its own default.
 
@@ -204,6 +182,11 @@ def load(
         raise ValueError(f"no data set {name!r}: there are {', '.join(sets)}")
     split = {} if test_fraction is None else {"test_fraction": test_fraction}
     return sets[name](seed=seed, rng=rng, **split)
+
+
+def _rng(seed: int, rng: Random | None) -> Random:
+    source: Random = generator(index(seed), rng, default=0)
+    return source
 
 
 def _split(

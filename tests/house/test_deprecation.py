@@ -1,12 +1,9 @@
 """Old spellings work, warn at the caller's line, and name the new spelling."""
 
-import sys
-import types
-
 import pytest
 
 from microgradnet import chain_rule
-from microgradnet.deprecation import renamed_attribute, renamed_keywords, renamed_names
+from microgradnet.deprecation import renamed_attribute, renamed_keywords
 
 
 @renamed_keywords(eta="lr", tempo="lr")
@@ -36,18 +33,6 @@ def test_a_renamed_attribute_reads_the_new_one():
     with pytest.warns(DeprecationWarning, match=r"Walk\.wide is now far") as caught:
         assert Walk().wide == 3
     assert caught[0].filename == __file__
-
-
-def test_a_renamed_name_of_a_module_is_found_and_no_other(monkeypatch):
-    module = types.ModuleType("there")
-    module.new = object()
-    module.__getattr__ = renamed_names("there", old="new")
-    monkeypatch.setitem(sys.modules, "there", module)
-    with pytest.warns(DeprecationWarning, match=r"there\.old is now new") as caught:
-        assert module.old is module.new
-    assert caught[0].filename == __file__
-    with pytest.raises(AttributeError, match="module 'there' has no attribute 'older'"):
-        _ = module.older
 
 
 def test_a_module_that_is_gone_has_only_what_moved():
