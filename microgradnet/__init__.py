@@ -46,9 +46,9 @@ from microgradnet.ops import abs as abs  # not in __all__: a star import must no
 
 from microgradnet.ops import (  # isort: skip
     acos, acosh, add, asin, asinh, atan, atanh, cos, cosh, divide, elu, erf, erfc, exp, expm1,
-    gelu, hard_sigmoid, hard_tanh, leaky_relu, log, log1p, log_sum_exp, maximum, minimum,
-    multiply, negative, power, relu, sigmoid, silu, sin, sinh, softmax, softplus, softsign,
-    sqrt, subtract, tan, tanh, weighted_input, xlogy,
+    gelu, hard_sigmoid, hard_tanh, hypot, leaky_relu, log, log1p, log_sum_exp, maximum,
+    minimum, multiply, negative, norm, power, relu, sigmoid, silu, sin, sinh, softmax, softplus,
+    softsign, sqrt, subtract, tan, tanh, weighted_input, xlogy,
 )  # fmt: skip
 from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
@@ -78,8 +78,9 @@ __all__ = [
     "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "check_grad", "cos", "cosh",
     "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf", "erfc",
     "exp", "experiments", "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid",
-    "hard_tanh", "hessian", "hvp", "interop", "jacobian", "jvp", "leaky_relu", "lift", "load",
-    "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative", "no_grad",
+    "hard_tanh", "hessian", "hvp", "hypot", "interop", "jacobian", "jvp", "leaky_relu", "lift",
+    "load",
+    "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative", "no_grad", "norm",
     "operation", "paths", "power", "read_expression", "relu", "save", "sigmoid", "silu", "sin",
     "sinh", "softmax", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "trace",
     "value_and_grad", "verify", "vjp", "weighted_input", "xlogy",

@@ -207,7 +207,12 @@ class Value(Node):
 
     maximum: ClassVar[Method] = method(ops.maximum)
     minimum: ClassVar[Method] = method(ops.minimum)
+    hypot: ClassVar[Method] = method(ops.hypot)
     xlogy: ClassVar[Method] = method(ops.xlogy)
+
+    def conjugate(self) -> Value:
+        """Itself, for it is real: what np.var and np.std ask."""
+        return self
 
     # The number
 

@@ -25,10 +25,10 @@ from microgradnet.operation import Recorder, operation, recorder
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
     "elu", "erf", "erfc", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
-    "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative",
-    "power", "power_constant", "raise_to", "relu", "sigmoid", "silu", "sin", "sinh", "softmax",
-    "softmax_component", "softplus", "softsign", "split_weighted_sum", "sqrt", "subtract", "tan",
-    "tanh", "weighted_input", "weighted_sum", "xlogy",
+    "hypot", "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply",
+    "negative", "norm", "power", "power_constant", "raise_to", "relu", "sigmoid", "silu", "sin",
+    "sinh", "softmax", "softmax_component", "softplus", "softsign", "split_weighted_sum", "sqrt",
+    "subtract", "tan", "tanh", "weighted_input", "weighted_sum", "xlogy",
 ]  # fmt: skip
 
 M: TypeAlias = Arithmetic
@@ -240,8 +240,40 @@ def sqrt_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(sqrt_vjp, latex=r"\sqrt{$x}")
 def sqrt(m: M, x: N) -> N:
-    """√x; its derivative at 0 is inf."""
+    """√x; its derivative at 0 is inf.
+
+    For √(x² + y²) use `hypot` or `norm`, which are right where x² is beyond the floats, too.
+    """
     return m.sqrt(x)
+
+
+def hypot_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
+    return _along(m, g, out, (x, y))
+
+
+def _along(m: M, g: N, norm: N, xs: Sequence[N]) -> Contributions:
+    """The contributions of a norm, g·x/norm; none at 0, as of |x|."""
+    zero = m.equal(norm, 0)
+    return tuple(m.where(zero, m.no_part, g * m.divide(x, norm)) for x in xs)
+
+
+@operation(hypot_vjp, latex=r"\sqrt{{$x}^2 + {$y}^2}")
+def hypot(m: M, x: N, y: N) -> N:
+    """√(x² + y²), where the squares may be beyond the floats; at 0 its derivatives are 0."""
+    return m.hypot(x, y)
+
+
+def norm_vjp(m: M, g: N, out: N, *xs: N) -> Contributions:
+    return _along(m, g, out, xs)
+
+
+@operation(norm_vjp, "norm($xs)", r"\left\|$xs\right\|")
+def norm(m: M, *xs: N) -> N:
+    """The Euclidean norm √(Σ xₖ²), where the squares may be beyond the floats."""
+    length = m.abs(xs[0])
+    for x in xs[1:]:
+        length = m.hypot(length, x)
+    return length
 
 
 def sin_vjp(m: M, g: N, y: N, x: N) -> Contributions:

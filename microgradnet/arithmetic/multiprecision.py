@@ -69,6 +69,9 @@ class _Multiprecision(Arithmetic, functions=_REAL):
             return inf
         return _REAL["power"](x, y)
 
+    def hypot(self, x: Number, y: Number, /) -> Number:
+        return inf if mp.isinf(x) or mp.isinf(y) else _REAL["hypot"](x, y)
+
     def log(self, x: Number) -> Number:
         return -inf if x == 0 else _REAL["log"](x)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -100,3 +102,38 @@ def test_where_no_order_has_all_digits_it_is_as_written() -> None:
     assert ops.divide.vjp(1.0, 1.0, 0.0)[1] == -float("inf")
     assert ops.exponential.vjp(1.0, -5000.0) == (0.0,)
     assert repr(ops.divide.vjp(0.0, 1.0, 0.0)[1]) == "nan"  # 0·∞ of the mathematics
+
+
+@given(st.lists(numbers | st.floats(-10, 10), min_size=1, max_size=4))
+def test_a_norm_has_its_digits_whatever_its_squares_are(xs: list[float]) -> None:
+    with mp.workdps(60):
+        want = mp.sqrt(mp.fsum(mpf(x) ** 2 for x in xs))
+    assume(want > 1e-290)
+    for op, operands in ((ops.norm, xs), (ops.hypot, [*xs, 0.0][:2])):
+        nodes = [Value(x) for x in operands]
+        y = op(*nodes)
+        y.backward()
+        length = want if op is ops.norm else mp.hypot(*operands)
+        assert abs(y.data - length) <= 4 * len(xs) * U * length
+        for node in nodes:
+            assert abs(node.grad - node.data / mpf(y.data)) <= 2 * U
+
+
+def test_the_norm_of_nothing_but_zeros_has_the_derivative_0() -> None:
+    for op in (ops.hypot, ops.norm):
+        x, y = Value(0.0), Value(-0.0)
+        op(x, y).backward()
+        assert (x.grad, y.grad) == (0, 0)
+    x, y = Value(3e200), Value(4e200)
+    (x.hypot(y)).backward()
+    assert (x.grad, y.grad) == pytest.approx((0.6, 0.8))
+
+
+def test_numpys_variance_and_deviation_of_nodes() -> None:
+    nodes = [Value(1.0), Value(2.0), Value(6.0)]
+    array = np.array(nodes)
+    assert float(np.var(array).data) == pytest.approx(14 / 3)
+    np.std(array).backward()
+    assert [v.grad for v in nodes] == pytest.approx(
+        [(v.data - 3) / 3 / math.sqrt(14 / 3) for v in nodes]
+    )

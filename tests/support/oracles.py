@@ -148,6 +148,8 @@ VALUES: dict[str, Callable[..., Any]] = {
     "softsign": lambda x: x / (1 + abs(x)),
     "hard_tanh": lambda x: max(min(x, mpf(1)), mpf(-1)),
     "hard_sigmoid": lambda x: max(min(x / 6 + mpf(1) / 2, mpf(1)), mpf(0)),
+    "hypot": lambda x, y: mp.sqrt(x * x + y * y),
+    "norm": lambda *xs: mp.sqrt(mp.fsum(x * x for x in xs)),
     "log_sum_exp": lambda *xs: mp.log(mp.fsum(map(mp.exp, xs))),
     "softmax_component": lambda *xs, index=0: mp.exp(xs[index]) / mp.fsum(map(mp.exp, xs)),
     "weighted_sum": lambda *xs: (
