@@ -17,7 +17,7 @@ import cmath
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import nan
+from math import inf, nan
 from typing import Any
 
 from microgradnet.arithmetic.base import Arithmetic, Number
@@ -200,16 +200,17 @@ def _function(value: float, slopes: Slopes, *zs: Dual) -> Dual:
     for k, off in enumerate(offs):
         for moved in {xs[k] - off, xs[k] + off} - {xs[k]}:
             there = slopes(*xs[:k], moved, *xs[k + 1 :])
-            spreads = [
-                max(spread, abs(s - t) + wrong)
-                for spread, (s, _), (t, wrong) in zip(spreads, here, there, strict=True)
-            ]
+            apart = [abs(s - t) + wrong for (s, _), (t, wrong) in zip(here, there, strict=True)]
+            apart = [inf if math.isnan(x) else x for x in apart]  # no slope there
+            spreads = list(map(max, spreads, apart))
     tangent, tangent_error = Fraction(0), 0.0
     for z, off, (slope, _), spread in zip(zs, offs, here, spreads, strict=True):
         if z.constant and not off:
             continue
         if not (math.isfinite(slope) and math.isfinite(spread)):
-            return _unknown(value)
+            unknown = _unknown(value)
+            unknown.error = inf if spread == inf else 0.0  # so near to the end of the domain
+            return unknown
         tangent += Fraction(slope) * z._slope
         error += (abs(slope) + spread) * off
         tangent_error += (abs(slope) + spread) * z.tangent_error + spread * abs(z.tangent)

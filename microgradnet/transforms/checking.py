@@ -255,7 +255,7 @@ def _complex_step(
         tangents[node] = found.tangent
         off += sizes[node] * (found.tangent_error + _LEAST)
         error = sizes[node] * found.error
-        noise += error if math.isfinite(error) else 0.0
+        noise += error if math.isfinite(error) or math.isinf(found.error) else 0.0
     return tangents.get(trace.outputs[0], 0.0), off, noise
 
 
