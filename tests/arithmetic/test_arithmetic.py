@@ -461,6 +461,7 @@ def test_what_follows_from_others_need_not_be_filled_in() -> None:
     class Textbook(Arithmetic, functions={name: getattr(ieee, name) for name in PRIMITIVES}):
         name = "textbook"
         convert, divide = staticmethod(ieee.convert), staticmethod(ieee.divide)
+        power = staticmethod(ieee.power)
 
     m = Textbook()
     arguments: dict[str, tuple[Any, ...]] = {
