@@ -97,8 +97,8 @@ def _tree(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # of what is refused below anyway
             tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        said = _said(text.strip(), str(error.msg))
-        raise ExpressionError(f"{text.strip()!r:.80} is no expression: {said}") from None
+        reason = _reason(text.strip(), str(error.msg))
+        raise ExpressionError(f"{text.strip()!r:.80} is no expression: {reason}") from None
     except (RecursionError, MemoryError):  # which depth it is differs between Pythons
         raise ExpressionError("the expression is nested too deep") from None
     except ValueError as error:  # a null character
@@ -119,7 +119,7 @@ _MISSING = re.compile(r"\d(?=[^\W\d])|[\w)](?=\s+[\w(])|\)(?=\w)")
 """Where a number, a name or a bracket follows another at once."""
 
 
-def _said(text: str, message: str) -> str:
+def _reason(text: str, message: str) -> str:
     """What is wrong with the text: the way out where it is plain, or else what Python says."""
     if message.startswith("invalid"):
         if "=" in text:
@@ -167,7 +167,7 @@ def _functions() -> dict[str, Callable[..., Any]]:
     return {**table, "power": _power}
 
 
-_ELSEWHERE = {
+_ALIASES = {
     "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
     "arctanh": "atanh", "fabs": "abs", "ln": "log", "logistic": "sigmoid",
     "logsumexp": "log_sum_exp", "max": "maximum", "min": "minimum", "pow": "power",
@@ -181,7 +181,7 @@ def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
     known = sorted(_functions())
-    meant = _ELSEWHERE.get(name) or next(iter(get_close_matches(name.lower(), known, 1)), None)
+    meant = _ALIASES.get(name) or next(iter(get_close_matches(name.lower(), known, 1)), None)
     if meant in known:
         return f"there is no function {name}: is it {meant}?"
     return f"there is no function {name}: there are {', '.join(known)}"
