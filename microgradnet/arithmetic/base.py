@@ -25,7 +25,7 @@ Number: TypeAlias = Any
 Function: TypeAlias = Callable[..., Number]
 
 PRIMITIVES: list[str] = []
-"""The functions that follow from no others; libraries call them so too."""
+"""Functions without a formula. Each must exist under its name in math, mpmath.mp, sympy and ops."""
 
 
 class _Elementary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from microgradnet.drawing.rendering import render
+from microgradnet.drawing import render
 
 __all__ = ["Layout", "lay_out"]
 

@@ -17,8 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from microgradnet.nn import MLP
-from microgradnet.nn.layers import Activation
+from microgradnet.nn import MLP, Activation
 from microgradnet.operation import Operation, find
 
 __all__ = ["from_torch", "to_torch"]

@@ -48,7 +48,7 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.p
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_up_the_list(path):
+def test_a_module_imports_only_from_smaller_floors(path):
     here = path.relative_to(ROOT).parts[0].removesuffix(".py")
     for name in imported(path):
         there = room(name)
@@ -57,7 +57,7 @@ def test_imports_point_up_the_list(path):
         if there == "__version__":
             assert here == "cli"
             continue
-        assert floor(there) < floor(here), f"{here} imports {name}, which does not stand above it"
+        assert floor(there) < floor(here), f"{here} imports {name}, from no floor below it"
 
 
 def dotted(path):

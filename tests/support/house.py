@@ -1,4 +1,4 @@
-"""The floors of the house, the ground first: who may import whom."""
+"""The floors of the house, floor 0, the ground, first: who may import whom."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ __main__
 """
 
 FLOORS = [line.split() for line in _PLAN.strip().splitlines()]
-"""A module may import only from floors before its own; those of one floor are strangers."""
+"""A module imports only from floors of a smaller number, that is, from rows above its own."""
