@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -24,8 +24,7 @@ __all__ = ["check_conversion", "differentiated"]
 _inputs: ContextVar[tuple[Any, ...]] = ContextVar("what is being differentiated by", default=())
 
 
-@contextmanager
-def differentiated(inputs: Sequence[Any]) -> Iterator[None]:
+def differentiated(inputs: Iterable[Any]) -> AbstractContextManager[None]:
     """Make it an error, within the block, to convert what is computed from these nodes.
 
     >>> from microgradnet import Value
@@ -38,12 +37,7 @@ def differentiated(inputs: Sequence[Any]) -> Iterator[None]:
     TypeError: <doctest ...>, line 3: float() takes the number of a node that is being \
 differentiated, ...
     """
-    before = _inputs.get()
-    _inputs.set(before + tuple(inputs))
-    try:
-        yield
-    finally:
-        _inputs.set(before)
+    return recording.setting(_inputs, (*_inputs.get(), *inputs))
 
 
 def check_conversion(node: Any, conversion: str) -> None:

@@ -23,6 +23,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -198,7 +200,4 @@ def _times(y: Any, term: Value) -> Any:
 
 def _total(terms: Iterable[Value]) -> Value:
     """The sum from the first term on: no 0 is added that nobody wrote."""
-    first, *others = terms
-    for term in others:
-        first = first + term
-    return first
+    return reduce(add, terms)

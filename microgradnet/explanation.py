@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 
-from microgradnet.arithmetic import Number, evaluate
+from microgradnet.arithmetic import Number
 from microgradnet.chain_rule import contributions, reverse_mode
 from microgradnet.deprecation import warn_renamed
 from microgradnet.engine import Value, is_unset
@@ -60,9 +61,7 @@ def explain(cost: Value, node: Value) -> str:
     reverse_mode(
         {cost: cost.grad}, order, vjp=lambda y, _: contributions(y, y.grad), on_contribution=keep
     )
-    total = uses[0][1]
-    for _, term, _ in uses[1:]:  # in the order of the backward pass
-        total = evaluate(add.forward, total, term)
+    total = reduce(add, [term for _, term, _ in uses])  # in the order of the backward pass
     places = {consumer: k for k, consumer in enumerate(order)}
     uses.sort(key=lambda use: places[use[0]])
     terms = [term for _, term, _ in uses]
@@ -185,9 +184,8 @@ def _path(
 ) -> Path:
     slopes = tuple(partials[consumer][index] for consumer, index in route)
     end = route[-1][0] if route else node
-    product: Number = 1.0 if type(end.data) is float else 1
-    for slope in reversed(slopes):  # from the cost on, as the backward pass
-        product = evaluate(multiply.forward, product, slope)
+    one: Number = 1.0 if type(end.data) is float else 1
+    product = reduce(multiply, reversed(slopes), one)  # from the cost on, as the backward pass
     return Path((node, *(consumer for consumer, _ in route)), slopes, product)
 
 

@@ -14,9 +14,11 @@ Constants are exact; they become floats where they meet floats.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
 from typing import Any, TypeAlias, TypeVar, overload
 
 from microgradnet.arithmetic import Arithmetic, Number, operand
@@ -587,10 +589,8 @@ def softmax_component_complement(m: M, *xs: N, index: int) -> N:
 
 
 def _sum(m: M, xs: Sequence[N]) -> N:
-    total = m.convert(0)
-    for x in xs:  # sum() adds floats otherwise from Python 3.12 on
-        total = total + x
-    return total
+    # sum() adds floats otherwise from Python 3.12 on
+    return reduce(operator.add, xs, m.convert(0))
 
 
 @operation(

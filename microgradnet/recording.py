@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-__all__ = ["Hook", "active_hook", "enable_grad", "hooked", "is_paused", "no_grad", "open_blocks"]
+__all__ = [
+    "Hook", "active_hook", "enable_grad", "hooked", "is_paused", "no_grad", "open_blocks",
+    "setting",
+]  # fmt: skip
+
+T = TypeVar("T")
 
 
 class Hook(Protocol):
@@ -68,26 +73,26 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def enable_grad() -> Iterator[None]:
-    """Within the block operations are recorded, whatever no_grad block is around it."""
-    depth = _depth.get()
-    _depth.set(0)
+def setting(variable: ContextVar[T], value: T) -> Iterator[None]:
+    """Within the block, the variable has this value."""
+    before = variable.get()
+    variable.set(value)  # no token: blocks may be left in another context than entered
     try:
         yield
     finally:
-        _depth.set(depth)
+        variable.set(before)
+
+
+def enable_grad() -> AbstractContextManager[None]:
+    """Within the block operations are recorded, whatever no_grad block is around it."""
+    return setting(_depth, 0)
 
 
 @contextmanager
 def hooked(hook: Hook) -> Iterator[None]:
     """Within the block, the hook is called at the operations of this thread or task."""
-    with _block():
-        before = _hook.get()
-        _hook.set(hook)
-        try:
-            yield
-        finally:
-            _hook.set(before)
+    with _block(), setting(_hook, hook):
+        yield
 
 
 @contextmanager

@@ -7,14 +7,7 @@ import re
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.cli.options import (
-    UsageError,
-    add_expression,
-    add_verb,
-    expression,
-    seed,
-    sizes,
-)
+from microgradnet.cli.options import UsageError, add_expression, add_verb, expression, seed, sizes
 
 if TYPE_CHECKING:
     from microgradnet.engine import Value

@@ -16,6 +16,7 @@ from microgradnet.cli.options import (
     expression,
     known_cost,
     network,
+    usage_errors,
 )
 from microgradnet.notation import subscript
 
@@ -62,9 +63,8 @@ def _run(options: argparse.Namespace) -> int:
         cost = expression(options)
         arguments = {"title": f"Backpropagation through {options.expression}"}
     try:
-        path = explore(cost, **arguments).save(options.output)
-    except (ValueError, RenderError) as error:
-        raise UsageError(error) from None
+        with usage_errors(ValueError, RenderError):
+            path = explore(cost, **arguments).save(options.output)
     except OSError as error:
         raise UsageError(f"cannot write {options.output}: {error.strerror}") from None
     print(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB): open it in a browser.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXACT_STEPS", "UsageError", "add_data", "add_expression", "add_network", "add_verb",
     "as_options", "build", "count", "dataset", "expression", "expression_leaves", "known_cost",
-    "mlp", "network", "rate", "seed", "sizes", "targets",
+    "mlp", "network", "rate", "seed", "sizes", "targets", "usage_errors",
 ]  # fmt: skip
 
 _DENOMINATOR = 64
@@ -38,6 +39,15 @@ _PARAMETERS = 1_000_000
 
 class UsageError(Exception):
     """Arguments that make no sense, said in one line."""
+
+
+@contextmanager
+def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Say errors of these kinds, which the arguments have caused, as errors of usage."""
+    try:
+        yield
+    except kinds as error:
+        raise UsageError(error) from None
 
 
 def add_verb(
@@ -128,9 +138,8 @@ def seed(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r:.80} is no seed: give a whole number, as in 7"
-        ) from None
+        message = f"{text!r:.80} is no seed: give a whole number, as in 7"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def rate(text: str) -> Fraction:
@@ -155,10 +164,8 @@ def dataset(options: argparse.Namespace) -> Dataset:
     """Load the data set that the options name."""
     from microgradnet import datasets
 
-    try:
+    with usage_errors(ValueError):
         return datasets.load(options.data, seed=options.seed)
-    except ValueError as error:
-        raise UsageError(error) from None
 
 
 def expression(options: argparse.Namespace) -> Value:
@@ -176,10 +183,8 @@ def expression(options: argparse.Namespace) -> Value:
             numbers[name] = Fraction(number) if "/" in number else float(number)
         except (ValueError, ZeroDivisionError):
             raise UsageError(f"{text!r}: give a number, as in 0.5 or 1/3") from None
-    try:
+    with usage_errors(ExpressionError):
         return read_expression(options.expression, numbers)
-    except ExpressionError as error:
-        raise UsageError(error) from None
 
 
 def expression_leaves(value: Value) -> dict[str, Value]:
@@ -207,10 +212,8 @@ def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any
 
 def known_cost(options: argparse.Namespace) -> CostEntry:
     """Find the cost that the options name."""
-    try:
+    with usage_errors(ValueError):
         return entry(options.cost)
-    except ValueError as error:
-        raise UsageError(error) from None
 
 
 def targets(options: argparse.Namespace, Y: NDArray[Any]) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from microgradnet.cli.options import (
     mlp,
     rate,
     targets,
+    usage_errors,
 )
 from microgradnet.costs import UNIT_INTERVAL, CostEntry
 from microgradnet.notation import counted
@@ -210,9 +211,8 @@ def _load(model: MLP, place: Path) -> None:
     from microgradnet.files import load
 
     try:
-        load(model, place)
-    except (ValueError, ImportError) as error:
-        raise UsageError(error) from None
+        with usage_errors(ValueError, ImportError):
+            load(model, place)
     except OSError as error:
         raise UsageError(f"{place}: {error.strerror}") from None
 

@@ -7,13 +7,13 @@ from fractions import Fraction
 from typing import Any
 
 from microgradnet.cli.options import (
-    UsageError,
     add_data,
     add_network,
     add_verb,
     count,
     network,
     rate,
+    usage_errors,
 )
 
 __all__ = ["add"]
@@ -56,10 +56,8 @@ def _run(options: argparse.Namespace) -> int:
     model, X, Y = network(options)
     lr = options.eta if options.exact else float(options.eta)
     steps = options.steps if options.steps is not None else 1 if options.exact else 3
-    try:
+    with usage_errors(ValueError):
         report = verify(model, X, Y, options.cost, steps=steps, lr=lr, progress=True)
-    except ValueError as error:
-        raise UsageError(error) from None
     if options.json:
         print(report.to_json())
     else:

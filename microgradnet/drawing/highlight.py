@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from microgradnet import ops
-from microgradnet.arithmetic import evaluate
 from microgradnet.drawing.boxes import symbol
 from microgradnet.drawing.dot import clean
 from microgradnet.engine import Value
@@ -39,9 +39,7 @@ def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
         if "paths" not in str(error):
             raise
         return [f"{name} came along the thick edges, on more paths than can be listed"]
-    total = ways[0].product
-    for path in ways[1:]:
-        total = evaluate(ops.add.forward, total, path.product)
+    total = reduce(ops.add, [path.product for path in ways])
     over = "on one path" if len(ways) == 1 else f"the sum over {len(ways)} paths"
     lines = [f"{name} = {numeral(total)}, {over}:"]
     for path in ways[:_LISTED]:

@@ -10,12 +10,7 @@ import re
 from collections.abc import Iterable
 
 from microgradnet.drawing.boxes import STYLES, WRONG, gradient, statement
-from microgradnet.drawing.dot import (
-    SIZE,
-    attributes,
-    clean,
-    text_width,
-)
+from microgradnet.drawing.dot import SIZE, attributes, clean, text_width
 from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
 from microgradnet.lifting import Equation, Structure, Variable

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from microgradnet.arithmetic import Number, coerce
-from microgradnet.engine import Value, is_unset
-from microgradnet.graph import topological_order
+from microgradnet.chain_rule import reverse_mode
+from microgradnet.engine import Value
 from microgradnet.numerals import numeral
 from microgradnet.ops import abs as absolute
 from microgradnet.ops import add, multiply, subtract
@@ -83,22 +83,13 @@ def nudge(
         raise TypeError("only a leaf can be nudged: this node is computed from others")
     at = node.data
     before = cost()
-    leaves = [leaf for leaf in topological_order([before]) if leaf.op is None]
-    if node not in leaves:
+    adjoints = reverse_mode({before: 1.0 if type(before.data) is float else 1})
+    if node not in adjoints:
         raise ValueError(
             "the cost is not computed from this node: does cost() build it anew, from the node "
             "itself?"
         )
-    grads = [leaf.grad for leaf in leaves]
-    try:
-        for leaf in leaves:
-            leaf.grad = 0
-        before.backward()
-        gradient = 0 if is_unset(node.grad) else node.grad
-    finally:
-        for leaf, grad in zip(leaves, grads, strict=True):
-            leaf.grad = grad
-    nudges = []
+    gradient, nudges = adjoints[node], []
     try:
         for step in map(coerce, steps):
             node.data = add(at, step)

@@ -8,9 +8,8 @@ layers.1.bias, layers.2.weight and so on, in the order of the equations.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -26,23 +25,23 @@ _FAR = 40.0
 """Beyond this torch.nn.Softplus may be the identity: e⁻⁴⁰ is less than half a unit in the last
 place of 40. From its own default on, 20, its slope is wrong in the ninth digit."""
 
-_MODULES: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
-    {
-        "sigmoid": nn.Sigmoid,
-        "tanh": nn.Tanh,
-        "relu": nn.ReLU,
-        "leaky_relu": lambda slope: nn.LeakyReLU(float(slope)),
-        "elu": lambda alpha: nn.ELU(float(alpha)),
-        "softplus": lambda: nn.Softplus(threshold=_FAR),
-        "silu": nn.SiLU,
-        "gelu": nn.GELU,
-        "softsign": nn.Softsign,
-        "hard_tanh": nn.Hardtanh,
-        "hard_sigmoid": nn.Hardsigmoid,
-        "softmax": lambda: nn.Softmax(dim=-1),
-    }
-)
+_MODULES: dict[str, Any] = {
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": lambda slope: nn.LeakyReLU(float(slope)),
+    "elu": lambda alpha: nn.ELU(float(alpha)),
+    "softplus": lambda: nn.Softplus(threshold=_FAR),
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "softsign": nn.Softsign,
+    "hard_tanh": nn.Hardtanh,
+    "hard_sigmoid": nn.Hardsigmoid,
+    "softmax": lambda: nn.Softmax(dim=-1),
+}
 """What makes the module of an activation, from the parameters of the operation."""
+_PLAIN = ("sigmoid", "tanh", "relu", "silu", "softsign", "hard_sigmoid")
+"""The activations whose modules have no settings."""
 
 
 def to_torch(model: MLP, *, dtype: Any = None) -> nn.Sequential:
@@ -155,29 +154,20 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 
 def _activation(module: nn.Module) -> Activation:
     """The activation that the module is, by its settings as well as its type."""
+    for name in _PLAIN:
+        if isinstance(module, _MODULES[name]):
+            return name
     match module:
-        case nn.Sigmoid():
-            return "sigmoid"
-        case nn.Tanh():
-            return "tanh"
-        case nn.ReLU():
-            return "relu"
         case nn.LeakyReLU(negative_slope=slope):
             return _variant("leaky_relu", slope=slope)
         case nn.ELU(alpha=alpha):
             return _variant("elu", alpha=alpha)
         case nn.Softplus(beta=1):
             return "softplus"
-        case nn.SiLU():
-            return "silu"
         case nn.GELU(approximate="none"):
             return "gelu"
-        case nn.Softsign():
-            return "softsign"
         case nn.Hardtanh(min_val=-1, max_val=1):
             return "hard_tanh"
-        case nn.Hardsigmoid():
-            return "hard_sigmoid"
         case nn.Softmax(dim=-1 | 1):
             return "softmax"
     raise ValueError(

@@ -13,14 +13,7 @@ from typing import Any
 
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser
-from microgradnet.nn.layers import (
-    Activation,
-    Layer,
-    Layered,
-    Module,
-    Neuron,
-    checked_activation,
-)
+from microgradnet.nn.layers import Activation, Layer, Layered, Module, Neuron, checked_activation
 from microgradnet.notation import indexed
 from microgradnet.randomness import generator
 

@@ -6,6 +6,8 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from random import Random
 from time import perf_counter
 from typing import Any
@@ -164,26 +166,20 @@ def _warn_of_targets_out_of_reach(model: Module, y: Array) -> None:
     warnings.warn(f"{problem} at the output", stacklevel=3)
 
 
+@dataclass
 class _Fitting:
     """The course of a training: epochs, and the best of them."""
 
-    def __init__(
-        self,
-        network: Network,
-        engine: Engine,
-        history: History,
-        correct: Correct | None,
-        optimizer: Optimizer,
-        epochs: int,
-    ) -> None:
-        self._network = network
-        self._engine = engine
-        self._history = history
-        self._correct = correct
-        self._optimizer = optimizer
-        self._epochs = epochs
-        self._best: tuple[Number, int, list[Number]] | None = None
-        self._steps_before = optimizer.steps
+    network: Network
+    engine: Engine
+    history: History
+    correct: Correct | None
+    optimizer: Optimizer
+    epochs: int
+    best: tuple[Number, int, list[Number]] | None = None
+
+    def __post_init__(self) -> None:
+        self._steps_before = self.optimizer.steps
 
     def epoch(self, x: Array, y: Array, batches: list[list[int]], advance: Advance) -> None:
         """Take one step a batch."""
@@ -192,9 +188,9 @@ class _Fitting:
         self._total: Number = 0
         self._right = 0
         for rows in batches:
-            batch = self._engine.differentiate(x[rows], y[rows])
-            if not batch.finite or not self._engine.step(len(rows)):
-                raise DivergenceError(self._diagnosis(x, y, rows, batch), self._history)
+            batch = self.engine.differentiate(x[rows], y[rows])
+            if not batch.finite or not self.engine.step(len(rows)):
+                raise DivergenceError(self._diagnosis(x, y, rows, batch), self.history)
             costs = batch.costs.tolist()
             self._costs += costs
             self._total = add(self._total, _sum(costs))
@@ -203,57 +199,57 @@ class _Fitting:
 
     def _description(self) -> str:
         n = len(self._costs)
-        epoch = f"epoch {len(self._history) + 1}/{self._epochs}"
-        accuracy = "" if self._correct is None else f"  accuracy {percent(self._right / n)}"
+        epoch = f"epoch {len(self.history) + 1}/{self.epochs}"
+        accuracy = "" if self.correct is None else f"  accuracy {percent(self._right / n)}"
         return f"{epoch}  cost {numeral(divide(self._total, n))}{accuracy}"
 
     def finish(self, held_back: tuple[Array, Array] | None) -> Epoch:
         """Measure on the examples held back, and enter the epoch into the history."""
         test_cost = test_accuracy = None
         if held_back is not None:
-            batch = self._engine.measure(*held_back)
+            batch = self.engine.measure(*held_back)
             test_cost = _mean(batch.costs.tolist())
-            if self._correct is not None:
+            if self.correct is not None:
                 test_accuracy = self._count_right(batch, held_back[1]) / len(held_back[0])
         epoch = Epoch(
-            len(self._history) + 1,
+            len(self.history) + 1,
             _mean(self._costs),
-            None if self._correct is None else self._right / len(self._costs),
+            None if self.correct is None else self._right / len(self._costs),
             test_cost,
             test_accuracy,
             perf_counter() - self._begun,
         )
-        self._history.append(epoch)
+        self.history.append(epoch)
         return epoch
 
     def _count_right(self, batch: Batch, targets: Array) -> int:
-        if self._correct is None:
+        if self.correct is None:
             return 0
         try:
-            return int(self._correct(batch.outputs, targets).sum())
+            return int(self.correct(batch.outputs, targets).sum())
         except TypeError:  # formulas, which are neither larger nor smaller
-            self._correct = None
+            self.correct = None
             return 0
 
     def waited(self, epoch: Epoch) -> int:
         """Count the epochs in which the cost has not been lower; keep the best parameters."""
         cost = epoch.cost if epoch.test_cost is None else epoch.test_cost
-        if self._best is None or cost < self._best[0]:
-            self._engine.write()
-            self._best = cost, epoch.number, [p.data for p in self._optimizer.parameters]
-        return epoch.number - self._best[1]
+        if self.best is None or cost < self.best[0]:
+            self.engine.write()
+            self.best = cost, epoch.number, [p.data for p in self.optimizer.parameters]
+        return epoch.number - self.best[1]
 
     def go_back(self) -> None:
         """Give the model the parameters of the best epoch."""
-        if self._best is not None:
-            _, self._history.best, data = self._best
-            for parameter, x in zip(self._optimizer.parameters, data, strict=True):
+        if self.best is not None:
+            _, self.history.best, data = self.best
+            for parameter, x in zip(self.optimizer.parameters, data, strict=True):
                 parameter.data = x
 
     def _diagnosis(self, x: Array, y: Array, rows: list[int], batch: Batch) -> str:
-        self._engine.write()
-        where = f"epoch {len(self._history) + 1}"
-        culprit = diagnose(self._network, x[rows], y[rows])
+        self.engine.write()
+        where = f"epoch {len(self.history) + 1}"
+        culprit = diagnose(self.network, x[rows], y[rows])
         if culprit is not None:
             n, node = culprit
             what = f"{where}, example {rows[n]}: {node}"
@@ -262,7 +258,7 @@ class _Fitting:
             what = f"{where}, example {rows[n]}: its cost is {batch.costs[n]}"
         else:
             what = f"{where}: the step would make a parameter infinite"
-        if self._optimizer.steps == self._steps_before:
+        if self.optimizer.steps == self._steps_before:
             return (
                 f"{what}. It is so before the first step, whatever the learning rate: do the "
                 "outputs suit the cost, and are the examples not too large?"
@@ -353,7 +349,4 @@ def _mean(costs: list[Number]) -> Number:
 def _sum(costs: list[Number]) -> Number:
     if all(type(cost) is float for cost in costs):
         return math.fsum(costs)
-    total, *others = costs
-    for cost in others:
-        total = add(total, cost)
-    return total
+    return reduce(add, costs)

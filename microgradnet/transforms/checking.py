@@ -131,21 +131,8 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
         rounding = terms.errors.get(node, 0.0)
         along = partial(_with, value, xs, k)
         stepped, off, noise = _complex_step(trace, node, terms.sizes)
-        of_f = terms.noise + noise
-        difference, length, bound, sides = _central(along, x, here, of_f, node, terms)
-        checks.append(
-            GradientCheck(
-                place,
-                x,
-                gradients[k],
-                difference,
-                length,
-                bound,
-                sides,
-                stepped,
-                rounding + off,
-            )
-        )
+        central = _central(along, x, here, terms.noise + noise, node, terms)
+        checks.append(GradientCheck(place, x, gradients[k], *central, stepped, rounding + off))
     _same_again(here, value(*xs), xs)
     wrong = [check for check in checks if not check.holds]
     if wrong:

@@ -18,7 +18,6 @@ scalars, and nested lists take the place of arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from itertools import compress
@@ -203,7 +202,7 @@ class Trace:
         self._like = [args[k] for k in chosen]
         given = flat([list(args), list(kwargs.values()), beside])
         self._recorded = _nested.get() or any(isinstance(x, Value) for x in given)
-        with recording.enable_grad(), _differentiating():
+        with recording.enable_grad(), recording.setting(_nested, True):
             self.inputs = [_input(x) for x in flat(self._like)]
             args = list(args)
             for k, arg in zip(chosen, nested(self.inputs, like=self._like), strict=True):
@@ -312,16 +311,6 @@ def _input(x: Any) -> Value:
 
 
 _nested: ContextVar[bool] = ContextVar("within a function being differentiated", default=False)
-
-
-@contextmanager
-def _differentiating() -> Iterator[None]:
-    before = _nested.get()
-    _nested.set(True)
-    try:
-        yield
-    finally:
-        _nested.set(before)
 
 
 def arguments(args: Any) -> Sequence[Any]:
