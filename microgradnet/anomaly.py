@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import linecache
-import os
-import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from microgradnet import chain_rule
 from microgradnet.arithmetic import Number, common, is_finite
-from microgradnet.chain_rule import reverse_mode
 from microgradnet.engine import Value
+from microgradnet.frames import users_frame
 from microgradnet.graph import topological_order
 from microgradnet.notation import described
 from microgradnet.operation import Operation
@@ -113,7 +112,7 @@ class _Detector:
                 raise self._backward_error(node, k, adjoints[node], product, total, [*seeds])
 
         try:
-            reverse_mode(seeds, order, within, on_contribution=judge)
+            chain_rule.reverse_mode(seeds, order, within, on_contribution=judge)
         except AnomalyError:
             raise
         except Exception:
@@ -162,15 +161,8 @@ def _error(node: Value, message: str, roots: Sequence[Value] = ()) -> AnomalyErr
     return error
 
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_RULES = _PACKAGE + "chain_rule.py"
-
-
 def _users_line() -> tuple[_Line, bool]:
-    """The line outside the package that is being run, and whether a rule is run on its behalf."""
-    frame = sys._getframe(1)
-    in_a_rule = False
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
-        in_a_rule = in_a_rule or frame.f_code.co_filename == _RULES
-        frame = frame.f_back
-    return _Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name), in_a_rule
+    """Return the line of the user's program, and whether a rule is run on its behalf."""
+    frame, files = users_frame()
+    line = _Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    return line, chain_rule.__file__ in files

@@ -9,14 +9,13 @@ and its derivative rule are those of the operation as written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, TypeAlias
 
 from microgradnet import ops
 from microgradnet.arithmetic import Arithmetic, Number, common, evaluate
 from microgradnet.operation import Operation
 
-__all__ = ["SENSITIVE", "Evaluation", "evaluation", "sharpened"]
+__all__ = ["SENSITIVE", "Evaluation", "evaluation", "may_have_complement", "sharpened"]
 
 Evaluation: TypeAlias = "tuple[Callable[..., Number], tuple[Any, ...]]"
 """forward(m, *numbers), and the nodes whose numbers it takes."""
@@ -46,6 +45,19 @@ def evaluation(op: Operation, parents: tuple[Any, ...]) -> Evaluation:
             complement, nodes = known
             return _SHARPER[op](complement), (*parents, *nodes)
     return op.forward, parents
+
+
+def may_have_complement(op: Operation) -> bool:
+    """Tell by its operation alone whether a node y may have a known 1 − y.
+
+    >>> may_have_complement(ops.sigmoid), may_have_complement(ops.exp)
+    (True, False)
+    """
+    return op.complement is not None or (op.base or op) in _PASSING_ON
+
+
+_PASSING_ON = (ops.subtract, ops.multiply, ops.power_constant)
+"""1 − a, a·a and a² have a complement where a does."""
 
 
 def sharpened(op: Operation, parents: tuple[Any, ...], data: Number) -> Number:
@@ -91,7 +103,6 @@ def _identity(m: Arithmetic, x: Number) -> Number:
     return x
 
 
-@cache
 def _of_square(op: Operation) -> Callable[..., Number]:
     """Compute 1 − y² as (1 − y)(1 + y): of an odd function 1 + y is the complement at −x."""
 
@@ -104,19 +115,16 @@ def _of_square(op: Operation) -> Callable[..., Number]:
     return complement
 
 
-@cache
 def _difference(complement: Callable[..., Number]) -> Callable[..., Number]:
     """Compute x − a, which is 1 − a as long as x is 1."""
     return lambda m, x, a, *below: m.where(m.equal(x, 1), complement(m, *below), x - a)
 
 
-@cache
 def _logarithm(complement: Callable[..., Number]) -> Callable[..., Number]:
     """Compute ln a, as ln(1 − (1 − a)) where a is close to 1."""
     return lambda m, a, *below: m.where(a > 0.5, m.log1p(-complement(m, *below)), m.log(a))
 
 
-@cache
 def _times_logarithm(complement: Callable[..., Number]) -> Callable[..., Number]:
     """Compute x ln a in the same way."""
     return lambda m, x, a, *below: m.where(

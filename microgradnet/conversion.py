@@ -8,8 +8,6 @@ is meant as a constant.
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -17,6 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from microgradnet import recording
+from microgradnet.frames import users_frame
 from microgradnet.graph import topological_order
 
 __all__ = ["check_conversion", "differentiated"]
@@ -49,19 +48,13 @@ def check_conversion(node: Any, conversion: str) -> None:
     inputs = _inputs.get()
     if recording.is_paused() or not (node.parents or inputs):
         return
-    numpy = [m for m in [sys.modules.get("numpy")] if m]
-    folders = tuple(
-        os.path.dirname(str(m)) + os.sep for m in (__file__, *(n.__file__ for n in numpy))
-    )
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(folders) and frame.f_back is not None:
-        frame = frame.f_back
+    frame, _ = users_frame()
     file, line = frame.f_code.co_filename, frame.f_lineno
     way_out = (
         "use the functions of microgradnet (exp, tanh, ...) in place of math's and NumPy's, or "
         "v.data for a number that is meant as a constant"
     )
-    if not {*inputs}.isdisjoint(topological_order([node])):
+    if inputs and not {*inputs}.isdisjoint(topological_order([node])):
         raise TypeError(
             f"{file}, line {line}: {conversion}() takes the number of a node that is being "
             f"differentiated, and what is computed from it has no derivative: {way_out}"

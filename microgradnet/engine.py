@@ -16,7 +16,7 @@ from microgradnet import ops, recording, serialisation
 from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array, operand
 from microgradnet.backpropagation import backpropagate
 from microgradnet.chain_rule import Gradients, reverse_mode
-from microgradnet.complements import SENSITIVE, sharpened
+from microgradnet.complements import SENSITIVE, may_have_complement, sharpened
 from microgradnet.conversion import check_conversion
 from microgradnet.node import Node, Vector, number_of
 from microgradnet.notation import annotate, described
@@ -441,7 +441,7 @@ def record_unary(op: Operation, operand: Value) -> Value:
         node.data = (0.0 if x <= 0.0 else x) if op is _RELU else op.forward(ieee, x)
         if op is _LOG or op is _ATANH:
             below = operand.op
-            if below is not None and (below.complement is not None or below is _SUBTRACT):
+            if below is not None and may_have_complement(below):
                 node.data = sharpened(op, (operand,), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")

@@ -7,16 +7,14 @@ something that computes like a number but will not be compared, converted or pri
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from microgradnet.arithmetic import FUNCTIONS, Arithmetic, Number, register
 from microgradnet.engine import Value
+from microgradnet.frames import users_frame
 from microgradnet.lifting.program import Program, check_against, lift
 from microgradnet.lifting.structure import listed
 
@@ -143,11 +141,8 @@ class _Condition:
 
 
 def _where() -> str:
-    """The line outside this package, and outside NumPy, that is being run."""
-    packages = str(Path(__file__).parent.parent), str(Path(np.__file__).parent)
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(packages):
-        frame = frame.f_back
+    """Name the line of the user's program that is being run."""
+    frame, _ = users_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 

@@ -204,6 +204,12 @@ def test_other_threads_are_not_asked() -> None:
     assert warned == []
 
 
+def test_where_nothing_is_differentiated_the_graph_is_not_walked(monkeypatch: Any) -> None:
+    monkeypatch.setattr("microgradnet.conversion.topological_order", None)
+    with pytest.warns(UserWarning, match="float"):
+        assert float(Value(2.0) * 3) == 6.0
+
+
 def test_it_warns_also_where_numpy_is_not_loaded() -> None:
     code = "from microgradnet import Value; float(Value(2.0) * 3)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["FLOORS"]
 
 _PLAN = """
-deprecation progress randomness
+deprecation frames progress randomness
 arithmetic graph delta datasets notation numerals recording tables unrolled unset
 conventions conversion operation serialisation
 ops node
