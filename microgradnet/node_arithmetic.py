@@ -89,7 +89,15 @@ class _NodeArithmetic(
         )
 
     def power_slope(self, g: Number, x: Number, y: Number, out: Number) -> Number:
-        return self.scaled(g, y * self.power(x, y - 1), y * out, x)
+        slope = y * self.power(x, y - 1)
+        if self.inner is ieee:
+            # y·out/x has all digits, but its derivatives cancel near y = 1 and end in ∞ − ∞. So
+            # what y − 1 rounds away makes a factor of its own, e^lost = 1 + lost, a constant.
+            exponent = number_of(y)
+            lost = (exponent - (exponent - 1 + 1)) * ieee.log(number_of(x))
+            if 1e-15 < abs(lost) < 1:
+                slope = slope * (1 + lost)
+        return self.scaled(g, slope, y * out, x)
 
     def power_log(self, g: Number, x: Number, y: Number, out: Number) -> Number:
         log = self.log(x)

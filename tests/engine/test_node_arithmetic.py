@@ -10,6 +10,8 @@ from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from mpmath import mp, mpf
 from support.oracles import EDGES, operands, variants
 
@@ -90,6 +92,25 @@ def test_a_recorded_gradient_is_the_number_that_backward_gives(op: Operation) ->
         for leaf, want in zip(leaves, op.vjp(1.0, *xs), strict=True):
             got = recorded[leaf].data
             assert got == pytest.approx(want, rel=1e-14, abs=5e-324, nan_ok=True), (op, xs)
+
+
+@given(st.floats(-300, 300), st.floats(-1, 1) | st.floats(-1e-8, 1e-8) | st.just(1 + 1e-8))
+@example(-140.0, -1e-8)
+@example(140.0, 1 + 1e-8)
+def test_derivatives_of_a_power_keep_what_the_exponent_less_1_rounds_away(
+    decade: float, y: float
+) -> None:
+    """y·(y − 1)·x^(y − 2) and x^(y − 1)·(1 + y ln x), whose terms may cancel."""
+    a, b = Value(10.0**decade), Value(y)
+    slope = ops.raise_to(a, b).backward(create_graph=True)[a]
+    got = slope.backward(create_graph=True)
+    with mp.workdps(60):
+        x, c = mpf(a.data), mpf(y)
+        by_x, by_y = c * (c - 1) * x ** (c - 2), x ** (c - 1) * (1 + c * mp.log(x))
+        terms = x ** (c - 1) * (1 + abs(c * mp.log(x)))
+        for number, want, scale in ((got[a], by_x, abs(by_x)), (got[b], by_y, terms)):
+            if 1e-290 < scale < 1e290:
+                assert abs(number.data - want) <= 5e-15 * scale
 
 
 @pytest.mark.parametrize("x", [20.0, 41.0, 300.0, 500.0, 720.0, 745.0, 800.0, inf])
