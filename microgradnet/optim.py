@@ -130,9 +130,7 @@ class Optimizer(ABC):
         if self.memory:
             kept = [_listed(column) for column in self._kept]
             floats = all(type(x) is float for column in kept for x in column)
-            memory = np.empty((self.memory, len(self.parameters)), float if floats else object)
-            memory[:] = kept
-            state["memory"] = memory
+            state["memory"] = np.array(kept, dtype=float if floats else object)
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

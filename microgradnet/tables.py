@@ -69,13 +69,13 @@ class Table:
 
     def _lines(self, room: float = float("inf")) -> Iterator[list[tuple[str, str]]]:
         """Lay out the headings, then the rows: cells with their blanks and marks."""
-        columns = self._columns()
-        widths = {k: max(_width(_parts(row[k])[0]) for row in self._all()) for k in columns}
+        lines = [self.headings, *self.rows]
+        widths = {k: max(_width(_parts(row[k])[0]) for row in lines) for k in self._columns()}
         for heading in self.optional:
             if sum(widths.values()) + self.gap * (len(widths) - 1) <= room:
                 break
             widths.pop(list(self.headings).index(heading), None)
-        for row in self._all():
+        for row in lines:
             line: list[tuple[str, str]] = []
             for k, width in widths.items():
                 text, mark = _parts(row[k])
@@ -83,10 +83,6 @@ class Table:
                 text = text + blank if self.headings[k] in self.left else blank + text
                 line.append((" " * self.gap * bool(line) + text, mark))
             yield line
-
-    def _all(self) -> Iterator[Sequence[Cell]]:
-        yield self.headings
-        yield from self.rows
 
     def _columns(self) -> list[int]:
         return [

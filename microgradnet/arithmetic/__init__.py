@@ -86,12 +86,10 @@ def coerce(x: Any) -> Number:
         numpy is not None and isinstance(x, (numpy.floating, numpy.integer))
     ):
         return float(x)
-    if isinstance(x, int) and not isinstance(x, bool):
-        return int(x)
-    if isinstance(x, Fraction):
-        return Fraction(x)
-    if isinstance(x, Decimal):
-        return Decimal(x)
+    kind: Any
+    for kind in (int, Fraction, Decimal):
+        if isinstance(x, kind) and not isinstance(x, bool):
+            return kind(x)
     if numpy is not None and isinstance(x, numpy.ndarray) and x.ndim == 0:
         return coerce(x[()])
     raise TypeError(_refusal(x))

@@ -20,10 +20,8 @@ _SOURCE = ("gv", "dot")
 class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no types
     """A computation graph as DOT text, which shows itself in a notebook and saves itself.
 
-    source     the DOT text
-    zoom       the zoom that was drawn: scalar, neuron or layer
-    svg()      the picture as SVG, an XML document
-    save(path) the picture as a file, its format known by the suffix
+    source  the DOT text
+    zoom    the zoom that was drawn: scalar, neuron or layer
 
     What a graphviz.Digraph can do besides (pipe, render, view, node, edge ...) it can do too.
     """

@@ -15,10 +15,9 @@ __all__ = ["Page"]
 class Page:
     """A page that plays a forward and a backward pass.
 
-    html        the HTML document, whole
-    title       its heading
-    path        the file that was written last; None before
-    save(path)  writes the document to a file
+    html   the HTML document, whole
+    title  its heading
+    path   the file that was written last; None before
     """
 
     def __init__(self, html: str, title: str, path: str | PathLike[str] | None = None) -> None:

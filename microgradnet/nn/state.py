@@ -30,19 +30,14 @@ def by_name(named: Iterable[tuple[str, Value]]) -> dict[str, NDArray[Any]]:
     """Arrays of nodes by name: weight[1,1], weight[1,2] ... are the entries of weight."""
     import numpy as np
 
-    gathered: dict[str, list[tuple[tuple[int, ...], Value]]] = {}
+    gathered: dict[str, list[Value]] = {}
+    shapes: dict[str, list[int]] = {}
     for title, node in named:
         name, _, indices = title.partition("[")
-        place = tuple(int(k) - 1 for k in indices.rstrip("]").split(",")) if indices else ()
-        gathered.setdefault(name, []).append((place, node))
-    arrays = {}
-    for name, placed in gathered.items():
-        last, _ = placed[-1]  # the order is that of the entries
-        array = np.empty(tuple(k + 1 for k in last), dtype=object)
-        for place, node in placed:
-            array[place] = node
-        arrays[name] = array
-    return arrays
+        gathered.setdefault(name, []).append(node)
+        # The order is that of the entries, so the last one's indices are what stays.
+        shapes[name] = [int(k) for k in indices.rstrip("]").split(",") if k]
+    return {k: np.array(nodes, dtype=object).reshape(shapes[k]) for k, nodes in gathered.items()}
 
 
 def numbers(nodes: NDArray[Any]) -> NDArray[Any]:
@@ -51,9 +46,7 @@ def numbers(nodes: NDArray[Any]) -> NDArray[Any]:
 
     data = [node.data for node in nodes.flat]
     kind = float if all(type(x) is float for x in data) else object
-    copy = np.empty(len(data), dtype=kind)
-    copy[:] = data
-    return copy.reshape(nodes.shape)
+    return np.array(data, dtype=kind).reshape(nodes.shape)
 
 
 def entries(name: str, shape: tuple[int, ...], values: Any) -> list[Number]:
