@@ -107,9 +107,19 @@ class _Detector:
         """The backward pass, done with care before it is done: no gradient is changed yet."""
 
         def judge(node: Value, k: int, product: Number, adjoints: Mapping[Value, Number]) -> None:
-            total = adjoints[node.parents[k]]
-            if product is not None and not is_finite(total):
-                raise self._backward_error(node, k, adjoints[node], product, total, [*seeds])
+            parent: Value = node.parents[k]
+            op: Any = node.op
+            total = adjoints[parent]
+            if product is None or is_finite(total):
+                return
+            summed = f" (of which {product} from there)" if is_finite(product) else ""
+            raise _error(
+                parent,
+                f"∂C/∂{parent.label or f'(operand {k + 1})'} is {total}{summed} after the backward "
+                f"pass through {op.name},\n  {described(op, node.parents, node.label)}\n"
+                f"whose own gradient was {adjoints[node]}; it was computed {self._where(node)}",
+                [*seeds],
+            )
 
         try:
             chain_rule.reverse_mode(seeds, order, within, on_contribution=judge)
@@ -127,26 +137,6 @@ class _Detector:
                 f"  {described(op, node.parents, node.label)}\n"
                 f"it was computed {self._where(node)}",
             )
-
-    def _backward_error(
-        self,
-        node: Value,
-        k: int,
-        g: Number,
-        product: Number,
-        total: Number,
-        roots: Sequence[Value],
-    ) -> AnomalyError:
-        parent = node.parents[k]
-        op: Any = node.op
-        summed = f" (of which {product} from there)" if is_finite(product) else ""
-        return _error(
-            parent,
-            f"∂C/∂{parent.label or f'(operand {k + 1})'} is {total}{summed} after the backward "
-            f"pass through {op.name},\n  {described(op, node.parents, node.label)}\n"
-            f"whose own gradient was {g}; it was computed {self._where(node)}",
-            roots,
-        )
 
     def _where(self, node: Value) -> str:
         op, data, line = self._lines.get(id(node), (None, None, None))
