@@ -70,7 +70,8 @@ def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
             )
     for name in given:
         if name not in names:
-            raise ExpressionError(f"{name} is not in the expression: {_listed(names)}")
+            known = ", ".join(names) or "no names"
+            raise ExpressionError(f"{name} is not in the expression: it has {known}")
     leaves = {name: Value(given[name], label=name) for name in names}
     result = _compute(tree, text.strip(), leaves, _functions())
     return result if isinstance(result, Value) else Value(result)
@@ -249,7 +250,3 @@ def _bits(x: Any) -> int:
 
 def _too_long(written: str) -> NoReturn:
     raise ExpressionError(f"{written:.80} needs more than {_BITS:,} bits: write a number as 2.0")
-
-
-def _listed(names: list[str]) -> str:
-    return f"it has {', '.join(names)}" if names else "it has no names"

@@ -93,7 +93,8 @@ def boxes_zoom(
     drawn = []
     for number, box in enumerate(boxes):
         (width, height), (x, y) = sizes[number], layout.centres[number]
-        detail = "" if places[number] or box.kind == "neuron" else _shape(box)
+        shape = f"{box.rows}×{len(box.entries) // box.rows}"
+        detail = "" if places[number] or box.kind == "neuron" else shape
         drawn.append(
             PlacedBox(number, box.title, detail, box.kind, x, y, width, height, places[number],
                   box.entries)
@@ -128,7 +129,3 @@ def _inside(box: Box) -> tuple[tuple[float, float], list[tuple[str, int, str, fl
         for k, node in enumerate(box.entries)
     ]  # fmt: skip
     return (width, height), slots
-
-
-def _shape(box: Box) -> str:
-    return f"{box.rows}×{len(box.entries) // box.rows}"
