@@ -33,8 +33,9 @@ from microgradnet.node import number_of
 from microgradnet.ops import log_sum_exp, maximum, softplus, xlogy
 
 __all__ = [
-    "COSTS", "UNIT_INTERVAL", "Cost", "CostEntry", "cross_entropy", "cross_entropy_from_z",
-    "entry", "hinge", "log_likelihood", "log_likelihood_from_z", "quadratic",
+    "COSTS", "RANGES", "UNIT_INTERVAL", "Cost", "CostEntry", "cross_entropy",
+    "cross_entropy_from_z", "entry", "hinge", "log_likelihood", "log_likelihood_from_z",
+    "quadratic",
 ]  # fmt: skip
 
 Cost: TypeAlias = Callable[..., Value]
@@ -143,7 +144,13 @@ _TABLE = {
     )
 }
 
-UNIT_INTERVAL = ("sigmoid", "hard_sigmoid", "softmax")
+RANGES = {
+    **dict.fromkeys(("sigmoid", "hard_sigmoid", "softmax"), (0, 1)),
+    **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1, 1)),
+}
+"""Between which numbers the values of an activation are, where there are such."""
+
+UNIT_INTERVAL = tuple(name for name, ends in RANGES.items() if ends == (0, 1))
 """The activations whose values are between 0 and 1."""
 
 COSTS: Mapping[str, Cost] = MappingProxyType({name: each.function for name, each in _TABLE.items()})

@@ -430,7 +430,7 @@ _COST: dict[str, tuple[_CostRule, _CostRule]] = {
 }
 COSTS = tuple(_COST)
 
-# --- One door for numbers, one for shapes, one for names. -----------------------------------------
+# --- How numbers, shapes and names are checked. ---------------------------------------------------
 
 RATIONAL = {
     "linear", "relu", "leaky_relu", "softsign", "hard_tanh", "hard_sigmoid", "quadratic", "hinge",

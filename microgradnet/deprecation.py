@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
@@ -70,13 +71,16 @@ def renamed_attribute(old: str, new: str) -> Any:
 def moved_module(old: str, **contents: Any) -> None:
     """Let pickles of the last release find, under a module's old name, what is elsewhere now.
 
+    >>> from importlib.util import find_spec
     >>> moved_module("microgradnet.counting", count=len)
     >>> from microgradnet.counting import count
     >>> count("abba")
     4
+    >>> find_spec("microgradnet.counting").name
+    'microgradnet.counting'
     """
     module = ModuleType(
         old, f"Gone: pickles of the last release look here for {', '.join(contents)}."
     )
-    vars(module).update(contents)
+    vars(module).update(contents, __spec__=ModuleSpec(old, None))
     sys.modules[old] = module

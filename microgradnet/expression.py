@@ -58,21 +58,21 @@ def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
     microgradnet.expression.ExpressionError: 'x.__class__' is no arithmetic: write names, numbers, \
 + - * / ** and functions, as in tanh(w*x + b)
     """
-    given = {unicodedata.normalize("NFKC", name): x for name, x in numbers.items()}
+    values = {unicodedata.normalize("NFKC", name): x for name, x in numbers.items()}
     tree = _tree(text)
     names = _names(tree)
     for name in names:
-        if name not in given:
+        if name not in values:
             raise ExpressionError(
                 f"{name} is a function: write {name}(...)"
                 if name in _functions()
                 else f"{name} has no number: give {name}=..."
             )
-    for name in given:
+    for name in values:
         if name not in names:
             known = ", ".join(names) or "no names"
             raise ExpressionError(f"{name} is not in the expression: it has {known}")
-    leaves = {name: Value(given[name], label=name) for name in names}
+    leaves = {name: Value(values[name], label=name) for name in names}
     result = _compute(tree, text.strip(), leaves, _functions())
     return result if isinstance(result, Value) else Value(result)
 
@@ -154,11 +154,11 @@ def _check(tree: ast.expr, text: str) -> None:
 
 def _names(tree: ast.expr) -> list[str]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    found = [
+    names = [
         node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called
     ]
-    found.sort(key=lambda node: (node.lineno, node.col_offset))
-    return list(dict.fromkeys(node.id for node in found))
+    names.sort(key=lambda node: (node.lineno, node.col_offset))
+    return list(dict.fromkeys(node.id for node in names))
 
 
 def _functions() -> dict[str, Callable[..., Any]]:

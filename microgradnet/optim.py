@@ -234,8 +234,8 @@ class Momentum(Optimizer):
 
     def constants(self, m: int) -> tuple[Number, ...]:
         """η, m, λ, μ, τ; nothing is left out of the first velocity, nor of one that is not kept."""
-        damped = self.steps > 1 and self.momentum != 0
-        return self.lr, m, self.weight_decay, self.momentum, self.dampening if damped else 0
+        dampened = self.steps > 1 and self.momentum != 0
+        return self.lr, m, self.weight_decay, self.momentum, self.dampening if dampened else 0
 
     def rule(self, arithmetic: Any, w: Number, gradient: Number, *numbers: Number) -> Any:
         """The new w and velocity."""

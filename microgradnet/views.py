@@ -16,7 +16,7 @@ from microgradnet.nn import ForwardPass
 from microgradnet.notation import indices
 from microgradnet.roles import roles, values_in
 
-__all__ = ["GraphView", "NeuronView", "neurons_of_pass", "products"]
+__all__ = ["GraphView", "NeuronView", "factor_pairs", "neurons_of_pass"]
 
 
 @dataclass
@@ -129,7 +129,7 @@ class GraphView:
             if letter in "wb" and (l, below[0]) in neurons
         }
         for node in self.order:
-            for weight, source in products(node):
+            for weight, source in factor_pairs(node):
                 if weight in neuron_of and weight.label.startswith("w"):
                     neuron_of[weight].weights.append((weight, source))
         for node, neuron in neuron_of.items():
@@ -202,7 +202,7 @@ def neurons_of_pass(forward_pass: ForwardPass) -> list[list[NeuronView]]:
     return layers
 
 
-def products(node: Value) -> Iterator[tuple[Value, Value]]:
+def factor_pairs(node: Value) -> Iterator[tuple[Value, Value]]:
     """List the products that a node is, or is the sum of: both factors, either first."""
     parents = node.parents
     if node.op is ops.multiply:

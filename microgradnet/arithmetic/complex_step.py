@@ -181,11 +181,11 @@ def _apart(x: Any, y: Any) -> tuple[float, float]:
     return x.real, y.real
 
 
-Slopes = Callable[..., "list[tuple[float, float]]"]
+Partials = Callable[..., "list[tuple[float, float]]"]
 
 
-def _function(value: float, slopes: Slopes, *zs: Dual) -> Dual:
-    """A function of dual numbers, given its value and its slopes at real numbers, with errors."""
+def _function(value: float, partials: Partials, *zs: Dual) -> Dual:
+    """A function of dual numbers, given its value and its partials at real numbers, with errors."""
     if all(z.constant for z in zs) and math.isfinite(value) and any(z._exact is None for z in zs):
         return Dual(value)  # the limit at an infinite constant
     offs = [z.off for z in zs]
@@ -195,11 +195,11 @@ def _function(value: float, slopes: Slopes, *zs: Dual) -> Dual:
     if not any(offs) and all(z.constant for z in zs):
         return Dual._of(value, Fraction(value), Fraction(0), error, 0.0)
     xs = [z.real for z in zs]
-    here = slopes(*xs)
+    here = partials(*xs)
     spreads = [wrong for _, wrong in here]
     for k, off in enumerate(offs):
         for moved in {xs[k] - off, xs[k] + off} - {xs[k]}:
-            there = slopes(*xs[:k], moved, *xs[k + 1 :])
+            there = partials(*xs[:k], moved, *xs[k + 1 :])
             apart = [abs(s - t) + wrong for (s, _), (t, wrong) in zip(here, there, strict=True)]
             apart = [inf if math.isnan(x) else x for x in apart]  # no slope there
             spreads = list(map(max, spreads, apart))
@@ -239,7 +239,7 @@ def _continued(
     """A function of the floats, given how it goes on into the plane, and the step to take there."""
     on_the_line = getattr(ieee, name)
 
-    def slopes(x: float) -> list[tuple[float, float]]:
+    def partials(x: float) -> list[tuple[float, float]]:
         h = step or math.ldexp(1.0, max(-1074, math.frexp(x)[1] - 120))
         try:
             slope, longer = (in_the_plane(complex(x, s)).imag / s for s in (h, 4 * h))
@@ -252,7 +252,7 @@ def _continued(
 
     def function(z: Number) -> Dual:
         z = complex_step.convert(z)
-        return _function(on_the_line(z.real), slopes, z)
+        return _function(on_the_line(z.real), partials, z)
 
     return function
 
@@ -319,7 +319,7 @@ class _ComplexStep(
     def power(self, x: Number, y: Number) -> Dual:
         x, y = self.convert(x), self.convert(y)
 
-        def slopes(a: float, b: float) -> list[tuple[float, float]]:
+        def partials(a: float, b: float) -> list[tuple[float, float]]:
             logarithm, value = ieee.log(abs(a)), ieee.power(a, b)
             if a == 0:  # 0, or the identity's 1, or a slope that is infinite
                 by_base = 0.0 if b == 0 or b > 1 else 1.0 if b == 1 else nan
@@ -332,7 +332,7 @@ class _ComplexStep(
                 (by_exponent, _ULPS * abs(by_exponent) + _TINY),
             ]
 
-        return _function(ieee.power(x.real, y.real), slopes, x, y)
+        return _function(ieee.power(x.real, y.real), partials, x, y)
 
     def hypot(self, x: Number, y: Number, /) -> Dual:
         x, y = self.convert(x), self.convert(y)

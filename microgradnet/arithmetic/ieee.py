@@ -84,8 +84,8 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
     def scaled(self, g: float, slope: float, x: float, y: float) -> float:
         if _LEAST <= abs(slope) < inf:
             return g * slope
-        found: float = first_normal(self.divide(g * x, y), self.divide(g, y) * x, g * slope)
-        return found
+        product: float = first_normal(self.divide(g * x, y), self.divide(g, y) * x, g * slope)
+        return product
 
     def power_slope(self, g: float, x: float, y: float, out: float) -> float:
         slope = y * out / x if x > 0 else nan
@@ -99,8 +99,8 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
         if _LEAST <= abs(slope) < inf:
             return g * slope
         root = self.power(x, y / 2)
-        found: float = first_normal(g * out * log, g * log * root * root, g * slope)
-        return found
+        product: float = first_normal(g * out * log, g * log * root * root, g * slope)
+        return product
 
     def exp(self, x: float) -> float:
         try:

@@ -7,7 +7,7 @@ words and in the version named: it is data, for the tests hold ours to it and
 `python tests/benchmarks/peers.py --conventions` asks the libraries again.
 
 >>> [row] = [row for row in conventions().rows if (row.of, row.at) == ("abs(x)", (0.0,))]
->>> {library: found["∂x"] for library, found in row.found.items()}["JAX"]
+>>> {library: numbers["∂x"] for library, numbers in row.numbers.items()}["JAX"]
 '1.0'
 """
 
@@ -37,7 +37,7 @@ class Convention:
     """The quantities: value, ∂x, ∂y, ∂²x."""
     spelled: Mapping[str, str]
     """The expression in the words of each library that has it."""
-    found: Mapping[str, Mapping[str, str]]
+    numbers: Mapping[str, Mapping[str, str]]
     """Each library's numbers by quantity, as `repr` writes floats.
 
     "0.0, forward nan" where reverse mode and forward mode of one library differ.
@@ -64,7 +64,7 @@ class Conventions(Tabular):
                 row.of,
                 ", ".join(f"{x:g}" for x in row.at),
                 quantity,
-                *(_short(row.found.get(library, {}).get(quantity)) for library in LIBRARIES),
+                *(_short(row.numbers.get(library, {}).get(quantity)) for library in LIBRARIES),
             ]
             for row in self.rows
             for quantity in row.asked
@@ -98,7 +98,7 @@ def conventions() -> Conventions:
             tuple(map(float, row["at"].split())),
             tuple(row["asked"]),
             row["spelled"],
-            row["found"],
+            row["numbers"],
         )
         for row in stored["rows"]
     )

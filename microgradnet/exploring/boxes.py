@@ -9,7 +9,7 @@ from microgradnet.engine import Value
 from microgradnet.exploring.tape import Tape
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import superscript
-from microgradnet.views import GraphView, NeuronView, products
+from microgradnet.views import GraphView, NeuronView, factor_pairs
 
 __all__ = ["Box", "box_of_node", "edge_weights", "layer_boxes", "matrix_boxes", "neuron_boxes"]
 
@@ -112,7 +112,7 @@ def edge_weights(view: GraphView, box_of: Sequence[int]) -> dict[tuple[int, int]
     """Find the weights on the edges between boxes: they multiply what comes along."""
     weights: dict[tuple[int, int], list[int]] = {}
     for k, node in enumerate(view.order):
-        for weight, source in products(node):
+        for weight, source in factor_pairs(node):
             edge = (box_of[view.place[source]], box_of[k])
             if view.role(weight) == "parameter" and edge[0] != edge[1]:
                 weights.setdefault(edge, []).append(view.place[weight])

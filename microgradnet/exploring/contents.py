@@ -1,4 +1,4 @@
-"""What the script of the page is told: every node with its names and numbers."""
+"""The data that the page's script reads: every node with its names and numbers."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def nodes_of(
                 "parents": tape.parents[k],
                 "formula": _formula(node.op, len(node.parents)),
                 "brackets": node.op.parenthesises,
-                "slopes": [to_json(x) for x in tape.slopes[k]],
-                "products": [to_json(x) for x in tape.contributions[k]],
+                "partials": [to_json(x) for x in tape.partials[k]],
+                "contributions": [to_json(x) for x in tape.contributions[k]],
             }
         elif not node.label:
             entry["text"] = full_numeral(node.data)

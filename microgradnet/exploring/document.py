@@ -11,6 +11,8 @@ from microgradnet.deprecation import warn_renamed
 
 __all__ = ["Page"]
 
+_UNSAVED = "this page is in no file yet: .save('page.html') writes it"
+
 
 class Page:
     """A page that plays a forward and a backward pass.
@@ -46,6 +48,8 @@ class Page:
     # `explore` returned the path that it had written to.
 
     def __fspath__(self) -> str:
+        if self.path is None:
+            raise TypeError(_UNSAVED)
         return fspath(self._written("os.fspath(explore(...))", "explore(...).path"))
 
     def __getattr__(self, name: str) -> Any:
@@ -55,6 +59,6 @@ class Page:
 
     def _written(self, old: str, new: str) -> Path:
         if self.path is None:
-            raise AttributeError("this page is in no file yet: .save('page.html') writes it")
+            raise AttributeError(_UNSAVED)
         warn_renamed(old, new, stacklevel=4)
         return self.path

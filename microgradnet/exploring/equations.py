@@ -31,7 +31,7 @@ _MOST = 8
 class Slot:
     """A place for one number of the page.
 
-    kind is "data", "grad", "new" (the parameter after the update) or "slope" (∂node/∂wrt).
+    kind is "data", "grad", "new" (the parameter after the update) or "derivative" (∂node/∂wrt).
     """
 
     kind: str
@@ -209,7 +209,10 @@ class _Writer:
         if self.model.layers[-1].activation != "softmax":
             return _equation(self.delta(l), "=", cost_prime, "⊙", self.sigma_prime(l))
         rows = [
-            [Slot("slope", self.place[a], f"∂{a.label}/∂{z.label}", self.place[z]) for a in nodes]
+            [
+                Slot("derivative", self.place[a], f"∂{a.label}/∂{z.label}", self.place[z])
+                for a in nodes
+            ]
             for z in self.z[l]
         ]
         jacobian = _Term(Symbol("J", transposed=True), [_matrix("Jᵀ", rows, transposed=True)])
@@ -226,7 +229,7 @@ class _Writer:
     def sigma_prime(self, l: int) -> _Term:
         name, pairs = f"{self.sigma(l)}′", zip(self.z[l], self.a[l], strict=True)
         rows = [
-            [Slot("slope", self.place[a], f"{name}({indexed('z', l, j)})", self.place[z])]
+            [Slot("derivative", self.place[a], f"{name}({indexed('z', l, j)})", self.place[z])]
             for j, (z, a) in enumerate(pairs, 1)
         ]
         return _Term(Symbol("z", str(l), before=name), [_matrix(name, rows)])

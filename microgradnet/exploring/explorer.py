@@ -18,7 +18,7 @@ from microgradnet.exploring.document import Page
 from microgradnet.exploring.equations import is_cut, lifted_equations, network_equations
 from microgradnet.exploring.inlining import render
 from microgradnet.exploring.javascript import Rules
-from microgradnet.exploring.tape import record
+from microgradnet.exploring.tape import play
 from microgradnet.exploring.zooms import Zoom, boxes_zoom, scalars_zoom
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import counted
@@ -84,7 +84,7 @@ def explore(
         )
     if forward_pass is not None and not any(node in view.place for node in forward_pass.z[-1]):
         raise ValueError("the cost was not computed from this forward pass")
-    tape, names, notes = record(view), names_of(view), list[str]()
+    tape, names, notes = play(view), names_of(view), list[str]()
     network = gradient = None
     sections, boxes = [], {}
     if forward_pass is not None:
@@ -129,8 +129,8 @@ def explore(
         "nodes": nodes_of(view, tape, names, roles, rules),
         "network": network,
         "parameters": [view.place[node] for node in view.leaves["parameters"]],
-        "closed": gradient,
-        "owners": box_of,
+        "program_gradient": gradient,
+        "box_of": box_of,
         "zoom": _first_zoom(zooms),
     }
     if not title and forward_pass is not None:

@@ -148,15 +148,10 @@ class _Term:
 def _block(*xs: Any) -> _Block | None:
     """The block of the first term among arguments, lists of them too."""
     for x in xs:
-        found = (
-            x.block
-            if isinstance(x, _Term)
-            else _block(*x)
-            if isinstance(x, (list, tuple))
-            else None
-        )
-        if found is not None:
-            return found
+        if isinstance(x, _Term):
+            return x.block
+        if isinstance(x, (list, tuple)) and (block := _block(*x)):
+            return block
     return None
 
 

@@ -9,7 +9,7 @@ from microgradnet.chain_rule import reverse_mode
 from microgradnet.engine import Value
 from microgradnet.views import GraphView
 
-__all__ = ["Tape", "record", "to_json"]
+__all__ = ["Tape", "play", "to_json"]
 
 
 @dataclass(frozen=True)
@@ -17,31 +17,31 @@ class Tape:
     """By the places of a graph's nodes in their order, what the passes compute."""
 
     parents: list[list[int]]
-    slopes: list[tuple[Number, ...]]
+    partials: list[tuple[Number, ...]]
     """The local derivatives ∂(node)/∂(parent), one for each parent."""
     contributions: list[list[Number]]
     """The node's contributions to its parents' gradients."""
     adjoints: list[Number]
 
 
-def record(view: GraphView) -> Tape:
+def play(view: GraphView) -> Tape:
     """Run the backward pass from the graph's one root, without storing any `grad`.
 
     >>> x = Value(3.0)
-    >>> record(GraphView([x * x])).adjoints
+    >>> play(GraphView([x * x])).adjoints
     [6.0, 1.0]
     """
     (cost,) = view.roots
     parents = [[view.place[parent] for parent in node.parents] for node in view.order]
     one = 1.0 if type(cost.data) is float else 1
-    slopes = [node.partials() for node in view.order]
+    partials = [node.partials() for node in view.order]
     contributions: list[list[Number]] = [[] for _ in view.order]
 
     def keep(node: Value, k: int, contribution: Number | None, adjoints: object) -> None:
         contributions[view.place[node]].append(0 * one if contribution is None else contribution)
 
     adjoints = reverse_mode({cost: one}, view.order, on_contribution=keep)
-    return Tape(parents, slopes, contributions, [adjoints[node] for node in view.order])
+    return Tape(parents, partials, contributions, [adjoints[node] for node in view.order])
 
 
 _LONGEST = 300

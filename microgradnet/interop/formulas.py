@@ -25,8 +25,8 @@ from microgradnet.notation import indexed, latex_name
 
 __all__ = ["Formulas", "symbolic"]
 
-_SHARES = ("sigmoid", "softmax")
-"""The activations between 0 and 1, where a cost with logarithms is at home."""
+_POSITIVE = ("sigmoid", "softmax")
+"""The activations above 0, where a cost with logarithms is at home."""
 
 
 def symbolic(model: MLP, cost: str | Cost = "quadratic") -> Formulas:
@@ -109,7 +109,7 @@ class Formulas(Mapping[Symbol, Expr]):
                     op: Any = node.op  # no leaf: it has parents
                     node.data = evaluate(op.forward, *(parent.data for parent in node.parents))
                     above.add(node)
-            positive = True if layer.activation in _SHARES else None
+            positive = True if layer.activation in _POSITIVE else None
             self.a.append(self.z[l] if a == z else self._define("a", l, a, positive))
             nodes_z.append(z)
             nodes_a.append(a)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from microgradnet.arithmetic import Number, coerce, is_finite
-from microgradnet.costs import UNIT_INTERVAL, Cost, entry
+from microgradnet.costs import RANGES, Cost, entry
 from microgradnet.nn import Module
 from microgradnet.notation import counted
 from microgradnet.numerals import numeral, percent
@@ -141,28 +141,27 @@ def fit(
     return history
 
 
-_RANGES = {
-    **dict.fromkeys(UNIT_INTERVAL, (0, 1)),
-    **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1, 1)),
-}
-
-
 def _warn_of_targets_out_of_reach(model: Module, y: Array) -> None:
     """Warn where the last activation cannot reach the targets: training would go on in silence."""
     layers = getattr(model, "layers", None)
     activation = getattr(layers[-1], "activation", None) if layers else None
-    if not isinstance(activation, str) or activation not in _RANGES:
+    if not isinstance(activation, str) or activation not in RANGES:
         return
-    low, high = _RANGES[activation]
+    low, high = RANGES[activation]
     if activation == "softmax" and y.shape[1] == 1:
         problem = "softmax of one output is 1 whatever comes in, so nothing is learned: put sigmoid"
-    elif y.min() < low or y.max() > high:
-        problem = (
-            f"the targets go from {y.min()} to {y.max()}, but outputs of {activation} are between "
-            f"{low} and {high}: put other targets, or linear"
-        )
     else:
-        return
+        try:
+            least, most = y.min(), y.max()
+            beyond = bool(least < low or most > high)
+        except TypeError:  # formulas have no order
+            return
+        if not beyond:
+            return
+        problem = (
+            f"the targets go from {numeral(least)} to {numeral(most)}, but outputs of {activation} "
+            f"are between {low} and {high}: put other targets, or linear"
+        )
     warnings.warn(f"{problem} at the output", stacklevel=3)
 
 

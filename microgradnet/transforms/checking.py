@@ -219,8 +219,8 @@ def _sensitive(node: Value) -> list[tuple[float, float]]:
         x + nudge * (-1) ** k * math.copysign(max(abs(x), _TINY), x) if x else x
         for k, x in enumerate(xs)
     ]
-    slopes = zip(op.vjp(1.0, *xs), op.vjp(1.0, *nudged), strict=True)
-    return [(abs(p), abs(q - p) / nudge if math.isfinite(q) else 0.0) for p, q in slopes]
+    partials = zip(op.vjp(1.0, *xs), op.vjp(1.0, *nudged), strict=True)
+    return [(abs(p), abs(q - p) / nudge if math.isfinite(q) else 0.0) for p, q in partials]
 
 
 def _complex_step(
@@ -236,13 +236,13 @@ def _complex_step(
             continue
         operands = [Dual(_float(other), tangents.get(other)) for other in nodes]
         try:
-            found = complex_step.convert(forward(complex_step, *operands))
+            dual = complex_step.convert(forward(complex_step, *operands))
         except (KinkError, TypeError):  # or an operation not written against the arithmetic
             return math.nan, math.nan, 0.0
-        tangents[node] = found.tangent
-        off += sizes[node] * (found.tangent_error + _LEAST)
-        error = sizes[node] * found.error
-        noise += error if math.isfinite(error) or math.isinf(found.error) else 0.0
+        tangents[node] = dual.tangent
+        off += sizes[node] * (dual.tangent_error + _LEAST)
+        error = sizes[node] * dual.error
+        noise += error if math.isfinite(error) or math.isinf(dual.error) else 0.0
     return tangents.get(trace.outputs[0], 0.0), off, noise
 
 
@@ -263,29 +263,29 @@ def _central(
     """
     slope_noise = terms.errors.get(node, 0.0)
     slope_noise = slope_noise if math.isfinite(slope_noise) else 0.0
-    found: list[_Quotient] = []
+    quotients: list[_Quotient] = []
     for relative in _STEPS:
         h = relative * math.ldexp(1.0, min(1023, max(-900, math.frexp(x)[1])) if x else 0)
         left, right = f(x - h), f(x + h)
         four = (8 * (right - left) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h)
         # The rounding errors of f at x, and what they may differ by over the step; those of x ± h.
         rounding = 2 * noise / h + 4 * slope_noise + abs(four * x) * 4 * _U / h
-        found.append(_Quotient(h, four, rounding, (y - left) / h, (right - y) / h))
-    before, last = found[-2:]
+        quotients.append(_Quotient(h, four, rounding, (y - left) / h, (right - y) / h))
+    before, last = quotients[-2:]
     # Where y″ is what the rule says, f moves by y″h² at least, over h, and beyond its roundings.
     curvature = terms.changes.get(node, 0.0) * (last.step / abs(x)) * last.step if x else 0.0
     most = 2**10 * (last.spread + last.rounding * last.step)
     if (
         math.isnan(most)
         or curvature > most
-        or any(shorter.spread > q.spread / 2 for q, shorter in pairwise(found[1:]))
+        or any(shorter.spread > q.spread / 2 for q, shorter in pairwise(quotients[1:]))
     ):
         return math.nan, last.step, math.nan, None
     if abs(last.kink(before)) > 4 * last.rounding:
         truncation = max(abs(last.left - before.left), abs(last.right - before.right))
         return last.four, last.step, truncation + last.rounding, (last.left, last.right)
     bounds = []
-    for q, shorter in pairwise([*found, before]):
+    for q, shorter in pairwise([*quotients, before]):
         truncation = abs(q.four - (q.left + q.right) / 2) + abs(q.four - shorter.four)
         # A kink within the step moves the quotient by half of it, and rounding may hide one.
         hidden = abs(shorter.kink(q)) / 2 + 2 * shorter.rounding

@@ -1,4 +1,4 @@
-"""Numbers in nested lists and tuples: laid flat, and put back in their places."""
+"""Numbers in nested lists and tuples: flattened, and put back in their places."""
 
 from __future__ import annotations
 

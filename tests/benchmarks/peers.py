@@ -228,10 +228,10 @@ def compare_conventions(store: bool) -> None:
     for row in table["rows"]:
         at = [float(x) for x in row["at"].split()]
         for library in [name for name in libraries if name in row["spelled"]]:
-            stored = row["found"].get(library, {})
+            stored = row["numbers"].get(library, {})
             found = {q: ask(library, row["spelled"][library], at, q) for q in row["asked"]}
-            row["found"][library] = {q: x for q, x in found.items() if x is not None}
-            for q, x in row["found"][library].items():
+            row["numbers"][library] = {q: x for q, x in found.items() if x is not None}
+            for q, x in row["numbers"][library].items():
                 if q not in stored or not same(stored[q], x):
                     print(
                         f"{row['spelled'][library]} at {row['at']}, {q}: {x}, not {stored.get(q)}"
@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="What engines do where scalar engines stumble.")
     parser.add_argument("--tiny", action="store_true", help="short chains: does it run at all?")
     parser.add_argument("--conventions", action="store_true", help="at kinks and edges")
-    parser.add_argument("--renew", action="store_true", help="the same, and store what is found")
+    parser.add_argument("--renew", action="store_true", help="the same, and store the numbers")
     chosen = parser.parse_args(arguments)
     if chosen.conventions or chosen.renew:
         compare_conventions(store=chosen.renew)

@@ -24,10 +24,10 @@ def test_the_table_is_well_formed() -> None:
     assert len({(row.of, row.at) for row in TABLE.rows}) == len(TABLE.rows)
     assert list(TABLE.versions) == list(PACKAGES)[1:] == list(LIBRARIES[1:])
     for row in TABLE.rows:
-        assert set(row.found) <= set(row.spelled) <= set(LIBRARIES)
+        assert set(row.numbers) <= set(row.spelled) <= set(LIBRARIES)
         assert len(row.spelled) > 1
         assert set(row.asked) <= {"value", "∂x", "∂y", "∂²x"}
-        for library, numbers in row.found.items():
+        for library, numbers in row.numbers.items():
             assert set(numbers) <= set(row.asked)
             assert all(same(x, x) for x in numbers.values())
             if library == "microgradnet":
@@ -43,7 +43,7 @@ def test_the_page_is_the_tables() -> None:
 
 @each
 def test_ours_is_as_stored_in_both_modes(row: Convention) -> None:
-    for quantity, stored in row.found["microgradnet"].items():
+    for quantity, stored in row.numbers["microgradnet"].items():
         found = ask("microgradnet", row.spelled["microgradnet"], row.at, quantity)
         assert found is not None
         assert same(found, stored), f"{quantity}: {found}, not {stored}"
@@ -56,7 +56,7 @@ def test_backward_and_the_table_of_operations_say_the_same(row: Convention) -> N
     node = eval(row.spelled["microgradnet"], {**vars(ops), **names})
     node.backward()
     found = [leaf.grad for leaf in leaves]
-    stored = row.found["microgradnet"]
+    stored = row.numbers["microgradnet"]
     for name, slope in zip("xy", found, strict=False):
         if f"∂{name}" in stored:
             assert same(repr(float(slope)), stored[f"∂{name}"].partition(",")[0])
@@ -71,7 +71,7 @@ def test_pytorchs_numbers_are_as_stored(require_oracle: Callable[[str], Any]) ->
     if torch.__version__.partition("+")[0] != TABLE.versions["PyTorch"]:
         pytest.skip(f"the table is of {TABLE.versions['PyTorch']}")
     for row in TABLE.rows:
-        for quantity, stored in row.found.get("PyTorch", {}).items():
+        for quantity, stored in row.numbers.get("PyTorch", {}).items():
             found = ask("PyTorch", row.spelled["PyTorch"], row.at, quantity)
             assert found is not None
             assert same(found, stored), f"{row.of} at {row.at}, {quantity}: {found}, not {stored}"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from microgradnet import MLP, Value, cli, costs, explore, exploring, operation
 from microgradnet.engine import is_unset
 from microgradnet.exploring.layout import lay_out
-from microgradnet.exploring.tape import record, to_json
+from microgradnet.exploring.tape import play, to_json
 from microgradnet.graph import topological_order
 from microgradnet.views import GraphView
 
@@ -46,7 +46,7 @@ def model_of(text):
 def test_the_adjoints_are_those_of_backward_and_the_graph_is_left_alone(seed, sizes):
     _, _, cost = network(sizes, seed=seed)
     view = GraphView([cost])
-    tape = record(view)
+    tape = play(view)
     assert all(is_unset(node.grad) for node in view.order)
     cost.backward()
     uses = [0.0] * len(view.order)
@@ -136,7 +136,7 @@ def test_ones_own_operation_need_not_know_arrays(own_table):
         return x if math.isfinite(x) else 0.0
 
     text = html(steep(Value(1.0, label="x")) * 2)
-    assert model_of(text)["closed"] is None
+    assert model_of(text)["program_gradient"] is None
     assert "No equations: steep cannot be lifted" in text
 
 
@@ -145,7 +145,7 @@ def test_without_a_network_the_gradient_of_the_lifted_program_stands_beside():
     cost = (w * x - y) ** 2
     cost.backward()
     data = model_of(html(cost, inputs=[x], parameters=[w]))
-    assert data["closed"] == [w.grad]
+    assert data["program_gradient"] == [w.grad]
     assert [node["role"] for node in data["nodes"] if node["label"] == "y"] == ["target"]
 
 

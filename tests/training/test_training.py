@@ -845,7 +845,7 @@ def test_the_reason_is_read_by_its_old_name_too() -> None:
     ("output", "targets", "told"),
     [
         ("softmax", [[1.0], [1.0]], "softmax of one output is 1 .* put sigmoid at the output"),
-        ("sigmoid", [[-1.0], [1.0]], r"from -1.0 to 1.0, but outputs of sigmoid are between 0 and"),
+        ("sigmoid", [[-1.0], [1.0]], r"from −1 to 1, but outputs of sigmoid are between 0 and"),
         ("hard_sigmoid", [[0.0], [1.5]], "outputs of hard_sigmoid are between"),
         (
             "tanh",

@@ -94,7 +94,7 @@ export class Sheet {
         (frame.phase === "forward" && quantity.kind === "data" && quantity.node === frame.current) ||
         (frame.phase === "backward" && (quantity.kind === "grad" || quantity.kind === "new") &&
           (receiving.has(quantity.node) || (frame.seed && quantity.node === frame.current))) ||
-        (frame.phase === "backward" && quantity.kind === "slope" && quantity.node === frame.current && !frame.seed);
+        (frame.phase === "backward" && quantity.kind === "derivative" && quantity.node === frame.current && !frame.seed);
       cell.classList.toggle("now", computing);
       if (computing && !now && isLeft(cell)) now = cell;
       const lit = focus.main.has(key) || focus.members.has(quantity.node);

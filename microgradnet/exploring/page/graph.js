@@ -5,10 +5,12 @@
 import { isNumber, numeric } from "./numbers.js";
 import { RULES } from "./rules.js";
 
-/** How far the page and Python may differ over one operation, in units of the terms that it adds
- * up. Mathematical libraries differ by some units in the last place (2⁻⁵³), erf by more; four
- * digits are shown. */
+/** How far the page and Python may differ over one operation, in units of the result and of how much
+ * it changes with its operands, relatively. Mathematical libraries differ by some units in the last
+ * place (2⁻⁵³), erf by more; four digits are shown. */
 const TOLERANCE = 2 ** -40;
+
+const STEP = 2 ** -20; // by which operands are moved, relatively
 
 export class Graph {
   constructor(nodes) {
@@ -30,8 +32,8 @@ export class Graph {
     return {
       received: true,
       data: this.nodes.map((node) => node.data),
-      slopes: this.nodes.map((node) => node.slopes ?? []),
-      products: this.nodes.map((node) => node.products ?? []),
+      partials: this.nodes.map((node) => node.partials ?? []),
+      contributions: this.nodes.map((node) => node.contributions ?? []),
       grads: this.nodes.map((node) => node.grad),
     };
   }
@@ -40,32 +42,33 @@ export class Graph {
   compute(leaves = new Map()) {
     const { nodes } = this;
     const data = [];
-    const slopes = [];
+    const partials = [];
+    const operands = (k) => nodes[k].parents.map((p) => data[p]);
     nodes.forEach((node, k) => {
-      if (!node.op) {
-        data.push(leaves.has(k) ? leaves.get(k) : numeric(node.data));
-        slopes.push([]);
-        return;
-      }
-      const xs = node.parents.map((p) => data[p]);
-      const { f, vjp } = RULES[node.rule];
-      const y = f(node.from.map((p) => data[p]));
-      data.push(y);
-      slopes.push(vjp(1, y, xs).map((slope) => slope ?? 0));
+      data.push(node.op ? RULES[node.rule].f(node.from.map((p) => data[p])) : leaves.get(k) ?? numeric(node.data));
+      partials.push(node.op ? RULES[node.rule].vjp(1, data[k], operands(k)).map((partial) => partial ?? 0) : []);
     });
-    const grads = nodes.map(() => null);
-    const products = nodes.map(({ parents }) => parents.map(() => 0));
-    grads[this.cost] = 1;
-    for (let k = this.cost; k >= 0; k--) {
-      if (!nodes[k].op || grads[k] === null) continue; // nothing is passed on by what has no part
-      const { parents, rule } = nodes[k];
-      RULES[rule].vjp(grads[k], data[k], parents.map((p) => data[p])).forEach((product, position) => {
-        if (product === null) return;
-        products[k][position] = product;
-        grads[parents[position]] += product;
+    const contributions = nodes.map(({ parents }) => parents.map(() => 0));
+    const grads = this.backward(this.cost, 0, (k, g) => {
+      const terms = RULES[nodes[k].rule].vjp(g, data[k], operands(k));
+      contributions[k] = terms.map((term) => term ?? 0);
+      return terms;
+    });
+    return { received: false, data, partials, contributions, grads: grads.map((g) => g ?? 0) };
+  }
+
+  /** ∂(root)/∂(node) for the nodes from `first` on, by the chain rule; null for what has no part.
+   * The contributions of node k, whose own adjoint is g, to its parents' are contributionsOf(k, g). */
+  backward(root, first, contributionsOf) {
+    const adjoints = this.nodes.map(() => null);
+    adjoints[root] = 1;
+    for (let k = root; k >= first; k--) {
+      if (!this.nodes[k].op || adjoints[k] === null) continue;
+      contributionsOf(k, adjoints[k]).forEach((term, position) => {
+        if (term !== null) adjoints[this.nodes[k].parents[position]] += term;
       });
     }
-    return { received: false, data, slopes, products, grads: grads.map((g) => g ?? 0) };
+    return adjoints;
   }
 
   /** Only the value of the cost: for finite differences. */
@@ -81,17 +84,10 @@ export class Graph {
 
   /** ∂(of)/∂(wrt), by the chain rule over what lies between. */
   derivative(numbers, of, wrt) {
+    const passOn = (k, g) => numbers.partials[k].map((partial) => g * numeric(partial));
     const { parents } = this.nodes[of];
-    if (parents.length === 1 && parents[0] === wrt) return numbers.slopes[of][0];
-    const adjoints = new Map([[of, 1]]);
-    for (let k = of; k > wrt; k--) {
-      const g = adjoints.get(k);
-      if (g === undefined) continue;
-      this.nodes[k].parents.forEach((p, position) => {
-        if (p >= wrt) adjoints.set(p, (adjoints.get(p) ?? 0) + g * numeric(numbers.slopes[k][position]));
-      });
-    }
-    return adjoints.get(wrt) ?? 0;
+    if (parents.length === 1 && parents[0] === wrt) return numbers.partials[of][0]; // as it is, of any kind
+    return this.backward(of, wrt + 1, passOn)[wrt] ?? 0;
   }
 
   /** The nodes of which the page and Python do not find the same, each judged on the operands that
@@ -102,16 +98,19 @@ export class Graph {
     const grads = theirs.grads.map(numeric);
     const wrong = [];
     this.nodes.forEach((node, k) => {
-      const uses = this.consumers[k].map(({ node: c, position }) => grads[c] * numeric(theirs.slopes[c][position]));
+      const uses = this.consumers[k].map(({ node: c, position }) => grads[c] * numeric(theirs.partials[c][position]));
       const sum = k === this.cost ? 1 : uses.reduce((total, use) => total + use, 0);
       let same = close(sum, grads[k], uses);
       if (node.op) {
         const xs = node.parents.map((p) => value[p]);
+        const partials = theirs.partials[k].map(numeric);
         const { f, vjp } = RULES[node.rule];
-        const terms = node.op === "weighted_sum" ? products(xs) : xs;
-        same &&= close(f(node.from.map((p) => value[p])), value[k], ADDS.has(node.op) ? terms : []);
-        vjp(1, value[k], xs).forEach((slope, position) => {
-          same &&= close(slope ?? 0, numeric(theirs.slopes[k][position]), []);
+        same &&= close(f(node.from.map((p) => value[p])), value[k], xs.map((x, j) => x * partials[j]));
+        // A derivative that cancels changes much with its operands.
+        const moves = xs.map((x, j) => (j % 2 ? -STEP : STEP) * x);
+        const moved = vjp(1, moves.reduce((y, dx, j) => y + partials[j] * dx, value[k]), xs.map((x, j) => x + moves[j]));
+        vjp(1, value[k], xs).forEach((partial, j) => {
+          same &&= close(partial ?? 0, partials[j], [((moved[j] ?? 0) - partials[j]) / STEP]);
         });
       }
       if (!same) wrong.push(k);
@@ -120,16 +119,9 @@ export class Graph {
   }
 }
 
-const ADDS = new Set(["add", "subtract", "weighted_sum", "log_sum_exp", "expm1", "log1p"]);
-
-function products(xs) {
-  const n = (xs.length - 1) / 2;
-  return [...xs.slice(0, n).map((x, k) => x * xs[n + k]), xs[2 * n]];
-}
-
 function close(got, want, terms) {
   if (Object.is(got, want) || got === want) return true;
   if (Number.isNaN(got) || Number.isNaN(want)) return false;
-  const scale = terms.reduce((total, term) => total + Math.abs(term), Math.abs(want));
+  const scale = terms.filter(Number.isFinite).reduce((total, term) => total + Math.abs(term), Math.abs(want));
   return Math.abs(got - want) <= TOLERANCE * scale + Number.MIN_VALUE * 2 ** 60;
 }

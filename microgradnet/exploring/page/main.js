@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 import { Sheet } from "./equations.js";
 import { Graph } from "./graph.js";
 import { numeric } from "./numbers.js";
-import { Check, Costs, Sliders, Why } from "./panels.js";
+import { Check, Costs, Sliders, Explanation } from "./panels.js";
 import { Pictures } from "./picture.js";
 import { look, Playback } from "./playback.js";
 import { keyOf, quantityOf, Words } from "./words.js";
@@ -13,9 +13,9 @@ class Page {
   constructor(model) {
     this.graph = new Graph(model.nodes);
     this.network = model.network;
-    this.owners = model.owners;
+    this.boxesOf = model.box_of;
     this.parameters = model.parameters;
-    this.closed = model.closed && new Map(model.closed.map((gradient, k) => [model.parameters[k], gradient]));
+    this.programGradient = model.program_gradient && new Map(model.program_gradient.map((gradient, k) => [model.parameters[k], gradient]));
     this.words = new Words(this.graph, model.network);
     this.orders = [new Playback(this.graph, false), new Playback(this.graph, true)];
     this.state = { step: 0, zoom: model.zoom, wrong: false, eta: 0.5, kept: null, pointed: null };
@@ -23,12 +23,11 @@ class Page {
     this.numbers = this.graph.received();
     this.costs = [numeric(this.numbers.data[this.graph.cost])];
     this.alarm(this.hold());
-    this.slopes = new Map();
     this.look();
     this.pictures = new Pictures(this);
     this.sheet = new Sheet(this);
-    this.why = new Why(this);
-    this.panels = [this.why, new Sliders(this), new Costs(this), new Check(this)];
+    this.explanation = new Explanation(this);
+    this.panels = [this.explanation, new Sliders(this), new Costs(this), new Check(this)];
     this.buttons();
     this.keys();
     this.read();
@@ -125,14 +124,12 @@ class Page {
   restore() {
     this.leaves.clear();
     this.numbers = this.graph.received();
-    this.slopes.clear();
     this.costs = [numeric(this.numbers.data[this.graph.cost])];
     this.paint();
   }
 
   renumber() {
     this.numbers = this.graph.compute(this.leaves);
-    this.slopes.clear();
   }
 
   // Painting
@@ -145,7 +142,7 @@ class Page {
     const frame = same ? seen.frame : playback.frame(state.step, numbers);
     this.view = {
       ...this.state, frame, playback, numbers,
-      graph: this.graph, network: this.network, words: this.words, owners: this.owners, costs: this.costs, closed: this.closed,
+      graph: this.graph, network: this.network, words: this.words, boxesOf: this.boxesOf, costs: this.costs, programGradient: this.programGradient,
       get finished() {
         return playback.frame(playback.last, numbers);
       },
@@ -162,7 +159,7 @@ class Page {
     if (quantity?.node === undefined) {
       return { quantity, lines: [], members, nodes: members, keys: new Set(), main: new Set() };
     }
-    const { lines, sources, nodes } = this.words.why(quantity, this.view);
+    const { lines, sources, nodes } = this.words.explain(quantity, this.view);
     const main = new Set([keyOf(quantity)]);
     return {
       quantity, lines, main, members,
@@ -226,10 +223,10 @@ class Page {
 
   /** The quantity of a key in an address; null for what is none of this page's. */
   quantity(key) {
-    const [, kind, node, wrt] = /^(data|grad|slope|new):(\d+)(?::(\d+))?$/.exec(key ?? "") ?? [];
+    const [, kind, node, wrt] = /^(data|grad|derivative|new):(\d+)(?::(\d+))?$/.exec(key ?? "") ?? [];
     const there = (k) => k !== undefined && Number(k) < this.graph.nodes.length;
-    if (!there(node) || (kind === "slope" && !there(wrt))) return null;
-    return quantityOf(kind, Number(node), kind === "slope" ? Number(wrt) : null);
+    if (!there(node) || (kind === "derivative" && !there(wrt))) return null;
+    return quantityOf(kind, Number(node), kind === "derivative" ? Number(wrt) : null);
   }
 
   // Buttons and keys

@@ -19,10 +19,10 @@ function paragraph(line) {
 }
 
 /** In words: what is pointed at, else what the step is about. */
-export class Why {
+export class Explanation {
   constructor() {
-    this.heading = element("why-heading");
-    this.text = element("why-text");
+    this.heading = element("explanation-heading");
+    this.text = element("explanation-text");
   }
 
   paint(view) {
@@ -40,7 +40,7 @@ export class Why {
       return;
     }
     const name = { data: words.name(node, numbers), grad: words.adjoint(node, numbers) };
-    name.slope = `∂${name.data}/∂${quantity?.wrt != null ? words.name(quantity.wrt, numbers) : ""}`;
+    name.derivative = `∂${name.data}/∂${quantity?.wrt != null ? words.name(quantity.wrt, numbers) : ""}`;
     name.new = `new ${name.data}`;
     const kind = quantity?.kind ?? (frame.phase === "backward" ? "grad" : "data");
     this.heading.textContent = `${name[kind]}${focus.kept ? " (kept; Esc lets go)" : ""}`;
@@ -52,7 +52,7 @@ export class Why {
       list.append(...uses.slice(0, 12).map((use) => make("li", use)));
       parts.push(make("p", headline, { class: "headline" }), list);
     } else if (!quantity) {
-      parts.push(...words.why(quantityOf("data", node), view).lines.map(paragraph));
+      parts.push(...words.explain(quantityOf("data", node), view).lines.map(paragraph));
     }
     this.text.replaceChildren(...parts);
   }
@@ -188,22 +188,22 @@ export class Check {
     this.checked = numbers;
     this.wrong = frame.wrong;
     const byGraph = frame.wrong ? view.finished.sums : numbers.grads;
-    const byEquations = view.network ? byTheEquations(view) : numbers.received ? view.closed : null;
+    const byEquations = view.network ? byTheEquations(view) : numbers.received ? view.programGradient : null;
     let worst = 0;
     this.rows.forEach(({ k, row, cells }) => {
       const gradient = numeric(byGraph[k]);
-      const closed = byEquations ? numeric(byEquations.get(k)) : null;
+      const equation = byEquations ? numeric(byEquations.get(k)) : null;
       const difference = graph.changeable ? finiteDifference(graph, numbers, k) : null;
-      const found = [byGraph[k], closed, difference];
+      const found = [byGraph[k], equation, difference];
       found.forEach((value, column) => {
         const text = value === null ? "n/a" : numeral(value, 3);
         if (cells[column].textContent !== text) cells[column].textContent = text;
         cells[column].title = value === null ? "" : fullNumeral(value);
       });
-      const reference = closed ?? difference;
+      const reference = equation ?? difference;
       const scale = Math.max(1e-6, Math.abs(reference ?? 0));
       const off = reference === null ? 0 : Math.abs(gradient - reference) / scale;
-      const tolerance = closed === null ? 1e-4 : 1e-9;
+      const tolerance = equation === null ? 1e-4 : 1e-9;
       row.classList.toggle("differs", off > tolerance);
       worst = Math.max(worst, off > tolerance ? 1 : 0);
     });
@@ -228,16 +228,16 @@ function byTheEquations({ network, numbers, graph }) {
   for (let l = layers.length - 1; l >= 0; l--) {
     const { W, b, z, a, softmax } = layers[l];
     const before = (l > 0 ? layers[l - 1].a : x).map(value);
-    const slope = (j, k) => numeric(graph.derivative(numbers, a[j], z[k]));
+    const partial = (j, k) => numeric(graph.derivative(numbers, a[j], z[k]));
     if (delta === null) {
       const prime = a.map((node) => numeric(numbers.grads[node]));
       delta = z.map((_, k) => softmax
-        ? prime.reduce((sum, p, j) => sum + slope(j, k) * p, 0)
-        : prime[k] * slope(k, k));
+        ? prime.reduce((sum, p, j) => sum + partial(j, k) * p, 0)
+        : prime[k] * partial(k, k));
     } else {
       const above = layers[l + 1].W.map((row) => row.map(value));
       const errors = delta;
-      delta = z.map((_, k) => above.reduce((sum, row, i) => sum + row[k] * errors[i], 0) * slope(k, k));
+      delta = z.map((_, k) => above.reduce((sum, row, i) => sum + row[k] * errors[i], 0) * partial(k, k));
     }
     b.forEach((node, j) => found.set(node, delta[j]));
     W.forEach((row, j) => row.forEach((node, k) => found.set(node, delta[j] * before[k])));

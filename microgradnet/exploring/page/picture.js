@@ -31,13 +31,13 @@ export class Pictures {
       path,
       from: Number(path.dataset.from),
       to: Number(path.dataset.to),
-      carries: (path.dataset.carries ?? "").split(" ").filter(Boolean).map(Number),
+      weights: (path.dataset.weights ?? "").split(" ").filter(Boolean).map(Number),
     }));
     const picture = { svg, zoom: svg.dataset.zoom, boxes, arrows, camera: new Camera(svg, this.canvas), focus: 0 };
     picture.boxes.forEach((box, number) => this.listen(picture, box, number));
-    arrows.forEach(({ path, carries }) => {
-      if (!carries.length) return;
-      path.addEventListener("pointerenter", () => this.page.point(quantityOf("data", carries[0])));
+    arrows.forEach(({ path, weights }) => {
+      if (!weights.length) return;
+      path.addEventListener("pointerenter", () => this.page.point(quantityOf("data", weights[0])));
       path.addEventListener("pointerleave", () => this.page.point(null));
     });
     return picture;
@@ -142,9 +142,9 @@ export class Pictures {
   paint(view, follow) {
     if (!this.shown) return;
     const { boxes, arrows, camera } = this.shown;
-    const { frame, numbers, playback, focus, owners } = view;
-    const owner = owners[this.shown.zoom];
-    const boxOf = (k) => (owner ? owner[k] : k);
+    const { frame, numbers, playback, focus, boxesOf } = view;
+    const ofNode = boxesOf[this.shown.zoom];
+    const boxOf = (k) => (ofNode ? ofNode[k] : k);
     const now = frame.current === null ? -1 : boxOf(frame.current);
     const receiving = new Set(frame.reports.map(({ parent }) => boxOf(parent)));
     const lit = new Set([...focus.nodes].map(boxOf));
@@ -182,11 +182,11 @@ export class Pictures {
       }
     });
     const backward = frame.phase === "backward";
-    arrows.forEach(({ path, from, to, carries }) => {
+    arrows.forEach(({ path, from, to, weights }) => {
       const active = backward ? to === now && receiving.has(from) : frame.phase === "forward" && to === now;
       path.classList.toggle("now", active);
       path.classList.toggle("backward", backward && active);
-      path.classList.toggle("lit", carries.some((k) => focus.nodes.has(k)) || (main >= 0 && lit.has(from) && lit.has(to) && (from === main || to === main) && !carries.length));
+      path.classList.toggle("lit", weights.some((k) => focus.nodes.has(k)) || (main >= 0 && lit.has(from) && lit.has(to) && (from === main || to === main) && !weights.length));
     });
     if (follow && now >= 0) camera.follow(boxes[now].x, boxes[now].y);
   }

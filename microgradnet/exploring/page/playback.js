@@ -68,15 +68,15 @@ export class Playback {
     this.order.slice(0, step - this.forward - 1).forEach((k) => {
       frame.current = k;
       frame.reports = graph.nodes[k].parents.map((parent, position) => {
-        const product = this.wrong
-          ? numeric(frame.sums[k]) * numeric(numbers.slopes[k][position])
-          : numbers.products[k][position];
-        frame.sums[parent] = frame.reported[parent] ? plus(frame.sums[parent], product) : product;
+        const contribution = this.wrong
+          ? numeric(frame.sums[k]) * numeric(numbers.partials[k][position])
+          : numbers.contributions[k][position];
+        frame.sums[parent] = frame.reported[parent] ? plus(frame.sums[parent], contribution) : contribution;
         frame.reported[parent] += 1;
         if (frame.visited[parent]) frame.late[parent] = true;
         // The last report: in the right order the sum is the gradient itself, as it was computed.
         if (!this.wrong && this.status(frame, parent) === "known") frame.sums[parent] = numbers.grads[parent];
-        return { parent, position, product, slope: numbers.slopes[k][position], g: frame.sums[k] };
+        return { parent, position, contribution, partial: numbers.partials[k][position], g: frame.sums[k] };
       });
       frame.passed[k] = frame.reports;
       frame.visited[k] = true;
@@ -101,7 +101,7 @@ export function look(quantity, { graph, playback, numbers, frame, eta }) {
     const status = playback.status(frame, node);
     return status === "missing" ? MISSING : { value: frame.sums[node], status };
   }
-  if (kind === "slope") {
+  if (kind === "derivative") {
     const there = node === wrt ? frame.phase === "backward" : frame.visited[node];
     return there ? { value: graph.derivative(numbers, node, wrt), status: "known" } : MISSING;
   }

@@ -65,7 +65,7 @@ export class Words {
     const heard = new Map();
     frame.reports.forEach((report) => heard.set(report.parent, [...(heard.get(report.parent) ?? []), report]));
     const sentences = [...heard].map(([parent, reports]) => {
-      const terms = reports.map(({ product, g, slope }) => `${numeral(product)} = ${numeral(g)} × ${numeral(slope)}`);
+      const terms = reports.map(({ contribution, g, partial }) => `${numeral(contribution)} = ${numeral(g)} × ${numeral(partial)}`);
       const text = `${this.name(parent, numbers)} receives ${terms.join(" and ")} through ${this.made(current, numbers)}`;
       if (frame.late[parent]) return `${text}: too late, it has passed its gradient on already`;
       const uses = this.graph.consumers[parent].length;
@@ -91,12 +91,12 @@ export class Words {
     const uses = this.graph.consumers[k].map(({ node, position }) => {
       const through = `through ${this.made(node, numbers)}`;
       if (!frame.visited[node]) return { text: `not yet ${through}` };
-      const { product, g, slope } = frame.passed[node][position];
-      return { text: `${numeral(product)} = ${numeral(g)} × ${numeral(slope)} ${through}`, product: numeral(product) };
+      const { contribution, g, partial } = frame.passed[node][position];
+      return { text: `${numeral(contribution)} = ${numeral(g)} × ${numeral(partial)} ${through}`, contribution: numeral(contribution) };
     });
     const status = playback.status(frame, k);
     if (status === "missing") return [`${adjoint}: not yet`, ...uses.map((use) => use.text)];
-    const heard = uses.filter((use) => use.product).map((use) => use.product);
+    const heard = uses.filter((use) => use.contribution).map((use) => use.contribution);
     const total = numeral(frame.sums[k]) + (status === "partial" ? " so far" : "");
     const headline = [adjoint, total, ...(heard.length > 1 && status === "known" ? [heard.join(" + ")] : [])];
     return [headline.join(" = "), ...uses.map((use) => use.text)];
@@ -104,7 +104,7 @@ export class Words {
 
   /** What a quantity is made of and why: {title, lines, sources, nodes}. Sources are quantities, nodes
    * those of the graph that take part. */
-  why(quantity, view) {
+  explain(quantity, view) {
     const place = this.places.get(quantity.node);
     const special = place && this.inNetwork(quantity, place, view);
     return special || this.inGraph(quantity, view);
@@ -115,7 +115,7 @@ export class Words {
     const { numbers, frame } = view;
     const { op, parents, role, label } = graph.nodes[node];
     const name = this.name(node, numbers);
-    if (kind === "slope") {
+    if (kind === "derivative") {
       return {
         lines: [`∂${name}/∂${this.name(wrt, numbers)}: how much ${name} moves when ${this.name(wrt, numbers)} does.`],
         sources: [quantityOf("data", wrt)],
@@ -193,8 +193,8 @@ export class Words {
     }
     if (kind === "grad" && letter === "z" && l === layers.length) {
       const sources = layer.softmax
-        ? layer.a.flatMap((a) => [quantityOf("grad", a), quantityOf("slope", a, node)])
-        : [quantityOf("grad", layer.a[j]), quantityOf("slope", layer.a[j], node)];
+        ? layer.a.flatMap((a) => [quantityOf("grad", a), quantityOf("derivative", a, node)])
+        : [quantityOf("grad", layer.a[j]), quantityOf("derivative", layer.a[j], node)];
       return {
         lines: [
           `${delta(node)} is the gradient of the node ${label(node)}.` +
@@ -212,21 +212,21 @@ export class Words {
       const terms = next.z.map((z, i) => ({ w: column[i], z }));
       const sum = terms.map(({ w, z }) => `${label(w)} ${delta(z)}`).join(" + ");
       const inNumbers = terms.map(({ w, z }) => `${value(quantityOf("data", w))} × ${value(quantityOf("grad", z))}`).join(" + ");
-      const slope = quantityOf("slope", a, node);
+      const derivative = quantityOf("derivative", a, node);
       const isDelta = letter === "z";
       const lines = [
         `Forward, ${label(a)} goes out to ${list(next.z.map(label))} over ${list(column.map(label))}: ` +
           `these weights are ${strong(`column ${j + 1} of W${superscript(l + 1)}`)}, one from each row.`,
         `Backward, the errors come home over the same edges: ` +
           (isDelta ? `${delta(node)} = (${sum}) × σ′` : `${delta(node)} = ${sum}`) +
-          (frame.reported[node] ? ` = ${isDelta ? `(${inNumbers}) × ${value(slope)}` : inNumbers} = ${numeral(frame.sums[node])}.` : "."),
+          (frame.reported[node] ? ` = ${isDelta ? `(${inNumbers}) × ${value(derivative)}` : inNumbers} = ${numeral(frame.sums[node])}.` : "."),
         `A matrix multiplies by its rows. To gather by columns, turn it: ${strong(`row ${j + 1} of (W${superscript(l + 1)})ᵀ is column ${j + 1} of W${superscript(l + 1)}`)}.`,
       ];
       return {
         lines,
         sources: [
           ...terms.flatMap(({ w, z }) => [quantityOf("data", w), quantityOf("grad", z)]),
-          ...(isDelta ? [slope] : []),
+          ...(isDelta ? [derivative] : []),
         ],
         nodes: [node, a, ...next.z, ...column],
       };
