@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import inf, nan
@@ -31,6 +32,13 @@ _TINY = 2.0**-1074
 
 class KinkError(ArithmeticError):
     """Two numbers differ in their tangents alone: which is larger depends on the side."""
+
+
+def _comparison(order: Callable[[float, float], bool]) -> Callable[..., bool]:
+    def compare(x: Any, y: Any) -> bool:
+        return order(*_apart(x, y))
+
+    return compare
 
 
 class Dual:
@@ -146,26 +154,9 @@ class Dual:
     def __abs__(self) -> Dual:
         return -self if self < 0 else self
 
-    def __lt__(self, other: Any) -> bool:
-        x, y = _apart(self, other)
-        return x < y
-
-    def __le__(self, other: Any) -> bool:
-        x, y = _apart(self, other)
-        return x <= y
-
-    def __gt__(self, other: Any) -> bool:
-        x, y = _apart(self, other)
-        return x > y
-
-    def __ge__(self, other: Any) -> bool:
-        x, y = _apart(self, other)
-        return x >= y
-
-    def __eq__(self, other: object) -> bool:
-        x, y = _apart(self, other)
-        return x == y
-
+    __lt__, __le__ = _comparison(operator.lt), _comparison(operator.le)
+    __gt__, __ge__ = _comparison(operator.gt), _comparison(operator.ge)
+    __eq__ = _comparison(operator.eq)
     __hash__ = None  # type: ignore[assignment]  # equality may have no answer
 
 
