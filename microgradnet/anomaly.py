@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from microgradnet import chain_rule
-from microgradnet.arithmetic import Number, common, is_finite
+from microgradnet.arithmetic import NO_PART, Number, common, is_finite
 from microgradnet.engine import Value
 from microgradnet.frames import users_frame
 from microgradnet.graph import topological_order
@@ -106,23 +106,23 @@ class _Detector:
     ) -> None:
         """The backward pass, done with care before it is done: no gradient is changed yet."""
 
-        def judge(node: Value, k: int, product: Number, adjoints: Mapping[Value, Number]) -> None:
-            parent: Value = node.parents[k]
-            op: Any = node.op
-            total = adjoints[parent]
-            if product is None or is_finite(total):
+        def judge(
+            y: Value, k: int, x: Value, term: Number, adjoints: Mapping[Value, Number]
+        ) -> None:
+            if term is NO_PART or is_finite(adjoints[x]):
                 return
-            summed = f" (of which {product} from there)" if is_finite(product) else ""
+            op: Any = y.op
+            summed = f" (of which {term} from there)" if is_finite(term) else ""
             raise _error(
-                parent,
-                f"∂C/∂{parent.label or f'(operand {k + 1})'} is {total}{summed} after the backward "
-                f"pass through {op.name},\n  {described(op, node.parents, node.label)}\n"
-                f"whose own gradient was {adjoints[node]}; it was computed {self._where(node)}",
+                x,
+                f"∂C/∂{x.label or f'(operand {k + 1})'} is {adjoints[x]}{summed} after the backward "
+                f"pass through {op.name},\n  {described(op, y.parents, y.label)}\n"
+                f"whose own gradient was {adjoints[y]}; it was computed {self._where(y)}",
                 [*seeds],
             )
 
         try:
-            chain_rule.reverse_mode(seeds, order, within, on_contribution=judge)
+            chain_rule.reverse_mode(seeds, order, within, visit=judge)
         except AnomalyError:
             raise
         except Exception:

@@ -14,12 +14,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from microgradnet import ops
-from microgradnet.arithmetic import Number, common, evaluate, ieee
+from microgradnet.arithmetic import NO_PART, Number, common, evaluate, ieee
 from microgradnet.node import Node, Vector
 from microgradnet.notation import annotate, described
 from microgradnet.unset import UNSET, Unset
 
-__all__ = ["backpropagate"]
+__all__ = ["FAST_PATHS", "backpropagate"]
 
 # Final, so that compiled they are variables of C
 _ADD: Final = ops.add
@@ -27,6 +27,9 @@ _SUBTRACT: Final = ops.subtract
 _MULTIPLY: Final = ops.multiply
 _RELU: Final = ops.relu
 _WEIGHTED_SUM: Final = ops.weighted_sum
+
+FAST_PATHS = frozenset({_ADD, _SUBTRACT, _MULTIPLY, _RELU, _WEIGHTED_SUM})
+"""The operations on floats whose rule is written out below, and not asked."""
 
 
 def backpropagate(root: Node, one: Number) -> None:
@@ -46,7 +49,7 @@ def backpropagate(root: Node, one: Number) -> None:
         # No comprehension: on Python 3.13 an interruption within one passes the handler by.
         sums: list[tuple[Node, Number]] = []
         for leaf, before in zip(leaves, earlier):  # noqa: B905  # strict would take 0.3 µs
-            if leaf.grad is None:
+            if leaf.grad is fresh:
                 leaf.grad = _zero(leaf)
             if type(before) is not Unset and before is not None:  # None: PyTorch's reset
                 sums.append((leaf, _sum(before, leaf.grad)))
@@ -147,7 +150,7 @@ def _sort(
 def _propagate(order: list[Node], fresh: Unset) -> None:
     """Add each node's contributions g·∂(node)/∂(parent) to the adjoints of its parents.
 
-    An adjoint is None while all that has come is that the node has no part.
+    The fresh 0 stays where nothing comes, for the node has no part in the root.
     """
     node: Node | None = None  # the one at fault, if one is
     try:
@@ -155,9 +158,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
             g = node.grad
             op: Any = node.op
             right: Node | None = node._right
-            if g is None:  # it has no part in the root, nor has by it any parent
+            if g is fresh and op is not None:  # a vector, without op, collects what comes itself
                 node.grad = 0.0 if type(node.data) is float else _zero(node)
-                _leave_out(node, fresh)
                 continue
             if right is not None and op is not _WEIGHTED_SUM:
                 left: Node = node._left
@@ -166,16 +168,19 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 else:
                     x, y = left.data, right.data
                     if not (type(x) is type(y) is type(g) is float):
-                        to_left, to_right = op.contributions(g, node.data, (x, y))
+                        to_left, to_right = _terms(op.contributions(g, node.data, (x, y)), fresh)
                     elif op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
                     elif op is _SUBTRACT:
                         to_left, to_right = g, -g
                     else:
-                        products = op.rule(ieee, g, node.data, x, y)
-                        if type(products) is not tuple or len(products) != 2:
-                            op.refuse(products, 2)
-                        to_left, to_right = products
+                        terms = op.rule(ieee, g, node.data, x, y)
+                        if type(terms) is not tuple or len(terms) != 2:
+                            op.check(terms, 2)
+                        to_left, to_right = terms
+                        if not (type(to_left) is type(to_right) is float):
+                            op.check(terms, 2)
+                            to_left, to_right = _terms(terms, fresh)
                 h = left.grad
                 if h is fresh:
                     left.grad = to_left
@@ -207,37 +212,41 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 parent: Node = node._left
                 x = parent.data
                 if not (type(x) is type(g) is float):
-                    (product,) = op.contributions(g, node.data, (x,))
+                    (term,) = _terms(op.contributions(g, node.data, (x,)), fresh)
                 elif op is _RELU:
-                    product = None if x <= 0.0 else g
+                    if x <= 0.0:
+                        continue
+                    term = g
                 else:
-                    products = op.rule(ieee, g, node.data, x)
-                    if type(products) is not tuple or len(products) != 1:
-                        op.refuse(products, 1)
-                    product = products[0]
+                    terms = op.rule(ieee, g, node.data, x)
+                    if type(terms) is not tuple or len(terms) != 1:
+                        op.check(terms, 1)
+                    term = terms[0]
+                    if type(term) is not float:
+                        op.check(terms, 1)
+                        (term,) = _terms(terms, fresh)
                 h = parent.grad
                 if h is fresh:
-                    parent.grad = product
-                elif type(h) is type(product) is float:
-                    parent.grad = h + product
+                    parent.grad = term
+                elif type(h) is type(term) is float:
+                    parent.grad = h + term
                 else:
-                    parent.grad = _sum(h, product)
+                    parent.grad = _sum(h, term)
                 continue
             if isinstance(node, Vector):
-                products = node.products()
-                if not products:
-                    products = [None] * len(parents)
+                terms = node.sums()
             else:
-                products = op.contributions(g, node.data, [parent.data for parent in parents])
-            for k, product in enumerate(products):
+                data = [parent.data for parent in parents]
+                terms = _terms(op.contributions(g, node.data, data), fresh)
+            for k, term in enumerate(terms):
                 parent = parents[k]
                 h = parent.grad
                 if h is fresh:
-                    parent.grad = product
-                elif type(h) is type(product) is float:
-                    parent.grad = h + product
+                    parent.grad = term
+                elif type(h) is type(term) is float:
+                    parent.grad = h + term
                 else:
-                    parent.grad = _sum(h, product)
+                    parent.grad = _sum(h, term)
     except BaseException as error:
         if node is not None and node.op is not None:
             note = described(node.op, node.parents, node.label)
@@ -245,20 +254,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
         raise
 
 
-def _leave_out(node: Node, fresh: Unset) -> None:
-    """Let the parents of a node without a part know, but where something else has come already."""
-    left, right = node._left, node._right
-    if type(left) is Vector:
-        return  # its turn comes, with the contributions of the other nodes or with none
-    if type(left) is tuple:
-        for entry in left:
-            if entry.grad is fresh:
-                entry.grad = None
-        return
-    if left.grad is fresh:
-        left.grad = None
-    if right is not None and right.grad is fresh:
-        right.grad = None
+def _terms(contributions: tuple[Number, ...], fresh: Unset) -> list[Number]:
+    return [fresh if term is NO_PART else term for term in contributions]
 
 
 def _zero(node: Node) -> Number:
@@ -266,8 +263,8 @@ def _zero(node: Node) -> Number:
 
 
 def _sum(x: Number, y: Number) -> Number:
-    if x is None or y is None:  # from where there is no part
-        return y if x is None else x
+    if type(y) is Unset:  # from where there is no part
+        return x
     # A 0 is what programs written for micrograd reset a gradient to, leaf by leaf.
     if type(y) is float and (type(x) is float or (type(x) is int and x == 0)):
         return x + y

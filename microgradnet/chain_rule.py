@@ -2,13 +2,13 @@
 
 A node y holds its number `data`, the operation `op` it was computed by (None for a leaf), and its
 `parents` x₁, x₂, …, the nodes it was computed from. From the adjoint ∂C/∂y, whatever C is, the
-operation's rule gives the contributions ∂C/∂y · ∂y/∂xₖ, and None for an operand that has no part in
-y, such as the branch of `maximum` that is not taken. With these
+operation's rule gives the contributions ∂C/∂y · ∂y/∂xₖ. With these
 
     reverse mode    ∂C/∂x = Σ ∂C/∂y · ∂y/∂x    over all uses of x, from the cost C to the leaves
     forward mode    ẏ = Σₖ ∂y/∂xₖ · ẋₖ         over all operands of y, from the leaves to the cost
 
-What has no part is left out: it is not 0, which times an infinite derivative would be NaN.
+Where an operand has no part in y, such as the branch of `maximum` that is not taken, the rule says
+NO_PART. That is not 0, which times an infinite derivative would be NaN: it is left out.
 
 Numbers may be of any kind. Where the seeds are nodes, all adjoints and tangents are nodes: how they
 are computed is recorded, so that they can be differentiated again, to any order.
@@ -16,23 +16,108 @@ are computed is recorded, so that they can be differentiated again, to any order
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import repeat
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.arithmetic import common
+from microgradnet.arithmetic import NO_PART, common
 from microgradnet.graph import topological_order
 from microgradnet.node import Node
 from microgradnet.node_arithmetic import recorded_vjp
 from microgradnet.notation import annotate, described
 
-__all__ = ["Gradients", "contributions", "forward_mode", "partials", "reverse_mode"]
+__all__ = ["Gradients", "contributions", "edges", "forward_mode", "partials", "reverse_mode"]
+
+
+def reverse_mode(
+    seeds: Mapping[Any, Any],
+    order: Sequence[Any] | None = None,
+    within: Container[Any] | None = None,
+    visit: Callable[[Any, int, Any, Any, Any], None] | None = None,
+) -> dict[Any, Any]:
+    """Return the adjoint of every node below some roots, where those of the roots are the seeds.
+
+    order   the nodes that contribute, parents first; without it, all
+    within  the nodes that get adjoints; without it, all
+    visit   called as (y, k, x, term, adjoints) once y's term has been added to its parent k, x
+
+    No node is changed.
+
+    >>> from microgradnet import Value
+    >>> x = Value(3.0)
+    >>> reverse_mode({x * x + x: 1.0})[x]
+    7.0
+    """
+    order = topological_order(seeds) if order is None else order
+    adjoints = dict(seeds)
+    for y, k, x, term in edges(order, adjoints):
+        if within is None or x in within:
+            if term is not NO_PART:
+                adjoints[x] = ops.add(adjoints[x], term) if x in adjoints else term
+            if visit is not None:
+                visit(y, k, x, term, adjoints)
+    recorded = any(isinstance(g, Node) for g in seeds.values())
+    return adjoints | {x: _number(0, x, recorded) for x in order if x not in adjoints}
+
+
+def edges(order: Sequence[Any], adjoints: Mapping[Any, Any]) -> Iterator[tuple[Any, int, Any, Any]]:
+    """Go backwards through all uses x → y: (y, k, x, ∂C/∂y · ∂y/∂x), where x is y's parent k.
+
+    A node's turn comes when all that was computed from it has contributed, as `topological_order`
+    sees to. So the adjoints may be added up on the way. A node that has none by then has no part.
+
+    >>> from microgradnet import Value
+    >>> x = Value(3.0)
+    >>> y = x * x
+    >>> [(k, term) for _, k, _, term in edges([x, y], {y: 1.0})]
+    [(0, 3.0), (1, 3.0)]
+    """
+    for y in reversed(order):
+        if y.op is not None:
+            terms = contributions(y, adjoints[y]) if y in adjoints else repeat(NO_PART)
+            for k, (x, term) in enumerate(zip(y.parents, terms)):  # noqa: B905  # endless, perhaps
+                yield y, k, x, term
+
+
+def forward_mode(
+    seeds: Mapping[Any, Any],
+    order: Sequence[Any],
+    partials_of: Callable[[Any], Sequence[Any]] | None = None,
+) -> dict[Any, Any]:
+    """Return the tangent of every node that some nodes lead to, where theirs are the seeds.
+
+    order        the nodes to go through, parents first
+    partials_of  gives a node's partial derivatives; without it, `partials`
+
+    >>> from microgradnet import Value
+    >>> x = Value(3.0)
+    >>> y = x * x + x
+    >>> forward_mode({x: 1.0}, topological_order([y]))[y]
+    7.0
+    """
+    tangents = dict(seeds)
+    for y in order:
+        parents = y.parents
+        if any(x in tangents for x in parents):
+            uses = zip(parents, (partials_of or partials)(y), strict=True)
+            terms = [
+                ops.multiply(p, tangents[x]) for x, p in uses if x in tangents and p is not NO_PART
+            ]
+            if terms:
+                tangents[y] = reduce(ops.add, terms)
+    return tangents
 
 
 def contributions(y: Any, g: Any) -> tuple[Any, ...]:
-    """The contributions g·∂y/∂xₖ to the adjoints of y's parents, where g is y's own: nodes if g is.
+    """Return the contributions g·∂y/∂xₖ to the adjoints of y's parents: nodes if g is one.
 
-    None stands for a parent that has no part in y. An error in the rule gets a note that names y.
+    An error in the rule gets a note that names y.
+
+    >>> from microgradnet import Value
+    >>> contributions(Value(3.0) * Value(5.0), 2.0)
+    (10.0, 6.0)
     """
     try:
         if isinstance(g, Node):
@@ -44,92 +129,24 @@ def contributions(y: Any, g: Any) -> tuple[Any, ...]:
         raise
 
 
+def partials(y: Any, recorded: bool = False) -> tuple[Any, ...]:
+    """Return the partial derivatives ∂y/∂xₖ, which are the contributions for the adjoint 1.
+
+    >>> from microgradnet import Value
+    >>> partials(Value(3.0) * Value(5.0))
+    (5.0, 3.0)
+    """
+    return contributions(y, _number(1, y, recorded))
+
+
 def _number(x: int, y: Any, recorded: bool) -> Any:
-    """The number 0 or 1 in the kind of y's own; as a node, if to be recorded."""
+    """Return the number 0 or 1 in the kind of y's own; as a node, if to be recorded."""
     number = common(y.data).convert(x)
     return type(y)(number) if recorded else number
 
 
-def partials(y: Any, recorded: bool = False) -> tuple[Any, ...]:
-    """The partial derivatives ∂y/∂xₖ: the contributions for the adjoint 1."""
-    return contributions(y, _number(1, y, recorded))
-
-
-def reverse_mode(
-    seeds: Mapping[Any, Any],
-    order: Sequence[Any] | None = None,
-    within: Container[Any] | None = None,
-    vjp: Callable[[Any, Any], Sequence[Any]] = contributions,
-    on_contribution: Callable[[Any, int, Any, dict[Any, Any]], None] | None = None,
-) -> dict[Any, Any]:
-    """The adjoint of every node below some roots, where those of the roots are the seeds.
-
-    order            the nodes that pass their adjoints on, parents first; without it, all
-    within           the nodes that take part; without it, all
-    vjp              gives the contributions of a node by its adjoint
-    on_contribution  called as (y, k, contribution, adjoints) after each addition, k counts parents
-
-    A node's turn comes when all that was computed from it has contributed, as `topological_order`
-    sees to. The adjoint of a node that has no part in any root is 0. No node is changed.
-
-    >>> from microgradnet import Value
-    >>> x = Value(3.0)
-    >>> reverse_mode({x * x + x: 1.0})[x]
-    7.0
-    """
-    adjoints = dict(seeds)
-    for y in reversed(topological_order(seeds) if order is None else order):
-        if y.op is None or y not in adjoints:
-            continue
-        g = adjoints[y]
-        terms = (None,) * len(y.parents) if g is None else vjp(y, g)
-        for k, (x, term) in enumerate(zip(y.parents, terms, strict=True)):
-            if within is None or x in within:
-                before = adjoints.get(x)
-                both = before is not None and term is not None
-                adjoints[x] = ops.add(before, term) if both else before if term is None else term
-                if on_contribution is not None:
-                    on_contribution(y, k, term, adjoints)
-    recorded = any(isinstance(g, Node) for g in seeds.values())
-    return {x: _number(0, x, recorded) if g is None else g for x, g in adjoints.items()}
-
-
-def forward_mode(
-    seeds: Mapping[Any, Any],
-    order: Iterable[Any],
-    slopes: Callable[[Any], Sequence[Any]] = partials,
-    on_tangent: Callable[[Any, Any], None] | None = None,
-) -> dict[Any, Any]:
-    """The tangent ẏ of every node that some nodes lead to, where their own are the seeds.
-
-    order       the nodes to go through, parents first
-    slopes      gives a node's partial derivatives; None for one that has no part
-    on_tangent  called as (node, tangent)
-
-    >>> from microgradnet import Value
-    >>> x = Value(3.0)
-    >>> y = x * x + x
-    >>> forward_mode({x: 1.0}, topological_order([y]))[y]
-    7.0
-    """
-    tangents = dict(seeds)
-    for y in order:
-        if not any(x in tangents for x in y.parents):
-            continue
-        total = None
-        for x, slope in zip(y.parents, slopes(y), strict=True):
-            if x in tangents and slope is not None:
-                term = ops.multiply(slope, tangents[x])
-                total = term if total is None else ops.add(total, term)
-        if total is not None:
-            tangents[y] = total
-            if on_tangent is not None:
-                on_tangent(y, total)
-    return tangents
-
-
 class Gradients(dict[Any, Any]):
-    """∂C/∂node for every node that C was computed from, each a node itself; 0 for any other.
+    """Map every node that C was computed from to ∂C/∂node, a node itself; any other to 0.
 
     >>> from microgradnet import Value
     >>> x, other = Value(3.0), Value(5.0)

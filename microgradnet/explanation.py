@@ -9,8 +9,8 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-from microgradnet.arithmetic import Number
-from microgradnet.chain_rule import contributions, reverse_mode
+from microgradnet.arithmetic import NO_PART, Number
+from microgradnet.chain_rule import edges
 from microgradnet.deprecation import warn_renamed
 from microgradnet.engine import Value, is_unset
 from microgradnet.graph import topological_order
@@ -44,32 +44,34 @@ def explain(cost: Value, node: Value) -> str:
     _require(cost, node)
     order = topological_order([cost])
     if node not in order:
-        if cost not in topological_order([node]):
+        order = topological_order([node])
+        if cost not in order:
             raise _unrelated(cost, node)
         warn_renamed("explain(node, cost)", "explain(cost, node)")
-        return explain(node, cost)
+        cost, node = node, cost
     if is_unset(cost.grad):
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
         return f"{adjoint(node)} = {numeral(node.grad)}: it is the cost itself"
-    uses: list[tuple[Value, Number, Number]] = []
-
-    def keep(consumer: Value, k: int, term: Number | None, adjoints: object) -> None:
-        if consumer.parents[k] is node:
-            uses.append((consumer, 0 if term is None else term, consumer.partials()[k]))
-
-    reverse_mode(
-        {cost: cost.grad}, order, vjp=lambda y, _: contributions(y, y.grad), on_contribution=keep
-    )
-    total = reduce(add, [term for _, term, _ in uses])  # in the order of the backward pass
+    uses: list[tuple[Value, int, Number]] = []
+    adjoints = {cost: cost.grad}
+    for consumer, k, x, term in edges(order, adjoints):
+        if term is not NO_PART:
+            adjoints[x] = x.grad
+        if x is node:
+            uses.append((consumer, k, 0 if term is NO_PART else term))
+    total = reduce(add, [term for *_, term in uses])  # in the order of the backward pass
     places = {consumer: k for k, consumer in enumerate(order)}
     uses.sort(key=lambda use: places[use[0]])
-    terms = [term for _, term, _ in uses]
+    terms = [term for *_, term in uses]
     sums = [numeral(total)] + [" + ".join(map(numeral, terms))] * (len(terms) > 1)
     lines = [" = ".join([adjoint(node), *sums])]
-    for consumer, term, slope in uses:
-        factors = f"{numeral(consumer.grad)} × {numeral(slope)}"
-        lines.append(f"  {numeral(term)} = {factors} through {made(consumer)}")
+    consumers = dict.fromkeys(consumer for consumer, *_ in uses)
+    once = {consumer: (consumer.partials(), made(consumer)) for consumer in consumers}
+    for consumer, k, term in uses:
+        partials, through = once[consumer]
+        factors = f"{numeral(consumer.grad)} × {numeral(partials[k])}"
+        lines.append(f"  {numeral(term)} = {factors} through {through}")
     if node.op is None and _differs(node.grad, total, terms):
         lines.append(f"  (in all its grad is {numeral(node.grad)}: other passes have added to it)")
     return "\n".join(lines)

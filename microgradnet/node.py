@@ -88,8 +88,8 @@ class Vector(Node):
         self.adjoints = []
         self.others = []
 
-    def products(self) -> list[float]:
-        """The sums of what all have left, for each entry and the bias; none where none has."""
+    def sums(self) -> list[float]:
+        """Sum what all have left, for each entry and the bias; nothing where none has."""
         if not self.adjoints:
             return []
         sums = linear_combination(len(self.entries))(self.adjoints, self.others)

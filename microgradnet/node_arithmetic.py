@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.arithmetic import PRIMITIVES, Arithmetic, Number, common, ieee
+from microgradnet.arithmetic import NO_PART, PRIMITIVES, Arithmetic, Number, common, ieee
 from microgradnet.arithmetic.exact import IrrationalError
 from microgradnet.arithmetic.ieee import first_normal, is_normal
 from microgradnet.node import Node, number_of
@@ -25,16 +25,15 @@ __all__ = ["recorded_vjp"]
 
 
 def recorded_vjp(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
-    """The contributions g·∂y/∂xₖ by the operation's rule, as nodes; None for what has no part."""
+    """Return the contributions g·∂y/∂xₖ by the operation's rule, as nodes."""
     numbers = common(g.data, y.data, *[x.data for x in xs])
     try:
         terms = op.rule(_arithmetic(numbers), g, y, *xs)
     except IrrationalError:  # a constant that is no rational
         terms = op.rule(_arithmetic(ieee), g, y, *xs)
-    if type(terms) is not tuple or len(terms) != len(xs):
-        op.refuse(terms, len(xs))
+    op.check(terms, len(xs))
     node = type(y)
-    return tuple([term if term is None or isinstance(term, Node) else node(term) for term in terms])
+    return tuple([t if t is NO_PART or isinstance(t, Node) else node(t) for t in terms])
 
 
 _DERIVED = ("expm1", "log1p", "sigmoid", "softplus", "xlogy")
@@ -46,7 +45,7 @@ class _NodeArithmetic(
 ):
     """Nodes, and beside them plain numbers for a rule's constants."""
 
-    no_part = None
+    no_part = NO_PART
 
     def __init__(self, inner: Arithmetic) -> None:
         self.inner = inner  # the arithmetic of the nodes' numbers
@@ -67,7 +66,7 @@ class _NodeArithmetic(
                 f"which branch to differentiate depends on whether {condition}: a graph of Values "
                 "has the one or the other; differentiate the formula, value.data.diff(symbol)"
             ) from None
-        return chosen if chosen is None else self.convert(chosen)
+        return chosen if chosen is NO_PART else self.convert(chosen)
 
     def both(self, p: Any, q: Any) -> Any:
         return self.inner.both(p, q)

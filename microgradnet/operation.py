@@ -28,10 +28,10 @@ from functools import partial, update_wrapper
 from numbers import Integral
 from string import Template
 from types import CodeType, FunctionType
-from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
-from microgradnet.arithmetic import Arithmetic, Number, coerce, common, evaluate, operand
+from microgradnet.arithmetic import NO_PART, Arithmetic, Number, coerce, common, evaluate, operand
 from microgradnet.deprecation import renamed_attribute, warn_renamed
 from microgradnet.notation import counted
 
@@ -154,21 +154,21 @@ class Operation:
             return self.rule(g, *xs)
         y = evaluate(self.forward, *xs) if out is None else out
         terms = self.contributions(g, y, xs)
-        if any(term is None for term in terms):
+        if any(term is NO_PART for term in terms):
             zero = common(g, y, *xs).convert(0)
-            terms = tuple([zero if term is None else term for term in terms])
+            terms = tuple([zero if term is NO_PART else term for term in terms])
         return terms
 
     def contributions(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
-        """The contributions as in `vjp`, but None for an operand that has no part in the result.
+        """Return the contributions as in `vjp`, but NO_PART for an operand that has none.
 
         >>> from microgradnet import maximum
         >>> maximum.contributions(1.0, 5.0, (3.0, 5.0)), maximum.vjp(1.0, 3.0, 5.0)
-        ((None, 1.0), (0.0, 1.0))
+        ((NO_PART, 1.0), (0.0, 1.0))
         """
         terms: tuple[Number, ...] = evaluate(self.rule, g, y, *xs)
-        good = type(terms) is tuple and len(terms) == len(xs)
-        return terms if good else self.refuse(terms, len(xs))
+        self.check(terms, len(xs))
+        return terms
 
     vjp_at = renamed_attribute("vjp_at", "vjp")
 
@@ -177,17 +177,30 @@ class Operation:
         warn_renamed("op.pull_back(g, y, xs)", "op.vjp(g, *xs, out=y)")
         return self.vjp(g, *xs, out=y)
 
-    def refuse(self, contributions: object, count: int) -> NoReturn:
-        """Say that the rule did not return one contribution for each operand."""
-        if not isinstance(contributions, tuple):
+    def check(self, contributions: Any, count: int) -> None:
+        """Raise TypeError where a rule did not return one contribution for each operand.
+
+        >>> from microgradnet import tanh
+        >>> tanh.check((1.0, 2.0), 1)
+        Traceback (most recent call last):
+            ...
+        TypeError: the rule of tanh returned 2 contributions for 1 operand
+        """
+        if type(contributions) is not tuple:
             raise TypeError(
                 f"the rule of {self.name} returned {contributions!r}, not a tuple of "
                 "contributions: write (g * ..., ) with its comma"
             )
-        raise TypeError(
-            f"the rule of {self.name} returned {counted(len(contributions), 'contribution')} "
-            f"for {counted(count, 'operand')}"
-        )
+        if len(contributions) != count:
+            raise TypeError(
+                f"the rule of {self.name} returned {counted(len(contributions), 'contribution')} "
+                f"for {counted(count, 'operand')}"
+            )
+        if type(None) in map(type, contributions):
+            raise TypeError(
+                f"the rule of {self.name} returned None for operand {contributions.index(None) + 1}"
+                ": return a number, or m.no_part where the operand has no part in the result"
+            )
 
     def variant(self, **parameters: Number) -> Operation:
         """The same operation with other parameters; the same instance every time.

@@ -21,7 +21,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any, TypeAlias, TypeVar, overload
 
-from microgradnet.arithmetic import Arithmetic, Number, operand
+from microgradnet.arithmetic import NO_PART, Arithmetic, Number, operand
 from microgradnet.operation import Recorder, operation, recorder
 
 __all__ = [
@@ -95,7 +95,7 @@ def negative(m: M, x: N) -> N:
 
 def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Contributions:
     if exponent == 0:  # x⁰ is 1 everywhere, also at 0 where x⁻¹ is infinite
-        return (m.no_part if m.no_part is None else m.convert(m.no_part),)
+        return (m.no_part if m.no_part is NO_PART else m.convert(m.no_part),)
     exponent = m.convert(exponent)
     return (m.scaled(g * exponent, m.power(x, exponent - 1), y, x),)
 

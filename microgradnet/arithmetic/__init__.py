@@ -14,13 +14,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from microgradnet.arithmetic.base import FUNCTIONS, PRIMITIVES, Arithmetic, Number
+from microgradnet.arithmetic.base import FUNCTIONS, NO_PART, PRIMITIVES, Arithmetic, Number
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee
 from microgradnet.deprecation import warn_renamed
 
 __all__ = [
     "FUNCTIONS",
+    "NO_PART",
     "PRIMITIVES",
     "Arithmetic",
     "Number",

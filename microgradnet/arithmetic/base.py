@@ -17,12 +17,23 @@ from typing import Any, NoReturn, TypeAlias
 
 from microgradnet.deprecation import renamed_attribute
 
-__all__ = ["FUNCTIONS", "PRIMITIVES", "Arithmetic", "Function", "Number"]
+__all__ = ["FUNCTIONS", "NO_PART", "PRIMITIVES", "Arithmetic", "Function", "Number"]
 
 Number: TypeAlias = Any
 """float, int, Fraction, Decimal, mpmath.mpf or sympy.Expr: no static type covers just these."""
 
 Function: TypeAlias = Callable[..., Number]
+
+
+class _NoPart:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NO_PART"
+
+
+NO_PART = _NoPart()
+"""The contribution to an operand that has no part in the result, as on a branch not taken."""
 
 PRIMITIVES: list[str] = []
 """Functions without a formula. Each must exist under its name in math, mpmath.mp, sympy and ops."""
@@ -64,10 +75,9 @@ class Arithmetic:
     rounds = False
     """Whether results are rounded, so that digits can be lost."""
     no_part: Number = 0
-    """The contribution to an operand that has no part in the result, as on a branch not taken.
+    """NO_PART where `where` decides at once, so that an infinite derivative behind makes no NaN.
 
-    None where `where` decides at once: then nothing is passed on, so an infinite derivative behind
-    makes no NaN. Where both branches are computed, as for arrays, it is 0."""
+    Where both branches are computed, as for arrays, it is 0."""
 
     def __init_subclass__(cls, functions: Mapping[str, Function] | None = None) -> None:
         for name, function in (functions or {}).items():

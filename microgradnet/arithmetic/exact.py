@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from microgradnet.arithmetic.base import Arithmetic, Number
+from microgradnet.arithmetic.base import NO_PART, Arithmetic, Number
 
 __all__ = ["IrrationalError", "decimals", "exact"]
 
@@ -19,7 +19,7 @@ class _Exact(Arithmetic):
     """int and Fraction. Dividing by zero raises Python's own ZeroDivisionError."""
 
     name = "rational"
-    no_part = None
+    no_part = NO_PART
 
     def refuse(self, function: str) -> NoReturn:
         raise IrrationalError(function)
@@ -49,7 +49,7 @@ class _Decimals(_Exact):
     """Decimal, under the caller's decimal context."""
 
     name = "decimal"
-    no_part = None
+    no_part = NO_PART
 
     def convert(self, x: Number) -> Decimal:
         if isinstance(x, Fraction):
@@ -58,7 +58,7 @@ class _Decimals(_Exact):
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         chosen = x if condition else y
-        return chosen if chosen is None else self.convert(chosen)
+        return chosen if chosen is NO_PART else self.convert(chosen)
 
     def is_infinite(self, x: Decimal) -> bool:
         return x.is_infinite()

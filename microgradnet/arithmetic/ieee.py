@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from math import inf, nan
 from typing import Any
 
-from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
+from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Number
 
 __all__ = ["first_normal", "ieee", "is_normal"]
 
@@ -40,7 +40,7 @@ def first_normal(*products: Any, number_of: Callable[[Any], float] = float) -> A
 class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot", *PRIMITIVES)}):
     name = "float"
     rounds = True
-    no_part = None
+    no_part = NO_PART
     pi = math.pi
 
     def convert(self, x: Number) -> float:
@@ -51,7 +51,7 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         chosen = x if condition else y
-        return chosen if chosen is None else float(chosen)
+        return chosen if chosen is NO_PART else float(chosen)
 
     def is_infinite(self, x: float) -> bool:
         return math.isinf(x)

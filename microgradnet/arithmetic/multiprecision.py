@@ -11,7 +11,7 @@ from typing import Any
 
 from mpmath import inf, mp, mpf, nan
 
-from microgradnet.arithmetic.base import PRIMITIVES, Arithmetic, Number
+from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Number
 from microgradnet.arithmetic.ieee import ieee
 
 __all__ = ["mpf", "multiprecision"]
@@ -35,7 +35,7 @@ _REAL = {
 class _Multiprecision(Arithmetic, functions=_REAL):
     name = "mpmath"
     rounds = True
-    no_part = None
+    no_part = NO_PART
 
     @property
     def pi(self) -> Number:
@@ -48,7 +48,7 @@ class _Multiprecision(Arithmetic, functions=_REAL):
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         chosen = x if condition else y
-        return chosen if chosen is None else self.convert(chosen)
+        return chosen if chosen is NO_PART else self.convert(chosen)
 
     def is_infinite(self, x: Number) -> bool:
         return bool(mp.isinf(x))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from microgradnet import ops
-from microgradnet.arithmetic import Number
+from microgradnet.arithmetic import NO_PART, Number
+from microgradnet.backpropagation import FAST_PATHS
 from microgradnet.operation import Operation, find
 from microgradnet.transforms import GradientError, check_grad
 
@@ -19,8 +19,8 @@ def planted(operation: Operation | str, by: float = 0.01) -> Iterator[Operation]
     """Make an operation's derivative rule wrong within a block: too large by the share `by`.
 
     The rule is put right again at the end of the block, however it ends. Until then it is wrong
-    for the whole program, other threads too. Raises ValueError for + and ×, whose fast path in
-    `backward` asks no rule, and LookupError for an unknown name.
+    for the whole program, other threads too. Raises ValueError for an operation with a fast path
+    in `backward`, which asks no rule, and LookupError for an unknown name.
 
     >>> from microgradnet import Value, tanh
     >>> x = Value(0.0)
@@ -30,12 +30,12 @@ def planted(operation: Operation | str, by: float = 0.01) -> Iterator[Operation]
     1.5
     """
     op = find(operation) if isinstance(operation, str) else operation
-    if op in (ops.add, ops.multiply):
+    if op in FAST_PATHS:
         raise ValueError(f"backward asks no rule for {op.symbol}: choose another operation")
     right = op.rule
 
     def wrong(m: Any, g: Number, y: Number, *xs: Number) -> tuple[Number, ...]:
-        return tuple(c if c is None else c * (1 + by) for c in right(m, g, y, *xs))
+        return tuple(c if c is NO_PART else c * (1 + by) for c in right(m, g, y, *xs))
 
     # An operation is immutable to everyone else, who may therefore keep it; hence the way round.
     object.__setattr__(op, "rule", wrong)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import Any
 
-from microgradnet.arithmetic import FUNCTIONS, Arithmetic, Number, ieee
+from microgradnet.arithmetic import FUNCTIONS, NO_PART, Arithmetic, Number, ieee
 from microgradnet.operation import Operation
 
 __all__ = ["Rules"]
@@ -64,8 +64,7 @@ def _written(op: Operation, operands: int, function: Callable[..., Number], coun
         raise TypeError(f"{op.name} returned None")
     y = forward.write(result)
     contributions = op.rule(_javascript, *(_Term(x, rule) for x in ("g", "y", *names)))
-    if type(contributions) is not tuple or len(contributions) != operands:
-        op.refuse(contributions, operands)
+    op.check(contributions, operands)
     passed = rule.write(contributions)
     return (
         f"{{ f: ([{', '.join(taken)}]) => {{ {forward}return {y}; }},\n"
@@ -91,7 +90,7 @@ class _Block:
 
         What has no part is null.
         """
-        if x is None:
+        if x is NO_PART:
             return "null"
         if isinstance(x, _Term):
             return x.name
@@ -172,10 +171,10 @@ _OWN = [name for name in FUNCTIONS if name in vars(type(ieee))]
 class _JavaScript(Arithmetic, functions={name: _function(name) for name in _OWN}):
     name = "JavaScript"
     pi = ieee.pi
-    no_part = None
+    no_part = NO_PART
 
     def convert(self, x: Number) -> Number:
-        return x if isinstance(x, _Term) or x is None else ieee.convert(x)
+        return x if isinstance(x, _Term) or x is NO_PART else ieee.convert(x)
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         block = _block(condition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from microgradnet.arithmetic import Number
+from microgradnet.arithmetic import NO_PART, Number
 from microgradnet.chain_rule import reverse_mode
 from microgradnet.engine import Value
 from microgradnet.views import GraphView
@@ -37,10 +37,10 @@ def play(view: GraphView) -> Tape:
     partials = [node.partials() for node in view.order]
     contributions: list[list[Number]] = [[] for _ in view.order]
 
-    def keep(node: Value, k: int, contribution: Number | None, adjoints: object) -> None:
-        contributions[view.place[node]].append(0 * one if contribution is None else contribution)
+    def keep(y: Value, k: int, x: Value, term: Number, adjoints: object) -> None:
+        contributions[view.place[y]].append(0 * one if term is NO_PART else term)
 
-    adjoints = reverse_mode({cost: one}, view.order, on_contribution=keep)
+    adjoints = reverse_mode({cost: one}, view.order, visit=keep)
     return Tape(parents, partials, contributions, [adjoints[node] for node in view.order])
 
 

@@ -211,7 +211,7 @@ class Trace:
                 self.result = f(*args, **kwargs)
             self.outputs = [x if isinstance(x, Value) else Value(x) for x in flat(self.result)]
             self._reached = set(self.inputs)
-            self._slopes_of: dict[Value, Sequence[Any]] = {}
+            self._partials_of: dict[Value, Sequence[Any]] = {}
             self.path: list[Value] = []
             for node in topological_order(self.outputs):
                 if node not in self._reached and any(p in self._reached for p in node.parents):
@@ -240,10 +240,12 @@ class Trace:
         The partial derivatives are the products that the rule gives for the adjoint 1.
         """
         hook = recording.active_hook()
-        on_tangent = None if hook is None else lambda node, t: hook.on_jvp(node, number_of(t))
         with recording.enable_grad():
             seeds = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
-            along = forward_mode(seeds, self.path, self._slopes, on_tangent)
+            along = forward_mode(seeds, self.path, self._partials)
+            for node, tangent in along.items() if hook is not None else ():
+                if node not in seeds:
+                    hook.on_jvp(node, number_of(tangent))
             results = [along.get(node, 0) for node in self.outputs]
             results = [t for _, t in _numbers(self.outputs, results, self._recorded)]
         return _given_out(results, self._recorded)
@@ -257,11 +259,11 @@ class Trace:
         found = nested(gradients, like=self._like)
         return found[0] if self._alone else tuple(found)
 
-    def _slopes(self, node: Value) -> Sequence[Any]:
-        """The partial derivatives of a node, each computed once for all directions."""
-        if node not in self._slopes_of:
-            self._slopes_of[node] = partials(node, self._recorded)
-        return self._slopes_of[node]
+    def _partials(self, node: Value) -> Sequence[Any]:
+        """Compute the partial derivatives of a node, once for all directions."""
+        if node not in self._partials_of:
+            self._partials_of[node] = partials(node, self._recorded)
+        return self._partials_of[node]
 
 
 def _numbers(

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from microgradnet import delta
-from microgradnet.arithmetic import coerce, ieee
-from microgradnet.chain_rule import contributions, reverse_mode
+from microgradnet.arithmetic import NO_PART, coerce, ieee
+from microgradnet.chain_rule import edges
 from microgradnet.costs import UNIT_INTERVAL, Cost, CostEntry, entry
 from microgradnet.deprecation import renamed_keywords
 from microgradnet.engine import Value
@@ -196,12 +196,11 @@ def _chain_rule(cost: Value) -> _Claim:
     order = topological_order([cost])
     passed: dict[Value, list[Any]] = {node: [] for node in order}
     passed[cost].append(1)
-
-    def keep(node: Value, k: int, term: Any, adjoints: object) -> None:
-        if term is not None:
-            passed[node.parents[k]].append(term)
-
-    reverse_mode({cost: 1}, order, vjp=lambda y, _: contributions(y, y.grad), on_contribution=keep)
+    adjoints = {cost: cost.grad}
+    for _, _, x, term in edges(order, adjoints):
+        if term is not NO_PART:
+            adjoints[x] = x.grad
+            passed[x].append(term)
     got, want = _array([node.grad for node in order]), _array([sum(passed[v]) for v in order])
     # What no parameter hangs on, the slope of a target say, may be undefined on both sides.
     got, want = (np.where((got != got) & (want != want), 0, side) for side in (got, want))

@@ -30,7 +30,7 @@ from support.oracles import (
 )
 
 from microgradnet import Value, hessian, ops
-from microgradnet.arithmetic import evaluate, ieee
+from microgradnet.arithmetic import NO_PART, evaluate, ieee
 from microgradnet.operation import _TABLE, Operation, find, operation, operations
 
 BUILT_IN = [*operations()]
@@ -252,7 +252,7 @@ def test_weighted_input_of_unequal_lengths() -> None:
 def _perturbed_rule(op: Operation, k: int, perturb: Callable[[Any, Any], Any]) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> tuple[Any, ...]:
         products = list(op.rule(m, g, y, *xs))
-        if products[k] is not None:  # what has no part stays without
+        if products[k] is not NO_PART:  # what has no part stays without
             products[k] = perturb(m, products[k])
         return tuple(products)
 

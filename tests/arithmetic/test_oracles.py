@@ -22,6 +22,7 @@ from support.judges import ORACLES, engine, judge, lifted, lifted_program, order
 from support.oracles import EDGES, operands, running_error, variants
 
 from microgradnet import Value, lift
+from microgradnet.arithmetic import NO_PART
 from microgradnet.operation import Operation, operation, operations
 
 TRIES = settings.default.max_examples
@@ -156,7 +157,7 @@ def wrong_value(op: Operation, error: float) -> Operation:
 def wrong_product(op: Operation, k: int, error: float) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
         products = list(op.rule(m, g, y, *xs))
-        if products[k] is not None:  # what has no part stays without
+        if products[k] is not NO_PART:  # what has no part stays without
             products[k] = products[k] * (1 + m.convert(error))
         return tuple(products)
 
@@ -169,7 +170,7 @@ def wrong_when_differentiated(op: Operation, k: int, error: float) -> Operation:
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
         products = list(op.rule(m, g, y, *xs))
         rest = xs[k] - (xs[k].data if isinstance(xs[k], Value) else xs[k])  # 0
-        if products[k] is not None:
+        if products[k] is not NO_PART:
             products[k] = products[k] * (1 + error * rest)
         return tuple(products)
 

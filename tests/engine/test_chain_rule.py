@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from microgradnet import MLP, Value, backpropagation, costs, no_grad, operation, ops
-from microgradnet.arithmetic import common
-from microgradnet.chain_rule import contributions, forward_mode, partials, reverse_mode
+from microgradnet.arithmetic import NO_PART, common
+from microgradnet.chain_rule import contributions, edges, forward_mode, partials, reverse_mode
 from microgradnet.engine import COMPILED, UNSET, is_unset
 from microgradnet.graph import topological_order
 from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
@@ -265,12 +265,18 @@ def test_a_mistake_of_a_rule_is_noted_with_the_node(own_table: None) -> None:
         assert "in the backward pass, at failing(3.0)" in "\n".join(said)
 
 
-def test_each_contribution_is_told_after_it_was_added() -> None:
+def test_each_contribution_is_visited_after_it_was_added() -> None:
     x = Value(3.0)
     y = x * x
     seen: list[Any] = []
-    reverse_mode({y: 1.0}, on_contribution=lambda *of, seen=seen: seen.append((*of[:3], of[3][x])))
-    assert seen == [(y, 0, 3.0, 3.0), (y, 1, 3.0, 6.0)]
+    reverse_mode({y: 1.0}, visit=lambda *of, seen=seen: seen.append((*of[:4], of[4][x])))
+    assert seen == [(y, 0, x, 3.0, 3.0), (y, 1, x, 3.0, 6.0)]
+
+
+def test_what_has_no_adjoint_has_no_part_nor_has_by_it_any_parent() -> None:
+    x = Value(3.0)
+    y = x * x
+    assert [*edges([x, y], {})] == [(y, 0, x, NO_PART), (y, 1, x, NO_PART)]
 
 
 def test_only_what_is_within_takes_part() -> None:
@@ -283,11 +289,8 @@ def test_forward_mode_leaves_out_what_has_no_part() -> None:
     x, w = Value(3.0), Value(5.0)
     y = w * x
     z = y + x
-    told: list[Any] = []
-    slopes = {y: (3.0, None), z: (1.0, 1.0)}
-    along = forward_mode({x: 2.0}, [y, z], slopes.__getitem__, lambda *of: told.append(of))
-    assert along == {x: 2.0, z: 2.0}
-    assert told == [(z, 2.0)]
+    partials_of = {y: (3.0, NO_PART), z: (1.0, 1.0)}
+    assert forward_mode({x: 2.0}, [y, z], partials_of.__getitem__) == {x: 2.0, z: 2.0}
 
 
 def test_exact_from_end_to_end_by_either_mode() -> None:

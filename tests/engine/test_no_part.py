@@ -37,7 +37,7 @@ from microgradnet import (
     vjp,
     xlogy,
 )
-from microgradnet.arithmetic import common
+from microgradnet.arithmetic import NO_PART, common
 from microgradnet.chain_rule import contributions, reverse_mode
 from microgradnet.engine import is_unset
 from microgradnet.ops import abs as absolute
@@ -153,11 +153,11 @@ def test_no_part_reaches_through_nodes_of_every_shape_and_adds_to_nothing() -> N
         assert (x.grad, w.grad or 0.0) == (want[x], want.get(w, 0.0))
 
 
-def test_a_rule_says_so_by_none_and_numbers_by_0() -> None:
+def test_a_rule_says_so_and_numbers_say_0() -> None:
     y = maximum(Value(3.0), Value(5.0))
-    assert contributions(y, 2.0) == (None, 2.0)
+    assert contributions(y, 2.0) == (NO_PART, 2.0)
     recorded = contributions(y, Value(2.0))
-    assert recorded[0] is None and recorded[1].data == 2.0
+    assert recorded[0] is NO_PART and recorded[1].data == 2.0
     assert y.partials() == (0.0, 1.0)
     assert maximum.vjp(2.0, 3.0, 5.0) == (0.0, 2.0)
     assert maximum.vjp(2, Fraction(3), Fraction(5)) == (0, 2)
@@ -173,6 +173,28 @@ def test_an_operation_of_ones_own_says_so_too(own_table: None) -> None:
 
     assert derivatives(lambda x: clip(1 / (x * x)), 0.0) == [0.0] * 11
     assert derivatives(lambda x: clip(x * x), 0.5)[:2] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("operands", [1, 2, 3])
+@pytest.mark.parametrize("number", [2.0, Fraction(2)])
+def test_none_is_a_forgotten_return_and_names_the_operation(
+    own_table: None, operands: int, number: Any
+) -> None:
+    @operation(lambda m, g, y, *xs: (None,) * len(xs))
+    def forgetful(m: Any, *xs: Any) -> Any:
+        return xs[0]
+
+    x = Value(number)
+    y = forgetful(*[x] * operands) + x * 3
+    for derivative in (
+        y.backward,
+        lambda: y.backward(create_graph=True),
+        lambda: jvp(lambda x: forgetful(x), (number,), (1,)),
+        lambda: forgetful.vjp(number, number),
+    ):
+        with pytest.raises(TypeError, match="the rule of forgetful returned None for operand 1"):
+            derivative()
+    assert is_unset(x.grad)
 
 
 def test_explain_lists_a_use_that_has_no_part() -> None:

@@ -31,6 +31,7 @@ from microgradnet import (
     sigmoid,
     tanh,
 )
+from microgradnet.arithmetic import NO_PART
 from microgradnet.node import number_of
 from microgradnet.operation import Operation, operations
 
@@ -56,7 +57,7 @@ def test_every_rule_is_confirmed_and_every_wrong_one_noticed(op: Operation) -> N
             ) -> Any:
                 products = list(op.rule(m, g, y, *xs))
                 right = products[k] if slope else g
-                products[k] = (0 if products[k] is None else products[k]) + error * right
+                products[k] = (0 if products[k] is NO_PART else products[k]) + error * right
                 return tuple(products)
 
             with pytest.raises(GradientError) as caught:

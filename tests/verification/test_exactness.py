@@ -20,7 +20,7 @@ from support.networks import ELEMENTWISE, ENDS, RATIONAL, RATIONAL_COSTS, Drawn,
 from support.oracles import running_error
 
 from microgradnet import cli, ops, verify
-from microgradnet.arithmetic import ieee
+from microgradnet.arithmetic import NO_PART, ieee
 from microgradnet.costs import COSTS
 from microgradnet.graph import topological_order
 from microgradnet.operation import Operation
@@ -136,7 +136,7 @@ def spoil() -> Iterator[Callable[[Operation, float], None]]:
             products = right(m, *numbers)
             if m is not ieee:
                 return products
-            return tuple(p if p is None else p * (1 + error) for p in products)
+            return tuple(p if p is NO_PART else p * (1 + error) for p in products)
 
         object.__setattr__(op, "rule", rule)
 

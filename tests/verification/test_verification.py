@@ -25,6 +25,7 @@ from support.golden import Golden
 
 import microgradnet
 from microgradnet import delta
+from microgradnet.arithmetic import NO_PART
 from microgradnet.costs import COSTS, quadratic
 from microgradnet.graph import topological_order
 from microgradnet.nn import ACTIVATIONS, MLP
@@ -201,7 +202,7 @@ def scaled(k: int, exponent: int) -> Callable[[Any], Any]:
         def wrong(m: Any, g: Any, y: Any, *xs: Any) -> Any:
             products = list(rule(m, g, y, *xs))
             # softmax may have fewer operands elsewhere, and what has no part stays without
-            if k < len(products) and products[k] is not None:
+            if k < len(products) and products[k] is not NO_PART:
                 products[k] = products[k] * (1 + m.convert(Fraction(1, 2**exponent)))
             return tuple(products)
 
