@@ -115,8 +115,8 @@ class _Detector:
             summed = f" (of which {term} from there)" if is_finite(term) else ""
             raise _error(
                 x,
-                f"∂C/∂{x.label or f'(operand {k + 1})'} is {adjoints[x]}{summed} after the backward "
-                f"pass through {op.name},\n  {described(op, y.parents, y.label)}\n"
+                f"∂C/∂{x.label or f'(operand {k + 1})'} is {adjoints[x]}{summed} after the "
+                f"backward pass through {op.name},\n  {described(op, y.parents, y.label)}\n"
                 f"whose own gradient was {adjoints[y]}; it was computed {self._where(y)}",
                 [*seeds],
             )

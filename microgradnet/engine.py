@@ -438,11 +438,14 @@ def record_unary(op: Operation, operand: Value) -> Value:
         return record(op, (operand,))
     node: Value = new_node(Value)
     try:
-        node.data = (0.0 if x <= 0.0 else x) if op is _RELU else op.forward(ieee, x)
-        if op is _LOG or op is _ATANH:
-            below = operand.op
-            if below is not None and may_have_complement(below):
-                node.data = sharpened(op, (operand,), node.data)
+        if op is _RELU:
+            node.data = 0.0 if x <= 0.0 else x
+        else:
+            node.data = op.forward(ieee, x)
+            if op is _LOG or op is _ATANH:
+                below = operand.op
+                if below is not None and may_have_complement(below):
+                    node.data = sharpened(op, (operand,), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
         raise
@@ -460,9 +463,12 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
         return record(op, (left, right))
     node: Value = new_node(Value)
     try:
-        node.data = x - y if op is _SUBTRACT else op.forward(ieee, x, y)
-        if x == 1.0 and op is _SUBTRACT and right.op is not None:
-            node.data = sharpened(op, (left, right), node.data)
+        if op is _SUBTRACT:
+            node.data = x - y
+            if x == 1.0 and right.op is not None:
+                node.data = sharpened(op, (left, right), node.data)
+        else:
+            node.data = op.forward(ieee, x, y)
     except Exception as error:
         annotate(error, f"in {described(op, (left, right))}")
         raise

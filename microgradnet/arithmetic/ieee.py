@@ -26,7 +26,9 @@ def is_normal(x: float) -> bool:
 
 
 def first_normal(*products: Any, number_of: Callable[[Any], float] = float) -> Any:
-    """Of one product in several orders the first with all its digits; if there is none, the last.
+    """Return, of one product in several orders, the first with all its digits.
+
+    If there is none, it is the last that is no NaN: 0·x/y is 0 where x/y is beyond the floats.
 
     >>> first_normal(1e-200 * 1e-200 * 1e300, 1e-200 * 1e300 * 1e-200)
     1e-100
@@ -34,7 +36,8 @@ def first_normal(*products: Any, number_of: Callable[[Any], float] = float) -> A
     for product in products:
         if is_normal(number_of(product)):
             return product
-    return products[-1]
+    defined = [product for product in products if number_of(product) == number_of(product)]
+    return (defined or products)[-1]
 
 
 class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot", *PRIMITIVES)}):
@@ -82,7 +85,7 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
         return math.copysign(inf, x) if math.fmod(y, 2) in (1, -1) else inf
 
     def scaled(self, g: float, slope: float, x: float, y: float) -> float:
-        if _LEAST <= abs(slope) < inf:
+        if _LEAST <= slope < inf or -inf < slope <= -_LEAST:  # is_normal, without a call
             return g * slope
         product: float = first_normal(self.divide(g * x, y), self.divide(g, y) * x, g * slope)
         return product

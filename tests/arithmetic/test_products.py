@@ -12,7 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
-from microgradnet import Value, log, ops
+from microgradnet import Value, grad, log, ops
 from microgradnet.arithmetic.ieee import first_normal
 
 U = 2.0**-53
@@ -99,6 +99,7 @@ def test_the_slope_of_a_power_by_its_base_has_its_digits(x: float, y: float) -> 
 
 def test_where_no_order_has_all_digits_it_is_as_written() -> None:
     assert first_normal(float("nan"), 1e-320, 0.0) == 0.0
+    assert first_normal(1e-320, 0.0, float("nan")) == 0.0
     assert ops.divide.vjp(1.0, 1.0, 0.0)[1] == -float("inf")
     assert ops.exponential.vjp(1.0, -5000.0) == (0.0,)
     assert repr(ops.divide.vjp(0.0, 1.0, 0.0)[1]) == "nan"  # 0·∞ of the mathematics
@@ -137,3 +138,10 @@ def test_numpys_variance_and_deviation_of_nodes() -> None:
     assert [v.grad for v in nodes] == pytest.approx(
         [(v.data - 3) / 3 / math.sqrt(14 / 3) for v in nodes]
     )
+
+
+def test_no_adjoint_times_what_is_beyond_the_floats_is_0() -> None:
+    """Where the mathematics has a number there, and no infinity."""
+    assert ops.divide.vjp(0.0, 1e150, 1e-200) == (0.0, 0.0)
+    assert grad(lambda b: ops.atan(1e150 / b))(1e-100) == 0.0  # −1e-150, whose way is by 1e-500
+    assert grad(grad(lambda x, y: x**y))(1e-300, 0.0) == 0.0

@@ -16,7 +16,7 @@ const xlogy = (x, y) => (x === 0 && !Number.isNaN(y) ? 0 : x * Math.log(y));
 const vanishingProduct = (x, y) => (y === 0 && Math.abs(x) === Infinity ? 0 : x * y);
 
 const isNormal = (x) => Math.abs(x) >= 2 ** -1022 && Math.abs(x) < Infinity;
-const firstNormal = (...products) => products.find(isNormal) ?? products.at(-1);
+const firstNormal = (...products) => products.find(isNormal) ?? products.findLast((x) => x === x) ?? NaN;
 const scaled = (g, slope, x, y) =>
   isNormal(slope) ? g * slope : firstNormal((g * x) / y, (g / y) * x, g * slope);
 
