@@ -41,24 +41,24 @@ def backpropagate(root: Node, one: Number) -> None:
     fresh = Unset()
     order: list[Node] = []
     leaves: list[Node] = []
-    earlier: list[Number | None] = []  # what the leaves had
+    earlier: list[tuple[Node, Number | None]] = []  # the leaves that had a gradient, with it
     try:
         _sort(root, fresh, order, leaves, earlier)
         root.grad = one
         _propagate(order, fresh)
         # No comprehension: on Python 3.13 an interruption within one passes the handler by.
-        sums: list[tuple[Node, Number]] = []
-        for leaf, before in zip(leaves, earlier):  # noqa: B905  # strict would take 0.3 µs
+        sums: list[Number] = []
+        for leaf in leaves:
             if leaf.grad is fresh:
                 leaf.grad = _zero(leaf)
-            if type(before) is not Unset and before is not None:  # None: PyTorch's reset
-                sums.append((leaf, _sum(before, leaf.grad)))
-        for leaf, total in sums:
-            leaf.grad = total
+        for leaf, before in earlier:  # None: PyTorch's reset
+            sums.append(leaf.grad if before is None else _sum(before, leaf.grad))
+        for k, (leaf, _) in enumerate(earlier):
+            leaf.grad = sums[k]
     except BaseException:
-        for node in order:
+        for node in order + leaves:
             node.grad = UNSET
-        for leaf, before in zip(leaves, earlier):  # noqa: B905  # one may be short: interrupted
+        for leaf, before in earlier:
             leaf.grad = before
         raise
 
@@ -68,7 +68,7 @@ def _sort(
     fresh: Unset,
     order: list[Node],
     leaves: list[Node],
-    earlier: list[Number | None],
+    earlier: list[tuple[Node, Number | None]],
 ) -> None:
     """Fill in the interior nodes below the root, parents first, and the leaves beside them.
 
@@ -90,8 +90,10 @@ def _sort(
                     stack.append(node)
                     node = left
                     continue
-                leaves.append(left)  # it is done without a detour, as below
-                earlier.append(left.grad)
+                grad = left.grad  # a leaf's: it is done without a detour, as below
+                leaves.append(left)
+                if type(grad) is not Unset:
+                    earlier.append((left, grad))
                 left.grad = fresh
             if right.grad is not fresh:
                 # A product of two that are done, as w·a mostly is, is done without a detour.
@@ -101,8 +103,10 @@ def _sort(
                         stack.append(node)
                         node = right
                         continue
+                    grad = right.grad
                     leaves.append(right)
-                    earlier.append(right.grad)
+                    if type(grad) is not Unset:
+                        earlier.append((right, grad))
                 else:
                     if second.grad is not fresh or right._left.grad is not fresh:
                         stack.append(node)
@@ -112,8 +116,10 @@ def _sort(
                 right.grad = fresh
             order.append(node)
         elif many is None:
+            grad = node.grad
             leaves.append(node)
-            earlier.append(node.grad)
+            if type(grad) is not Unset:
+                earlier.append((node, grad))
         elif type(many) is tuple:
             waiting: list[Node] = []
             entry: Node

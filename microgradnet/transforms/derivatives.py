@@ -219,7 +219,7 @@ class Trace:
                     self.path.append(node)
 
     def vjp(self, cotangents: Sequence[Any]) -> list[Any]:
-        """Reverse mode: from the adjoints of the outputs those of the inputs."""
+        """Run reverse mode: from the adjoints of the outputs those of the inputs."""
         recorded = self._recorded or any(isinstance(g, Value) for g in cotangents)
         with recording.enable_grad():
             seeds: dict[Value, Any] = {}
@@ -235,17 +235,14 @@ class Trace:
         return _given_out(gradients, recorded)
 
     def jvp(self, tangents: Sequence[Any]) -> list[Any]:
-        """Forward mode: from the tangents of the inputs those of the outputs.
-
-        The partial derivatives are the products that the rule gives for the adjoint 1.
-        """
+        """Run forward mode: from the tangents of the inputs those of the outputs."""
         hook = recording.active_hook()
         with recording.enable_grad():
             seeds = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
             along = forward_mode(seeds, self.path, self._partials)
-            for node, tangent in along.items() if hook is not None else ():
-                if node not in seeds:
-                    hook.on_jvp(node, number_of(tangent))
+            if hook is not None:
+                for node in filter(along.__contains__, self.path):
+                    hook.on_jvp(node, number_of(along[node]))
             results = [along.get(node, 0) for node in self.outputs]
             results = [t for _, t in _numbers(self.outputs, results, self._recorded)]
         return _given_out(results, self._recorded)
