@@ -15,9 +15,9 @@ from functools import cache
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.arithmetic import NO_PART, PRIMITIVES, Arithmetic, Number, common, ieee
+from microgradnet.arithmetic import NO_PART, PRIMITIVES, Arithmetic, Function, Number, common, ieee
 from microgradnet.arithmetic.exact import IrrationalError
-from microgradnet.arithmetic.ieee import first_normal, is_normal
+from microgradnet.arithmetic.ieee import product_in_order
 from microgradnet.node import Node, number_of
 from microgradnet.operation import Operation
 
@@ -80,12 +80,10 @@ class _NodeArithmetic(
     def vanishing_product(self, x: Number, y: Number) -> Number:
         return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
 
-    def scaled(self, g: Number, slope: Number, x: Number, y: Number) -> Number:
-        if self.inner is not ieee or is_normal(number_of(slope)):
-            return g * slope
-        return first_normal(
-            self.divide(g * x, y), self.divide(g, y) * x, g * slope, number_of=number_of
-        )
+    def _product(self, factor: Number, product: Function, *orders: Function) -> Number:
+        if self.inner is not ieee:
+            return product()
+        return product_in_order(factor, product, *orders, number_of=number_of)
 
     def power_slope(self, g: Number, x: Number, y: Number, out: Number) -> Number:
         slope = y * self.power(x, y - 1)
@@ -97,14 +95,6 @@ class _NodeArithmetic(
             if 1e-15 < abs(lost) < 1:
                 slope = slope * (1 + lost)
         return self.scaled(g, slope, y * out, x)
-
-    def power_log(self, g: Number, x: Number, y: Number, out: Number) -> Number:
-        log = self.log(x)
-        slope = out * log
-        if self.inner is not ieee or is_normal(number_of(slope)):
-            return g * slope
-        root = self.power(x, self.divide(y, 2))
-        return first_normal(g * out * log, g * log * root * root, g * slope, number_of=number_of)
 
     def sech(self, x: Number) -> Number:
         if self.inner is not ieee or not abs(number_of(x)) > 40:

@@ -14,7 +14,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from microgradnet.arithmetic.base import FUNCTIONS, NO_PART, PRIMITIVES, Arithmetic, Number
+from microgradnet.arithmetic.base import (
+    FUNCTIONS,
+    NO_PART,
+    PRIMITIVES,
+    Arithmetic,
+    Function,
+    Number,
+)
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee
 from microgradnet.deprecation import warn_renamed
@@ -24,6 +31,7 @@ __all__ = [
     "NO_PART",
     "PRIMITIVES",
     "Arithmetic",
+    "Function",
     "Number",
     "coerce",
     "common",

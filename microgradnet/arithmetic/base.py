@@ -63,6 +63,17 @@ def _softmax(m: Arithmetic, xs: Sequence[Number]) -> tuple[Number, ...]:
     return tuple(m.divide(power, total) for power in powers)
 
 
+def _power_log(m: Arithmetic, g: Number, x: Number, y: Number, out: Number) -> Number:
+    log = m.log(x)
+    slope = out * log
+
+    def by_roots() -> Number:
+        root = m.power(x, m.divide(y, 2))
+        return g * log * root * root
+
+    return m._product(slope, lambda: g * slope, lambda: g * out * log, by_roots)
+
+
 class Arithmetic:
     """One kind of number: its elementary functions, besides +, −, × and comparisons.
 
@@ -116,6 +127,10 @@ class Arithmetic:
         """The power xʸ; 0⁰ = 1."""
         return self.refuse("power")
 
+    def _product(self, factor: Number, product: Function, *orders: Function) -> Number:
+        """Compute a product with that factor, in another order where it is beyond the floats."""
+        return product()
+
     damped = renamed_attribute("damped", "vanishing_product")
 
     abs = _elementary("|x|.", lambda m, x: abs(x))
@@ -125,7 +140,9 @@ class Arithmetic:
     )
     scaled = _elementary(
         "The product g·slope of a slope = x/y, which may be beyond the floats while g·x/y is not.",
-        lambda m, g, slope, x, y: g * slope,
+        lambda m, g, slope, x, y: m._product(
+            slope, lambda: g * slope, lambda: m.divide(g * x, y), lambda: m.divide(g, y) * x
+        ),
     )
     power_slope = _elementary(
         "The product g·y·xʸ⁻¹ where out = xʸ, with the digits that y − 1 rounds away.",
@@ -133,7 +150,7 @@ class Arithmetic:
     )
     power_log = _elementary(
         "The product g·xʸ ln x where out = xʸ, which may be beyond the floats while g·xʸ is not.",
-        lambda m, g, x, y, out: g * (out * m.log(x)),
+        _power_log,
     )
     sqrt = _elementary("√x.")
     hypot = _elementary(

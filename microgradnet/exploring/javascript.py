@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import Any
 
-from microgradnet.arithmetic import FUNCTIONS, NO_PART, Arithmetic, Number, ieee
+from microgradnet.arithmetic import FUNCTIONS, NO_PART, Arithmetic, Function, Number, ieee
 from microgradnet.operation import Operation
 
 __all__ = ["Rules"]
@@ -190,6 +190,25 @@ class _JavaScript(Arithmetic, functions={name: _function(name) for name in _OWN}
 
     def divide(self, x: Number, y: Number) -> Number:
         return ieee.divide(x, y) if _block(x, y) is None else x / y
+
+    def _product(self, factor: Number, product: Function, *orders: Function) -> Number:
+        written = product()  # as in `product_in_order`, without a branch
+        products = [*[order() for order in orders], written]
+        chosen = written
+        for each in products:
+            chosen = self.where(each == each, each, chosen)
+        for each in reversed(products):
+            chosen = self.where(self.is_normal(each), each, chosen)
+        return self.where(self.is_normal(factor), written, chosen)
+
+    is_normal = staticmethod(_function("is_normal"))
+    scaled, power_log = Arithmetic.scaled, Arithmetic.power_log
+
+    def power_slope(self, g: Number, x: Number, y: Number, out: Number) -> Number:
+        slope = self.divide(y * out, x)  # as in `ieee`
+        sharp = self.both(x > 0, self.both(self.is_normal(slope), self.is_normal(out)))
+        rest = self.scaled(g, y * self.power(x, y - 1), y * out, x)
+        return self.where(sharp, g * slope, rest)
 
     def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
         block = _block(xs)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from microgradnet import Value, grad, log, ops
-from microgradnet.arithmetic.ieee import first_normal
+from microgradnet.arithmetic.ieee import product_in_order
 
 U = 2.0**-53
 LEAST, MOST = mpf(2) ** -1022, mpf(2) ** 1024
@@ -42,6 +42,7 @@ RULES: dict[str, tuple[Any, Callable[..., tuple[Any, ...]]]] = {
 
 @pytest.mark.parametrize("name", RULES)
 @given(x=numbers, y=numbers, g=numbers)
+@settings(suppress_health_check=[HealthCheck.filter_too_much])  # most cubes are beyond the floats
 @example(x=1e-100, y=1e150, g=1e250)
 @example(x=1e-200, y=1.0, g=1e-200)
 @example(x=1e200, y=1.25, g=1e-249)
@@ -98,8 +99,8 @@ def test_the_slope_of_a_power_by_its_base_has_its_digits(x: float, y: float) -> 
 
 
 def test_where_no_order_has_all_digits_it_is_as_written() -> None:
-    assert first_normal(float("nan"), 1e-320, 0.0) == 0.0
-    assert first_normal(1e-320, 0.0, float("nan")) == 0.0
+    assert product_in_order(math.inf, lambda: 0.0, lambda: math.nan, lambda: 1e-320) == 0.0
+    assert product_in_order(math.inf, lambda: math.nan, lambda: 1e-320, lambda: 0.0) == 0.0
     assert ops.divide.vjp(1.0, 1.0, 0.0)[1] == -float("inf")
     assert ops.exponential.vjp(1.0, -5000.0) == (0.0,)
     assert repr(ops.divide.vjp(0.0, 1.0, 0.0)[1]) == "nan"  # 0·∞ of the mathematics

@@ -16,22 +16,6 @@ const xlogy = (x, y) => (x === 0 && !Number.isNaN(y) ? 0 : x * Math.log(y));
 const vanishingProduct = (x, y) => (y === 0 && Math.abs(x) === Infinity ? 0 : x * y);
 
 const isNormal = (x) => Math.abs(x) >= 2 ** -1022 && Math.abs(x) < Infinity;
-const firstNormal = (...products) => products.find(isNormal) ?? products.findLast((x) => x === x) ?? NaN;
-const scaled = (g, slope, x, y) =>
-  isNormal(slope) ? g * slope : firstNormal((g * x) / y, (g / y) * x, g * slope);
-
-function power_slope(g, x, y, out) {
-  const slope = (y * out) / x;
-  if (x > 0 && isNormal(slope) && isNormal(out)) return g * slope;
-  return scaled(g, y * power(x, y - 1), y * out, x);
-}
-
-function power_log(g, x, y, out) {
-  const log = Math.log(x);
-  const slope = out * log;
-  const root = power(x, y / 2);
-  return isNormal(slope) ? g * slope : firstNormal(g * out * log, g * log * root * root, g * slope);
-}
 
 /** exp(−x²): the square of x to 24 bits is exact, and what it leaves out is small. */
 function gauss(x) {
@@ -80,5 +64,5 @@ function softmax(xs) {
 }
 
 export const m = Object.assign(Object.create(Math), {
-  power, scaled, power_slope, power_log, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, log_sum_exp, softmax,
+  power, is_normal: isNormal, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, log_sum_exp, softmax,
 });
