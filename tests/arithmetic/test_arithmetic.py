@@ -110,7 +110,7 @@ def test_a_truth_value_is_refused_but_as_an_operand(truth: object) -> None:
 
 def test_a_tensor_is_refused(require_oracle: Callable[[str], Any]) -> None:
     torch = require_oracle("torch")
-    with pytest.raises(TypeError, match=r"a Tensor is not a number, .* take its \.item\(\)"):
+    with pytest.raises(TypeError, match=r"Tensor.*\.item\(\)"):
         coerce(torch.tensor(1.0))
     with pytest.raises(TypeError, match="a Tensor holds many numbers"):
         coerce(torch.tensor([1.0]))
@@ -477,5 +477,5 @@ def test_what_follows_from_others_need_not_be_filled_in() -> None:
 
 
 def test_the_former_name_of_a_product_warns() -> None:
-    with pytest.warns(DeprecationWarning, match="damped is now vanishing_product"):
+    with pytest.warns(DeprecationWarning, match="vanishing_product"):
         assert ieee.damped(math.inf, 0.0) == 0

@@ -108,11 +108,11 @@ def test_an_operation_is_found_by_its_symbol() -> None:
 
 
 def test_former_spellings_work_and_warn() -> None:
-    with pytest.warns(DeprecationWarning, match="vjp_at is now vjp"):
+    with pytest.warns(DeprecationWarning, match=r"vjp_at.*vjp"):
         assert ops.multiply.vjp_at(1.0, 3.0, 5.0) == (5.0, 3.0)
     with pytest.warns(DeprecationWarning, match=r"pull_back\(.*vjp\(g, \*xs, out=y\)"):
         assert ops.multiply.pull_back(1.0, 15.0, (3.0, 5.0)) == (5.0, 3.0)
     with pytest.warns(DeprecationWarning, match=r"op\.rule\(m, g, y, \*xs\)"):
         assert ops.multiply.vjp(ieee, 1.0, 15.0, 3.0, 5.0) == (5.0, 3.0)
-    with pytest.warns(DeprecationWarning, match="number is now coerce"):
+    with pytest.warns(DeprecationWarning, match="coerce"):
         assert arithmetic.number(0.5) == 0.5

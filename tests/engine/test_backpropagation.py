@@ -90,7 +90,7 @@ def test_a_rule_with_too_many_products_is_named(own_table: None):
     def lavish(m: Any, x: Any) -> Any:
         return x
 
-    with pytest.raises(TypeError, match="lavish returned 2 contributions for 1 operand"):
+    with pytest.raises(TypeError, match=r"lavish.* 2 .* 1 "):
         lavish(Value(1.0)).backward()
 
 

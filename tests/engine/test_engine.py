@@ -392,7 +392,7 @@ def test_a_rule_with_too_few_products_is_named(own_table):
     def stingy(m: Any, x: Any, y: Any) -> Any:
         return x + y
 
-    with pytest.raises(TypeError, match="stingy returned 1 contribution for 2 operands"):
+    with pytest.raises(TypeError, match=r"stingy.* 1 .* 2 "):
         stingy(Value(1.0), 2.0).backward()
 
 

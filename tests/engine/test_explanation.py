@@ -75,7 +75,7 @@ def test_the_order_of_the_last_release_is_understood():
     x = Value(3.0, label="x")
     y = x * x
     y.backward()
-    with pytest.warns(DeprecationWarning, match=r"is now explain\(cost, node\)") as warned:
+    with pytest.warns(DeprecationWarning, match=r"explain\(cost, node\)") as warned:
         assert explain(x, y) == explain(y, x)
     assert warned[0].filename == __file__
 

@@ -109,7 +109,7 @@ def test_another_librarys_number_is_refused_with_its_item() -> None:
         def item(self) -> float:
             raise AssertionError
 
-    with pytest.raises(TypeError, match=r"a Tensor is not a number, .*: take its \.item\(\)"):
+    with pytest.raises(TypeError, match=r"Tensor.*\.item\(\)"):
         Value(Tensor())
     with pytest.raises(TypeError, match=r"take its \.item\(\)"):
         _ = Value(2.0) * Tensor()

@@ -188,7 +188,7 @@ def test_autograd_sums_products_and_maxima_over_lists():
 
 
 def test_autograd_implicit_conversions_are_refused():
-    with pytest.raises(TypeError, match="takes the number of a node"):
+    with pytest.raises(TypeError, match="number of a node"):
         grad(lambda x: x * float(x))(3.0)
     with pytest.raises(TypeError, match="str"):
         grad(lambda x: x + "1")(1.0)

@@ -181,7 +181,7 @@ def test_the_output_is_the_one_that_fits_the_cost(cost: Any) -> None:
     seed = int(Random(4).random() * 2**32)
     model = MLP(2, [3, 2], activation="tanh", output_activation="linear", init="xavier", seed=seed)
     assert found["tanh"].cost == fit(model, X, signs, "hinge", epochs=2, seed=seed).cost
-    with pytest.raises(ValueError, match="give seed=1 or rng"):
+    with pytest.raises(ValueError, match="seed=1 or rng"):
         compare([2, 2], X, Y, activation=["tanh"], seed=1, rng=Random(4))
 
 

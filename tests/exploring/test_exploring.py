@@ -320,7 +320,7 @@ class Frames(HTMLParser):
 
 def test_a_page_is_still_the_path_that_explore_returned(tmp_path):
     page = explore(Value(2.0, label="w") ** 2, tmp_path / "a.html")
-    with pytest.warns(DeprecationWarning, match=r"explore\(...\).name is now .*\.path\.name"):
+    with pytest.warns(DeprecationWarning, match=r"\.path\.name"):
         assert page.name == "a.html"
     with pytest.warns(DeprecationWarning, match=r"explore\(...\).path"):
         assert os.fspath(page) == str(tmp_path / "a.html")
@@ -333,7 +333,7 @@ def test_a_page_is_still_the_path_that_explore_returned(tmp_path):
 
 def test_the_text_of_a_page_is_still_there_by_its_old_name():
     _, forward, cost = network()
-    with pytest.warns(DeprecationWarning, match=r"page\(...\) is now explore\(...\).html"):
+    with pytest.warns(DeprecationWarning, match=r"explore\(...\).html"):
         assert exploring.page(cost, forward) == explore(cost, forward_pass=forward).html
 
 

@@ -18,19 +18,19 @@ class Walk:
 
 def test_a_renamed_keyword_is_passed_on_with_a_warning_at_the_callers_line():
     assert step(5, lr=2) == 3
-    with pytest.warns(DeprecationWarning, match=r"step\(eta=\.\.\.\) is now step\(lr") as caught:
+    with pytest.warns(DeprecationWarning, match=r"step\(eta.*step\(lr") as caught:
         assert step(5, eta=2) == 3
     assert [warning.filename for warning in caught] == [__file__]
     assert step.__name__ == "step"
 
 
 def test_both_spellings_at_once_are_an_error():
-    with pytest.raises(TypeError, match="takes lr, or eta as it was called, not both"):
+    with pytest.raises(TypeError, match=r"lr.*eta"):
         step(5, eta=2, lr=2)
 
 
 def test_a_renamed_attribute_reads_the_new_one():
-    with pytest.warns(DeprecationWarning, match=r"Walk\.wide is now far") as caught:
+    with pytest.warns(DeprecationWarning, match=r"Walk\.wide.*far") as caught:
         assert Walk().wide == 3
     assert caught[0].filename == __file__
 

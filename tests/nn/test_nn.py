@@ -332,7 +332,7 @@ def test_weights_and_biases_are_numpy_out_and_assignment_in() -> None:
 def test_what_is_written_into_a_copy_of_the_weights_is_not_lost_in_silence() -> None:
     model = model_of(2, 3, 1)
     before = [p.data for p in model.parameters()]
-    with pytest.raises(ValueError, match=r"is a copy, .* W = model\.weights\[1\]\.copy\(\)"):
+    with pytest.raises(ValueError, match=r"model\.weights\[1\]\.copy\(\)"):
         model.weights[1][0, 0] += 1
     with pytest.raises(ValueError, match="is a copy"):
         model.biases[1][1:][0] = 2.0
@@ -517,7 +517,7 @@ def test_a_seed_is_a_generator_of_its_own(seed: int) -> None:
 @pytest.mark.parametrize("make", [lambda **g: MLP(2, [1], **g), lambda **g: Layer(2, 1, **g),
                                   lambda **g: Neuron(2, **g)])  # fmt: skip
 def test_seed_and_rng_together_are_refused(make: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="give seed=0 or rng, which has its own, not both"):
+    with pytest.raises(ValueError, match="seed=0 or rng"):
         make(seed=0, rng=random.Random(0))
     with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
         make(seed=0.5)

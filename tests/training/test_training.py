@@ -825,15 +825,15 @@ def test_a_generator_orders_the_examples_as_its_seed_does() -> None:
     ]
     assert histories[0] == histories[1]
     assert histories[0] != histories[2] != histories[3] != histories[0]
-    with pytest.raises(ValueError, match="give seed=7 or rng, which has its own, not both"):
+    with pytest.raises(ValueError, match="seed=7 or rng"):
         fit(model_of(2, 1), XOR, [0, 1, 1, 0], seed=7, rng=Random(7))
 
 
 def test_the_reason_is_read_by_its_old_name_too() -> None:
-    with pytest.warns(DeprecationWarning, match=r"History\(why=\.\.\.\) is now"):
+    with pytest.warns(DeprecationWarning, match=r"why=.*fallback_reason="):
         history = History(engine="eager", why="a branch")
     assert history.fallback_reason == "a branch"
-    with pytest.warns(DeprecationWarning, match=r"History\.why is now fallback_reason"):
+    with pytest.warns(DeprecationWarning, match="fallback_reason"):
         assert history.why == "a branch"
     assert pickle.loads(pickle.dumps(history)).fallback_reason == "a branch"
 

@@ -430,7 +430,7 @@ def test_a_rule_with_too_few_products_is_named_when_recorded(own_table):
     def stingy(m: Any, x: Any, y: Any) -> Any:
         return x + y
 
-    with pytest.raises(TypeError, match="stingy returned 1 contribution for 2 operands"):
+    with pytest.raises(TypeError, match=r"stingy.* 1 .* 2 "):
         grad(lambda x: stingy(x, x))(Value(1.0))
 
 

@@ -654,7 +654,7 @@ def test_progress_counts_the_examples_of_all_steps() -> None:
 
 
 def test_the_rate_by_its_old_name() -> None:
-    with pytest.warns(DeprecationWarning, match=r"verify\(eta=\.\.\.\) is now verify\(lr="):
+    with pytest.warns(DeprecationWarning, match=r"verify\(lr="):
         assert verify(model_of(), X, Y, eta=0.5).rows == verify(model_of(), X, Y, lr=0.5).rows
 
 
