@@ -11,12 +11,12 @@ from typing import Any
 from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
-from microgradnet.lifting import Structure, recognise
+from microgradnet.lifting import Structure, Variable, recognise
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import indices
 from microgradnet.roles import roles, values_in
 
-__all__ = ["GraphView", "NeuronView", "factor_pairs", "neurons_of_pass"]
+__all__ = ["GraphView", "NeuronView", "factor_pairs", "neurons_of_pass", "role_of"]
 
 
 @dataclass
@@ -200,6 +200,11 @@ def neurons_of_pass(forward_pass: ForwardPass) -> list[list[NeuronView]]:
         parts = zip(z[l], a[l], [neuron.b for neuron in layer.neurons], weights, strict=True)
         layers.append([NeuronView(l, j, *each) for j, each in enumerate(parts, 1)])
     return layers
+
+
+def role_of(variable: Variable) -> str:
+    """Name the role of a variable that lifting found, as that of a node is named."""
+    return "computed" if variable.kind == "value" else variable.kind
 
 
 def factor_pairs(node: Value) -> Iterator[tuple[Value, Value]]:

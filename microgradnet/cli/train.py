@@ -24,7 +24,7 @@ from microgradnet.cli.options import (
 )
 from microgradnet.costs import UNIT_INTERVAL, CostEntry
 from microgradnet.notation import counted
-from microgradnet.numerals import percent
+from microgradnet.numerals import numeral, percent
 from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.tables import Cell, Table
 
@@ -234,7 +234,7 @@ def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Op
         f"{activations}, {options.cost}\n"
         f"{data.name}, {counted(len(data.train.X), 'example')} in batches of "
         f"{min(options.batch_size, len(data.train.X))}{held_back}; "
-        f"{_OPTIMIZERS[options.optimizer][0]}, η = {optimizer.lr:g}"
+        f"{_OPTIMIZERS[options.optimizer][0]}, η = {numeral(optimizer.lr, 6)}"
     )
 
 

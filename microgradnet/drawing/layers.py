@@ -16,6 +16,7 @@ from microgradnet.engine import Value
 from microgradnet.lifting import Equation, Structure, Variable
 from microgradnet.notation import counted, superscript
 from microgradnet.numerals import numeral
+from microgradnet.views import role_of
 
 __all__ = ["layer"]
 
@@ -43,11 +44,7 @@ def layer(scene: Scene) -> str:
                 style = {"id": f'"{name}-{equation.left}"'} | scene.mark(_nodes(variables[name]))
                 lines.append(f'"{name}" -> "{equation.left}"{attributes(style)}')
     title = f"The matrices in a graph of {counted(len(view.order), 'value')}"
-    return scene.document(lines, title, map(_role, variables.values()))
-
-
-def _role(variable: Variable) -> str:
-    return "computed" if variable.kind == "value" else variable.kind
+    return scene.document(lines, title, map(role_of, variables.values()))
 
 
 def _nodes(variable: Variable) -> list[Value]:
@@ -74,7 +71,7 @@ def _box(variable: Variable, scene: Scene) -> str:
         lines.append(written(text, names))
     if few and has_gradient:
         lines += _rows(variable, [gradient(node.grad) if node else "0" for node in variable.nodes])
-    role = _role(variable)
+    role = role_of(variable)
     style = STYLES[role] | (WRONG if wrong else {}) | scene.mark(nodes)
     if is_root:
         style["peripheries"] = "2"

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from microgradnet.conversion import differentiated
 from microgradnet.costs import Cost, entry
 from microgradnet.nn import MLP
-from microgradnet.numerals import numeral
+from microgradnet.numerals import numeral, percent
 from microgradnet.tables import Table, Tabular
 from microgradnet.training import pictures
 
@@ -69,7 +69,7 @@ class Flow(Tabular):
                 numeral(row.delta, 3),
                 "" if row.ratio is None else f"× {numeral(row.ratio, 2)}",
                 numeral(row.weight_gradient, 3),
-                f"{100 * row.quiet:.0f} %",
+                percent(row.quiet),
             ]
             for row in self.layers
         ]

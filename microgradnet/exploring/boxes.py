@@ -9,7 +9,7 @@ from microgradnet.engine import Value
 from microgradnet.exploring.tape import Tape
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import superscript
-from microgradnet.views import GraphView, NeuronView, factor_pairs
+from microgradnet.views import GraphView, NeuronView, factor_pairs, role_of
 
 __all__ = ["Box", "box_of_node", "edge_weights", "layer_boxes", "matrix_boxes", "neuron_boxes"]
 
@@ -75,7 +75,7 @@ def matrix_boxes(view: GraphView) -> list[Box]:
     for v in view.matrices.variables.values():
         nodes = [None if node in view.roots else node for node in v.nodes]
         rows = v.shape[0] if v.shape else 1
-        named.append((v.name, v.kind.replace("value", "computed"), nodes, rows))
+        named.append((v.name, role_of(v), nodes, rows))
     return _boxes(view, named)
 
 

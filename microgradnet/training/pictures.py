@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from microgradnet.nn import Module
+from microgradnet.numerals import numeral
 from microgradnet.training.metrics import outputs
 
 __all__ = ["boundary", "caption", "curve", "figure"]
@@ -63,7 +64,7 @@ def caption(axes: Any, title: str) -> None:
     axes.set_xlabel("epoch", color=INK, fontsize=9)
     axes.xaxis.get_major_locator().set_params(integer=True)
     if title == "accuracy":
-        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
+        axes.yaxis.set_major_formatter(lambda share, _: f"{numeral(100 * share, 3)} %")
 
 
 def boundary(

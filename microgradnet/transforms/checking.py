@@ -27,6 +27,7 @@ from microgradnet.arithmetic import coerce, ieee
 from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
 from microgradnet.complements import evaluation
 from microgradnet.engine import Value
+from microgradnet.numerals import full_numeral, numeral
 from microgradnet.transforms.derivatives import Function, Trace, arguments
 from microgradnet.transforms.nesting import nested, places
 
@@ -76,12 +77,13 @@ class GradientCheck:
         )
 
     def __str__(self) -> str:
-        kink = ", a kink of slopes {:.6g} and {:.6g}".format(*self.sides) if self.sides else ""
+        sides = [numeral(slope, 6) for slope in self.sides or ()]
+        kink = f", a kink of slopes {' and '.join(sides)}" if sides else ""
         return (
-            f"{self.input} = {self.at!r}: gradient {self.gradient!r}, "
-            f"central difference {self.difference!r} ± {self.difference_bound:.1e} "
-            f"(step {self.step:.1e}{kink}), "
-            f"complex step {self.complex_step!r} ± {self.complex_bound:.1e}"
+            f"{self.input} = {full_numeral(self.at)}: gradient {full_numeral(self.gradient)}, "
+            f"central difference {full_numeral(self.difference)} ± "
+            f"{numeral(self.difference_bound, 2)} (step {numeral(self.step, 2)}{kink}), "
+            f"complex step {full_numeral(self.complex_step)} ± {numeral(self.complex_bound, 2)}"
         )
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "activation", "bias_gradient", "chain_rule", "cost", "hidden_error", "output_error", "update",
+    "activation", "bias_gradient", "chain", "cost", "hidden_error", "output_error", "update",
     "weight_gradient", "weighted_input",
 ]  # fmt: skip
 
@@ -283,7 +283,7 @@ def cost(name: str, activation: str, z: Array, a: Array, y: Array) -> Array:
     return _array(error + n * _TINY)
 
 
-def chain_rule(contributions: Sequence[Sequence[float]]) -> Array:
+def chain(contributions: Sequence[Sequence[float]]) -> Array:
     """Bound a node's gradient, the sum of the contributions of its k uses.
 
     Both sides have each contribution by one rule from one adjoint: only the k − 1 additions differ.

@@ -206,7 +206,7 @@ def _chain_rule(cost: Value) -> _Claim:
     got, want = (np.where((got != got) & (want != want), 0, side) for side in (got, want))
     return _Claim(
         "chain", 0, "∂C/∂x = Σ ∂C/∂y · ∂y/∂x", got, want,
-        lambda: bounds.chain_rule([passed[node] for node in order]), None,
+        lambda: bounds.chain([passed[node] for node in order]), None,
     )  # fmt: skip
 
 
