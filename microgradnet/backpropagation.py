@@ -91,9 +91,9 @@ def _sort(
                     node = left
                     continue
                 grad = left.grad  # a leaf's: it is done without a detour, as below
-                leaves.append(left)
                 if type(grad) is not Unset:
                     earlier.append((left, grad))
+                leaves.append(left)
                 left.grad = fresh
             if right.grad is not fresh:
                 # A product of two that are done, as w·a mostly is, is done without a detour.
@@ -104,9 +104,9 @@ def _sort(
                         node = right
                         continue
                     grad = right.grad
-                    leaves.append(right)
                     if type(grad) is not Unset:
                         earlier.append((right, grad))
+                    leaves.append(right)
                 else:
                     if second.grad is not fresh or right._left.grad is not fresh:
                         stack.append(node)
@@ -117,9 +117,9 @@ def _sort(
             order.append(node)
         elif many is None:
             grad = node.grad
-            leaves.append(node)
             if type(grad) is not Unset:
                 earlier.append((node, grad))
+            leaves.append(node)
         elif type(many) is tuple:
             waiting: list[Node] = []
             entry: Node
