@@ -50,6 +50,8 @@ def test_a_gradient_is_a_number_where_it_is_one(name: str, x: float, y: float, g
     op, slopes = RULES[name]
     if name == "raise_to":
         op, y = ops.raise_to, 1 + (y % 3 if y < 1e15 else 2.5)
+    if op.arity == 1:  # so that few of the powers are beyond the floats
+        x **= 1 / max(1, abs(op.parameters["exponent"]))
     xs = (x, y)[: op.arity]
     with mp.workdps(60):
         right = [mpf(g) * slope for slope in slopes(*map(mpf, xs))]
