@@ -20,7 +20,7 @@ __all__ = ["AnomalyError", "detect_anomaly"]
 
 
 class AnomalyError(ArithmeticError):
-    """A node's number or gradient became NaN or infinite: `draw` takes it, and marks the node."""
+    """Name the node whose number or gradient became NaN or infinite: `draw` marks it."""
 
     node: Value
     """The node whose number, gradient or derivative it is."""
@@ -104,7 +104,7 @@ class _Detector:
     def on_vjp(
         self, seeds: Mapping[Value, Number], order: Sequence[Value], within: Container[Value]
     ) -> None:
-        """The backward pass, done with care before it is done: no gradient is changed yet."""
+        """Try the backward pass before it is run: no gradient is changed yet."""
 
         def judge(
             y: Value, k: int, x: Value, term: Number, adjoints: Mapping[Value, Number]

@@ -211,13 +211,13 @@ class Value(Node):
     xlogy: ClassVar[Method] = method(ops.xlogy)
 
     def conjugate(self) -> Value:
-        """Itself, for it is real: what np.var and np.std ask."""
+        """Return itself, for it is real: what np.var and np.std ask."""
         return self
 
     # The number
 
     def item(self) -> Number:
-        """The number as it is: data."""
+        """Return the number as it is: data."""
         return self.data
 
     def __float__(self) -> float:
@@ -252,7 +252,7 @@ class Value(Node):
         return compare(operator.ge, self.data, number_of(other))
 
     def detach(self) -> Value:
-        """A leaf with the same number, through which no gradient flows.
+        """Return a leaf with the same number, through which no gradient flows.
 
         >>> x = Value(3.0)
         >>> y = x * x.detach()
@@ -265,7 +265,7 @@ class Value(Node):
     # Gradients
 
     def partials(self) -> tuple[Number, ...]:
-        """The local derivatives ∂(this)/∂(parent), one for each parent.
+        """Compute the partial derivatives ∂(this)/∂(parent), one for each parent.
 
         >>> (Value(3.0) * Value(5.0)).partials()
         (5.0, 3.0)
@@ -350,7 +350,7 @@ class Value(Node):
 
     @staticmethod
     def _record(op: Operation, operands: Sequence[Any]) -> Value:
-        """The node of op applied to the operands: what `Operation` calls."""
+        """Apply op to the operands, and return the node: what `Operation` calls."""
         if len(operands) == 1:
             return record_unary(op, operands[0])
         values = [x if isinstance(x, Value) else Value(operand(x)) for x in operands]
@@ -382,7 +382,7 @@ if not COMPILED:  # of all ways to make an object this takes least time
 def _sides(
     op: Operation, parents: tuple[Value, ...], shared: dict[Any, Vector] | None = None
 ) -> tuple[Any, Any]:
-    """The parents as a node of this operation holds them; shared keeps the vectors made so far."""
+    """Return the parents as a node holds them; shared keeps the vectors made so far."""
     if op is _WEIGHTED_SUM:
         known = {} if shared is None else shared
         weights, operands, bias = ops.split_weighted_sum(parents)
@@ -414,7 +414,7 @@ def _node(
 
 
 def record(op: Operation, operands: tuple[Value, ...]) -> Value:
-    """The node of an operation on Values."""
+    """Make the node of an operation on Values."""
     try:
         data = evaluate(op.forward, *[operand.data for operand in operands])
         if op in SENSITIVE:
@@ -432,7 +432,7 @@ def record(op: Operation, operands: tuple[Value, ...]) -> Value:
 
 
 def record_unary(op: Operation, operand: Value) -> Value:
-    """The node of an operation of one operand."""
+    """Make the node of an operation of one operand."""
     x = operand.data
     if type(x) is not float or recording.open_blocks:
         return record(op, (operand,))
@@ -481,7 +481,7 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
 
 
 def _operand(x: Any, beside: Value) -> Any:
-    """A Value of an operator's other operand; NotImplemented lets an array go through its entries.
+    """Return an operator's other operand as a Value; NotImplemented for an array, whose turn it is.
 
     A whole number beside a float becomes a float, where that loses nothing.
     """
@@ -513,7 +513,7 @@ def _power(exponent: Number) -> Operation:
 def unflatten(
     leaves: list[Value], rows: list[tuple[Any, ...]], places: Sequence[int]
 ) -> list[Value]:
-    """The roots of a graph that `flatten` gave."""
+    """Restore the roots of a graph that `flatten` gave."""
     return serialisation.unflatten(leaves, rows, places, partial(_node, shared={}))
 
 

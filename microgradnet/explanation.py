@@ -11,7 +11,7 @@ from typing import Any
 
 from microgradnet.arithmetic import NO_PART, Number
 from microgradnet.chain_rule import edges
-from microgradnet.deprecation import warn_renamed
+from microgradnet.deprecation import renamed_attribute, warn_renamed
 from microgradnet.engine import Value, is_unset
 from microgradnet.graph import topological_order
 from microgradnet.notation import is_weighted_input
@@ -22,7 +22,7 @@ __all__ = ["Path", "adjoint", "explain", "made", "paths"]
 
 
 def explain(cost: Value, node: Value) -> str:
-    """Where the gradient of a node came from: a line for each use of it on the way to the cost.
+    """Explain where the gradient of a node came from, a line for each of its uses.
 
     Each use contributes (adjoint of the result) × (local derivative), and the contributions add
     up. The cost must be given because a node knows what it was made from, not what was made from
@@ -102,31 +102,34 @@ def _unrelated(cost: Value, node: Value) -> ValueError:
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """One way from a node to the cost, and what it contributes to the node's gradient.
+    """Hold one way from a node to the cost, and its contribution to the node's gradient.
 
-    nodes    the node, what was made from it, and so on up to the cost
-    slopes   the local derivatives ∂(next)/∂(this) on the way, one fewer than nodes
-    product  of the slopes
+    nodes         the node, what was made from it, and so on up to the cost
+    partials      the partial derivatives ∂(next)/∂(this) on the way, one fewer than nodes
+    contribution  their product
     """
 
     nodes: tuple[Value, ...]
-    slopes: tuple[Number, ...]
-    product: Number
+    partials: tuple[Number, ...]
+    contribution: Number
+
+    slopes = renamed_attribute("slopes", "partials")
+    product = renamed_attribute("product", "contribution")
 
 
 def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
-    """Every path from a node to the cost: ∂C/∂(node) is the sum of their products.
+    """List the paths from a node to the cost: ∂C/∂(node) is the sum of their contributions.
 
     That is the chain rule written out. `backward` never does it so, because the paths can be many
-    more than the nodes: with each x = x + x there are twice as many. The slopes are those of the
-    data as they are now; no backward pass is needed. x·x counts as two paths.
+    more than the nodes: with each x = x + x there are twice as many. The derivatives are those of
+    the data as they are now; no backward pass is needed. x·x counts as two paths.
 
     Raises ValueError for a node that the cost was not computed from, and for more paths than the
     limit, or steps on them than a thousand times that.
 
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 2 * x
-    >>> [path.product for path in paths(y, x)]
+    >>> [path.contribution for path in paths(y, x)]
     [3.0, 3.0, 2.0]
     """
     _require(cost, node)
@@ -154,8 +157,8 @@ def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
             f"{number} paths lead from {_name(node)} to {_name(cost)}, in all too long to be "
             f"listed: take a node nearer to the cost, or a limit above {limit:,}"
         )
-    slopes = {consumer: consumer.partials() for consumer in consumers if consumer is not node}
-    return [_path(node, steps, slopes) for steps in _routes(consumers, node, cost)]
+    partials = {consumer: consumer.partials() for consumer in consumers if consumer is not node}
+    return [_path(node, steps, partials) for steps in _routes(consumers, node, cost)]
 
 
 _MANY = 10**18
@@ -164,7 +167,7 @@ _MANY = 10**18
 def _routes(
     consumers: dict[Value, list[tuple[Value, int]]], node: Value, cost: Value
 ) -> list[list[tuple[Value, int]]]:
-    """The ways from the node to the cost, as steps: to a consumer, as its operand number so."""
+    """List the ways from the node to the cost, as steps: to a consumer, by operand number."""
     found = []
     route: list[tuple[Value, int]] = []
     stack: list[tuple[int, tuple[Value, int] | None]] = [(0, None)]
@@ -184,15 +187,15 @@ def _routes(
 def _path(
     node: Value, route: Sequence[tuple[Value, int]], partials: dict[Value, tuple[Number, ...]]
 ) -> Path:
-    slopes = tuple(partials[consumer][index] for consumer, index in route)
+    factors = tuple(partials[consumer][index] for consumer, index in route)
     end = route[-1][0] if route else node
     one: Number = 1.0 if type(end.data) is float else 1
-    product = reduce(multiply, reversed(slopes), one)  # from the cost on, as the backward pass
-    return Path((node, *(consumer for consumer, _ in route)), slopes, product)
+    product = reduce(multiply, reversed(factors), one)  # from the cost on, as the backward pass
+    return Path((node, *(consumer for consumer, _ in route)), factors, product)
 
 
 def adjoint(node: Value) -> str:
-    """The name of a gradient: δ²₁ for the weighted input z²₁, which is what δ is; else ∂C/∂….
+    """Name a gradient: δ²₁ for the weighted input z²₁, else ∂C/∂….
 
     >>> adjoint(Value(1.0, label="z²₁")), adjoint(Value(1.0, label="x"))
     ('δ²₁', '∂C/∂x')
@@ -209,12 +212,12 @@ def _name(node: Value) -> str:
 
 
 def made(node: Value) -> str:
-    """How a node that is no leaf was made: a²₁ = sigmoid(z²₁)."""
+    """Write how a node that is no leaf was made: a²₁ = sigmoid(z²₁)."""
     return f"{node.label} = {_formula(node)}" if node.label else _formula(node)
 
 
 def _formula(node: Value) -> str:
-    """The operation on its operands' names; operands without one by their numbers."""
+    """Write the operation on its operands' names; operands without one by their numbers."""
     op: Any = node.op
     written: str = op.write(*(parent.label or numeral(parent.data) for parent in node.parents))
     return written

@@ -20,7 +20,7 @@ N = TypeVar("N", bound=Node)
 
 
 def topological_order(roots: Iterable[N]) -> list[N]:
-    """Every node that the roots were computed from, each once and behind all its parents.
+    """List the nodes that the roots were computed from, each once and behind all its parents.
 
     Read backwards it is the order in which gradients can be passed on, and the only kind of order
     in which they can: *a node may pass its gradient on only when every consumer of it has

@@ -25,7 +25,7 @@ _UNSET: Final = UNSET
 
 
 def sum_of_products(z: Value, weights: Sequence[Value], activations: Sequence[Any]) -> Value:
-    """The sum z + w₁a₁ + w₂a₂ + …, every + and × a node."""
+    """Add up z + w₁a₁ + w₂a₂ + …, every + and × a node."""
     # The caller has counted them: a strict zip takes 0.3 µs, as long as a node.
     for w, a in zip(weights, activations):  # noqa: B905  # as said above
         if type(a) is not Value or recording.open_blocks:
@@ -54,7 +54,7 @@ def sum_of_products(z: Value, weights: Sequence[Value], activations: Sequence[An
 
 
 def vector(entries: Iterable[Any], bias: Value | None = None) -> Vector:
-    """Values and numbers as a `Vector`; the numbers become leaves."""
+    """Make a `Vector` of Values and numbers; the numbers become leaves."""
     return Vector([x if type(x) is Value else _leaf(x) for x in entries], bias)
 
 
@@ -63,7 +63,7 @@ def _leaf(x: Any) -> Value:
 
 
 def weighted_inputs(rows: Sequence[Vector], activations: Vector) -> list[Value]:
-    """The weighted inputs z = Σₖ wₖaₖ + b of several neurons of one layer, a node each."""
+    """Make the weighted inputs z = Σₖ wₖaₖ + b of the neurons of a layer, a node each."""
     xs = activations.data
     if xs is None or recording.open_blocks:
         return [record(_WEIGHTED_SUM, row.operands(activations)) for row in rows]

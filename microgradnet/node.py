@@ -13,7 +13,7 @@ __all__ = ["Node", "Vector", "number_of"]
 
 
 class Node:
-    """The plain data of a node; `Value` adds what can be done with it."""
+    """Hold the plain data of a node; `Value` adds what can be done with it."""
 
     __slots__ = ("_left", "_right", "data", "grad", "label", "op")
 
@@ -28,7 +28,7 @@ class Node:
 
     @property
     def parents(self) -> tuple[Any, ...]:
-        """The nodes it was made from, in order; x twice in x·x."""
+        """Return the nodes it was made from, in order; x twice in x·x."""
         left, right = self._left, self._right
         if right is not None:
             return left.operands(right) if type(left) is Vector else (left, right)
@@ -38,7 +38,7 @@ class Node:
 
 
 def number_of(x: Any) -> Number:
-    """The number of a node; a number as it is."""
+    """Return the number of a node; a number as it is."""
     return x.data if isinstance(x, Node) else x
 
 
@@ -75,7 +75,7 @@ class Vector(Node):
         self.begin()
 
     def operands(self, activations: Vector) -> tuple[Any, ...]:
-        """The operands of the weighted input of these weights: w₁ … wₙ, a₁ … aₙ, b."""
+        """Return the operands of the weighted input of these weights: w₁ … wₙ, a₁ … aₙ, b."""
         return (*self.entries, *activations.entries, self.bias)
 
     def begin(self) -> None:

@@ -101,12 +101,12 @@ class Operation:
 
     @property
     def symbol(self) -> str:
-        """The shortest name, for small boxes: +, tanh, **2."""
+        """Return the shortest name, for small boxes: +, tanh, **2."""
         return Template(self.notation).safe_substitute(self.parameters)
 
     @property
     def forward_module(self) -> str:
-        """Where the operation was declared."""
+        """Name the module that declared the operation."""
         function = self.forward.func if isinstance(self.forward, partial) else self.forward
         return function.__module__
 
@@ -125,7 +125,7 @@ class Operation:
     @overload
     def __call__(self, /, *operands: Number, **parameters: Number) -> Number: ...
     def __call__(self, /, *operands: Any, **parameters: Any) -> Any:
-        """The value, recorded if an operand is a Value; parameters make another variant."""
+        """Compute the value, recorded if an operand is a Value; parameters make another variant."""
         op = self.variant(**parameters) if parameters else self
         if self.arity is None and len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = tuple(operands[0])  # log_sum_exp([a, b]) is log_sum_exp(a, b)
@@ -138,7 +138,7 @@ class Operation:
         return evaluate(op.forward, *map(operand, operands))
 
     def vjp(self, g: Number, /, *xs: Number, out: Number = None) -> tuple[Number, ...]:
-        """The contributions g·∂y/∂xₖ to the operands' gradients at the numbers xs.
+        """Return the contributions g·∂y/∂xₖ to the operands' gradients at the numbers xs.
 
         g    the adjoint ∂C/∂y of the result
         out  the result y, where it is known already
@@ -203,7 +203,7 @@ class Operation:
             )
 
     def variant(self, **parameters: Number) -> Operation:
-        """The same operation with other parameters; the same instance every time.
+        """Return the operation with other parameters: the same instance every time.
 
         >>> from microgradnet import leaky_relu
         >>> leaky_relu.variant(slope=0.5) is leaky_relu.variant(slope=0.5)
@@ -241,7 +241,7 @@ class Operation:
 
     @property
     def parenthesises(self) -> bool:
-        """Whether its notation puts brackets around an operand that is no single word."""
+        """Tell whether the notation puts brackets around an operand of several words."""
         return isinstance(self.text, str) and _BRACKETED.search(self.text) is None
 
     def write(self, *operands: str, latex: bool = False) -> str:
@@ -278,12 +278,12 @@ def _check_rule(name: str, rule: Callable[..., Any], operands: int, variadic: bo
 
 
 def _identity(parameters: dict[str, Number]) -> tuple[object, ...]:
-    """What tells variants apart: 2, 2.0 and Fraction(2) are equal, but not of one kind."""
+    """Tell variants apart: 2, 2.0 and Fraction(2) are equal, but not of one kind."""
     return tuple((type(x), x, repr(x)) for x in parameters.values())
 
 
 def _constant(name: str, parameter: str, x: Any) -> Number:
-    """A parameter's value, of a kind that can meet operands of any kind."""
+    """Convert a parameter's value to a kind that can meet operands of any kind."""
     if isinstance(x, Integral) and not isinstance(x, bool):
         return int(x)
     x = coerce(x)
@@ -295,7 +295,7 @@ def _constant(name: str, parameter: str, x: Any) -> Number:
 def _with_defaults(
     function: Callable[..., Any], parameters: dict[str, Number]
 ) -> Callable[..., Any]:
-    """The function with these parameters.
+    """Return the function with these parameters.
 
     A copy whose keywords have other defaults, which is called in half the time that a partial
     takes; a partial, in which later keywords win over earlier ones, where it has no such keywords.
@@ -312,7 +312,7 @@ def _with_defaults(
 
 
 def _keywords(code: CodeType) -> set[str]:
-    """The names of the arguments that can be given by keyword only."""
+    """Name the arguments that can be given by keyword only."""
     first = code.co_argcount
     return set(code.co_varnames[first : first + code.co_kwonlyargcount])
 
@@ -324,7 +324,7 @@ def _describe(op: Operation, doc: str | None, signature: inspect.Signature | Non
 
 
 def _is_atom(notation: str) -> bool:
-    """Whether notation can stand inside any other as it is: no operator outside its brackets."""
+    """Tell whether notation has no operator outside its brackets."""
     depth = 0
     for character in notation:
         depth += (character in "([{") - (character in ")]}")
@@ -416,7 +416,7 @@ def operation(
 
 
 def method(op: Operation) -> Callable[..., Any]:
-    """The operation as a method of its first operand: v.tanh() is tanh(v)."""
+    """Make the operation a method of its first operand: v.tanh() is tanh(v)."""
 
     def applied(self: Any, *others: Any, **parameters: Number) -> Any:
         if not others and not parameters and op.arity == 1:
@@ -434,12 +434,16 @@ def methods_on(kind: type) -> None:
 
 
 def operations() -> Iterator[Operation]:
-    """Every operation of the table, the user's own ones last."""
+    """Go through the table's operations, the user's own ones last.
+
+    >>> next(operations())
+    <operation add>
+    """
     return iter(tuple(_TABLE.values()))
 
 
 def find(name: str, parameters: dict[str, Number] | None = None) -> Operation:
-    """The operation of that name, with these parameters.
+    """Find the operation of that name, with these parameters.
 
     Raises LookupError where the table has none, as when a pickled graph comes from a program
     that had declared an operation of its own.
@@ -457,7 +461,7 @@ def find(name: str, parameters: dict[str, Number] | None = None) -> Operation:
 
 
 def find_by_symbol(symbol: str, arity: int) -> Operation:
-    """The operation that is written so, as micrograd's nodes name theirs.
+    """Find the operation that is written so, as micrograd's nodes name theirs.
 
     Raises ValueError where there is none.
 
@@ -478,7 +482,7 @@ def find_by_symbol(symbol: str, arity: int) -> Operation:
 
 
 def recorder(operands: Sequence[Any]) -> type[Recorder] | None:
-    """The class that records an operation on these operands; None if all are plain numbers."""
+    """Return the class that records an operation on these operands; None if all are numbers."""
     for x in operands:
         if hasattr(type(x), "_record"):
             return type(x)

@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 
 class Hook(Protocol):
-    """What is called at every operation and derivative of a thread or task, and may raise."""
+    """Watch every operation and derivative of a thread or task. A method may raise."""
 
     def on_op(self, node: Any, op: Any, operands: Any) -> None:
-        """An operation on nodes gave a node."""
+        """See the node that an operation on nodes gave."""
 
     def on_backward(self, root: Any) -> None:
-        """A backward pass from the root is about to begin."""
+        """See the root of a backward pass that is about to begin."""
 
     def on_vjp(self, seeds: Any, order: Any, within: Any) -> None:
-        """A backward pass from several roots, along some nodes alone, is about to begin."""
+        """See the roots of a pass that is about to begin, along some nodes alone."""
 
     def on_jvp(self, node: Any, tangent: Any) -> None:
-        """In forward mode a node got its tangent, a number."""
+        """See the tangent that forward mode gave a node, a number."""
 
 
 _depth: ContextVar[int] = ContextVar("depth of no_grad blocks", default=0)
@@ -40,18 +40,18 @@ _lock = Lock()
 
 
 def is_paused() -> bool:
-    """Whether this code runs in a no_grad block."""
+    """Tell whether this code runs in a no_grad block."""
     return open_blocks > 0 and _depth.get() > 0
 
 
 def active_hook() -> Hook | None:
-    """The hook of this thread or task, if it has one."""
+    """Return the hook of this thread or task, if it has one."""
     return _hook.get() if open_blocks > 0 else None
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Within the block, operations give leaves: nothing is recorded, in this thread or task alone.
+    """Record nothing within the block, in this thread or task alone: operations give leaves.
 
     Without a graph 1 − σ(z) is computed from the number σ(z), so it is 0 from z = 37 on.
     In a generator the block lasts while the generator is suspended, as in PyTorch.
@@ -84,20 +84,37 @@ def setting(variable: ContextVar[T], value: T) -> Iterator[None]:
 
 
 def enable_grad() -> AbstractContextManager[None]:
-    """Within the block operations are recorded, whatever no_grad block is around it."""
+    """Record operations within the block, whatever no_grad block is around it.
+
+    >>> from microgradnet import Value
+    >>> x = Value(3.0)
+    >>> with no_grad(), enable_grad():
+    ...     y = x * x
+    >>> len(y.parents)
+    2
+    """
     return setting(_depth, 0)
 
 
 @contextmanager
 def hooked(hook: Hook) -> Iterator[None]:
-    """Within the block, the hook is called at the operations of this thread or task."""
+    """Call the hook, within the block, at the operations of this thread or task.
+
+    >>> from microgradnet import Value
+    >>> class Printer:
+    ...     def on_op(self, node, op, operands):
+    ...         print(op.name, node.data)
+    >>> with hooked(Printer()):
+    ...     y = Value(3.0) * 2
+    multiply 6.0
+    """
     with _block(), setting(_hook, hook):
         yield
 
 
 @contextmanager
 def _block() -> Iterator[None]:
-    """A block in which no operation takes a fast path."""
+    """Keep operations off the fast paths within a block."""
     global open_blocks
     with _lock:
         open_blocks += 1

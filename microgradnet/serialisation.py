@@ -17,7 +17,7 @@ Make: TypeAlias = Callable[[Any, Any, tuple[Any, ...], Any, str], Any]
 
 
 def deep_copy(root: Any, memo: dict[int, Any], make: Make) -> Any:
-    """A copy of the graph below the root, as copy.deepcopy wants it."""
+    """Copy the graph below the root, as copy.deepcopy wants it."""
     for node in topological_order([root]):
         if id(node) not in memo:
             parents = tuple([memo[id(parent)] for parent in node.parents])
@@ -26,7 +26,7 @@ def deep_copy(root: Any, memo: dict[int, Any], make: Make) -> Any:
 
 
 def flatten(roots: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, ...]], list[int]]:
-    """The graph below the roots as its leaves, a row for each interior node, the roots' places.
+    """Flatten a graph: its leaves, a row for each interior node, the roots' places.
 
     Pickling it takes no recursion, however deep the graph; `unflatten` is the way back.
     """
@@ -44,7 +44,7 @@ def flatten(roots: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, ...]], lis
 def unflatten(
     leaves: list[Any], rows: list[tuple[Any, ...]], places: Sequence[int], make: Make
 ) -> list[Any]:
-    """The roots of a graph that `flatten` gave."""
+    """Restore the roots of a graph that `flatten` gave."""
     nodes = list(leaves)
     for data, op, parents, grad, label in rows:
         nodes.append(make(data, op, tuple([nodes[k] for k in parents]), grad, label))

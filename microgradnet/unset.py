@@ -27,10 +27,10 @@ UNSET = Unset()
 
 
 def unset() -> Unset:
-    """The one unset gradient, for pickles: copied, it stays itself."""
+    """Return the one unset gradient, for pickles: copied, it stays itself."""
     return UNSET
 
 
 def is_unset(grad: Any) -> bool:
-    """Whether a gradient is the 0 of a node that no backward pass has finished with."""
+    """Tell whether no backward pass has finished with the node of this gradient."""
     return grad is None or type(grad) is Unset  # None: as PyTorch's programs reset it

@@ -39,14 +39,14 @@ def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
         if "paths" not in str(error):
             raise
         return [f"{name} came along the thick edges, on more paths than can be listed"]
-    total = reduce(ops.add, [path.product for path in ways])
+    total = reduce(ops.add, [path.contribution for path in ways])
     over = "on one path" if len(ways) == 1 else f"the sum over {len(ways)} paths"
     lines = [f"{name} = {numeral(total)}, {over}:"]
     for path in ways[:_LISTED]:
         names = [_stop(node) for node in path.nodes]
-        factors = [numeral(slope) for slope in reversed(path.slopes)] or ["1"]
+        factors = [numeral(x) for x in reversed(path.partials)] or ["1"]
         lines.append(
-            f"    {numeral(path.product)} = {' × '.join(_elided(factors))} "
+            f"    {numeral(path.contribution)} = {' × '.join(_elided(factors))} "
             f"along {' → '.join(_elided(names))}"
         )
     return lines + [f"    and {len(ways) - _LISTED} more"] * (len(ways) > _LISTED)

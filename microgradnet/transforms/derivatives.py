@@ -51,7 +51,7 @@ Function = Callable[..., Any]
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
-    """The function that gives the gradient of f, nested like the argument it is taken by.
+    """Return the gradient of f: a function whose result is nested like the argument.
 
     argnums says by which argument, or by which several (then the gradients are a tuple). f must
     give one number: TypeError otherwise.
@@ -73,7 +73,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
-    """The function that gives f's value and its gradient, as `grad` does.
+    """Return the function that gives f's value and its gradient, as `grad` does.
 
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
@@ -94,7 +94,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
-    """The function that gives all derivatives of all numbers that f gives.
+    """Return the function that gives all derivatives of all numbers that f gives.
 
     The result is nested like f's, and in the place of each number stands its gradient, nested like
     the argument. Forward mode where f gives at least as many numbers as it takes, else reverse.
@@ -119,7 +119,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
-    """The function that gives all second derivatives of f: forward mode over reverse mode.
+    """Return the function of all second derivatives of f: forward mode over reverse mode.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([3, 5])
     [[10, 6], [6, 0]]
@@ -128,7 +128,7 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """f(*args), and its derivative along the tangents, which are nested like the arguments.
+    """Compute f(*args), and its derivative along tangents nested like the arguments.
 
     The Jacobian times a vector, by one pass in forward mode.
 
@@ -142,26 +142,26 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
 
 
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
-    """f(*args), and the function that pulls back adjoints of its result to those of the arguments.
+    """Compute f(*args), and the function from adjoints of its result to those of the arguments.
 
     The latter takes numbers nested like f's result, and gives a tuple, an entry for each argument:
     a vector times the Jacobian, by one pass in reverse mode.
 
-    >>> value, pull_back = vjp(lambda x, y: [x * y, x + y], 2.0, 5.0)
-    >>> value, pull_back([1.0, 10.0])
+    >>> value, transposed = vjp(lambda x, y: [x * y, x + y], 2.0, 5.0)
+    >>> value, transposed([1.0, 10.0])
     ([10.0, 7.0], (15.0, 12.0))
     """
     trace = Trace(f, args, {}, range(len(args)))
 
-    def pull_back(cotangents: Any) -> Any:
+    def transposed(cotangents: Any) -> Any:
         g = _alike(cotangents, trace.result, "adjoints", "function's result")
         return nested(trace.vjp(g), like=tuple(args))
 
-    return trace.value(), pull_back
+    return trace.value(), transposed
 
 
 def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The Hessian of f times the tangents: a tuple, an entry for each argument.
+    """Multiply the Hessian of f by the tangents: a tuple, an entry for each argument.
 
     Forward mode over reverse mode: a fixed multiple of f's own work, however many numbers f takes.
 
@@ -173,7 +173,7 @@ def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
 
 class Trace:
-    """A function's graph between the numbers it was given and the numbers it gave.
+    """Hold a function's graph between its arguments and its result.
 
     inputs   a node for each number in the arguments by which it is differentiated
     result   what the function gave, nested as it was
@@ -198,10 +198,10 @@ class Trace:
                 raise IndexError(f"there is no argument {k} among {len(args)}")
         if len({k % len(args) for k in chosen}) < len(chosen):
             raise ValueError(f"argnums names an argument twice: {argnums}")
-        self._alone = isinstance(argnums, int)
+        self._single = isinstance(argnums, int)
         self._like = [args[k] for k in chosen]
-        given = flat([list(args), list(kwargs.values()), beside])
-        self._recorded = _nested.get() or any(isinstance(x, Value) for x in given)
+        operands = flat([list(args), list(kwargs.values()), beside])
+        self._recorded = _nested.get() or any(isinstance(x, Value) for x in operands)
         with recording.enable_grad(), recording.setting(_nested, True):
             self.inputs = [_input(x) for x in flat(self._like)]
             args = list(args)
@@ -232,7 +232,7 @@ class Trace:
             adjoints = reverse_mode(seeds, self.path, self._reached)
             gradients = [adjoints.get(node, 0) for node in self.inputs]
             gradients = [g for _, g in _numbers(self.inputs, gradients, recorded)]
-        return _given_out(gradients, recorded)
+        return _handed_on(gradients, recorded)
 
     def jvp(self, tangents: Sequence[Any]) -> list[Any]:
         """Run forward mode: from the tangents of the inputs those of the outputs."""
@@ -245,16 +245,16 @@ class Trace:
                     hook.on_jvp(node, number_of(along[node]))
             results = [along.get(node, 0) for node in self.outputs]
             results = [t for _, t in _numbers(self.outputs, results, self._recorded)]
-        return _given_out(results, self._recorded)
+        return _handed_on(results, self._recorded)
 
     def value(self) -> Any:
-        """What the function gave, as Values or as numbers."""
-        return nested(_given_out(self.outputs, self._recorded), like=self.result)
+        """Return the result, as Values or as numbers."""
+        return nested(_handed_on(self.outputs, self._recorded), like=self.result)
 
     def like_inputs(self, gradients: Sequence[Any]) -> Any:
-        """Numbers nested like the arguments differentiated by."""
-        found = nested(gradients, like=self._like)
-        return found[0] if self._alone else tuple(found)
+        """Nest numbers like the arguments differentiated by."""
+        gradients = nested(gradients, like=self._like)
+        return gradients[0] if self._single else tuple(gradients)
 
     def _partials(self, node: Value) -> Sequence[Any]:
         """Compute the partial derivatives of a node, once for all directions."""
@@ -266,7 +266,7 @@ class Trace:
 def _numbers(
     nodes: Sequence[Value], numbers: Sequence[Any], recorded: bool
 ) -> Iterator[tuple[Value, Any]]:
-    """Each node with its number, made one of the node's own kind; as a node, if to be recorded."""
+    """Pair each node with its number, in the node's own kind; as a node, if to be recorded."""
     for node, x in zip(nodes, numbers, strict=True):
         if type(x) is int:
             x = common(node.data).convert(x)
@@ -276,7 +276,7 @@ def _numbers(
 def _nonzero(
     nodes: Sequence[Value], numbers: Sequence[Any]
 ) -> tuple[Sequence[Value], Sequence[Any]]:
-    """The nodes whose number is not a constant 0, and these numbers.
+    """Keep the nodes whose number is not a constant 0, with these numbers.
 
     What is not moved, or not asked for, has no part in the sums, however infinite its slope.
     """
@@ -284,8 +284,8 @@ def _nonzero(
     return [*compress(nodes, kept)], [*compress(numbers, kept)]
 
 
-def _given_out(nodes: Sequence[Any], recorded: bool) -> list[Any]:
-    """Values if they are to be differentiated further, which in a no_grad block none is."""
+def _handed_on(nodes: Sequence[Any], recorded: bool) -> list[Any]:
+    """Return Values if they are to be differentiated further, as none is in a no_grad block."""
     if not recorded:
         return [number_of(x) for x in nodes]
     return [x.detach() if recording.is_paused() else x for x in nodes]
@@ -313,7 +313,7 @@ _nested: ContextVar[bool] = ContextVar("within a function being differentiated",
 
 
 def arguments(args: Any) -> Sequence[Any]:
-    """A function's arguments, which come in a tuple or list: TypeError otherwise."""
+    """Return a function's arguments: TypeError where they are in no tuple or list."""
     if not isinstance(args, (list, tuple)):
         raise TypeError(
             f"the arguments come in a tuple, one by one: write (x,), not a {type(args).__name__}"
@@ -322,11 +322,11 @@ def arguments(args: Any) -> Sequence[Any]:
 
 
 def _alike(tree: Any, like: Any, name: str, pattern: str) -> list[Any]:
-    """The numbers in a tree, which must be nested like the other one."""
-    found, wanted = [*places(tree)], [*places(like)]
-    if [place for place, _ in found] != [place for place, _ in wanted]:
+    """Return the numbers in a tree: ValueError where it is nested otherwise."""
+    entries, wanted = [*places(tree)], [*places(like)]
+    if [place for place, _ in entries] != [place for place, _ in wanted]:
         raise ValueError(
             f"the {name} must be nested like the {pattern}: here they are "
-            f"{counted(len(found), 'number')} for {len(wanted)}"
+            f"{counted(len(entries), 'number')} for {len(wanted)}"
         )
-    return [x for _, x in found]
+    return [x for _, x in entries]

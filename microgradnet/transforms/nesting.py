@@ -9,7 +9,7 @@ __all__ = ["flat", "nested", "places"]
 
 
 def flat(tree: Any) -> list[Any]:
-    """Everything in nested lists and tuples, in order.
+    """List what is in nested lists and tuples, in order.
 
     >>> flat([1, (2, [3]), []])
     [1, 2, 3]
@@ -18,7 +18,7 @@ def flat(tree: Any) -> list[Any]:
 
 
 def places(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Everything in nested lists and tuples, each with its place.
+    """Go through nested lists and tuples: each entry with its place.
 
     >>> list(places([1, (2,)]))
     [('[0]', 1), ('[1][0]', 2)]
@@ -31,7 +31,7 @@ def places(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def nested(entries: Iterable[Any], like: Any) -> Any:
-    """The entries in lists and tuples nested like others.
+    """Nest entries in lists and tuples as others are.
 
     >>> nested([10, 20, 30], like=[1, (2, [3])])
     [10, (20, [30])]

@@ -98,12 +98,12 @@ def test_the_gradient_is_the_sum_over_paths_of_the_products_of_their_slopes(grap
     cost, node = graph
     cost.backward()
     found = paths(cost, node)
-    assert sum(path.product for path in found) == node.grad
+    assert sum(path.contribution for path in found) == node.grad
     for path in found:
         assert path.nodes[0] is node
         assert path.nodes[-1] is cost
-        assert path.product == math.prod(path.slopes)
-        for here, there, slope in zip(path.nodes[:-1], path.nodes[1:], path.slopes, strict=True):
+        assert path.contribution == math.prod(path.partials)
+        for here, there, slope in zip(path.nodes[:-1], path.nodes[1:], path.partials, strict=True):
             assert (here, slope) in list(zip(there.parents, there.partials(), strict=True))
 
 
@@ -137,7 +137,7 @@ def test_a_long_path_takes_no_recursion():
     for _ in range(50_000):
         y = -y
     (path,) = paths(y, x)
-    assert path.product == 1.0
+    assert path.contribution == 1.0
     with pytest.raises(ValueError, match="in all too long"):
         paths(y, x, limit=10)
 
@@ -199,3 +199,12 @@ def test_formulas_that_differ_are_told_from_each_other(require_oracle):
     assert "other passes" not in explain(y, x)
     x.grad += t
     assert "other passes" in explain(y, x)
+
+
+def test_the_old_names_of_a_path_warn() -> None:
+    x = Value(3.0)
+    (path,) = paths(2 * x, x)
+    with pytest.warns(DeprecationWarning, match="partials"):
+        assert path.slopes == (2.0,)
+    with pytest.warns(DeprecationWarning, match="contribution"):
+        assert path.product == 2.0
