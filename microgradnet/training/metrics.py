@@ -27,7 +27,10 @@ def correctness(Y: Array, cost: CostEntry) -> Correct | None:
     classes apart: above or below ½ where the targets are 0 and 1, above or below 0 where they are
     ±1 and where the output is a weighted input z.
     """
-    values = sorted(set(Y.flat))
+    try:
+        values = sorted(set(Y.flat))
+    except TypeError:  # formulas have no order
+        return None
     if Y.shape[1] > 1:
         one_hot = len(values) == 2 and all(list(row).count(values[1]) == 1 for row in Y)
         return _largest if one_hot else None

@@ -328,6 +328,8 @@ def test_a_page_is_still_the_path_that_explore_returned(tmp_path):
         _ = page.colour
     with pytest.raises(AttributeError, match=r"in no file yet: \.save"):
         _ = explore(Value(2.0, label="w") ** 2).name
+    with pytest.raises(TypeError, match=r"\.save"):
+        os.fspath(explore(Value(2.0, label="w") ** 2))
     assert copy.copy(page).html == page.html
 
 

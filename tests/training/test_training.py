@@ -865,3 +865,13 @@ def test_targets_out_of_reach_are_warned_of(output: str, targets: Any, told: str
 def test_targets_within_reach_are_not(output: str) -> None:
     model = MLP(2, [2, 1], output_activation=output, rng=Random(0))
     fit(model, [[0.0, 1.0], [1.0, 0.0]], [[0.0], [1.0]], epochs=1)  # a warning would be an error
+
+
+def test_of_targets_that_are_formulas_nothing_is_said(
+    require_oracle: Callable[[str], Any],
+) -> None:
+    sympy = require_oracle("sympy")
+    model = MLP(1, [1], output_activation="sigmoid", rng=Random(0))
+    model.layers[0].neurons[0].w[0].data = sympy.Symbol("w")
+    targets = [[sympy.Symbol("y")], [sympy.Symbol("t")]]
+    fit(model, [[1], [2]], targets, epochs=1, engine="eager")  # a warning would be an error
