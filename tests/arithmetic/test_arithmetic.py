@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -31,6 +32,7 @@ from microgradnet.arithmetic import (
     evaluate,
     ieee,
     is_finite,
+    operand,
 )
 from microgradnet.arithmetic.exact import IrrationalError, exact
 from microgradnet.operation import Operation, find, operations
@@ -106,6 +108,14 @@ def test_a_truth_value_is_refused_but_as_an_operand(truth: object) -> None:
         with pytest.raises(TypeError, match=r"True is a bool.*float\(True\)"):
             attempt(truth)
     assert ops.exp(truth) == ops.exp(1)
+
+
+def test_an_operand_is_one_also_where_numpy_was_not_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "numpy")
+    for x, want in ((True, 1), (3, 3), (2.5, 2.5), (Fraction(1, 3), Fraction(1, 3))):
+        assert operand(x) == operand(x, constant=True) == want
 
 
 def test_a_tensor_is_refused(require_oracle: Callable[[str], Any]) -> None:
