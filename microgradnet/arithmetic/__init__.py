@@ -61,18 +61,18 @@ def register(kind: type, arithmetic: Arithmetic) -> None:
 
 def _arithmetic(kind: type) -> Arithmetic | None:
     """The arithmetic of a type. A library that was not imported has no numbers here."""
-    found = _ARITHMETICS.get(kind)
-    if found is None and "mpmath" in sys.modules:
+    arithmetic = _ARITHMETICS.get(kind)
+    if arithmetic is None and "mpmath" in sys.modules:
         from microgradnet.arithmetic.multiprecision import mpf, multiprecision
 
-        found = multiprecision if issubclass(kind, mpf) else None
-    if found is None and "sympy" in sys.modules:
+        arithmetic = multiprecision if issubclass(kind, mpf) else None
+    if arithmetic is None and "sympy" in sys.modules:
         from microgradnet.arithmetic.symbolic import Expr, symbolic
 
-        found = symbolic if issubclass(kind, Expr) else None
-    if found is not None:
-        _ARITHMETICS[kind] = found
-    return found
+        arithmetic = symbolic if issubclass(kind, Expr) else None
+    if arithmetic is not None:
+        _ARITHMETICS[kind] = arithmetic
+    return arithmetic
 
 
 def coerce(x: Any) -> Number:
@@ -117,10 +117,10 @@ def operand(x: Any, *, constant: bool = False) -> Number:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(x, numpy.ndarray) and x.ndim == 0:
         x = x[()]
-    whole = (bool,)
+    integral = (bool,)
     if numpy is not None:
-        whole += (numpy.bool_, numpy.integer) if constant else (numpy.bool_,)
-    return int(x) if isinstance(x, whole) else coerce(x)
+        integral += (numpy.bool_, numpy.integer) if constant else (numpy.bool_,)
+    return int(x) if isinstance(x, integral) else coerce(x)
 
 
 def _refusal(x: object) -> str:
