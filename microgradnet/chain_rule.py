@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import reduce
-from itertools import repeat
 from typing import Any
 
 from microgradnet import ops
@@ -39,7 +38,7 @@ def reverse_mode(
 ) -> dict[Any, Any]:
     """Return the adjoint of every node below some roots, where those of the roots are the seeds.
 
-    order   the nodes that contribute, parents first; without it, all
+    order   the nodes that contribute, parents first; without it, all, and what has no part gets 0
     within  the nodes that get adjoints; without it, all
     visit   called as (y, k, x, term, adjoints) once y's term has been added to its parent k, x
 
@@ -50,23 +49,26 @@ def reverse_mode(
     >>> reverse_mode({x * x + x: 1.0})[x]
     7.0
     """
-    order = topological_order(seeds) if order is None else order
+    below = topological_order(seeds) if order is None else order
     adjoints = dict(seeds)
-    for y, k, x, term in edges(order, adjoints):
+    for y, k, x, term in edges(below, adjoints):
         if within is None or x in within:
             if term is not NO_PART:
                 adjoints[x] = ops.add(adjoints[x], term) if x in adjoints else term
             if visit is not None:
                 visit(y, k, x, term, adjoints)
-    recorded = any(isinstance(g, Node) for g in seeds.values())
-    return adjoints | {x: _number(0, x, recorded) for x in order if x not in adjoints}
+    if order is None:
+        recorded = any(isinstance(g, Node) for g in seeds.values())
+        adjoints |= {x: _number(0, x, recorded) for x in below if x not in adjoints}
+    return adjoints
 
 
 def edges(order: Sequence[Any], adjoints: Mapping[Any, Any]) -> Iterator[tuple[Any, int, Any, Any]]:
     """Go backwards through all uses x → y: (y, k, x, ∂C/∂y · ∂y/∂x), where x is y's parent k.
 
     A node's turn comes when all that was computed from it has contributed, as `topological_order`
-    sees to. So the adjoints may be added up on the way. A node that has none by then has no part.
+    sees to. So the adjoints may be added up on the way. A node that has none by then has no part,
+    and is passed by.
 
     >>> from microgradnet import Value
     >>> x = Value(3.0)
@@ -75,9 +77,9 @@ def edges(order: Sequence[Any], adjoints: Mapping[Any, Any]) -> Iterator[tuple[A
     [(0, 3.0), (1, 3.0)]
     """
     for y in reversed(order):
-        if y.op is not None:
-            terms = contributions(y, adjoints[y]) if y in adjoints else repeat(NO_PART)
-            for k, (x, term) in enumerate(zip(y.parents, terms)):  # noqa: B905  # endless, perhaps
+        if y in adjoints and y.op is not None:
+            terms = contributions(y, adjoints[y])
+            for k, (x, term) in enumerate(zip(y.parents, terms, strict=True)):
                 yield y, k, x, term
 
 

@@ -53,16 +53,20 @@ def explain(cost: Value, node: Value) -> str:
         raise RuntimeError("there are no gradients yet: call cost.backward() first")
     if node is cost:
         return f"{adjoint(node)} = {numeral(node.grad)}: it is the cost itself"
-    uses: list[tuple[Value, int, Number]] = []
     adjoints = {cost: cost.grad}
+    contributions: dict[tuple[Value, int], Number] = {}  # in the order of the backward pass
     for consumer, k, x, term in edges(order, adjoints):
         if term is not NO_PART:
             adjoints[x] = x.grad
-        if x is node:
-            uses.append((consumer, k, 0 if term is NO_PART else term))
-    total = reduce(add, [term for *_, term in uses])  # in the order of the backward pass
-    places = {consumer: k for k, consumer in enumerate(order)}
-    uses.sort(key=lambda use: places[use[0]])
+            if x is node:
+                contributions[consumer, k] = term
+    total = reduce(add, contributions.values()) if contributions else 0
+    uses = [
+        (consumer, k, contributions.get((consumer, k), 0))
+        for consumer in order
+        for k, x in enumerate(consumer.parents)
+        if x is node
+    ]
     terms = [term for *_, term in uses]
     sums = [numeral(total)] + [" + ".join(map(numeral, terms))] * (len(terms) > 1)
     lines = [" = ".join([adjoint(node), *sums])]

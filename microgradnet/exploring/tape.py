@@ -35,12 +35,13 @@ def play(view: GraphView) -> Tape:
     parents = [[view.place[parent] for parent in node.parents] for node in view.order]
     one = 1.0 if type(cost.data) is float else 1
     partials = [node.partials() for node in view.order]
-    contributions: list[list[Number]] = [[] for _ in view.order]
+    contributions: list[list[Number]] = [[0 * one] * len(above) for above in parents]
 
     def keep(y: Value, k: int, x: Value, term: Number, adjoints: object) -> None:
-        contributions[view.place[y]].append(0 * one if term is NO_PART else term)
+        if term is not NO_PART:
+            contributions[view.place[y]][k] = term
 
-    adjoints = reverse_mode({cost: one}, view.order, visit=keep)
+    adjoints = reverse_mode({cost: one}, visit=keep)
     return Tape(parents, partials, contributions, [adjoints[node] for node in view.order])
 
 
