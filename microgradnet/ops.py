@@ -123,8 +123,8 @@ def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
     # y = 0: x⁰ is 1 everywhere, also where x⁻¹ is infinite or NaN; elsewhere y·x^(y − 1) is 0 by
     # itself, and its own derivative by y is not. x = 0, y ≥ 0: out is 0 (or 1) on the right,
     # whatever ln 0 is.
-    by_x = m.power_slope(g, x, y, out)
-    by_x = m.where(m.abs(x) > 0, by_x, m.where(m.equal(y, 0), m.no_part, by_x))
+    flat = m.equal(m.where(m.abs(x) > 0, m.convert(1), y), 0)
+    by_x = m.where(flat, m.no_part, m.power_slope(g, x, y, out))
     by_y = m.where(m.both(m.equal(x, 0), y >= 0), m.no_part, m.power_log(g, x, y, out))
     return by_x, by_y
 
