@@ -32,7 +32,8 @@ from microgradnet.operation import Operation
 __all__ = [
     "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index", "Leaf",
     "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term", "VJP",
-    "add", "axes_of", "check_term", "constant", "multiply", "negative", "read_at", "rebuild",
+    "add", "axes_of", "check_term", "constant", "extent", "free_states", "multiply", "negative",
+    "read_at", "rebuild",
     "rename", "sum_over", "topological_terms", "where_used",
 ]  # fmt: skip
 
@@ -448,7 +449,11 @@ class Scan(Term):
     @property
     def operands(self) -> tuple[Term, ...]:
         """The initial states, then the steps, then what is kept."""
-        return (*(init for _, init, _ in self.states), *(step for *_, step in self.states), self.out)
+        return (
+            *(init for _, init, _ in self.states),
+            *(step for *_, step in self.states),
+            self.out,
+        )
 
     def with_operands(self, operands: Sequence[Term]) -> Term:
         """The same states with other terms."""
@@ -587,6 +592,17 @@ def topological_terms(roots: Iterable[Term]) -> list[Term]:
     return list(found)
 
 
+def free_states(order: Iterable[Term]) -> dict[Term, frozenset[Term]]:
+    """For each of the terms, given behind their operands, the states bound by no scan in it."""
+    free: dict[Term, frozenset[Term]] = {}
+    for term in order:
+        inside = frozenset[Term]().union(*(free[x] for x in term.operands))
+        if isinstance(term, Scan):
+            inside -= {state for state, *_ in term.states}
+        free[term] = inside | {term} if isinstance(term, State) else inside
+    return free
+
+
 def where_used(terms: Iterable[Term]) -> dict[Term, list[Term]]:
     """For each term those of the given ones that it is an operand of."""
     uses: dict[Term, list[Term]] = {}
@@ -621,18 +637,17 @@ def check_term(*roots: Term) -> None:
         ...
     ValueError: x[i + 2]: i + 2 is 2 … 3, and axis j has 3 coordinates: give a fill
     """
-    free: dict[Term, frozenset[Term]] = {}
-    for term in topological_terms(roots):
+    order = topological_terms(roots)
+    free = free_states(order)
+    for term in order:
         for problem in _problems(term):
             raise ValueError(f"{term!r}: {problem}")
-        inside = frozenset[Term]().union(*(free[x] for x in term.operands))
         if isinstance(term, Scan):
-            own = {state for state, *_ in term.states}
-            initial = [s for _, init, _ in term.states for s in free[init] & own]
-            if initial:
-                raise ValueError(f"{term!r}: an initial state depends on the state {initial[0]!r}")
-            inside -= own
-        free[term] = inside | {term} if isinstance(term, State) else inside
+            for state, init, _ in term.states:
+                if not free[init].isdisjoint(own for own, *_ in term.states):
+                    raise ValueError(
+                        f"{term!r}: the initial {state!r} depends on its scan's states"
+                    )
     for root in roots:
         for state in free[root]:
             raise ValueError(f"{root!r}: the state {state!r} is read outside its scan")

@@ -1,0 +1,212 @@
+"""The arithmetic whose numbers are terms.
+
+Run in it, an operation's forward function or derivative rule gives the term that it computes. So
+the table's rules serve lifted programs too, those of a user's own operations among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from microgradnet import ops
+from microgradnet.arithmetic import Arithmetic, Number, ieee
+from microgradnet.lifting.terms import (
+    Affine,
+    Axis,
+    Concatenate,
+    Constant,
+    LogSumExp,
+    Map,
+    Softmax,
+    Take,
+    Term,
+    add,
+    constant,
+    multiply,
+    negative,
+)
+from microgradnet.operation import Operation, find
+
+__all__ = ["contributions", "expand"]
+
+
+def expand(operation: Operation, operands: Sequence[Term]) -> Term:
+    """The term that an operation's forward function computes.
+
+    Raises TypeError for an operation that branches in Python on its operands.
+
+    >>> from microgradnet import relu
+    >>> from microgradnet.lifting.terms import Leaf
+    >>> expand(relu, [Leaf("x", "input", (), [0])])
+    where(x ≤ 0, 0, x)
+    """
+    return _traced(operation, operation.forward, operands)
+
+
+def contributions(
+    operation: Operation, g: Term, y: Term, operands: Sequence[Term]
+) -> tuple[Term, ...]:
+    """The products g·∂y/∂xₖ by an operation's rule, as terms.
+
+    >>> from microgradnet import divide
+    >>> from microgradnet.lifting.terms import Leaf, constant
+    >>> g, x, z = (Leaf(name, "input", (), [0]) for name in "gxz")
+    >>> contributions(divide, g, Map(divide, (x, z)), [x, z])[0]
+    g / z
+    """
+    products = _traced(operation, operation.vjp, (g, y, *operands))
+    return tuple(_term(product) for product in products)
+
+
+def _traced(operation: Operation, rule: Callable[..., Any], operands: Sequence[Term]) -> Any:
+    try:
+        result = rule(_ALGEBRA, *map(_Number, operands))
+    except TypeError as error:
+        raise TypeError(f"{operation.name} cannot be lifted: {error}") from error
+    return result if isinstance(result, tuple) else _term(result)
+
+
+class _Number:
+    """A term with the operators of numbers."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+
+    def __add__(self, other: Number) -> _Number:
+        return _Number(add(self.term, _term(other)))
+
+    def __radd__(self, other: Number) -> _Number:
+        return _Number(add(_term(other), self.term))
+
+    def __sub__(self, other: Number) -> _Number:
+        return _Number(add(self.term, negative(_term(other))))
+
+    def __rsub__(self, other: Number) -> _Number:
+        return _Number(add(_term(other), negative(self.term)))
+
+    def __mul__(self, other: Number) -> _Number:
+        return _Number(multiply(self.term, _term(other)))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> _Number:
+        return _Number(negative(self.term))
+
+    def __lt__(self, other: Number) -> Any:
+        return _function("less", self, other)
+
+    def __gt__(self, other: Number) -> Any:
+        return _function("less", other, self)
+
+    def __le__(self, other: Number) -> Any:
+        return _function("less_equal", self, other)
+
+    def __ge__(self, other: Number) -> Any:
+        return _function("less_equal", other, self)
+
+    def __bool__(self) -> bool:
+        raise TypeError("it branches in Python on a number: choose by m.where")
+
+
+def _term(x: Number) -> Term:
+    return x.term if isinstance(x, _Number) else constant(ieee.convert(x))
+
+
+def _function(function: Operation | str, *arguments: Number) -> _Number:
+    """A function's term; of numbers its value."""
+    terms = tuple(_term(x) for x in arguments)
+    if all(isinstance(t, Constant) and t.number is not None for t in terms):
+        numbers = [cast(Constant, t).number for t in terms]
+        if not isinstance(function, str):
+            return _Number(constant(function.forward(ieee, *numbers)))
+        return _Number(constant(_NUMBERS[function](*numbers)))
+    return _Number(cast(Term, Map(function, terms)))
+
+
+_NUMBERS: dict[str, Callable[..., Any]] = {
+    "less": lambda x, y: x < y,
+    "less_equal": lambda x, y: x <= y,
+    "equal": ieee.equal,
+    "both": lambda p, q: p and q,
+    "where": lambda condition, x, y: x if condition else y,
+    "is_infinite": ieee.is_infinite,
+    "damped": ieee.damped,
+    "hypot": ieee.hypot,
+}
+
+
+class _Algebra(Arithmetic):
+    name = "terms"
+    pi = 3.141592653589793
+
+    def convert(self, x: Number) -> Any:
+        return x if isinstance(x, _Number) else _Number(_term(x))
+
+    def where(self, condition: Any, x: Number, y: Number) -> Any:
+        chosen = _term(condition)
+        if isinstance(chosen, Constant) and chosen.number is not None:
+            return x if chosen.number else y
+        return _function("where", condition, x, y)
+
+    def both(self, p: Any, q: Any) -> Any:
+        return _function("both", p, q)
+
+    def equal(self, x: Number, y: Number) -> Any:
+        return _function("equal", x, y)
+
+    def is_infinite(self, x: Number) -> Any:
+        return _function("is_infinite", x)
+
+    def damped(self, x: Number, y: Number) -> Any:
+        return _function("damped", x, y)
+
+    def hypot(self, x: Number, y: Number, /) -> Any:
+        return _function("hypot", x, y)
+
+    def power(self, x: Number, y: Number) -> Any:
+        exponent = _term(y)
+        if not isinstance(exponent, Constant) or exponent.number is None:
+            base = _term(x)
+            if isinstance(base, Constant) and base.number is not None:
+                return _function(ops.exponential.variant(base=base.number), exponent)
+            return _Number(cast(Term, Map(ops.raise_to, (base, exponent))))
+        number = exponent.number
+        if number == 0 or number == 1:
+            return x if number else 1
+        if number == -1:
+            return self.divide(1, x)
+        short = int(number) if number == int(number) else number
+        return _function(ops.power_constant.variant(exponent=short), x)
+
+    def log_sum_exp(self, xs: Sequence[Number]) -> Any:
+        axis = Axis("k", len(xs))
+        return _Number(cast(Term, LogSumExp(_stacked(xs, axis), (axis,))))
+
+    def softmax(self, xs: Sequence[Number]) -> tuple[Any, ...]:
+        axis = Axis("k", len(xs))
+        shares = cast(Term, Softmax(_stacked(xs, axis), (axis,)))
+        return tuple(_Number(cast(Term, Take(shares, axis, Affine(k)))) for k in range(len(xs)))
+
+
+def _stacked(xs: Sequence[Number], axis: Axis) -> Term:
+    return cast(Term, Concatenate(axis, tuple((_term(x), None) for x in xs)))
+
+
+def _by_operation(name: str) -> Any:
+    operation = find(name)
+
+    def call(self: _Algebra, *arguments: Number) -> Any:
+        return _function(operation, *arguments)
+
+    return call
+
+
+for _name in (
+    "divide", "abs", "exp", "log", "expm1", "log1p", "sqrt", "sin", "cos", "tan", "asin", "acos",
+    "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sigmoid", "softplus",
+    "xlogy",
+):  # fmt: skip
+    setattr(_Algebra, _name, _by_operation(_name))
+_Algebra.__abstractmethods__ = frozenset()
+_ALGEBRA = _Algebra()  # type: ignore[abstract]  # all are set above

@@ -1,0 +1,276 @@
+"""Reverse mode over terms.
+
+Each kind of term has a line that says what an adjoint contributes to an operand. To these comes one
+line for all of them: what an operand does not depend on is summed over. Of the product Σₖ W[i,k] x[k]
+that makes δ[i] x[k] for W and Σᵢ W[i,k] δ[i] for x. So the equations BP2 and BP4 are found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from microgradnet import ops
+from microgradnet.lifting.algebra import contributions
+from microgradnet.lifting.terms import (
+    VJP,
+    Affine,
+    Axis,
+    Concatenate,
+    Constant,
+    LogSumExp,
+    Map,
+    Mask,
+    Put,
+    Scan,
+    Softmax,
+    State,
+    Sum,
+    Take,
+    Term,
+    add,
+    constant,
+    free_states,
+    multiply,
+    negative,
+    read_at,
+    rebuild,
+    rename,
+    sum_over,
+    topological_terms,
+)
+
+__all__ = ["adjoints", "substitute"]
+
+
+def adjoints(
+    seeds: Iterable[tuple[Term, Term]], by: Iterable[Term], axes: Sequence[Axis] = ()
+) -> dict[Term, Term]:
+    """The adjoints ∂C/∂t of all terms t between given terms and those that C is made of.
+
+    seeds   pairs of a term and its adjoint: of costs, 1; several are summed over
+    by      the terms to differentiate by; one that is not reached has no adjoint
+    axes    the axes that the seeds are summed over, where their terms lack them
+
+    >>> from microgradnet.lifting.terms import Leaf
+    >>> n, i, k = Axis("n"), Axis("i", 2), Axis("k", 3)
+    >>> W, x = Leaf("W", "parameter", (i, k), range(6)), Leaf("x", "input", (n, k), range(3))
+    >>> z = sum_over(multiply(W, x), k)
+    >>> delta = Leaf("δ", "seed", (n, i), range(2))
+    >>> adjoints([(z, delta)], [W])[W]
+    Σ_n δ[n,i] x[n,k]
+    """
+    seeds = [*seeds]
+    order = topological_terms(term for term, _ in seeds)
+    wanted = set(by)
+    active: set[Term] = set()
+    for term in order:
+        if term in wanted or not active.isdisjoint(term.operands):
+            active.add(term)
+    pending: dict[Term, list[Term]] = {}
+
+    def contribute(operand: Term, g: Term, reached: Iterable[Axis]) -> None:
+        if operand in active:
+            lacking = [axis for axis in reached if axis not in operand.axes]
+            pending.setdefault(operand, []).append(sum_over(g, *lacking))
+
+    for term, seed in seeds:
+        contribute(term, seed, (*term.axes, *axes))
+    found: dict[Term, Term] = {}
+    for term in reversed(order):
+        if term in pending:
+            found[term] = g = add(*pending.pop(term))
+            if term not in wanted:
+                _RULES[type(term)](term, g, contribute)
+    return found
+
+
+Contribute = Callable[[Term, Term, Iterable[Axis]], None]
+
+
+def _map(term: Map, g: Term, contribute: Contribute) -> None:
+    function, xs = term.function, term.arguments
+    if function is ops.add:
+        products: Sequence[Term] = [g] * len(xs)
+    elif function is ops.multiply:
+        products = [multiply(g, *xs[:k], *xs[k + 1 :]) for k in range(len(xs))]
+    elif isinstance(function, str):
+        products = _ELEMENTARY[function](g, *xs)
+    elif isinstance(function, VJP):
+        rule = contributions(function.operation, *xs[:2], xs[2:])[function.operand]
+        contribute_through(rule, g, xs, contribute, term.axes)
+        return
+    elif _is_primed(term):
+        products = [_primed(term, k, g) for k in range(len(xs))]
+    else:
+        products = contributions(function, g, term, xs)
+    for x, product in zip(xs, products, strict=True):
+        contribute(x, product, term.axes)
+
+
+def contribute_through(
+    formula: Term, g: Term, xs: Sequence[Term], contribute: Contribute, axes: Sequence[Axis]
+) -> None:
+    """Contribute to operands what a formula in them does."""
+    found = adjoints([(formula, g)], xs, axes)
+    for x in dict.fromkeys(xs):
+        if x in found:
+            contribute(x, found[x], x.axes)
+
+
+def _is_primed(term: Map) -> bool:
+    """Whether the derivative is read as f′(x): of a function of one operand that varies."""
+    varying = [x for x in term.arguments if not isinstance(x, Constant)]
+    function = cast(Any, term.function)
+    return len(varying) == 1 and (function.base or function) not in _READ_AS_FORMULAS
+
+
+_READ_AS_FORMULAS = {
+    ops.subtract, ops.divide, ops.negative, ops.power_constant, ops.exponential, ops.exp, ops.log,
+    ops.log1p, ops.sqrt, ops.sin, ops.cos, ops.softplus, ops.xlogy, ops.raise_to,
+    ops.log_sum_exp, ops.softmax_component, ops.weighted_sum,
+}  # fmt: skip
+
+
+def _primed(term: Map, k: int, g: Term) -> Term:
+    if isinstance(term.arguments[k], Constant):
+        return constant(0)
+    return cast(Term, Map(VJP(cast(Any, term.function), k), (g, term, *term.arguments)))
+
+
+def _where(g: Term, condition: Term, x: Term, y: Term) -> Sequence[Term]:
+    zero = constant(0)
+    return zero, cast(Term, Map("where", (condition, g, zero))), cast(
+        Term, Map("where", (condition, zero, g))
+    )
+
+
+def _damped(g: Term, x: Term, y: Term) -> Sequence[Term]:
+    return multiply(g, y), multiply(g, x)
+
+
+def _hypot(g: Term, x: Term, y: Term) -> Sequence[Term]:
+    length = cast(Term, Map("hypot", (x, y)))
+    return tuple(multiply(g, cast(Term, Map(ops.divide, (z, length)))) for z in (x, y))
+
+
+def _none(g: Term, *operands: Term) -> Sequence[Term]:
+    return [constant(0)] * len(operands)
+
+
+_ELEMENTARY: Mapping[str, Callable[..., Sequence[Term]]] = {
+    "where": _where,
+    "damped": _damped,
+    "hypot": _hypot,
+    **{name: _none for name in ("both", "equal", "less", "less_equal", "is_infinite")},
+}
+
+
+def _sum(term: Sum, g: Term, contribute: Contribute) -> None:
+    contribute(term.operand, g, ())
+
+
+def _log_sum_exp(term: LogSumExp, g: Term, contribute: Contribute) -> None:
+    shares = cast(Term, Softmax(term.operand, term.over))
+    contribute(term.operand, multiply(g, shares), ())
+
+
+def _softmax(term: Softmax, g: Term, contribute: Contribute) -> None:
+    mean = sum_over(multiply(g, term), *term.over)
+    contribute(term.operand, multiply(term, add(g, negative(mean))), ())
+
+
+def _take(term: Take, g: Term, contribute: Contribute) -> None:
+    x, axis, index = term.operand, term.axis, term.index
+    over = tuple(a for a in index.axes if a is axis or a not in x.axes)
+    new = index.renamed if isinstance(index, Affine) else None
+    if new is not None and new in over:
+        contribute(x, rename(g, new, axis), ())
+    else:
+        contribute(x, cast(Term, Put(g, axis, index, over)), ())
+
+
+def _put(term: Put, g: Term, contribute: Contribute) -> None:
+    x, axis, index = term.operand, term.axis, term.index
+    if axis not in g.axes:
+        g = multiply(g, constant([1.0] * cast(int, axis.size), axis))
+    contribute(x, read_at(g, axis, index, 0.0), (*x.axes, *index.axes))
+
+
+def _mask(term: Mask, g: Term, contribute: Contribute) -> None:
+    contribute(term.operand, cast(Term, Mask(g, term.conditions)), term.axes)
+
+
+def _concatenate(term: Concatenate, g: Term, contribute: Contribute) -> None:
+    offset = 0
+    reached = [axis for axis in term.axes if axis is not term.axis]
+    for piece, own in term.pieces:
+        index = Affine(offset, () if own is None else ((own, 1),))
+        contribute(piece, read_at(g, term.axis, index), reached)
+        offset += 1 if own is None else cast(int, own.size)
+
+
+def _scan(term: Scan, g: Term, contribute: Contribute) -> None:
+    """Run the steps backwards for the states' adjoints; the rest is done for all steps at once.
+
+    With λ the adjoint of the state after a step, that of the state before is λ ∂step/∂state
+    + g ∂out/∂state. What else the steps are made of has contributions from all of them.
+    """
+    t = term.axis
+    states = [state for state, *_ in term.states]
+    roots = [term.out, *(step for *_, step in term.states)]
+    outer = [x for x in _outermost(roots, states) if not isinstance(x, Constant)]
+    after = [State(f"λ{state.name}", state.axes) for state in states]
+    # With an axis of steps, states are like anything else: nothing is summed over the steps unseen.
+    held = {s: cast(Term, State(s.name, (*s.axes, t))) for s in (*states, *after)}
+    seeds = zip(substitute(roots, held), (g, *(held[l] for l in after)), strict=True)
+    found = adjoints(seeds, [*(held[s] for s in states), *outer], (t,))
+    before = {held[s]: cast(Term, Scan(t, term.states, s, term.reverse)) for s in states}
+    zero = constant(0)
+    previous = substitute(
+        [found.get(held[s], zero) for s in states], {**before, **{held[l]: l for l in after}}
+    )
+    reverse = tuple((l, zero, p) for l, p in zip(after, previous, strict=True))
+    first = cast(int, t.size) - 1 if term.reverse else 0
+    for (state, init, _), p in zip(term.states, previous, strict=True):
+        all_steps = cast(Term, Scan(t, reverse, p, not term.reverse))
+        contribute(init, read_at(all_steps, t, first), state.axes)
+    all_after = {held[l]: cast(Term, Scan(t, reverse, l, not term.reverse)) for l in after}
+    reached = [x for x in outer if x in found]
+    products = substitute([found[x] for x in reached], {**before, **all_after})
+    for x, product in zip(reached, products, strict=True):
+        contribute(x, product, ())
+
+
+def _outermost(roots: Sequence[Term], states: Sequence[State]) -> list[Term]:
+    """The largest terms within the roots that depend on none of the states."""
+    free = free_states(topological_terms(roots))
+    own = frozenset[Term](states)
+    found: dict[Term, None] = {}
+    stack, seen = [*roots], set()
+    while stack:
+        term = stack.pop()
+        if free[term].isdisjoint(own):
+            found[term] = None
+        elif term not in seen:
+            seen.add(term)
+            stack.extend(term.operands)
+    return list(found)
+
+
+def substitute(roots: Sequence[Term], new: Mapping[Any, Term]) -> list[Term]:
+    """The roots with some of their terms replaced."""
+    return rebuild(roots, lambda term: new.get(term, term))
+
+
+_RULES: Mapping[type[Term], Callable[[Any, Term, Contribute], None]] = {
+    Map: _map,
+    Sum: _sum,
+    LogSumExp: _log_sum_exp,
+    Softmax: _softmax,
+    Take: _take,
+    Put: _put,
+    Mask: _mask,
+    Concatenate: _concatenate,
+    Scan: _scan,
+}
