@@ -32,7 +32,7 @@ from microgradnet.operation import Operation
 __all__ = [
     "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index", "Leaf",
     "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term", "VJP",
-    "add", "axes_of", "check_term", "constant", "extent", "free_states", "multiply", "negative",
+    "add", "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states", "multiply", "negative",
     "read_at", "rebuild",
     "rename", "sum_over", "topological_terms", "where_used",
 ]  # fmt: skip
@@ -481,17 +481,45 @@ def constant(x: ArrayLike, *axes: Axis) -> Constant:
 
 
 def add(*terms: Term) -> Term:
-    """The sum x₁ + x₂ + …, with sums among them written out and zeros left out.
+    """The sum x₁ + x₂ + …, with sums among them written out and multiples of one term collected.
 
     >>> x = Leaf("x", "input", (), [0])
-    >>> add(x, constant(0)) is x
-    True
+    >>> add(x, constant(0), x)
+    2 x
     """
     flat = [t for term in terms for t in (term.operands if _is(term, ops.add) else (term,))]
-    kept = [t for t in flat if not _is_number(t, 0.0)]
-    if len(kept) < 2:
-        return kept[0] if kept else constant(0)
-    return cast(Term, Map(ops.add, tuple(kept)))
+    kept: dict[Term, list[float]] = {}
+    for t in flat:
+        number, rest = as_coefficient(t)
+        if number or rest is not _ONE:
+            kept.setdefault(rest, []).append(number)
+    collected: list[Term] = []
+    for rest, numbers in kept.items():
+        total = sum(numbers)
+        moderate = _MODERATE[0] <= abs(total) <= _MODERATE[1]
+        collected += [multiply(constant(x), rest) for x in ([total] if moderate else numbers)]
+    if len(collected) < 2:
+        return collected[0] if collected else constant(0)
+    return cast(Term, Map(ops.add, tuple(collected)))
+
+
+def as_coefficient(term: Term) -> tuple[float, Term]:
+    """A number and the rest, whose product a term is.
+
+    >>> as_coefficient(multiply(constant(2), Leaf("x", "input", (), [0])))
+    (2.0, x)
+    """
+    if isinstance(term, Constant) and term.number is not None:
+        return float(term.number), _ONE
+    first = term.operands[0] if _is(term, ops.multiply) else None
+    if isinstance(first, Constant) and first.number is not None:
+        rest = term.operands[1:]
+        return float(first.number), rest[0] if len(rest) == 1 else _map(ops.multiply, *rest)
+    return 1.0, term
+
+
+def _map(op: Operation, *operands: Term) -> Term:
+    return cast(Term, Map(op, operands))
 
 
 def multiply(*terms: Term) -> Term:
@@ -521,6 +549,7 @@ def multiply(*terms: Term) -> Term:
 
 
 _MODERATE = 2.0**-100, 2.0**100
+_ONE: Term = Constant(1.0)
 
 
 def negative(term: Term) -> Term:
@@ -564,10 +593,6 @@ def rename(term: Term, old: Axis, new: Axis) -> Term:
 
 def _is(term: Term, op: Operation) -> bool:
     return isinstance(term, Map) and term.function is op
-
-
-def _is_number(term: Term, x: float) -> bool:
-    return isinstance(term, Constant) and term.number == x
 
 
 # Walking

@@ -1,0 +1,531 @@
+"""Axes: how the entries of a class are numbered, found from how its members read others.
+
+A member of a class reads entries of other classes. An axis of such a class whose coordinate is the
+same throughout each sum is a candidate for an axis of the class itself; of the candidates the
+smallest set is taken that tells all members apart. Where sums part the coordinates of an axis into
+groups that have nothing in common, as the rows of a matrix part its flat list of weights, or heads
+the units of a query, the axis is split wherever it occurs. Sums over windows, v = o + t, give the
+axis of the o.
+
+Nothing here can make a program wrong: a poor choice of axes makes index tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microgradnet.lifting.canonicalise import CONSTANT, INPUT, PARAMETER, TARGET, Atoms
+from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors
+
+__all__ = [
+    "Candidate", "Coordinates", "Dimension", "Layout", "choose", "components", "distinct", "find_axes",
+    "running_number",
+]  # fmt: skip
+
+Indices: TypeAlias = "NDArray[np.intp]"
+
+
+@dataclass(eq=False)
+class Dimension:
+    """An axis in the making: a size, and the axes that count the same under another name."""
+
+    size: int
+    copies: list[Dimension] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Coordinates:
+    """The entries of an array by their coordinates: an array of these for each dimension."""
+
+    dimensions: list[Dimension]
+    values: list[Indices]
+    size: int
+    role: int = -1
+    """Of an array of leaves their role, and the places of its entries in their list."""
+    places: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+
+    @property
+    def box(self) -> int:
+        """How many entries there were if all combinations of coordinates were there."""
+        product = 1
+        for dimension in self.dimensions:
+            product *= dimension.size
+        return product
+
+
+@dataclass(eq=False)
+class Candidate:
+    """What may become a dimension of a class: a number for each member."""
+
+    values: Indices
+    size: int
+    weight: float
+    source: Dimension | None = None
+
+
+class Layout:
+    """The coordinates of all classes and of the arrays of leaves.
+
+    classes   of each class its coordinates
+    leaves    the arrays of leaves
+    """
+
+    def __init__(self, atoms: Atoms, vectors: Vectors) -> None:
+        self.atoms, self.vectors = atoms, vectors
+        self.leaves: list[Coordinates] = []
+        n = len(vectors.class_of)
+        self._array_of = np.full(n, -1)
+        self._entry = vectors.index.copy()
+        self.classes: list[Coordinates] = []
+
+    def read(self, atoms: Indices) -> tuple[Coordinates | None, Indices]:
+        """The array that some atoms, which are all of one class, are entries of, and which ones.
+
+        None of constants.
+        """
+        first = atoms[0]
+        number = self.vectors.class_of[first]
+        if number >= 0:
+            return self.classes[number], self._entry[atoms]
+        if number == -1 - CONSTANT:
+            return None, atoms
+        return self.leaves[self._array_of[first]], self._entry[atoms]
+
+    def arrays_of(self, atoms: Indices) -> Indices:
+        """Of leaves the numbers of the arrays that they belong to."""
+        return self._array_of[atoms]
+
+    def dimensions_read(self, atoms: Indices) -> Iterator[tuple[Coordinates, Dimension, Indices]]:
+        """The dimensions of what is read, with the coordinates read along each."""
+        array, entry = self.read(atoms)
+        if array is not None:
+            for dimension, values in zip(array.dimensions, array.values, strict=True):
+                yield array, dimension, values[entry]
+
+    def split(self, dimension: Dimension, parts: Sequence[Indices]) -> None:
+        """Replace a dimension, wherever it is, by several: parts[k][c] is its k-th coordinate."""
+        new = [Dimension(int(part.max()) + 1) for part in parts]
+        for array in [*self.classes, *self.leaves]:
+            if dimension in array.dimensions:
+                k = array.dimensions.index(dimension)
+                old = array.values[k]
+                array.dimensions[k : k + 1] = new
+                array.values[k : k + 1] = [part[old] for part in parts]
+        for copy in dimension.copies:
+            self.split(copy, parts)
+
+    def add_leaves(self, atoms: Indices) -> None:
+        """Make an array of some leaves, with one dimension."""
+        places = self.atoms.place[atoms]
+        atoms = atoms[np.argsort(places, kind="stable")]
+        self._array_of[atoms] = len(self.leaves)
+        self._entry[atoms] = np.arange(len(atoms))
+        self.leaves.append(
+            Coordinates(
+                [Dimension(len(atoms))] if len(atoms) > 1 else [],
+                [np.arange(len(atoms))] if len(atoms) > 1 else [],
+                len(atoms),
+                int(self.atoms.role[atoms[0]]),
+                self.atoms.place[atoms],
+            )
+        )
+
+
+def find_axes(atoms: Atoms, vectors: Vectors) -> Layout:
+    """Coordinates for every class, after its kinds were parted so that each reads one array."""
+    layout = Layout(atoms, vectors)
+    _group_leaves(layout)
+    for members in vectors.classes:
+        _part_kinds(layout, members)
+        coordinates = _Chooser(layout, members).coordinates()
+        layout.classes.append(coordinates)
+    return layout
+
+
+# Arrays of leaves
+
+
+def _group_leaves(layout: Layout) -> None:
+    """Which leaves make up an array: those that are read together."""
+    atoms, vectors = layout.atoms, layout.vectors
+    for role in (PARAMETER, TARGET, INPUT):
+        everything = np.flatnonzero(atoms.role == role)
+        if not len(everything):
+            continue
+        read = []
+        for members in vectors.classes:
+            for operand in members.operands:
+                if vectors.class_of[operand[0]] == -1 - role:
+                    read.append((np.unique(operand), False))
+            for kind in members.kinds:
+                _part_pairs(layout, members, kind)
+            for kind in members.kinds:
+                for factor in kind.factors:
+                    if vectors.class_of[factor[0]] == -1 - role:
+                        read.append((np.unique(factor), True))
+        roots = atoms.roots[atoms.role[atoms.roots] == role]
+        read += [(roots[:1], True)] if len(roots) else []
+        group = np.full(len(atoms), -1)
+        for number, (leaves, divisible) in enumerate(sorted(read, key=lambda r: len(r[0]))):
+            there = np.unique(group[leaves])
+            there = there[there >= 0]
+            whole = np.isin(group, there).sum() == (group[leaves] >= 0).sum()
+            rest = leaves[group[leaves] < 0]
+            if len(there) > 1 and whole and divisible:
+                group[rest] = number  # such as the sum of the squares of all parameters
+            else:
+                group[np.isin(group, there)] = number
+                group[leaves] = number
+        group[everything[group[everything] < 0]] = len(read)
+        _, firsts = np.unique(group[everything], return_index=True)
+        for first in np.sort(firsts):
+            same = everything[group[everything] == group[everything[first]]]
+            layout.add_leaves(same)
+
+
+_FEW = 4
+
+
+def _part_pairs(layout: Layout, members: VectorClass, kind: Kind) -> None:
+    """Part a kind of bare leaves, as the token's and the position's embedding, by their order."""
+    n = len(members)
+    count = len(kind.entry) // n
+    if (
+        len(kind.factors) > 1
+        or kind.scaled
+        or layout.vectors.class_of[kind.factors[0][0]] >= 0
+        or not 1 < count <= _FEW
+        or n < 2
+        or len(kind.entry) != n * count
+        or (np.bincount(kind.entry, minlength=n) != count).any()
+    ):
+        return
+    columns = kind.factors[0].reshape(n, count)
+    sets = [np.unique(column) for column in columns.T]
+    if sum(map(len, sets)) > len(np.unique(columns)):
+        return
+    k = members.kinds.index(kind)
+    c = kind.coefficient.reshape(n, count)
+    members.kinds[k : k + 1] = [
+        Kind(np.arange(n), c[:, j], kind.scaled, [columns[:, j]]) for j in range(count)
+    ]
+
+
+def _part_kinds(layout: Layout, members: VectorClass) -> None:
+    """Part kinds whose factors are entries of several arrays of leaves."""
+    parted = []
+    for kind in members.kinds:
+        code = np.zeros(len(kind.entry), dtype=np.intp)
+        for factor in kind.factors:
+            if -1 - CONSTANT > layout.vectors.class_of[factor[0]]:
+                code = code * (len(layout.leaves) + 1) + layout.arrays_of(factor)
+        values = np.unique(code)
+        for value in values:
+            if len(values) == 1:
+                parted.append(kind)
+                break
+            of = code == value
+            factors = [factor[of] for factor in kind.factors]
+            parted.append(Kind(kind.entry[of], kind.coefficient[of], kind.scaled, factors))
+    members.kinds = parted
+
+
+# The axes of a class
+
+
+class _Chooser:
+    """The coordinates of one class, from those of the classes before it."""
+
+    def __init__(self, layout: Layout, members: VectorClass) -> None:
+        self.layout, self.members = layout, members
+        self.n = len(members)
+
+    def coordinates(self) -> Coordinates:
+        n = self.n
+        if n == 1:
+            while self._split(self._moving()):
+                pass
+            return Coordinates([], [], 1)
+        while True:
+            candidates = self._candidates()
+            moving = self._moving()
+            if self._split(moving):
+                continue
+            chosen = choose(candidates, n)
+            if chosen is None and moving:
+                windows = self._windows(moving)
+                if windows is None:
+                    continue
+                candidates += windows
+                chosen = choose(candidates, n)
+            return self._settle(chosen, candidates)
+
+    def _candidates(self) -> list[Candidate]:
+        """The coordinates that are the same throughout each sum."""
+        found = []
+        for operand in self.members.operands:
+            for array, dimension, values in self.layout.dimensions_read(operand):
+                found.append(_candidate(array, dimension, values))
+        for kind in self.members.kinds:
+            first = np.searchsorted(kind.entry, np.arange(self.n))
+            here = np.minimum(first, len(kind.entry) - 1)
+            if (kind.entry[here] != np.arange(self.n)).any():
+                continue  # some sums have no such term
+            for factor in kind.factors:
+                for array, dimension, values in self.layout.dimensions_read(factor):
+                    own = values[here]
+                    if len(kind.entry) == self.n or (values == own[kind.entry]).all():
+                        found.append(_candidate(array, dimension, own))
+        return distinct(found)
+
+    def _moving(self) -> list[tuple[Kind, list[tuple[Dimension, Indices]]]]:
+        """Of each kind the dimensions that its sums run over, with their coordinates."""
+        found = []
+        for kind in self.members.kinds:
+            first = np.searchsorted(kind.entry, kind.entry)
+            if (first == np.arange(len(first))).all():
+                continue
+            own: list[tuple[Dimension, Indices]] = []
+            for factor in kind.factors:
+                for _, dimension, values in self.layout.dimensions_read(factor):
+                    if (values != values[first]).any():
+                        own.append((dimension, values))
+            found.append((kind, own))
+        return found
+
+    def _split(self, moving: list[tuple[Kind, list[tuple[Dimension, Indices]]]]) -> bool:
+        """Split a dimension whose coordinates the sums part into groups."""
+        if self.n == 1:
+            return False
+        for kind, dimensions in moving:
+            for dimension, values in dimensions:
+                group = components(kind.entry, values, self.n, dimension.size)
+                count = int(group.max()) + 1
+                if (group < 0).any() or not 1 < count < dimension.size:
+                    continue
+                rank = running_number(group)
+                if count * (int(rank.max()) + 1) > 2 * dimension.size:
+                    continue
+                self.layout.split(dimension, [group, rank])
+                return True
+        return False
+
+    def _windows(
+        self, moving: list[tuple[Kind, list[tuple[Dimension, Indices]]]]
+    ) -> list[Candidate] | None:
+        """Candidates o from sums over v = o + t. None: a dimension was split on the way."""
+        found = []
+        for kind, dimensions in moving:
+            rank = running_number(kind.entry)
+            anchors: list[tuple[Dimension | None, Indices]] = [*dimensions, (None, rank)]
+            steps: dict[int, list[Indices]] = {}
+            for dimension, values in dimensions:
+                for a, (anchor, t) in enumerate(anchors):
+                    if anchor is dimension:
+                        continue
+                    solved = separate(kind.entry, t, values, self.n)
+                    if solved is None:
+                        continue
+                    origin, step = solved
+                    width = self._radix(kind.entry, t, values, dimension, step, origin)
+                    if width:
+                        c = np.arange(dimension.size)
+                        self.layout.split(dimension, [c // width, c % width])
+                        return None
+                    if len(np.unique(origin)) > 1:
+                        values_of, inverse = np.unique(origin, return_inverse=True)
+                        found.append(Candidate(inverse, len(values_of), 1.5))
+                    steps.setdefault(a, []).append(step)
+                    break
+            for a, parts in steps.items():
+                anchor = anchors[a][0]
+                if anchor is not None and len(parts) > 1 and self._split_taps(anchor, parts):
+                    return None
+        return found
+
+    def _split_taps(self, anchor: Dimension, parts: list[Indices]) -> bool:
+        """Split a dimension of taps, which are steps along several others."""
+        ranks = [np.unique(part, return_inverse=True)[1] for part in parts]
+        ranks = [rank for rank in ranks if 0 < rank.max()]
+        code = _codes(ranks, anchor.size)
+        sizes = [int(rank.max()) + 1 for rank in ranks]
+        if len(ranks) < 2 or max(sizes) >= anchor.size or len(np.unique(code)) < anchor.size:
+            return False
+        if int(np.prod(sizes)) > 2 * anchor.size:
+            return False
+        self.layout.split(anchor, ranks)
+        return True
+
+    def _radix(
+        self, entry: Indices, t: Indices, values: Indices, dimension: Dimension,
+        step: Indices, origin: Indices,
+    ) -> int:  # fmt: skip
+        """The width of the rows in which a flat dimension is read by windows; 0 if it is not."""
+        steps, origins = np.unique(step), np.unique(origin)
+        if len(steps) > _MANY:
+            return 0
+        widths = {int(w) for w in np.abs(np.subtract.outer(steps, steps)).ravel()}
+        widths |= {int(w) for w in np.diff(origins)[:_MANY]}
+        widths |= {int(w) for w in origins[: _MANY] - origins[0]}
+        for width in sorted(widths):
+            if width > 1 and dimension.size % width == 0 and width < dimension.size:
+                low = separate(entry, t, values % width, self.n)
+                high = separate(entry, t, values // width, self.n)
+                if low and high and np.ptp(low[0]) and np.ptp(high[0]):
+                    return width
+        return 0
+
+    def _settle(self, chosen: list[Candidate] | None, candidates: list[Candidate]) -> Coordinates:
+        """The candidates' coordinates as those of the class, or one flat dimension."""
+        n = self.n
+        if chosen is None:
+            best = [c for c in candidates if c.weight < _FLAT]
+            while best:
+                group = np.unique(_codes([c.values for c in best], n), return_inverse=True)[1]
+                rank = running_number(group)
+                box = int(np.prod([float(c.size) for c in best])) * (int(rank.max()) + 1)
+                if box <= 2 * n:
+                    chosen = [*best, Candidate(rank, int(rank.max()) + 1, _FLAT)]
+                    break
+                best.pop()
+        if chosen is None:
+            return Coordinates([Dimension(n)], [np.arange(n)], n)
+        dimensions: list[Dimension] = []
+        values: list[Indices] = []
+        for candidate in chosen:
+            if candidate.size == 1:
+                continue
+            source = candidate.source
+            present, inverse = np.unique(candidate.values, return_inverse=True)
+            if source is not None and len(present) == source.size:
+                dimension = source
+                if source in dimensions:
+                    dimension = Dimension(source.size)
+                    source.copies.append(dimension)
+                dimensions.append(dimension)
+                values.append(candidate.values)
+            else:
+                dimensions.append(Dimension(len(present)))
+                values.append(inverse)
+        return Coordinates(dimensions, values, n)
+
+
+_MANY = 64
+_FLAT = 3.0
+"""The weight of a dimension without structure."""
+
+
+def _candidate(array: Coordinates, dimension: Dimension, values: Indices) -> Candidate:
+    flat = array.role >= 0 and len(array.dimensions) == 1
+    weight = _FLAT if flat else 1.0
+    if len(np.unique(values)) < dimension.size:  # rather one that runs over a whole axis
+        weight += 0.25
+    return Candidate(values, dimension.size, weight, dimension)
+
+
+def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Without those that number the members as another does, or all of them alike."""
+    found: dict[bytes, Candidate] = {}
+    for candidate in sorted(candidates, key=lambda c: c.weight):
+        values, first, inverse = np.unique(
+            candidate.values, return_index=True, return_inverse=True
+        )
+        if len(values) > 1:
+            order = np.argsort(np.argsort(first))
+            found.setdefault(order[inverse].tobytes(), candidate)
+            candidate.size = len(values)
+    return list(found.values())
+
+
+def choose(candidates: Sequence[Candidate], n: int) -> list[Candidate] | None:
+    """The set of candidates of least weight that tells n members apart; None if there is none.
+
+    Of two sets of equal weight the one with fewer combinations.
+    """
+    if len(candidates) > _MOST:
+        candidates = sorted(candidates, key=lambda c: (c.weight, -c.size))[:_MOST]
+    everything = _codes([c.values for c in candidates], n) if candidates else np.zeros(n, int)
+    if len(np.unique(everything)) < n:
+        return None
+    best: tuple[tuple[float, float], list[Candidate]] | None = None
+    for count in range(1, len(candidates) + 1):
+        for subset in combinations(candidates, count):
+            box = float(np.prod([float(c.size) for c in subset]))
+            cost = sum(c.weight for c in subset), box
+            if not n <= box <= _DENSE * n + _SMALL or (best is not None and cost >= best[0]):
+                continue
+            if len(np.unique(_codes([c.values for c in subset], n))) == n:
+                best = cost, list(subset)
+    return None if best is None else best[1]
+
+
+_MOST = 8
+_DENSE, _SMALL = 4, 64
+"""An array may have so many entries for each that is in the graph, and so many more."""
+
+
+def _codes(columns: Sequence[Indices], n: int) -> Indices:
+    """One number for each combination of coordinates."""
+    code = np.zeros(n, dtype=np.int64)
+    for column in columns:
+        code = code * (int(column.max()) + 1) + column
+        if len(columns) > 2 and code.max(initial=0) > 2**40:
+            code = np.unique(code, return_inverse=True)[1]
+    return code
+
+
+def running_number(group: Indices) -> Indices:
+    """How many of the same group stand before each."""
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    sizes = np.diff(np.concatenate((starts, [len(group)])))
+    number = np.empty(len(group), dtype=np.intp)
+    number[order] = np.arange(len(group)) - np.repeat(starts, sizes)
+    return number
+
+
+def components(entry: Indices, values: Indices, n: int, size: int) -> Indices:
+    """The group of each value: values are together that a sum runs over; −1 of those not read."""
+    label = np.arange(size)
+    starts = np.flatnonzero(np.concatenate(([True], entry[1:] != entry[:-1])))
+    sizes = np.diff(np.concatenate((starts, [len(entry)])))
+    while True:
+        least = np.minimum.reduceat(label[values], starts)
+        new = label.copy()
+        np.minimum.at(new, values, np.repeat(least, sizes))
+        new = new[new]
+        if np.array_equal(new, label):
+            break
+        label = new
+    read = np.zeros(size, dtype=bool)
+    read[values] = True
+    group = np.full(size, -1)
+    group[read] = np.unique(label[read], return_inverse=True)[1]
+    return group
+
+
+def separate(entry: Indices, t: Indices, values: Indices, n: int) -> tuple[Indices, Indices] | None:
+    """o and d such that values = o[entry] + d[t]; None if there are none."""
+    size = int(t.max()) + 1
+    origin, step = np.zeros(n, dtype=np.intp), np.zeros(size, dtype=np.intp)
+    known_o, known_d = np.zeros(n, dtype=bool), np.zeros(size, dtype=bool)
+    known_d[np.bincount(t).argmax()] = True
+    count = -1
+    while count != (count := int(known_o.sum() + known_d.sum())):
+        rows = known_d[t]
+        origin[entry[rows]] = values[rows] - step[t[rows]]
+        known_o[entry[rows]] = True
+        rows = known_o[entry]
+        step[t[rows]] = values[rows] - origin[entry[rows]]
+        known_d[t[rows]] = True
+    read = np.bincount(entry, minlength=n) > 0
+    if not (known_o == read).all() or (values != origin[entry] + step[t]).any():
+        return None
+    return origin, step

@@ -1,0 +1,154 @@
+"""How a coordinate depends on others: the same one, an affine function, or a table.
+
+Rows of coordinates, a column for each axis, and a number for each row; what is asked is the simplest
+function of the fewest columns that gives the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["AffineMap", "Table", "affine_map", "conditions", "needed_columns", "table_over"]
+
+Indices: TypeAlias = "NDArray[np.intp]"
+
+
+class AffineMap(NamedTuple):
+    """offset + Σ coefficient · column, as (column, coefficient) pairs."""
+
+    offset: int
+    parts: tuple[tuple[int, int], ...]
+
+    def at(self, columns: Sequence[Indices]) -> Indices:
+        """Its values on rows."""
+        total = np.zeros(len(columns[0]) if columns else 1, dtype=np.intp)
+        for column, coefficient in self.parts:
+            total = total + coefficient * columns[column]
+        return total + self.offset
+
+
+class Table(NamedTuple):
+    """Numbers by the coordinates of some columns; `present` says which combinations occur."""
+
+    columns: tuple[int, ...]
+    values: NDArray[np.generic]
+    present: NDArray[np.bool_]
+
+
+_SAMPLE = 48
+
+
+def affine_map(columns: Sequence[Indices], values: Indices) -> AffineMap | None:
+    """The affine function of at most three columns that gives the values; None if there is none.
+
+    >>> i, u = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    >>> affine_map([i, u], 2 * i + u - 1)
+    AffineMap(offset=-1, parts=((0, 2), (1, 1)))
+    """
+    first = int(values[0])
+    if (values == first).all():
+        return AffineMap(first, ())
+    for k, column in enumerate(columns):
+        if values is column or np.array_equal(values, column):
+            return AffineMap(0, ((k, 1),))
+    rows = np.unique(np.linspace(0, len(values) - 1, _SAMPLE).astype(np.intp))
+    rows = np.union1d(rows, np.arange(min(_SAMPLE, len(values))))
+    sample = [column[rows].astype(float) for column in columns]
+    varying = [k for k, column in enumerate(sample) if np.ptp(column)]
+    wanted = values[rows].astype(float)
+    for count in (1, 2, 3):
+        for subset in combinations(varying, count):
+            matrix = np.stack([np.ones(len(rows)), *[sample[k] for k in subset]], axis=1)
+            solution = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
+            whole = np.rint(solution)
+            if (np.abs(solution - whole) > _CLOSE).any() or (matrix @ whole != wanted).any():
+                continue
+            if (whole[1:] == 0).any():
+                continue
+            found = AffineMap(
+                int(whole[0]), tuple(zip(subset, map(int, whole[1:].tolist()), strict=True))
+            )
+            if np.array_equal(found.at(columns), values):
+                return found
+    return None
+
+
+_CLOSE = 1e-6
+
+
+def _codes(columns: Sequence[Indices], sizes: Sequence[int], n: int) -> Indices:
+    code = np.zeros(n, dtype=np.int64)
+    for column, size in zip(columns, sizes, strict=True):
+        code = code * size + column
+    return code
+
+
+def needed_columns(
+    columns: Sequence[Indices], sizes: Sequence[int], values: NDArray[np.generic]
+) -> tuple[int, ...]:
+    """The columns without which the values are not determined."""
+    kept = list(range(len(columns)))
+    for k in range(len(columns)):
+        fewer = [j for j in kept if j != k]
+        code = _codes([columns[j] for j in fewer], [sizes[j] for j in fewer], len(values))
+        if _determines(code, values):
+            kept = fewer
+    return tuple(kept)
+
+
+def _determines(code: Indices, values: NDArray[np.generic]) -> bool:
+    size = int(code.max()) + 1
+    if size > 4 * len(code) + 1024:
+        code = np.unique(code, return_inverse=True)[1]
+        size = int(code.max()) + 1
+    found = np.zeros(size, dtype=values.dtype)
+    found[code] = values
+    same = found[code] == values
+    return bool(same.all()) or bool((same | (values != values)).all() and values.dtype.kind == "f")
+
+
+def table_over(
+    columns: Sequence[Indices], sizes: Sequence[int], values: NDArray[np.generic]
+) -> Table:
+    """The values as a table over the columns that they need, 0 where no row is."""
+    kept = needed_columns(columns, sizes, values)
+    code = _codes([columns[k] for k in kept], [sizes[k] for k in kept], len(values))
+    shape = [sizes[k] for k in kept]
+    table = np.zeros(int(np.prod(shape, dtype=np.int64)), dtype=values.dtype)
+    present = np.zeros(len(table), dtype=bool)
+    table[code] = values
+    present[code] = True
+    return Table(kept, table.reshape(shape), present.reshape(shape))
+
+
+def conditions(grid: Sequence[Indices], present: NDArray[np.bool_]) -> list[AffineMap] | None:
+    """Affine functions none of which is negative just where `present`; None if there are none.
+
+    >>> i, d = np.divmod(np.arange(9), 3)
+    >>> conditions([i, d], i <= d)
+    [AffineMap(offset=0, parts=((0, -1), (1, 1)))]
+    """
+    halves = []
+    for count in (1, 2):
+        for subset in combinations(range(len(grid)), count):
+            for signs in np.ndindex(*(2,) * count):
+                parts = tuple((k, 1 - 2 * s) for k, s in zip(subset, signs, strict=True))
+                free = AffineMap(0, parts).at(grid)
+                found = AffineMap(-int(free[present].min()), parts)
+                if ((free + found.offset) < 0).any():
+                    halves.append(found)
+    kept: list[AffineMap] = []
+    held = np.ones(len(present), dtype=bool)
+    # Those that part most come first; one that parts nothing more is left out.
+    halves.sort(key=lambda half: -int((half.at(grid) < 0).sum()))
+    for half in halves:
+        new = held & (half.at(grid) >= 0)
+        if (new != held).any():
+            kept.append(half)
+            held = new
+    return kept if np.array_equal(held, present) else None

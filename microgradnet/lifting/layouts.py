@@ -1,0 +1,178 @@
+"""In which order the axes of arrays lie in memory, so that products need no copies.
+
+Arrays that are combined entry by entry lie alike: they form a class. Of each class in turn the order
+is taken that makes the products that it takes part in cheapest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import permutations
+
+from microgradnet import ops
+from microgradnet.lifting.strides import Strides, collapses, contiguous, extent_of, plan_product
+from microgradnet.lifting.terms import (
+    Affine,
+    Axis,
+    LogSumExp,
+    Map,
+    Mask,
+    Scan,
+    Softmax,
+    Sum,
+    Take,
+    Term,
+)
+
+__all__ = ["Layouts", "factors"]
+
+
+def factors(term: Term) -> tuple[Term, Term] | None:
+    """The two factors of a sum of products; None if a term is no such sum.
+
+    One whose factors have all their axes in common, but for what is summed over all, is none: that
+    is a product entry by entry, and a sum.
+    """
+    if not isinstance(term, Sum):
+        return None
+    product = term.operand
+    if not isinstance(product, Map) or product.function is not ops.multiply:
+        return None
+    x, y = product.arguments
+    if not set(x.axes) ^ set(y.axes) and term.axes:
+        return None
+    return (x, y) if set(term.over) <= set(x.axes) & set(y.axes) else None
+
+
+class Layouts:
+    """The orders of the axes of some terms.
+
+    fixed   strides of those that lie in memory already: parameters, inputs, gradients
+    first   an axis that has to come first, of those that are read step by step
+    """
+
+    def __init__(
+        self, terms: Sequence[Term], fixed: Mapping[Term, Strides], first: Mapping[Term, Axis]
+    ) -> None:
+        self._parents: dict[Term, Term] = {}
+        self._fixed = dict(fixed)
+        self._first: dict[Term, Axis] = {}
+        self._orders: dict[Term, tuple[Axis, ...]] = {}
+        for term in terms:
+            if isinstance(term, (Map, Softmax, Mask)):
+                for x in term.operands:
+                    if set(x.axes) == set(term.axes):
+                        self._join(x, term)
+            if isinstance(term, Scan):
+                out = term.out
+                self._first.setdefault(self._root(term), term.axis)
+                del out
+        for term, axis in first.items():
+            self._first[self._root(term)] = axis
+        self._touching: dict[Term, list[Term]] = defaultdict(list)
+        for term in terms:
+            for x in self._concerned(term):
+                root = self._root(_base(x))
+                if term not in self._touching[root]:
+                    self._touching[root].append(term)
+        for term, strides in fixed.items():
+            root = self._root(term)
+            if root not in self._orders and root in self._touching:
+                self._orders[root] = tuple(sorted(strides, key=lambda axis: -strides[axis]))
+        self._choose(terms)
+
+    def _root(self, term: Term) -> Term:
+        while term in self._parents:
+            term = self._parents[term]
+        return term
+
+    def _join(self, one: Term, two: Term) -> None:
+        a, b = self._root(one), self._root(two)
+        if a is not b:
+            self._parents[a] = b
+
+    def _concerned(self, term: Term) -> Iterable[Term]:
+        pair = factors(term)
+        if pair is not None:
+            return (*pair, term)
+        if isinstance(term, (Sum, Softmax, LogSumExp)):
+            return term.operands
+        return ()
+
+    def order(self, term: Term) -> tuple[Axis, ...]:
+        """The order of a term's axes."""
+        root = self._root(term)
+        found = self._orders.get(root)
+        if found is None:
+            found = self._orders[root] = self._default(root)
+        return found
+
+    def _default(self, root: Term) -> tuple[Axis, ...]:
+        first = self._first.get(root)
+        return tuple(
+            sorted(root.axes, key=lambda axis: (axis is not first, axis.size is not None))
+        )
+
+    def strides(self, term: Term) -> Strides:
+        """How far entries along each axis are apart."""
+        if term in self._fixed:
+            return self._fixed[term]
+        if isinstance(term, Take) and isinstance(term.index, Affine) and term.fill is None:
+            inner = dict(self.strides(term.operand))
+            step = inner.pop(term.axis)
+            for axis, coefficient in term.index.parts:
+                inner[axis] = inner.get(axis, 0) + coefficient * step
+            return inner
+        return contiguous(self.order(term))
+
+    def _choose(self, terms: Sequence[Term]) -> None:
+        classes = dict.fromkeys(self._root(_base(x)) for t in terms for x in self._concerned(t))
+        open_ones = [
+            root for root in classes if 1 < len(root.axes) <= _WIDEST and root not in self._fixed
+        ]
+        for _ in range(2):
+            for root in open_ones:
+                best = min(
+                    self._candidates(root), key=lambda order: self._cost_of(root, order)
+                )
+                self._orders[root] = best
+
+    def _candidates(self, root: Term) -> Iterable[tuple[Axis, ...]]:
+        default = self.order(root)
+        yield default
+        first = self._first.get(root)
+        for order in permutations(default):
+            if first is None or order[0] is first:
+                yield order
+
+    def _cost_of(self, root: Term, order: tuple[Axis, ...]) -> float:
+        self._orders[root] = order
+        return sum(self.cost(term) for term in self._touching[root])
+
+    def cost(self, term: Term) -> float:
+        """An estimate of the nanoseconds that a sum takes in the layouts as they are."""
+        pair = factors(term)
+        if pair is not None:
+            a, b = pair
+            return plan_product(self.strides(a), self.strides(b), self.strides(term)).cost
+        (x,) = term.operands
+        strides = self.strides(x)
+        over = term.over if isinstance(term, (Sum, Softmax, LogSumExp)) else ()
+        order = sorted(strides, key=lambda axis: -strides[axis])
+        ends = [order[len(order) - len(over) :]]
+        if isinstance(term, Sum):
+            ends.append(order[: len(over)])
+        fits = any(set(end) == set(over) and collapses(strides, end) for end in ends)
+        return extent_of(x.axes, 32) * (0.5 if fits else 5.0)
+
+
+_WIDEST = 5
+"""Of arrays with more axes the order is not searched for."""
+
+
+def _base(term: Term) -> Term:
+    """The term whose array a term is a view of."""
+    while isinstance(term, Take) and isinstance(term.index, Affine) and term.fill is None:
+        term = term.operand
+    return term

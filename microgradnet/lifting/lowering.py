@@ -1,0 +1,190 @@
+"""Terms as NumPy computes them best: the same values by other terms.
+
+Sums and products become binary, in the order in which results grow least. What does not depend on
+the axes of a sum is drawn out of it, and a sum of a product of many factors becomes one of pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from math import prod
+from typing import cast
+
+from microgradnet import ops
+from microgradnet.lifting.terms import (
+    VJP,
+    Axis,
+    Constant,
+    Map,
+    Scan,
+    State,
+    Sum,
+    Term,
+    as_coefficient,
+    axes_of,
+    constant,
+    multiply,
+    rebuild,
+    sum_over,
+)
+
+__all__ = ["FACTORED", "lower"]
+
+FACTORED = (ops.tanh, ops.sigmoid)
+"""Operations whose derivative f′(x) is computed by itself, along with f(x), and multiplied."""
+
+
+def lower(roots: Sequence[Term]) -> list[Term]:
+    """The roots in terms of which each is an instruction or two.
+
+    >>> from microgradnet.lifting.terms import Axis, Leaf
+    >>> i, j = Axis("i", 2), Axis("j", 2)
+    >>> x, y = (Leaf(name, "input", (i,), [0, 1]) for name in "xy")
+    >>> lower([sum_over(multiply(constant(3), x, y), i)])
+    [3 Σ_i x[i] y[i]]
+    """
+    lowering = _Lowering()
+    return rebuild(roots, lowering.change)
+
+
+class _Lowering:
+    def __init__(self) -> None:
+        self._bound: dict[Term, bool] = {}
+
+    def is_bound(self, term: Term) -> bool:
+        """Whether a term depends on the state of a scan, so that it changes from step to step."""
+        known = self._bound.get(term)
+        if known is None:
+            known = isinstance(term, State) or (
+                not isinstance(term, Scan) and any(map(self.is_bound, term.operands))
+            )
+            self._bound[term] = known
+        return known
+
+    def change(self, term: Term) -> Term:
+        self.is_bound(term)
+        if isinstance(term, Sum):
+            return self.sum(term.operand, term.over)
+        if not isinstance(term, Map):
+            return term
+        function, xs = term.function, term.arguments
+        if function is ops.add:
+            return self.add(xs)
+        if function is ops.multiply:
+            return self.multiply(xs)
+        if function is ops.negative:
+            return self.multiply((constant(-1), *xs))
+        if isinstance(function, VJP) and function.operation in FACTORED and not _is_one(xs[0]):
+            slope = cast(Term, Map(function, (constant(1), *xs[1:])))
+            return self.multiply((xs[0], slope))
+        return term
+
+    def grouped(self, terms: Iterable[Term]) -> list[Term]:
+        """The terms in the order in which they are joined: small ones first, states last."""
+        return sorted(terms, key=lambda t: (self.is_bound(t), _size(t.axes), len(t.axes)))
+
+    def add(self, terms: Sequence[Term]) -> Term:
+        """A sum as binary sums and differences."""
+        flat = [x for t in terms for x in (t.operands if _is(t, ops.add) else (t,))]
+        positive, negative = [], []
+        for term in flat:
+            opposite = _opposite(term)
+            (positive if opposite is None else negative).append(opposite or term)
+        positive = self.grouped(positive)
+        if not positive:
+            return self.multiply((constant(-1), self.add(negative)))
+        total = positive[0]
+        for term in positive[1:]:
+            total = cast(Term, Map(ops.add, (term, total)))
+        for term in self.grouped(negative):
+            total = cast(Term, Map(ops.subtract, (total, term)))
+        return total
+
+    def multiply(self, terms: Sequence[Term]) -> Term:
+        """A product as binary products."""
+        product = multiply(*terms)
+        factors = product.operands if _is(product, ops.multiply) else (product,)
+        if len(factors) == 2 and factors[0] is factors[1]:
+            return _square(factors[0])
+        ordered = self.grouped(factors)
+        total = ordered[0]
+        for term in ordered[1:]:
+            total = cast(Term, Map(ops.multiply, (total, term)))
+        return total
+
+    def sum(self, term: Term, over: Sequence[Axis]) -> Term:
+        """A sum with what does not depend on its axes drawn out."""
+        if isinstance(term, Sum):
+            term, over = term.operand, (*term.over, *over)
+        factors = _factors(term)
+        inner = [x for x in factors if not set(over).isdisjoint(x.axes)]
+        outer = [x for x in factors if set(over).isdisjoint(x.axes)]
+        total = self.contract(inner, over)
+        return self.multiply((*outer, total)) if outer else total
+
+    def contract(self, factors: list[Term], over: Sequence[Axis]) -> Term:
+        """The sum of a product, pair by pair, the cheapest first."""
+        factors = [self.presum(factors, k, over) for k in range(len(factors))]
+        while len(factors) > 2:
+            a, b = min(
+                combinations(range(len(factors)), 2),
+                key=lambda pair: _size(axes_of(factors[k] for k in pair)),
+            )
+            rest = [x for k, x in enumerate(factors) if k not in (a, b)]
+            pair = [factors[a], factors[b]]
+            own = [axis for axis in over if axis not in axes_of(rest) and axis in axes_of(pair)]
+            joined = self.contract(pair, own) if own else self.multiply(pair)
+            factors = [*rest, joined]
+        left = [axis for axis in over if axis in axes_of(factors)]
+        if not left:
+            return self.multiply(factors)
+        if len(factors) == 1:
+            return sum_over(factors[0], *left)
+        x, y = factors
+        if x is y:
+            return sum_over(_square(x), *left)
+        return cast(Term, Sum(cast(Term, Map(ops.multiply, (x, y))), tuple(left)))
+
+    def presum(self, factors: Sequence[Term], k: int, over: Sequence[Axis]) -> Term:
+        """A factor summed over the axes that no other has."""
+        others = axes_of(x for j, x in enumerate(factors) if j != k)
+        own = [axis for axis in over if axis in factors[k].axes and axis not in others]
+        return self.sum(factors[k], own) if own and len(factors) > 1 else factors[k]
+
+
+def _is(term: Term, op: object) -> bool:
+    return isinstance(term, Map) and term.function is op
+
+
+def _is_one(term: Term) -> bool:
+    return isinstance(term, Constant) and term.number == 1
+
+
+def _factors(term: Term) -> list[Term]:
+    """The factors of a product of products."""
+    if not _is(term, ops.multiply):
+        square = isinstance(term, Map) and term.function is _SQUARE
+        return [*term.operands] * 2 if square else [term]
+    return [x for t in term.operands for x in _factors(t)]
+
+
+_SQUARE = ops.power_constant.variant(exponent=2)
+
+
+def _square(term: Term) -> Term:
+    return cast(Term, Map(_SQUARE, (term,)))
+
+
+def _opposite(term: Term) -> Term | None:
+    """The term without the minus in front of it; None if it has none."""
+    number, rest = as_coefficient(term)
+    return multiply(constant(-number), rest) if number < 0 else None
+
+
+def _size(axes: Iterable[Axis]) -> int:
+    return prod(_MANY if axis.size is None else axis.size for axis in axes)
+
+
+_MANY = 64
+"""How many examples there are where it only matters which of two arrays is larger."""

@@ -1,0 +1,235 @@
+"""How NumPy says the functions of maps: its own, helpers that a program brings along, and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from microgradnet import ops
+from microgradnet.lifting.algebra import contributions, expand
+from microgradnet.lifting.terms import VJP, Constant, Function, Map, State, Term
+from microgradnet.operation import Operation
+
+__all__ = ["HELPERS", "call", "function_source", "is_native", "number_source", "ufunc", "vjp_source"]
+
+_UFUNCS: Mapping[Function, str] = {
+    ops.add: "add", ops.subtract: "subtract", ops.multiply: "multiply", ops.divide: "divide",
+    ops.negative: "negative", ops.abs: "absolute", ops.maximum: "maximum", ops.minimum: "minimum",
+    ops.exp: "exp", ops.expm1: "expm1", ops.log: "log", ops.log1p: "log1p", ops.sqrt: "sqrt",
+    ops.sin: "sin", ops.cos: "cos", ops.tan: "tan", ops.asin: "arcsin", ops.acos: "arccos",
+    ops.atan: "arctan", ops.sinh: "sinh", ops.cosh: "cosh", ops.tanh: "tanh",
+    ops.asinh: "arcsinh", ops.acosh: "arccosh", ops.atanh: "arctanh", ops.raise_to: "power",
+    "hypot": "hypot",
+}  # fmt: skip
+_CALLS: Mapping[Function, str] = {
+    "where": "np.where({}, {}, {})",
+    "less": "{} < {}",
+    "less_equal": "{} <= {}",
+    "equal": "{} == {}",
+    "both": "{} & {}",
+    "is_infinite": "np.isinf({})",
+    "damped": "damped({}, {})",
+    ops.xlogy: "xlogy({}, {})",
+    ops.erf: "erf({})",
+    ops.erfc: "erfc({})",
+    ops.sigmoid: "sigmoid({})",
+    ops.softplus: "softplus({})",
+}
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+
+
+def ufunc(function: Function, number: Callable[[float], str]) -> str | None:
+    """The name of NumPy's function, and operands that it takes besides, with a gap for the others.
+
+    >>> from microgradnet import raise_to, relu, tanh
+    >>> ufunc(tanh, repr), ufunc(relu, repr), ufunc("where", repr)
+    ('tanh({})', 'maximum({}, 0.0)', None)
+    """
+    name = _UFUNCS.get(function)
+    if name is not None:
+        return name + ("({}, {})" if _arity(function) == 2 else "({})")
+    if function is ops.relu:
+        return f"maximum({{}}, {number(0.0)})"
+    if isinstance(function, Operation) and (function.base or function) is ops.power_constant:
+        exponent = float(function.parameters["exponent"])
+        return "square({})" if exponent == 2 else f"power({{}}, {number(exponent)})"
+    if isinstance(function, Operation) and (function.base or function) is ops.exponential:
+        return f"power({number(float(function.parameters['base']))}, {{}})"
+    return None
+
+
+def _arity(function: Function) -> int | None:
+    return 2 if function == "hypot" else function.arity  # type: ignore[union-attr]
+
+
+def call(function: Function) -> str | None:
+    """An expression with gaps for the operands, which gives a new array."""
+    return _CALLS.get(function)
+
+
+def is_native(function: Function) -> bool:
+    """Whether NumPy or a helper has the function."""
+    return call(function) is not None or ufunc(function, repr) is not None
+
+
+def function_source(operation: Operation, name: str) -> str:
+    """A definition of an operation of one operand that NumPy lacks."""
+    x = _letter("x")
+    body = _expression(expand(operation, [x]))
+    return f'def {name}(x):\n    """{_shown(operation)}(x)."""\n    return {body}\n'
+
+
+def vjp_source(operation: Operation, name: str) -> tuple[str, str]:
+    """A definition of the rule of an operation of one operand, and which of g, y and x it takes."""
+    letters = [_letter(c) for c in "gyx"]
+    (product,) = contributions(operation, *letters[:2], letters[2:])
+    body = _expression(product)
+    used = "".join(c.name for c in letters if c in _leaves(product)) or "g"
+    doc = f"The contribution of {_shown(operation)}(x), whose adjoint is g, to the adjoint of x."
+    return f'def {name}({", ".join(used)}):\n    """{doc}"""\n    return {body}\n', used
+
+
+def _shown(operation: Operation) -> str:
+    return operation.name if operation.name.isidentifier() else "an operation"
+
+
+def _letter(c: str) -> State:
+    return State(c, ())
+
+
+def _leaves(term: Term) -> set[Term]:
+    return {term}.union(*map(_leaves, term.operands))
+
+
+def _expression(term: Term) -> str:
+    """An expression without names for its parts; operators in brackets."""
+    if isinstance(term, State):
+        return term.name
+    if isinstance(term, Constant) and term.number is not None:
+        return number_source(term.number)
+    if not isinstance(term, Map) or isinstance(term.function, VJP):
+        raise TypeError(f"{term!r} is no function of numbers")
+    written = [_expression(x) for x in term.arguments]
+    return _joined(term.function, written)
+
+
+def _joined(function: Function, written: Sequence[str]) -> str:
+    template = call(function)
+    if template is not None:
+        filled = template.format(*written)
+        return filled if "(" in template else f"({filled})"
+    name = ufunc(function, number_source)
+    if name is None:
+        assert isinstance(function, Operation)
+        raise TypeError(f"{function.name} within a rule of another operation")
+    sign = _INFIX.get(name.split("(")[0])
+    if sign is not None:
+        return f"({f' {sign} '.join(written)})"
+    return "np." + name.format(*written)
+
+
+def number_source(x: float) -> str:
+    """A number as Python source; whole ones without a point, so that they do not widen float32."""
+    if x != x or x in (float("inf"), float("-inf")):
+        return {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}[str(x)]
+    return repr(x) if str(x) == "-0.0" else repr(float(x)).removesuffix(".0")
+
+
+HELPERS: dict[str, str] = {
+    "sigmoid": '''\
+def sigmoid(x):
+    """1 / (1 + exp(-x)), without overflow and with all its digits on the left."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+''',
+    "sigmoid_and_slope": '''\
+def sigmoid_and_slope(z, one, top, a, slope):
+    """With e = exp(z): the sigmoid e / (1 + e) into a, its derivative e / (1 + e)**2 into slope."""
+    np.minimum(z, top, out=a)  # beyond, e would be infinite
+    np.exp(a, out=a)
+    np.add(a, one, out=slope)
+    a /= slope
+    np.divide(a, slope, out=slope)
+''',
+    "tanh_and_slope": '''\
+def tanh_and_slope(z, two, a, slope):
+    """tanh(z) into a; its derivative, with e = exp(z) (2 / (e + 1/e))**2, into slope."""
+    np.exp(z, out=a)
+    np.reciprocal(a, out=slope)
+    slope += a
+    np.divide(two, slope, out=slope)
+    slope *= slope
+    np.tanh(z, out=a)
+''',
+    "softplus": '''\
+def softplus(x):
+    """log(1 + exp(x)), without overflow and with all its digits on the left."""
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
+''',
+    "xlogy": '''\
+def xlogy(x, y):
+    """x log y, where 0 log 0 = 0."""
+    return np.where((x == 0) & ~np.isnan(y), 0, x * np.log(y))
+''',
+    "damped": '''\
+def damped(x, y):
+    """x y, where inf 0 = 0."""
+    return np.where((y == 0) & np.isinf(x), 0, x * y)
+''',
+    "erf": '''\
+def erf(x):
+    """The error function, which NumPy lacks."""
+    return np.vectorize(math.erf, otypes=[x.dtype])(x)
+''',
+    "erfc": '''\
+def erfc(x):
+    """The complement of the error function, which NumPy lacks."""
+    return np.vectorize(math.erfc, otypes=[x.dtype])(x)
+''',
+    "softmax_rows": '''\
+def softmax_rows(x, ones, sums, out):
+    """exp(x) over its sum along the last axis, into out; sums gets the sums, at every entry.
+
+    While no sum overflows or underflows the largest x need not be taken from the others first.
+    """
+    np.exp(x, out=out)
+    np.matmul(out, ones, out=sums)
+    if sums.max() < np.inf and sums.min() > 1e-8:
+        out /= sums
+    else:
+        out[...] = softmax(x, -1)
+''',
+    "masked_softmax_rows": '''\
+def masked_softmax_rows(x, mask, ones, sums, out):
+    """The softmax along the last axis of what x is where mask is 1; 0 where mask is 0."""
+    np.exp(x, out=out)
+    out *= mask
+    np.matmul(out, ones, out=sums)
+    if sums.max() < np.inf and sums.min() > 1e-8:
+        out /= sums
+    else:
+        out[...] = softmax(np.where(mask, x, -np.inf), -1)
+''',
+    "softmax": '''\
+def softmax(x, axis):
+    """exp(x) over its sum along axes; an infinite x, if it is the only one, takes all."""
+    top = x.max(axis=axis, keepdims=True)
+    e = np.exp(x - top)
+    s = e / e.sum(axis=axis, keepdims=True)
+    if not np.isposinf(top).any():
+        return s
+    first = x == np.inf
+    winner = np.where(first.sum(axis=axis, keepdims=True) == 1, 1, np.nan)
+    return np.where(top == np.inf, np.where(first, winner, 0), s)
+''',
+    "log_sum_exp": '''\
+def log_sum_exp(x, axis):
+    """log of the sum of exp(x) along axes; the largest x is kept out of the sum."""
+    top = x.max(axis=axis, keepdims=True)
+    e = np.exp(x - top)
+    e[x == top] = 0
+    ties = (x == top).sum(axis=axis, keepdims=True) - 1
+    found = np.where(np.isinf(top), top, top + np.log1p(e.sum(axis=axis, keepdims=True) + ties))
+    return found.reshape([n for k, n in enumerate(x.shape) if k not in axis])
+''',
+}
+"""The source of each by its name."""

@@ -1,0 +1,466 @@
+"""From atoms to classes: what is computed alike and used alike will be one array.
+
+From below, atoms are alike that apply one operation to atoms that are alike, or that are sums whose
+terms are of the same kinds. How many terms of a kind does not matter: so the sums of a causal
+attention, or of the windows at an image's border, fall together. From above, a class falls apart
+into what has no use in common: queries, keys and values are computed alike, but enter different
+products, or different sides of one.
+
+Leaves are four classes, one a role: which of them make up an array, their uses decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microgradnet import ops
+from microgradnet.lifting.canonicalise import OPERATION, SUM, Atoms
+from microgradnet.operation import Operation
+
+__all__ = ["Kind", "VectorClass", "Vectors", "is_softmax", "vectorise"]
+
+Indices: TypeAlias = "NDArray[np.intp]"
+Floats: TypeAlias = "NDArray[np.float64]"
+
+_PLUS, _MINUS, _SCALED, _ZERO = range(4)
+"""How a term's product enters its sum: as it is, negative, times a constant, times 0."""
+
+
+@dataclass(eq=False)
+class Kind:
+    """Terms of one kind of a class's sums: Σ c·u·v, each with the place of its sum in the class.
+
+    entry   the place of the sum that the term belongs to; ascending
+    factors for each factor the atoms that it is
+    scaled  whether the c are constants of the graph; else all are 1, or all −1
+    """
+
+    entry: Indices
+    coefficient: Floats
+    scaled: bool
+    factors: list[Indices]
+
+
+@dataclass(eq=False)
+class VectorClass:
+    """Atoms that are computed alike and used alike.
+
+    operation   the operation, of `operands`, one atom a member each; None for sums
+    kinds       what the sums add up, besides the constants; of an operation of any number of
+                operands that are alike, such as log_sum_exp, these operands
+    component   of a softmax, which of its operands each member belongs to
+    """
+
+    atoms: Indices
+    operation: Operation | None = None
+    operands: list[Indices] = field(default_factory=list)
+    kinds: list[Kind] = field(default_factory=list)
+    constants: Floats = field(default_factory=lambda: np.zeros(0))
+    component: Indices | None = None
+
+    def __len__(self) -> int:
+        return len(self.atoms)
+
+
+@dataclass(eq=False)
+class Vectors:
+    """The classes, each behind those it is made of.
+
+    class_of    of each atom the number of its class; leaves have the negative of their role, less 1
+    index       of each atom its place in the class
+    same_as     of each atom the one that is computed in its stead, mostly itself
+    """
+
+    classes: list[VectorClass]
+    class_of: Indices
+    index: Indices
+    same_as: Indices
+
+
+def vectorise(atoms: Atoms) -> Vectors:
+    """The classes of atoms.
+
+    >>> from microgradnet import Value, tanh
+    >>> from microgradnet.lifting.canonicalise import canonicalise
+    >>> w, x = [Value(0.5), Value(2.0)], [Value(1.0), Value(3.0)]
+    >>> cost = tanh(w[0] * x[0]) + tanh(w[1] * x[1])
+    >>> [len(c) for c in vectorise(canonicalise([cost], x, [], w)).classes]
+    [2, 2, 1]
+    """
+    return _Classes(atoms).result()
+
+
+class _Classes:
+    def __init__(self, atoms: Atoms) -> None:
+        self.atoms = atoms
+        self.n = len(atoms)
+
+    def result(self) -> Vectors:
+        self._sign()
+        self._references()
+        self._part()
+        self._wrap()
+        return self._build()
+
+    # From below
+
+    def _sign(self) -> None:
+        """The signature of each atom: a number, the same for what is computed alike."""
+        atoms, n = self.atoms, self.n
+        sign = [0] * n + [-1]  # so that −1, no factor, has the signature −1
+        # A sum of nothing but atoms that are alike counts as one of these where it is an operand:
+        # the first of the running sums x₀, x₀ + x₁ … is no sum in the graph.
+        base = [0] * n + [-1]
+        pure: dict[int, int] = {}
+        same = list(range(n))
+        signs: dict[Any, int] = {role: role for role in range(4)}
+        known: dict[Any, int] = {}
+        roles, starts, first = atoms.role.tolist(), atoms.starts.tolist(), atoms.first_term.tolist()
+        operands = atoms.operands.tolist()
+        columns = [column.tolist() for column in atoms.factors.T]
+        c = atoms.coefficient
+        flag = np.where(atoms.scaled, np.where(c == 0, _ZERO, _SCALED), np.where(c < 0, _MINUS, 0))
+        flags, has_constant = flag.tolist(), (atoms.value != 0).tolist()
+        coefficients, values = c.tolist(), atoms.value.tolist()
+        merged = False
+        for k, role in enumerate(roles):
+            key: Any = role
+            element = -1
+            if role == OPERATION:
+                xs = operands[starts[k] : starts[k + 1]]
+                if merged:
+                    xs = [same[x] for x in xs]
+                op: Any = atoms.operation[k]
+                twin = known.setdefault((op, *xs), k)
+                if twin != k:
+                    same[k], sign[k], base[k], merged = twin, sign[twin], base[twin], True
+                    continue
+                key = (op, *[base[x] for x in xs])
+                if op.arity is None and len(set(key[1:])) == 1 and _alike(op):
+                    key = (op.base or op, key[1])
+            elif role == SUM:
+                start, end = first[k], first[k + 1]
+                if end - start < 5:
+                    own = tuple(
+                        (coefficients[t], *[same[column[t]] if column[t] >= 0 else -1
+                                            for column in columns])
+                        for t in range(start, end)
+                    )  # fmt: skip
+                    twin = known.setdefault((values[k], own), k)
+                    if twin != k:
+                        same[k], sign[k], base[k], merged = twin, sign[twin], base[twin], True
+                        continue
+                kinds = set(
+                    zip(
+                        flags[start:end],
+                        map(sign.__getitem__, columns[0][start:end]),
+                        *[map(base.__getitem__, column[start:end]) for column in columns],
+                        strict=True,
+                    )
+                )
+                if len(kinds) > 1:
+                    kinds = {kind for kind in kinds if kind[0] != _ZERO} or kinds
+                normal = frozenset(
+                    (kind[0], kind[1]) if kind[0] < _SCALED and kind[3] < 0
+                    else (kind[0], *sorted(kind[2:]))
+                    for kind in kinds
+                )  # fmt: skip
+                key = (normal, has_constant[k])
+                if len(normal) == 1 and not has_constant[k]:
+                    ((how, element, *rest),) = normal
+                    if how != _PLUS or rest or element < 4 or element in pure:
+                        element = -1
+            found = signs.setdefault(key, len(signs))
+            sign[k] = found
+            if element >= 0:
+                pure[found] = element
+                base[k] = element
+            else:
+                base[k] = found
+        self.flag = flag
+        self.sign, self.base = np.array(sign), np.array(base)
+        self.pure = pure
+        self.same = np.array(same, dtype=np.intp)
+        self.n_signs = len(signs)
+
+    def _references(self) -> None:
+        """Every use of an atom by another, and in which role: `use` is equal for equal roles."""
+        atoms, n, same = self.atoms, self.n, self.same
+        self.own = same == np.arange(n)
+        self.own &= atoms.role >= OPERATION
+        counts = np.diff(atoms.starts)
+        user = np.repeat(np.arange(n), counts)
+        slot = np.arange(len(user)) - np.repeat(atoms.starts[:-1], counts)
+        for k in np.flatnonzero(self._variadic()).tolist():
+            slot[atoms.starts[k] : atoms.starts[k + 1]] = 0
+        live = self.own[user]
+        self.op_user, self.op_slot = user[live], slot[live]
+        self.op_atom = same[atoms.operands[live]]
+        # Factors in the order of their signatures, and those alike in the order of writing.
+        terms = np.diff(atoms.first_term)
+        owner = np.repeat(np.arange(n), terms)
+        live = self.own[owner]
+        factors = atoms.factors[live]
+        self.owner, self.flag = owner[live], self.flag[live]
+        self.coefficient = atoms.coefficient[live]
+        factors = np.where(factors >= 0, same[factors], -1)
+        single = (self.flag < _SCALED) & (factors[:, 1] < 0)
+        key = np.where(single[:, None], self.sign[factors], self.base[factors])
+        key[factors < 0] = self.n_signs
+        by_key = np.argsort(key, axis=1, kind="stable")
+        row = np.arange(len(factors))[:, None]
+        self.factors, key = factors[row, by_key], key[row, by_key]
+        self.dropped = self._zeros()
+        code = self.flag.astype(np.int64)
+        for column in key.T:
+            code = np.unique(code * (self.n_signs + 1) + column, return_inverse=True)[1]
+        self.kind = code
+        kept = ~self.dropped
+        self.factors, self.owner, self.kind = self.factors[kept], self.owner[kept], self.kind[kept]
+        self.flag, self.coefficient = self.flag[kept], self.coefficient[kept]
+        self._renumber()
+
+    def _renumber(self) -> None:
+        """Number the signatures so that each is behind those of its operands.
+
+        They are so already, numbered as they were met, but for what has wrapped operands.
+        """
+        if not self.pure:
+            return
+        term, column = np.nonzero(self.factors >= 0)
+        atom = np.concatenate((self.op_atom, self.factors[term, column]))
+        user = np.concatenate((self.op_user, self.owner[term]))
+        pairs = np.unique(self.sign[user] * self.n_signs + self.sign[atom])
+        users: list[list[int]] = [[] for _ in range(self.n_signs)]
+        missing = [0] * self.n_signs
+        for above, below in zip(*(half.tolist() for half in divmod(pairs, self.n_signs)), strict=True):
+            users[below].append(above)
+            missing[above] += 1
+        order = [sign for sign in range(self.n_signs) if not missing[sign]]
+        for sign in order:
+            for above in users[sign]:
+                missing[above] -= 1
+                if not missing[above]:
+                    order.append(above)
+        order.sort(key=lambda sign: sign >= 4)  # leaves first, whether there are any or not
+        number = np.empty(self.n_signs, dtype=np.intp)
+        number[order] = np.arange(self.n_signs)
+        self.sign = number[self.sign]
+
+    def _variadic(self) -> NDArray[np.bool_]:
+        """Which atoms are operations whose operands are all alike, and of any number."""
+        atoms = self.atoms
+        found = np.zeros(self.n, dtype=bool)
+        for k in np.flatnonzero(atoms.role == OPERATION).tolist():
+            op = atoms.operation[k]
+            if op is not None and op.arity is None and _alike(op):
+                xs = atoms.operands[atoms.starts[k] : atoms.starts[k + 1]]
+                found[k] = (self.base[xs] == self.base[xs[0]]).all()
+        self.variadic = found
+        return found
+
+    def _zeros(self) -> NDArray[np.bool_]:
+        """Which terms are 0 times something, beside others: such as a border's padding."""
+        zero = self.flag == _ZERO
+        if not zero.any():
+            return zero
+        signs = self.sign[self.owner]
+        # Where all sums of a signature have the kind with other constants, it is no padding.
+        scaled = np.bincount(signs, self.flag == _SCALED, minlength=self.n_signs)
+        others = np.bincount(self.owner, ~zero, minlength=self.n)
+        self.flag = np.where(zero & (scaled[signs] > 0), _SCALED, self.flag)
+        return (self.flag == _ZERO) & (others[self.owner] > 0)
+
+    # From above
+
+    def _part(self) -> None:
+        """Number the classes: parts of signatures whose uses are connected."""
+        n, width = self.n, self.factors.shape[1]
+        term, column = np.nonzero(self.factors >= 0)
+        n_kinds = int(self.kind.max(initial=0)) + 1
+        atom = np.concatenate((self.op_atom, self.factors[term, column], self.same[self.atoms.roots]))
+        user = np.concatenate((self.op_user, self.owner[term], np.full(len(self.atoms.roots), n)))
+        most = int(self.op_slot.max(initial=0)) + 1
+        use = np.concatenate((
+            self.op_slot,
+            most + self.kind[term] * width + column,
+            np.zeros(len(self.atoms.roots), dtype=np.intp),
+        ))  # fmt: skip
+        uses = most + n_kinds * width
+        computed = self.atoms.role[atom] >= OPERATION
+        atom, user, use = atom[computed], user[computed], use[computed]
+        order = np.argsort(self.sign[atom], kind="stable")
+        atom, user, use = atom[order], user[order], use[order]
+        ends = np.searchsorted(self.sign[atom], np.arange(self.n_signs + 1)).tolist()
+        own = np.flatnonzero(self.own)
+        by_sign = own[np.argsort(self.sign[own], kind="stable")]
+        limits = np.searchsorted(self.sign[by_sign], np.arange(self.n_signs + 1)).tolist()
+        found = np.full(n + 1, -1)
+        number = 0
+        for sign in range(self.n_signs - 1, 3, -1):
+            members = by_sign[limits[sign] : limits[sign + 1]]
+            if len(members) > 1:
+                part = slice(ends[sign], ends[sign + 1])
+                types = found[user[part]] * uses + use[part]
+                part_of = _connected(atom[part], types, members)
+                found[members] = number + part_of
+                number += int(part_of.max()) + 1
+            else:
+                found[members] = number
+                number += 1
+        found = np.where(found >= 0, number - 1 - found, -1)  # those at the bottom come first
+        self.n_classes = number
+        leaf = self.atoms.role < OPERATION
+        self.class_of = np.where(leaf, -1 - self.atoms.role, found[:n])
+        self.class_of = self.class_of[self.same]
+
+    def _wrap(self) -> None:
+        """Where sums are operands beside what is no sum, make of this sums of one term."""
+        n = self.n
+        self.extra = np.zeros(0, dtype=np.intp)  # what each of the new sums is a sum of
+        self.extra_class = np.zeros(0, dtype=np.intp)
+        if not self.pure:
+            return
+        width = self.factors.shape[1]
+        term, column = np.nonzero(self.factors >= 0)
+        most = int(self.op_slot.max(initial=0)) + 1
+        atom = np.concatenate((self.op_atom, self.factors[term, column]))
+        user = np.concatenate((self.op_user, self.owner[term]))
+        use = np.concatenate((self.op_slot, most + self.kind[term] * width + column))
+        group = self.class_of[user] * (int(use.max(initial=0)) + 1) + use
+        group = np.unique(group, return_inverse=True)[1]
+        size = int(group.max(initial=-1)) + 1
+        top = np.full(size, -10)
+        np.maximum.at(top, group, self.class_of[atom])
+        low = np.flatnonzero((self.class_of[atom] != top[group]) & (self.class_of[atom] >= 0))
+        if not len(low):
+            return
+        pair = np.stack((top[group[low]], atom[low]), axis=1)
+        pairs, which = np.unique(pair, axis=0, return_inverse=True)
+        self.extra_class, self.extra = pairs.T
+        new = n + which.ravel()
+        here = low < len(self.op_atom)
+        self.op_atom[low[here]] = new[here]
+        there = low[~here] - len(self.op_atom)
+        self.factors[term[there], column[there]] = new[~here]
+
+    def _build(self) -> Vectors:
+        atoms, n = self.atoms, self.n
+        everything = np.concatenate((np.flatnonzero(self.own), n + np.arange(len(self.extra))))
+        class_of = np.concatenate((self.class_of, self.extra_class))
+        order = np.argsort(class_of[everything], kind="stable")
+        members = everything[order]
+        limits = np.searchsorted(class_of[members], np.arange(self.n_classes + 1))
+        index = np.zeros(n + len(self.extra), dtype=np.intp)
+        index[members] = np.arange(len(members)) - limits[class_of[members]]
+        for role in range(4):
+            leaves = np.flatnonzero(atoms.role == role)
+            index[leaves] = np.arange(len(leaves))
+        index[:n] = index[:n][self.same]
+        # The wrapped ones' terms, behind the others.
+        owner = np.concatenate((self.owner, n + np.arange(len(self.extra))))
+        factors = np.full((len(self.extra), self.factors.shape[1]), -1)
+        factors[:, 0] = self.extra
+        factors = np.concatenate((self.factors, factors))
+        coefficient = np.concatenate((self.coefficient, np.ones(len(self.extra))))
+        flag = np.concatenate((self.flag, np.zeros(len(self.extra), dtype=self.flag.dtype)))
+        kind = np.concatenate((self.kind, np.full(len(self.extra), -1)))
+        by = np.lexsort((index[owner], kind, class_of[owner]))
+        owner, factors, kind = owner[by], factors[by], kind[by]
+        coefficient, flag = coefficient[by], flag[by]
+        term_limits = np.searchsorted(class_of[owner], np.arange(self.n_classes + 1)).tolist()
+        by = np.lexsort((self.op_slot, index[self.op_user], class_of[self.op_user]))
+        op_atom, op_user, op_slot = self.op_atom[by], self.op_user[by], self.op_slot[by]
+        op_limits = np.searchsorted(class_of[op_user], np.arange(self.n_classes + 1)).tolist()
+        classes = []
+        limits = limits.tolist()
+        for k in range(self.n_classes):
+            those = members[limits[k] : limits[k + 1]]
+            found = VectorClass(those)
+            first = int(those[0])
+            op = atoms.operation[first] if first < n else None
+            found.operation = op
+            if op is None:
+                found.constants = np.where(those < n, atoms.value[np.minimum(those, n - 1)], 0.0)
+                part = slice(term_limits[k], term_limits[k + 1])
+                found.kinds = _kinds(
+                    index[owner[part]], kind[part], coefficient[part], flag[part], factors[part]
+                )
+            else:
+                part = slice(op_limits[k], op_limits[k + 1])
+                if self.variadic[first]:
+                    entry = index[op_user[part]]
+                    ones = np.ones(len(entry))
+                    found.kinds = [Kind(entry, ones, False, [op_atom[part]])]
+                    if is_softmax(op):
+                        components: list[Any] = [atoms.operation[a] for a in those.tolist()]
+                        found.component = np.array([c.parameters["index"] for c in components])
+                else:
+                    found.operands = list(op_atom[part].reshape(len(those), -1).T)
+            classes.append(found)
+        return Vectors(classes, class_of, index, self.same)
+
+
+def _kinds(
+    entry: Indices, kind: Indices, coefficient: Floats, flag: Indices, factors: Indices
+) -> list[Kind]:
+    """The kinds of a class's terms; those of wrapped sums, −1, belong to the only one there is."""
+    if len(kind) and kind[0] < 0:
+        order = np.argsort(entry, kind="stable")
+        entry, coefficient, flag = entry[order], coefficient[order], flag[order]
+        factors, kind = factors[order], np.zeros(len(kind), dtype=np.intp)
+    cuts = [0, *(np.flatnonzero(np.diff(kind)) + 1).tolist(), len(kind)]
+    found = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        if start == end:
+            continue
+        part = slice(start, end)
+        used = int((factors[start] >= 0).sum())
+        found.append(
+            Kind(
+                entry[part],
+                coefficient[part],
+                bool(flag[start] >= _SCALED),
+                [factors[part, column] for column in range(used)],
+            )
+        )
+    return found
+
+
+def _connected(atom: Indices, types: Indices, members: Indices) -> Indices:
+    """The number of each member's part: members are together that have a use in common."""
+    if not len(types) or (types == types[0]).all():
+        return np.zeros(len(members), dtype=np.intp)
+    values, types = np.unique(types, return_inverse=True)
+    order = np.lexsort((types, atom))
+    atom, types = atom[order], types[order]
+    joined = np.flatnonzero(atom[1:] == atom[:-1])
+    up = list(range(len(values)))
+
+    def top(k: int) -> int:
+        while up[k] != k:
+            up[k] = up[up[k]]
+            k = up[k]
+        return k
+
+    pairs = np.unique(types[joined] * len(values) + types[joined + 1]).tolist()
+    for a, b in (divmod(pair, len(values)) for pair in pairs):
+        up[top(a)] = top(b)
+    part = np.array([top(k) for k in range(len(values))])
+    first = np.searchsorted(atom, members)
+    return np.unique(part[types[first]], return_inverse=True)[1]
+
+
+def is_softmax(op: Operation) -> bool:
+    """Whether it is a component of a softmax."""
+    return (op.base or op) is ops.softmax_component
+
+
+def _alike(op: Operation) -> bool:
+    """Whether it treats its operands alike, but for the component of a softmax."""
+    return is_softmax(op) or op is ops.log_sum_exp
+
