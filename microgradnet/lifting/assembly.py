@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from microgradnet import ops
 from microgradnet.arithmetic import evaluate, is_finite
 from microgradnet.engine import Value
 from microgradnet.lifting.axes import (
@@ -52,14 +53,11 @@ from microgradnet.lifting.terms import (
     Mask,
     Put,
     Softmax,
+    Sum,
     Term,
-    add,
     constant,
-    multiply,
-    negative,
     read_at,
     rename,
-    sum_over,
 )
 from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors, is_softmax, vectorise
 from microgradnet.operation import Operation
@@ -152,7 +150,8 @@ class _Assembler:
             return []
         first = np.searchsorted(entry, entry)
         sets: list[Columns] = []
-        for factor in kind.factors:
+        # Rather along the axes of what is computed: those of leaves are not settled yet.
+        for factor in sorted(kind.factors, key=self._rank_of_factor):
             moving: Columns = []
             for _, dimension, values in self.layout.dimensions_read(factor):
                 known = any(np.array_equal(values, v) for _, v in moving)
@@ -183,6 +182,10 @@ class _Assembler:
             return best[1]
         rank = running_number(entry)
         return [(Dimension(int(rank.max()) + 1), rank)]
+
+    def _rank_of_factor(self, atoms: Indices) -> int:
+        number = int(self.vectors.class_of[atoms[0]])
+        return number if number < 0 else -9
 
     def _telling(self, entry: Indices, candidate: Columns) -> Columns | None:
         """The columns without those that are not needed to tell a sum's terms apart."""
@@ -236,7 +239,7 @@ class _Assembler:
             term, off = self._kind(members, own, kind, present)
             total.append(term)
             zero = zero and off
-        term = add(*total)
+        term = _sum(total)
         return term if zero or present is None else self._masked(term, columns, present, 0.0)
 
     def _constants(self, columns: Columns, values: NDArray[np.float64]) -> Term:
@@ -260,7 +263,7 @@ class _Assembler:
         factors = [self._read(factor, columns) for factor in kind.factors]
         if kind.scaled:
             factors.insert(0, self._constants(columns, kind.coefficient))
-        product = multiply(*factors)
+        product = _product(factors)
         there = _present(columns, len(kind.entry))
         off = True
         if there is not None:
@@ -275,22 +278,27 @@ class _Assembler:
                     off = True
                 elif present is None:
                     masked = self._masked(self._summed(product, over), entries, some, 0.0)
-                    return (negative(masked) if self._is_minus(kind) else masked), True
+                    return (_negative(masked) if self._is_minus(kind) else masked), True
         term = self._summed(product, over)
-        return (negative(term) if self._is_minus(kind) else term), off
+        return (_negative(term) if self._is_minus(kind) else term), off
 
     def _is_minus(self, kind: Kind) -> bool:
         return not kind.scaled and kind.coefficient[0] < 0
 
     def _summed(self, term: Term, over: Columns) -> Term:
-        return sum_over(term, *[self.axis(d) for d, _ in over])
+        axes = [self.axis(d) for d, _ in over]
+        own = tuple(axis for axis in axes if axis in term.axes)
+        summed = cast(Term, Sum(term, own)) if own else term
+        count = math.prod(cast(int, axis.size) for axis in axes if axis not in own)
+        return _product([constant(count), summed])
 
     def _scattered(self, own: Coordinates, kind: Kind) -> Term:
         """A kind too sparse for axes: its terms, in a row, are added to where they belong."""
         row = Dimension(len(kind.entry))
         columns: Columns = [(row, np.arange(len(kind.entry)))]
         factors = [self._read(factor, columns) for factor in kind.factors]
-        product = multiply(constant(kind.coefficient, self.axis(row)), *factors)
+        coefficient = constant(kind.coefficient, self.axis(row))
+        product = _product([coefficient, *factors])
         if not own.dimensions:
             return self._summed(product, columns)
         flat = np.zeros(len(kind.entry), dtype=np.intp)
@@ -316,16 +324,21 @@ class _Assembler:
         operands = [self._read(operand, columns) for operand in members.operands]
         if present is None:
             return cast(Term, Map(op, tuple(operands)))
-        fill, value = _safe(op, len(operands))
-        if fill:
-            operands = [self._masked(x, columns, present, fill) for x in operands]
+        zeros = [~present & self._zero_at(x, columns, present.shape) for x in members.operands]
+        patterns = np.unique(np.stack([zero[~present] for zero in zeros]), axis=1).T
+        if not all(_is_safe(op, [0.0 if zero else 1.0 for zero in row]) for row in patterns):
+            fill = next((x for x in (1.0, 0.5, 2.0) if _is_safe(op, [x] * len(operands))), 1.0)
+            operands = [
+                self._masked(x, columns, present, fill) if zero.any() else x
+                for x, zero in zip(operands, zeros, strict=True)
+            ]
+        vanishes = all(
+            _value(op, [0.0 if zero else x for zero in row]) == 0
+            for row in patterns
+            for x in (1.0, -2.0)
+        )
         term = cast(Term, Map(op, tuple(operands)))
-        ragged = all(self._ragged_alike(x, columns, present) for x in members.operands)
-        return term if value == 0 and ragged else self._masked(term, columns, present, 0.0)
-
-    def _ragged_alike(self, atoms: Indices, columns: Columns, present: NDArray[np.bool_]) -> bool:
-        """Whether what is read is 0 wherever the class has no entry."""
-        return not (~present & ~self._zero_at(atoms, columns, present.shape)).any()
+        return term if vanishes else self._masked(term, columns, present, 0.0)
 
     def _along(
         self, members: VectorClass, op: Operation, columns: Columns,
@@ -397,7 +410,8 @@ class _Assembler:
         return term
 
     def _stays(self, dimension: Dimension, at: Any) -> bool:
-        return isinstance(at, Affine) and at.renamed is self.axis(dimension)
+        axis = self.axis(dimension)
+        return isinstance(at, Affine) and at.renames(axis) is axis
 
     def _read_along(
         self, term: Term, dimension: Dimension, wanted: Indices, columns: Columns
@@ -476,8 +490,11 @@ class _Assembler:
         for dimension, coordinate in zip(array.dimensions, array.values, strict=True):
             found = affine_map(values, coordinate[entry])
             if found is None:
-                return np.zeros(shape, dtype=bool)
-            where = np.broadcast_to(found.at(grid), zero.shape)
+                sizes = [d.size for d, _ in columns]
+                table = table_over(values, sizes, coordinate[entry])
+                where = table.values[tuple(grid[k] for k in table.columns)].astype(np.intp)
+            else:
+                where = np.broadcast_to(found.at(grid), zero.shape)
             beyond = (where < 0) | (where >= dimension.size)
             zero |= beyond
             at.append(np.where(beyond, 0, where))
@@ -492,6 +509,26 @@ _LETTERS = "ijklmpqrstuvwabcdefgh"
 _LEAF_NAMES = {"parameter": "W", "input": "x", "target": "y"}
 _DENSE, _SMALL = 8, 4096
 """A kind's box of axes may have so many entries for each term, and so many more."""
+
+
+def _product(factors: Sequence[Term]) -> Term:
+    """A product that leaves its factors as they are: they are arrays that have names."""
+    kept = [x for x in factors if not (isinstance(x, Constant) and x.number == 1)]
+    if len(kept) < 2:
+        return kept[0] if kept else constant(1)
+    return cast(Term, Map(ops.multiply, tuple(kept)))
+
+
+def _sum(terms: Sequence[Term]) -> Term:
+    """A sum that leaves its terms as they are."""
+    kept = [x for x in terms if not (isinstance(x, Constant) and x.number == 0)]
+    if len(kept) < 2:
+        return kept[0] if kept else constant(0)
+    return cast(Term, Map(ops.add, tuple(kept)))
+
+
+def _negative(term: Term) -> Term:
+    return _product([constant(-1), term])
 
 
 def _placed(array: Coordinates, entries: Indices) -> Indices:
@@ -530,14 +567,14 @@ def _stride(array: Coordinates, k: int) -> float:
     return max(steps, default=0.0) / max(1, array.dimensions[k].size - 1)
 
 
-def _safe(op: Operation, count: int) -> tuple[float, float]:
-    """A number at which an operation and its derivatives are finite, and the operation's value."""
-    for x in (0.0, 1.0, 0.5, 2.0):
-        xs = (x,) * count
-        value = evaluate(op.forward, *xs)
-        if is_finite(value) and all(is_finite(d) for d in evaluate(op.vjp, 1.0, value, *xs)):
-            return x, float(value)
-    return 1.0, 1.0
+def _value(op: Operation, xs: Sequence[float]) -> float:
+    return float(evaluate(op.forward, *xs))
+
+
+def _is_safe(op: Operation, xs: Sequence[float]) -> bool:
+    """Whether an operation and its derivatives are finite there."""
+    value = evaluate(op.forward, *xs)
+    return is_finite(value) and all(is_finite(d) for d in evaluate(op.vjp, 1.0, value, *xs))
 
 
 class _Leaves:
@@ -554,8 +591,7 @@ class _Leaves:
             if array is not None and array.role >= 0 and array.size > 1:
                 reads.setdefault(array, []).append((entry, columns))
         for array, those in reads.items():
-            if any(self._awkward(array, entry, columns) for entry, columns in those):
-                self._renumber(array, those)
+            self._renumber(array, those)
 
     def _reads(self) -> Iterator[tuple[Indices, Columns]]:
         """Everything that is read: which atoms, and the coordinates of each row."""
@@ -568,15 +604,10 @@ class _Leaves:
                 for factor in kind.factors:
                     yield factor, [*rows, *self.over[kind]]
 
-    def _awkward(self, array: Coordinates, entry: Indices, columns: Columns) -> bool:
-        values = [v for _, v in columns]
-        return any(affine_map(values, v[entry]) is None for v in array.values)
-
     def _renumber(self, array: Coordinates, reads: list[tuple[Indices, Columns]]) -> None:
         candidates = []
         for dimension, values in zip(array.dimensions, array.values, strict=True):
-            weight = 3.0 if len(array.dimensions) == 1 else 1.0
-            candidates.append(Candidate(values, dimension.size, weight, dimension))
+            candidates.append(Candidate(values, dimension.size, 3.0, dimension))
         for entry, columns in reads:
             for dimension, values in columns:
                 found = _pulled(array, entry, dimension, values)

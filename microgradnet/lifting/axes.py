@@ -264,7 +264,29 @@ class _Chooser:
                     continue
                 candidates += windows
                 chosen = choose(candidates, n)
+            if chosen is not None and self._split_coarser(chosen, candidates):
+                continue
             return self._settle(chosen, candidates)
+
+    def _split_coarser(self, chosen: list[Candidate], candidates: list[Candidate]) -> bool:
+        """Split a chosen dimension of which another candidate is a function, as heads of units."""
+        for fine in chosen:
+            for coarse in candidates:
+                source, other = fine.source, coarse.source
+                if (
+                    source is None or other is None or other.size != coarse.size
+                    or source.size != fine.size or not 1 < coarse.size < fine.size
+                ):  # fmt: skip
+                    continue
+                group = np.zeros(fine.size, dtype=np.intp)
+                group[fine.values] = coarse.values
+                rank = running_number(group)
+                if (group[fine.values] == coarse.values).all() and (
+                    coarse.size * (int(rank.max()) + 1) == fine.size
+                ):
+                    self.layout.split(source, [group, rank])
+                    return True
+        return False
 
     def _candidates(self) -> list[Candidate]:
         """The coordinates that are the same throughout each sum."""
@@ -333,6 +355,9 @@ class _Chooser:
                     if solved is None:
                         continue
                     origin, step = solved
+                    order = np.arange(self.n) - (self.n - 1) / 2
+                    if float(order @ origin) < 0:  # it is the anchor that runs over windows
+                        continue
                     width = self._radix(kind.entry, t, values, dimension, step, origin)
                     if width:
                         c = np.arange(dimension.size)
@@ -426,6 +451,8 @@ def _candidate(array: Coordinates, dimension: Dimension, values: Indices) -> Can
     weight = _FLAT if flat else 1.0
     if len(np.unique(values)) < dimension.size:  # rather one that runs over a whole axis
         weight += 0.25
+    if (values[1:] >= values[:-1]).all():  # and in the order of building
+        weight -= 0.1
     return Candidate(values, dimension.size, weight, dimension)
 
 

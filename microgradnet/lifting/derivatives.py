@@ -183,7 +183,7 @@ def _softmax(term: Softmax, g: Term, contribute: Contribute) -> None:
 def _take(term: Take, g: Term, contribute: Contribute) -> None:
     x, axis, index = term.operand, term.axis, term.index
     over = tuple(a for a in index.axes if a is axis or a not in x.axes)
-    new = index.renamed if isinstance(index, Affine) else None
+    new = index.renames(axis) if isinstance(index, Affine) else None
     if new is not None and new in over:
         contribute(x, rename(g, new, axis), ())
     else:

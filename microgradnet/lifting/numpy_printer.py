@@ -932,11 +932,10 @@ class _Writer:
         start = index.offset + shift
         axes = list(x.axes)
         strides = {a: s for a, s in x.strides.items() if a is not axis}
-        if index.renamed is not None and not shift and index.renamed not in strides:
-            axes[place] = index.renamed
-            return replace(
-                x, axes=tuple(axes), strides={**strides, index.renamed: step}, whole=False
-            )
+        new = index.renames(axis)
+        if new is not None and not shift and new not in strides:
+            axes[place] = new
+            return replace(x, axes=tuple(axes), strides={**strides, new: step}, whole=False)
         colons = ":, " * place
         if not index.parts:
             code = f"{x.code}[{colons}{start}]" if place else f"{x.code}[{start}]"

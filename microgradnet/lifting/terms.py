@@ -70,10 +70,12 @@ class Affine(NamedTuple):
         """The axes whose coordinates it needs."""
         return tuple(axis for axis, _ in self.parts)
 
-    @property
-    def renamed(self) -> Axis | None:
-        """The axis whose coordinate it is; None if it is more than that."""
-        return self.parts[0][0] if self.offset == 0 and [c for _, c in self.parts] == [1] else None
+    def renames(self, axis: Axis) -> Axis | None:
+        """The axis whose coordinate it is, if that is another name for the given axis."""
+        if self.offset == 0 and [c for _, c in self.parts] == [1]:
+            ((new, _),) = self.parts
+            return new if new.size == axis.size else None
+        return None
 
     def bounds(self) -> tuple[int, int] | None:
         """The smallest and the largest value; None if an axis has no size yet."""
@@ -581,7 +583,7 @@ def read_at(term: Term, axis: Axis, index: Index | int, fill: float | None = Non
     if axis not in term.axes:
         return term
     at = Affine(index) if isinstance(index, int) else index
-    if isinstance(at, Affine) and at.renamed is axis:
+    if isinstance(at, Affine) and at.renames(axis) is axis:
         return term
     return cast(Term, Take(term, axis, at, fill))
 
@@ -741,7 +743,7 @@ def _take_problems(term: Take) -> Iterator[str]:
     yield from _index_problems(index)
     if axis not in term.operand.axes:
         yield f"the operand has no axis {axis}"
-    if isinstance(index, Affine) and term.fill is None and index.renamed is None:
+    if isinstance(index, Affine) and term.fill is None and index.renames(axis) is None:
         bounds = index.bounds()
         if bounds is None or axis.size is None:
             yield f"{index} may lie beyond the ends of axis {axis}: give a fill"
@@ -750,8 +752,6 @@ def _take_problems(term: Take) -> Iterator[str]:
                 f"{index} is {bounds[0]} … {bounds[1]}, and axis {axis} has {axis.size} "
                 "coordinates: give a fill"
             )
-    elif isinstance(index, Affine) and term.fill is None and index.axes[0].size != axis.size:
-        yield f"axes {axis} and {index} are not equally long"
     if isinstance(index, Constant) and term.fill is None and axis.size is not None:
         wrong = (index.values < 0) | (index.values >= axis.size)
         if wrong.any():
