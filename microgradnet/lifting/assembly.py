@@ -118,6 +118,10 @@ class _Assembler:
             for kind in members.kinds:
                 self.over[kind] = self._run_over(own, kind)
         _Leaves(self.layout, self.vectors, self.over).number()
+        for members, own in zip(self.vectors.classes, self.layout.classes, strict=True):
+            for kind in members.kinds:  # of leaves alone: they have other axes now
+                if all(self.vectors.class_of[factor[0]] < 0 for factor in kind.factors):
+                    self.over[kind] = self._run_over(own, kind)
         for number in range(len(self.vectors.classes)):
             self.terms.append(self._class_term(number))
         arrays = []
@@ -173,10 +177,10 @@ class _Assembler:
             box = own.box * math.prod(d.size for d, _ in found)
             if box > _DENSE * len(entry) + _SMALL:
                 continue
-            cost = self._cost([*columns, *found], kind)
+            cost = self._cost([*columns, *found], kind) + box / len(entry)
             if best is None or cost < best[0]:
                 best = cost, found
-            if cost == 0:
+            if cost == 1:
                 break
         if best is not None:
             return best[1]
@@ -356,13 +360,15 @@ class _Assembler:
             if present is not None:  # nothing but −∞ has no softmax
                 operand = self._masked(operand, columns, present, 0.0)
         axes = tuple(self.axis(d) for d, _ in over)
+        for axis in axes:
+            if axis not in operand.axes:  # one and the same operand several times
+                operand = _sum([operand, constant(np.zeros(cast(int, axis.size)), axis)])
         term: Term
         if members.component is None:
-            lse = cast(Term, LogSumExp(operand, axes)) if axes else operand
-            term = lse
+            term = cast(Term, LogSumExp(operand, axes)) if axes else operand
+        elif not axes:
+            return constant(1.0)
         else:
-            if not axes:
-                return constant(1.0)
             term = cast(Term, Softmax(operand, axes))
             row = np.searchsorted(kind.entry, np.arange(len(members))) + members.component
             for dimension, values in over:
@@ -604,7 +610,27 @@ class _Leaves:
                 for factor in kind.factors:
                     yield factor, [*rows, *self.over[kind]]
 
+    def _has_rows(self, array: Coordinates, reads: list[tuple[Indices, Columns]]) -> bool:
+        """Whether some of it is never read and what is says how long its rows are."""
+        read = np.zeros(array.size, dtype=bool)
+        for entry, _ in reads:
+            read[entry] = True
+        if read.all() or len(array.dimensions) > 1:
+            return False
+        place = np.arange(array.size)
+        for entry, columns in reads:
+            for dimension, values in columns:
+                width = dimension.size
+                if width < array.size and not array.size % width and (entry % width == values).all():
+                    array.dimensions = [Dimension(array.size // width), dimension]
+                    array.values = [place // width, place % width]
+                    return True
+        return False
+
     def _renumber(self, array: Coordinates, reads: list[tuple[Indices, Columns]]) -> None:
+        reads.sort(key=lambda read: -len(read[0]))
+        if self._has_rows(array, reads):
+            return
         candidates = []
         for dimension, values in zip(array.dimensions, array.values, strict=True):
             candidates.append(Candidate(values, dimension.size, 3.0, dimension))
@@ -651,15 +677,5 @@ def _pulled(
         label[read] = group[read]
         weight, source = 1.3, Dimension(count)
     if not read.all():
-        places = array.places - array.places[0]
-        width = affine_map([places[read] % dimension.size], label[read])
-        rows = affine_map([places[read]], label[read])
-        if width is not None and width.parts:
-            label = width.at([places % dimension.size])
-        elif rows is not None:
-            label = rows.at([places])
-        else:
-            return None
-        if label.min() < 0:
-            return None
+        return None
     return Candidate(label, int(label.max()) + 1, weight, source)

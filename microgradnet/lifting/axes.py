@@ -120,20 +120,15 @@ class Layout:
         for copy in dimension.copies:
             self.split(copy, parts)
 
-    def add_leaves(self, atoms: Indices) -> None:
-        """Make an array of some leaves, with one dimension."""
-        places = self.atoms.place[atoms]
-        atoms = atoms[np.argsort(places, kind="stable")]
+    def add_leaves(self, atoms: Indices, places: Indices) -> None:
+        """Make an array of one dimension of leaves; of some of the places nothing may be read."""
+        n = len(places)
         self._array_of[atoms] = len(self.leaves)
-        self._entry[atoms] = np.arange(len(atoms))
+        self._entry[atoms] = np.searchsorted(places, self.atoms.place[atoms])
+        several = n > 1
+        role = int(self.atoms.role[atoms[0]])
         self.leaves.append(
-            Coordinates(
-                [Dimension(len(atoms))] if len(atoms) > 1 else [],
-                [np.arange(len(atoms))] if len(atoms) > 1 else [],
-                len(atoms),
-                int(self.atoms.role[atoms[0]]),
-                self.atoms.place[atoms],
-            )
+            Coordinates([Dimension(n)] * several, [np.arange(n)] * several, n, role, places)
         )
 
 
@@ -145,7 +140,44 @@ def find_axes(atoms: Atoms, vectors: Vectors) -> Layout:
         _part_kinds(layout, members)
         coordinates = _Chooser(layout, members).coordinates()
         layout.classes.append(coordinates)
+        _unroll(layout, members)
     return layout
+
+
+_TAPS = 16
+
+
+def _unroll(layout: Layout, members: VectorClass) -> None:
+    """Make of sums over few neighbours, without weights, one kind for each neighbour."""
+    if members.operation is not None:
+        return
+    n = len(members)
+    parted: list[Kind] = []
+    for kind in members.kinds:
+        count = len(kind.entry) // n
+        even = count * n == len(kind.entry) and (kind.entry == np.repeat(np.arange(n), count)).all()
+        rank = np.tile(np.arange(count), n) if even else kind.entry
+        if not even or not 1 < count <= _TAPS or not all(
+            _is_window(layout, kind.entry, factor, rank, n) for factor in kind.factors
+        ):  # fmt: skip
+            parted.append(kind)
+            continue
+        for k in range(count):
+            factors = [factor[k::count] for factor in kind.factors]
+            parted.append(Kind(np.arange(n), kind.coefficient[k::count], kind.scaled, factors))
+    members.kinds = parted
+
+
+def _is_window(layout: Layout, entry: Indices, factor: Indices, rank: Indices, n: int) -> bool:
+    """Whether the k-th terms are all at one distance from something that moves with the sums."""
+    moves = False
+    for _, _, values in layout.dimensions_read(factor):
+        if (values != values[np.searchsorted(entry, entry)]).any():
+            solved = separate(entry, rank, values, n)
+            if solved is None:
+                return False
+            moves |= bool(np.ptp(solved[0]))
+    return moves
 
 
 # Arrays of leaves
@@ -163,12 +195,12 @@ def _group_leaves(layout: Layout) -> None:
             for operand in members.operands:
                 if vectors.class_of[operand[0]] == -1 - role:
                     read.append((np.unique(operand), False))
-            for kind in members.kinds:
+            for kind in list(members.kinds):
                 _part_pairs(layout, members, kind)
             for kind in members.kinds:
                 for factor in kind.factors:
                     if vectors.class_of[factor[0]] == -1 - role:
-                        read.append((np.unique(factor), True))
+                        read.append((np.unique(factor), members.operation is None))
         roots = atoms.roots[atoms.role[atoms.roots] == role]
         read += [(roots[:1], True)] if len(roots) else []
         group = np.full(len(atoms), -1)
@@ -183,10 +215,25 @@ def _group_leaves(layout: Layout) -> None:
                 group[np.isin(group, there)] = number
                 group[leaves] = number
         group[everything[group[everything] < 0]] = len(read)
-        _, firsts = np.unique(group[everything], return_index=True)
-        for first in np.sort(firsts):
-            same = everything[group[everything] == group[everything[first]]]
-            layout.add_leaves(same)
+        for same, places in _extents(atoms, everything, group, role):
+            layout.add_leaves(same, places)
+
+
+def _extents(
+    atoms: Atoms, everything: Indices, group: Indices, role: int
+) -> Iterator[tuple[Indices, Indices]]:
+    """The leaves of each array and its places: with those between and behind that nobody reads."""
+    owner = np.full(atoms.lengths[role], -1)
+    owner[atoms.place[everything]] = group[everything]
+    reached = np.flatnonzero(owner >= 0)
+    before = np.maximum.accumulate(np.where(owner >= 0, np.arange(len(owner)), reached[0]))
+    filled = owner[before]  # those that nobody reads belong to the one before
+    _, firsts = np.unique(owner[reached], return_index=True)
+    for first in reached[np.sort(firsts)]:
+        places = np.flatnonzero(filled == owner[first])
+        if (np.diff(places) > 1).any():  # lies in pieces: as the weights of neurons with biases
+            places = np.flatnonzero(owner == owner[first])
+        yield everything[group[everything] == owner[first]], places
 
 
 _FEW = 4
@@ -198,6 +245,7 @@ def _part_pairs(layout: Layout, members: VectorClass, kind: Kind) -> None:
     count = len(kind.entry) // n
     if (
         len(kind.factors) > 1
+        or members.operation is not None
         or kind.scaled
         or layout.vectors.class_of[kind.factors[0][0]] >= 0
         or not 1 < count <= _FEW

@@ -51,6 +51,7 @@ class Atoms:
     coefficient of each term its factor c, and `scaled`, whether a constant was multiplied by
     factors     of each term its other factors in the order of writing, then −1
     roots       the atoms of the graph's roots
+    lengths     of each role how long its list was
     """
 
     role: NDArray[np.int8]
@@ -65,6 +66,7 @@ class Atoms:
     scaled: NDArray[np.bool_]
     factors: Indices
     roots: Indices
+    lengths: dict[int, int]
     size: int
     """How many nodes the graph has."""
 
@@ -161,6 +163,7 @@ class _Canonical:
         below = dict.fromkeys(chain(edges, roots))
         leaves = [leaf for leaf in below if leaf not in interior]
         leaves.sort(key=lambda leaf: listed.get(leaf, (0, 0)))
+        self.lengths = {PARAMETER: len(parameters), TARGET: len(targets), INPUT: len(inputs)}
         self.nodes = [*leaves, *order]
         index = dict(zip(self.nodes, range(len(self.nodes)), strict=True))
         self.n_leaves = len(leaves)
@@ -383,6 +386,7 @@ class _Canonical:
             scaled=scaled[mine],
             factors=np.where(rows[mine] >= 0, atom[rows[mine]], -1),
             roots=atom[self.roots],
+            lengths=self.lengths,
             size=len(self.nodes),
         )
 
