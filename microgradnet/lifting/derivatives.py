@@ -221,16 +221,21 @@ def _scan(term: Scan, g: Term, contribute: Contribute) -> None:
     roots = [term.out, *(step for *_, step in term.states)]
     outer = [x for x in _outermost(roots, states) if not isinstance(x, Constant)]
     after = [State(f"λ{state.name}", state.axes) for state in states]
+    last = Affine(0 if term.reverse else cast(int, t.size) - 1)
+    zero = constant(0)
+    start = [zero] * len(after)
+    if isinstance(g, Put) and g.axis is t and g.index == last and term.out in roots[1:]:
+        start[roots.index(term.out, 1) - 1] = g.operand  # only the last step's counts: begin with it
+        g = zero
     # With an axis of steps, states are like anything else: nothing is summed over the steps unseen.
     held = {s: cast(Term, State(s.name, (*s.axes, t))) for s in (*states, *after)}
-    seeds = zip(substitute(roots, held), (g, *(held[l] for l in after)), strict=True)
-    found = adjoints(seeds, [*(held[s] for s in states), *outer], (t,))
+    seeds = [*zip(substitute(roots, held), (g, *(held[l] for l in after)), strict=True)]
+    found = adjoints(seeds if g is not zero else seeds[1:], [*(held[s] for s in states), *outer], (t,))
     before = {held[s]: cast(Term, Scan(t, term.states, s, term.reverse)) for s in states}
-    zero = constant(0)
     previous = substitute(
         [found.get(held[s], zero) for s in states], {**before, **{held[l]: l for l in after}}
     )
-    reverse = tuple((l, zero, p) for l, p in zip(after, previous, strict=True))
+    reverse = tuple(zip(after, start, previous, strict=True))
     first = cast(int, t.size) - 1 if term.reverse else 0
     for (state, init, _), p in zip(term.states, previous, strict=True):
         all_steps = cast(Term, Scan(t, reverse, p, not term.reverse))

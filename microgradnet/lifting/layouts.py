@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import permutations
+from typing import cast
 
 from microgradnet import ops
-from microgradnet.lifting.strides import Strides, collapses, contiguous, extent_of, plan_product
+from microgradnet.lifting.strides import (
+    Strides,
+    collapses,
+    contiguous,
+    extent_of,
+    plan_product,
+    run_length,
+)
 from microgradnet.lifting.terms import (
     Affine,
     Axis,
@@ -65,9 +73,7 @@ class Layouts:
                     if set(x.axes) == set(term.axes):
                         self._join(x, term)
             if isinstance(term, Scan):
-                out = term.out
                 self._first.setdefault(self._root(term), term.axis)
-                del out
         for term, axis in first.items():
             self._first[self._root(term)] = axis
         self._touching: dict[Term, list[Term]] = defaultdict(list)
@@ -97,7 +103,9 @@ class Layouts:
         if pair is not None:
             return (*pair, term)
         if isinstance(term, (Sum, Softmax, LogSumExp)):
-            return term.operands
+            return (*term.operands, term)
+        if isinstance(term, Map) and any(0 < len(x.axes) < len(term.axes) for x in term.operands):
+            return (term,)
         return ()
 
     def order(self, term: Term) -> tuple[Axis, ...]:
@@ -128,8 +136,9 @@ class Layouts:
 
     def _choose(self, terms: Sequence[Term]) -> None:
         classes = dict.fromkeys(self._root(_base(x)) for t in terms for x in self._concerned(t))
+        settled = {self._root(term) for term in self._fixed}
         open_ones = [
-            root for root in classes if 1 < len(root.axes) <= _WIDEST and root not in self._fixed
+            root for root in classes if 1 < len(root.axes) <= _WIDEST and root not in settled
         ]
         for _ in range(2):
             for root in open_ones:
@@ -156,15 +165,27 @@ class Layouts:
         if pair is not None:
             a, b = pair
             return plan_product(self.strides(a), self.strides(b), self.strides(term)).cost
+        if isinstance(term, Map):
+            order = self.order(term)
+            lacking = {a for x in term.operands if x.axes for a in term.axes if a not in x.axes}
+            run = max(run_length(order, lacking), run_length(order, {*order} - lacking))
+            return extent_of(order, 32) * (0.3 + 8 / run)
         (x,) = term.operands
         strides = self.strides(x)
-        over = term.over if isinstance(term, (Sum, Softmax, LogSumExp)) else ()
-        order = sorted(strides, key=lambda axis: -strides[axis])
+        over = cast("tuple[Axis, ...]", getattr(term, "over"))
+        order = tuple(sorted(strides, key=lambda axis: -strides[axis]))
+        rest = [axis for axis in order if axis not in over]
         ends = [order[len(order) - len(over) :]]
         if isinstance(term, Sum):
             ends.append(order[: len(over)])
-        fits = any(set(end) == set(over) and collapses(strides, end) for end in ends)
-        return extent_of(x.axes, 32) * (0.5 if fits else 5.0)
+        size = extent_of(x.axes, 32)
+        if any(set(end) == set(over) and collapses(strides, end) for end in ends):
+            if isinstance(term, Sum) and not collapses(self.strides(term), rest):
+                return size * 5.0
+            return size * 0.5
+        if isinstance(term, Sum) and extent_of(over, 32) <= 12 and order[-1] not in over:
+            return size * (0.4 + 8 / run_length(order, rest))
+        return size * 5.0
 
 
 _WIDEST = 5

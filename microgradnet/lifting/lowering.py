@@ -17,6 +17,7 @@ from microgradnet.lifting.terms import (
     Axis,
     Constant,
     Map,
+    Put,
     Scan,
     State,
     Sum,
@@ -30,6 +31,8 @@ from microgradnet.lifting.terms import (
 )
 
 __all__ = ["FACTORED", "lower"]
+
+_ONE = constant(1)
 
 FACTORED = (ops.tanh, ops.sigmoid)
 """Operations whose derivative f′(x) is computed by itself, along with f(x), and multiplied."""
@@ -66,6 +69,10 @@ class _Lowering:
         self.is_bound(term)
         if isinstance(term, Sum):
             return self.sum(term.operand, term.over)
+        if isinstance(term, Put) and not isinstance(term.index, Term):
+            inner = term.operand
+            if _is(inner, ops.add) and all(isinstance(x, Put) for x in inner.operands):
+                return self.add([term.with_operands([x]) for x in inner.operands])
         if not isinstance(term, Map):
             return term
         function, xs = term.function, term.arguments
@@ -103,7 +110,7 @@ class _Lowering:
 
     def multiply(self, terms: Sequence[Term]) -> Term:
         """A product as binary products."""
-        product = multiply(*terms)
+        product = multiply(*_folded(terms))
         factors = product.operands if _is(product, ops.multiply) else (product,)
         if len(factors) == 2 and factors[0] is factors[1]:
             return _square(factors[0])
@@ -120,8 +127,15 @@ class _Lowering:
         factors = _factors(term)
         inner = [x for x in factors if not set(over).isdisjoint(x.axes)]
         outer = [x for x in factors if set(over).isdisjoint(x.axes)]
+        number, rest = as_coefficient(self.multiply(outer)) if outer else (1.0, _ONE)
+        left = [axis for x in inner for axis in x.axes if axis not in over]
+        smallest = min(inner, key=lambda x: _size(x.axes))
+        if number != 1 and len(inner) > 1 and _size(smallest.axes) < _size(dict.fromkeys(left)):
+            k = inner.index(smallest)
+            inner[k] = self.multiply((constant(number), smallest))
+            number = 1.0
         total = self.contract(inner, over)
-        return self.multiply((*outer, total)) if outer else total
+        return self.multiply((constant(number), rest, total))
 
     def contract(self, factors: list[Term], over: Sequence[Axis]) -> Term:
         """The sum of a product, pair by pair, the cheapest first."""
@@ -151,6 +165,19 @@ class _Lowering:
         others = axes_of(x for j, x in enumerate(factors) if j != k)
         own = [axis for axis in over if axis in factors[k].axes and axis not in others]
         return self.sum(factors[k], own) if own and len(factors) > 1 else factors[k]
+
+
+def _folded(terms: Sequence[Term]) -> list[Term]:
+    """The factors with arrays of constants multiplied by the numbers beside them."""
+    flat = [x for t in terms for x in _factors(t)]
+    arrays = [t for t in flat if isinstance(t, Constant) and t.number is None]
+    numbers = [t for t in flat if isinstance(t, Constant) and t.number is not None]
+    if not arrays or not numbers:
+        return flat
+    first = arrays[0]
+    values = first.values * prod(cast(float, t.number) for t in numbers)
+    rest = [t for t in flat if t is not first and t not in numbers]
+    return [Constant(values, first.axes), *rest]
 
 
 def _is(term: Term, op: object) -> bool:

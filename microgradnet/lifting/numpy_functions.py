@@ -150,15 +150,14 @@ def sigmoid_and_slope(z, one, top, a, slope):
     a /= slope
     np.divide(a, slope, out=slope)
 ''',
-    "tanh_and_slope": '''\
-def tanh_and_slope(z, two, a, slope):
-    """tanh(z) into a; its derivative, with e = exp(z) (2 / (e + 1/e))**2, into slope."""
-    np.exp(z, out=a)
-    np.reciprocal(a, out=slope)
-    slope += a
-    np.divide(two, slope, out=slope)
-    slope *= slope
-    np.tanh(z, out=a)
+    "tanh_slope": '''\
+def tanh_slope(z, a, one, slope):
+    """The derivative 1 - a**2 of a = tanh(z) into slope, by z where it would lose its digits."""
+    np.square(a, out=slope)
+    np.subtract(one, slope, out=slope)
+    if slope.min(initial=1) < 1 / 64:
+        far = slope < 1 / 64
+        slope[far] = np.cosh(z[far]) ** -2
 ''',
     "softplus": '''\
 def softplus(x):

@@ -175,10 +175,15 @@ class _Writer:
         self.constants: dict[str, str] = {}
         self.functions: dict[tuple[object, str], str] = {}
         self.sources: list[str] = []
+        self.copies: dict[tuple[str, tuple[int, ...]], _Array] = {}
         self.groups: dict[Any, list[Scan]] = defaultdict(list)
         for term in self.everything:
             if isinstance(term, Scan):
                 self.groups[_group(term)].append(term)
+        self.windowed = {
+            x for term in self.everything if _is_window(term)
+            for x in (_chain(term)[-1].operand, _root(term)) if isinstance(x, Leaf) and x.role != "parameter"
+        }
         self.frame = _Frame(INDENT * 2)
         self.single: dict[Term, list[Term]] = defaultdict(list)
 
@@ -187,7 +192,7 @@ class _Writer:
     def write(self, title: str) -> str:
         fixed: dict[Term, Strides] = {}
         for term in self.everything:
-            if isinstance(term, Leaf):
+            if isinstance(term, Leaf) and term not in self.windowed:
                 strides = _leaf_strides(term)
                 if strides is not None:
                     fixed[term] = strides
@@ -297,8 +302,39 @@ class _Writer:
             return self.group_reads(self.groups[_group(term)])
         if _is_slope(term):
             _, y, x = term.operands
-            return (y,) if _is_of(y, x) else (x,)
+            return (y,) if _is_of(y, x) and _is(y, ops.sigmoid) else (x, y)
+        if isinstance(term, Sum) and self.is_norm(term):
+            return term.operand.operands
+        if isinstance(term, Map) and self.is_gathering(term):
+            parts = self.parts(term)
+            return [x for t in parts for x in (self.reads(t) if self.is_put_here(t, term) else (t,))]
         return term.operands
+
+    def is_norm(self, term: Sum) -> bool:
+        """Whether a term is the sum of all squares of one that lies densely in memory."""
+        x = term.operand
+        return not term.axes and isinstance(x, Map) and ufunc(x.function, repr) == "square({})"
+
+    def is_gathering(self, term: Term) -> bool:
+        """Whether a sum has parts that are put into place, so that it is computed there."""
+        return _is(term, ops.add) and any(self.is_put_here(x, term) for x in self.parts(term))
+
+    def is_put_here(self, part: Term, term: Term) -> bool:
+        """Whether a part of a term is put into place, and changes where the term does."""
+        return _is_put(part) and bool(self.states[part]) == bool(self.states[term])
+
+    def parts(self, term: Term) -> list[Term]:
+        """The terms of a sum of sums that is gathered."""
+        found = []
+        stack = [*term.operands]
+        while stack:
+            x = stack.pop()
+            nested = _is(x, ops.add) and any(self.is_put_here(y, term) for y in x.operands)
+            if nested and set(x.axes) == set(term.axes):
+                stack.extend(x.operands)
+            else:
+                found.append(x)
+        return found
 
     def group_reads(self, scans: Sequence[Scan]) -> list[Term]:
         """What the scans of one recurrence read from outside."""
@@ -378,13 +414,17 @@ class _Writer:
         found = self.look_up(term, self.frame)
         if found is None:
             found = self.given(term)
-            bottom = self.frame
-            while bottom.outer is not None:
-                bottom = bottom.outer
-            bottom.arrays[term] = found
+            self.bottom().arrays[term] = found
             found = self.look_up(term, self.frame)
         assert found is not None
         return found
+
+    def bottom(self) -> _Frame:
+        """The frame of the function itself."""
+        frame = self.frame
+        while frame.outer is not None:
+            frame = frame.outer
+        return frame
 
     def look_up(self, term: Term, frame: _Frame) -> _Array | None:
         if term in frame.arrays:
@@ -531,7 +571,14 @@ class _Writer:
 
     def given(self, term: Term) -> _Array:
         if isinstance(term, Leaf):
-            return self.leaf_view(term)
+            found = self.leaf_view(term)
+            order = self.layouts.order(term)
+            if term not in self.windowed or order == found.axes:
+                return found
+            made = self.permanent(f"{_stem(found.code)}_copy", order)
+            bottom = self.bottom()
+            bottom.lines.append(f"{bottom.indent}np.copyto({made.code}, {self.oriented(found, order)})")
+            return made
         if isinstance(term, Extent):
             return _Array("m", (), {})
         assert isinstance(term, Constant), term
@@ -564,9 +611,7 @@ class _Writer:
             rest = [axis for axis in leaf.axes if axis.size is not None]
             order = [*examples, *rest] if lead else rest
             target = self.fresh(name)
-            bottom = self.frame
-            while bottom.outer is not None:
-                bottom = bottom.outer
+            bottom = self.bottom()
             bottom.lines.append(f"{bottom.indent}{target} = {code}")
             return _Array(target, tuple(order), contiguous(order))
         sized = sorted(
@@ -606,9 +651,7 @@ class _Writer:
         """A name for an expression that is evaluated at each call, first of all."""
         if code.isidentifier():
             return code
-        bottom = self.frame
-        while bottom.outer is not None:
-            bottom = bottom.outer
+        bottom = self.bottom()
         target = self.fresh(name)
         bottom.lines.append(f"{bottom.indent}{target} = {code}")
         return target
@@ -628,7 +671,10 @@ class _Writer:
         if _is_slope(term):
             self.emit_slope(term)
             return
-        if function in FACTORED:
+        if self.is_gathering(term):
+            self.emit_gathered(term)
+            return
+        if function is ops.sigmoid:
             slope = Map(VJP(cast(Operation, function), 0), (_ONE, term, *xs))
             if slope in self.frame.needed:
                 self.emit_with_slope(term, slope)
@@ -668,6 +714,9 @@ class _Writer:
         template = call(function)
         if template is not None:
             return template.format(*operands)
+        if isinstance(function, VJP) and function.operation is ops.relu:
+            zero = self.number(0.0)
+            return f"np.where({operands[2]} <= {zero}, {zero}, {operands[0]})"
         if isinstance(function, VJP):
             key = function.operation, "vjp"
             name = self.functions.get(key)
@@ -712,13 +761,9 @@ class _Writer:
         out = self.store(term)
         own = self.frame.targets.get(slope) or self.allocate("slope", out.axes)
         z = self.oriented(self.array(x), out.axes)
-        if term.function is ops.tanh:
-            given = [z, self.number(2.0), out.code, own.code]
-            self.line(f"tanh_and_slope({', '.join(given)})")
-        else:
-            top = self.hoist("np.array(np.floor(np.log(np.finfo(kind).max)))", "top")
-            given = [z, self.number(1.0), top, out.code, own.code]
-            self.line(f"sigmoid_and_slope({', '.join(given)})")
+        top = self.hoist("np.array(np.floor(np.log(np.finfo(kind).max)))", "top")
+        given = [z, self.number(1.0), top, out.code, own.code]
+        self.line(f"sigmoid_and_slope({', '.join(given)})")
         self.bind(term, out)
         self.bind(slope, own)
 
@@ -726,14 +771,13 @@ class _Writer:
         """f′(x) where f(x) is computed elsewhere."""
         if term in self.frame.arrays:
             return
-        _, _, x = term.arguments
+        _, y, x = term.arguments
         operation = cast(VJP, term.function).operation
         out = self.store(term)
         z = self.oriented(self.array(x), out.axes)
         if operation is ops.tanh:
-            self.line(f"np.cosh({z}, out={out.code})")
-            self.line(f"np.square({out.code}, out={out.code})")
-            self.line(f"np.reciprocal({out.code}, out={out.code})")
+            a = self.oriented(self.array(y), out.axes)
+            self.line(f"tanh_slope({z}, {a}, {self.number(1.0)}, {out.code})")
         else:
             self.line(f"np.multiply(sigmoid({z}), sigmoid(-{z}), out={out.code})")
         self.bind(term, out)
@@ -742,6 +786,20 @@ class _Writer:
         pair = factors(term)
         if pair is not None:
             self.emit_product(term, *pair)
+            return
+        if self.is_norm(term):
+            x = self.array(term.operand.operands[0])
+            by = sorted(x.axes, key=lambda axis: -x.strides[axis])
+            if collapses(x.strides, by):
+                out = self.store(term)
+                row = self.grouped(x, [by])
+                self.line(f"np.dot({row}, {row}, out={out.code})")
+                self.bind(term, out)
+                return
+            square = self.allocate("t", x.axes)
+            self.line(f"np.square({x.code}, out={square.code})")
+            self.emit_reduction(term, square, x.axes, ())
+            self.discard(square)
             return
         x = self.array(term.operand)
         order = self.order(term)
@@ -766,11 +824,28 @@ class _Writer:
             else:
                 given = [self.grouped(x, [rest, by]), ones]
             self.line(f"np.{function}({', '.join(given)}, out={target})")
+        elif extent_of(over) <= _FEW and x.strides[min(x.axes, key=lambda a: x.strides[a])] == 1 and (
+            min(x.axes, key=lambda a: x.strides[a]) not in over
+        ):
+            parts = []
+            for place in product(*(range(cast(int, a.size)) for a in over)):
+                part = x
+                for axis, k in zip(over, place, strict=True):
+                    part = self.view(part, axis, Affine(k))
+                parts.append(self.oriented(part, out.axes))
+            self.line(f"np.add({parts[0]}, {parts[1]}, out={out.code})")
+            for code in parts[2:]:
+                self.line(f"np.add({out.code}, {code}, out={out.code})")
         else:
             places = tuple(x.axes.index(axis) for axis in over)
             left = [axis for axis in x.axes if axis not in over]
             self.line(f"np.add.reduce({x.code}, {places}, out={self.oriented(out, left)})")
         self.bind(term, out)
+
+    def discard(self, array: _Array) -> None:
+        """Let the memory of an array be given to others."""
+        slot = cast(_Slot, array.slot)
+        self.free[slot.size, slot.of_examples].append(slot)
 
     def as_row(self, out: _Array, order: Sequence[Axis]) -> str | None:
         """The array as one row, if that is a view."""
@@ -787,7 +862,7 @@ class _Writer:
         """A sum of products as a product of matrices."""
         a, b, out = self.array(x), self.array(y), self.store(term)
         plan = plan_product(a.strides, b.strides, out.strides)
-        scratch: list[_Slot] = []
+        scratch: list[_Array] = []
         if "a" in plan.copied:
             a = self.copied(a, [*plan.batch, *plan.rows, *plan.inner], scratch)
         if "b" in plan.copied:
@@ -795,7 +870,7 @@ class _Writer:
         result = out
         if plan.via_copy:
             result = self.allocate("t", (*plan.batch, *plan.rows, *plan.columns))
-            scratch.append(cast(_Slot, result.slot))
+            scratch.append(result)
         batch = [[axis] for axis in plan.batch]
         rows = [plan.rows] if batch or extent_of(plan.rows) > 1 or len(plan.rows) == 1 else []
         columns = [plan.columns] if batch or plan.columns else []
@@ -808,14 +883,22 @@ class _Writer:
         self.line(f"np.{function}({left}, {right}, out={into})")
         if plan.via_copy:
             self.line(f"{out.code}[...] = {self.oriented(result, out.axes)}")
-        for slot in scratch:
-            self.free[slot.size, slot.of_examples].append(slot)
+        for array in scratch:
+            self.discard(array)
         self.bind(term, out)
 
-    def copied(self, array: _Array, order: Sequence[Axis], scratch: list[_Slot]) -> _Array:
-        own = [axis for axis in order if axis in array.axes]
-        made = self.allocate(f"{_stem(array.code)}_copy", own)
-        scratch.append(cast(_Slot, made.slot))
+    def copied(self, array: _Array, order: Sequence[Axis], scratch: list[_Array]) -> _Array:
+        own = tuple(axis for axis in order if axis in array.axes)
+        lasting = array.slot is None and self.frame.axis is None  # an input's copy may serve again
+        key = array.code, tuple(map(array.axes.index, own))
+        if lasting and key in self.copies:
+            return replace(self.copies[key], axes=own, strides=contiguous(own))
+        name = f"{_stem(array.code)}_copy"
+        made = self.permanent(name, own) if lasting else self.allocate(name, own)
+        if lasting:
+            self.copies[key] = made
+        else:
+            scratch.append(made)
         self.line(f"np.copyto({made.code}, {self.oriented(array, own)})")
         return made
 
@@ -836,8 +919,7 @@ class _Writer:
             name = "masked_softmax_rows" if mask else "softmax_rows"
             given = [flat[0], *mask, ones, *flat[1:]]
             self.line(f"{name}({', '.join(given)})")
-            slot = cast(_Slot, sums.slot)
-            self.free[slot.size, slot.of_examples].append(slot)
+            self.discard(sums)
             self.bind(term, out)
             return
         out = self.store(term)
@@ -1004,40 +1086,66 @@ class _Writer:
         self.bind(term, made)
 
     def emit_put(self, term: Put) -> None:
-        links = cast("list[Put]", _chain(term))
-        x = self.array(links[-1].operand)
         if isinstance(term.index, Term):
-            self.emit_scatter(term, x)
-            return
-        margins = {link.axis: _padding(link) for link in links}
-        out = self.store(term)
-        wide = {
-            a: Axis(a.name, cast(int, a.size) + sum(margins[a])) if a in margins else a
-            for a in out.axes
-        }
-        if any(sum(margin) for margin in margins.values()):
-            order = [wide[a] for a in out.axes]
-            whole = self.permanent(f"{_stem(out.code)}_padded", order)
-            strides = dict(zip(out.axes, contiguous(order).values(), strict=True))
-            base = _Array(whole.code, out.axes, strides, True)
+            self.emit_scatter(term, self.array(term.operand))
         else:
-            base = out
-        self.line(f"{base.code}.fill(0)")
-        over = [a for link in links for a in link.over]
-        apart = [a for a in _overlapping(links) if a in over]
-        view = base
-        for link in links:
-            # A summed axis may bear the name of the one that is put: it is another one then.
-            view = self.view(view, link.axis, cast(Affine, link.index), margins[link.axis][0])
-        self.scatter_view(view, x, apart)
-        if base is not out:
-            places = [
-                f"{margins[a][0]}:{margins[a][0] + cast(int, a.size)}" if a in margins else ":"
-                for a in out.axes
-            ]
-            middle = self.hoist(f"{base.code}[{', '.join(places)}]", f"{base.code}_middle")
-            self.line(f"np.copyto({out.code}, {middle})")
+            self.emit_gathered(term)
+
+    def emit_gathered(self, term: Term) -> None:
+        """The sum of what is put into place, and of others."""
+        parts = self.parts(term) if _is(term, ops.add) else [term]
+        puts = [_chain(cast(Put, part)) for part in parts if self.is_put_here(part, term)]
+        others = [part for part in parts if not self.is_put_here(part, term)]
+        out = self.store(term)
+        margins = {axis: (0, 0) for axis in out.axes}
+        for link in (link for links in puts for link in links):
+            low, high = margins.get(link.axis, (0, 0))
+            more = _padding(link)
+            margins[link.axis] = max(low, more[0]), max(high, more[1])
+        whole = self.with_margins(out, margins)
+        covered = not others and len(puts) == 1 and _covers(puts[0])
+        if others:
+            middle = out if whole is out else self.middle(whole, margins)
+            self.line(f"{middle.code}[...] = {self.oriented(self.array(others[0]), out.axes)}")
+            for x in others[1:]:
+                code = self.oriented(self.array(x), out.axes)
+                self.line(f"np.add({middle.code}, {code}, out={middle.code})")
+        elif not covered:
+            self.line(f"{whole.code}.fill(0)")
+        for links in puts:
+            view = whole
+            for link in links:
+                view = self.view(view, link.axis, cast(Affine, link.index), margins[link.axis][0])
+            x = self.array(links[-1].operand)
+            over = [a for link in links for a in link.over]
+            if covered:
+                self.line(f"{view.code}[...] = {self.oriented(x, view.axes)}")
+            else:
+                self.scatter_view(view, x, [a for a in _overlapping(links) if a in over])
+        if whole is not out:
+            self.line(f"np.copyto({out.code}, {self.middle(whole, margins).code})")
         self.bind(term, out)
+
+    def with_margins(self, out: _Array, margins: Mapping[Axis, tuple[int, int]]) -> _Array:
+        """An array that is longer at the ends, if it has to be."""
+        if not any(sum(margins[axis]) for axis in out.axes):
+            return out
+        order = [
+            Axis(a.name, cast(int, a.size) + sum(margins[a])) if sum(margins[a]) else a
+            for a in out.axes
+        ]
+        made = self.permanent(f"{_stem(out.code)}_padded", order)
+        strides = dict(zip(out.axes, contiguous(order).values(), strict=True))
+        return _Array(made.code, out.axes, strides, True)
+
+    def middle(self, whole: _Array, margins: Mapping[Axis, tuple[int, int]]) -> _Array:
+        """The part of a longer array between its margins."""
+        places = [
+            f"{margins[a][0]}:{margins[a][0] + cast(int, a.size)}" if sum(margins[a]) else ":"
+            for a in whole.axes
+        ]
+        code = self.hoist(f"{whole.code}[{', '.join(places)}]", f"{whole.code}_middle")
+        return replace(whole, code=code)
 
     def scatter_view(self, view: _Array, x: _Array, apart: Sequence[Axis]) -> None:
         """Add an array into a view, one by one along axes along which its places overlap."""
@@ -1176,6 +1284,8 @@ class _Writer:
         return _Array(name, rest, {a: array.strides[a] for a in rest})
 
 
+_FEW = 12
+"""So few arrays are added one by one, rather than along short axes."""
 _SHORT = 64
 """Of rows this short the sums are taken by a product with a square of ones."""
 _ONE = Constant(1.0)
@@ -1195,6 +1305,27 @@ _INSTRUCTIONS: Mapping[type[Term], Any] = {
 
 def _group(scan: Scan) -> tuple[Any, ...]:
     return scan.axis, scan.states, scan.reverse
+
+
+def _is(term: Term, op: object) -> bool:
+    return isinstance(term, Map) and term.function is op
+
+
+def _is_put(term: Term) -> bool:
+    return isinstance(term, Put) and isinstance(term.index, Affine)
+
+
+def _covers(links: Sequence[Put]) -> bool:
+    """Whether each place is written once."""
+    return all(
+        _reaches_all(cast(Affine, link.index), link.axis) and not _overlapping([link])
+        for link in links
+    )
+
+
+def _reaches_all(index: Affine, axis: Axis) -> bool:
+    count = prod(cast(int, a.size) for a in index.axes)
+    return index.bounds() == (0, cast(int, axis.size) - 1) and count == axis.size
 
 
 def _is_masked(term: Term) -> bool:
@@ -1230,6 +1361,17 @@ def _chain(term: Take | Put) -> list[Any]:
             return links
         del last
         links.append(inner)
+
+
+def _is_window(term: Term) -> bool:
+    """Whether a term reads an axis at a function of several."""
+    return isinstance(term, Take) and isinstance(term.index, Affine) and len(term.index.parts) > 1
+
+
+def _root(term: Term) -> Term:
+    while isinstance(term, Take):
+        term = term.operand
+    return term
 
 
 def _padding(link: Take | Put) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from microgradnet.lifting.terms import Axis
 
-__all__ = ["MANY", "Plan", "Strides", "collapses", "contiguous", "extent_of", "plan_product"]
+__all__ = ["MANY", "Plan", "Strides", "collapses", "contiguous", "copy_cost", "extent_of", "plan_product", "run_length"]
 
 MANY = 1_000_003
 """Stands for the number of examples in strides, so that no product of sizes is equal to it."""
@@ -87,10 +87,11 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
             fits = collapses(strides, order) and _is_matrix(strides, own, order)
             if not fits:
                 copied.add(name)
-                cost += 1.5 * extent_of(strides, _FEW) + 1000
+                lying = [x for x in (*batch, *own, *order) if x in strides]
+                cost += copy_cost(strides, lying)
         via_copy = not _is_matrix(out, rows, columns)
         if via_copy:
-            cost += 1.5 * extent_of(out, _FEW) + 1000
+            cost += copy_cost(out, [*batch, *rows, *columns])
         calls = extent_of(batch, _FEW)
         flops = 2 * extent_of({*a, *b}, _FEW)
         cost += 100 * calls + flops / 8
@@ -99,6 +100,31 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
             best = Plan(batch, (*rows,), (*columns,), order, names, via_copy, cost)
     assert best is not None
     return best
+
+
+def run_length(order: Sequence[Axis], together: Iterable[Axis]) -> int:
+    """How many entries in a row lie along axes of a set, in an array of this order."""
+    those = set(together)
+    length = 1
+    for axis in reversed(order):
+        if axis not in those:
+            break
+        length *= extent_of([axis], _FEW)
+    return length
+
+
+def copy_cost(strides: Strides, order: Sequence[Axis]) -> float:
+    """An estimate of the nanoseconds that a copy into an array of this order takes."""
+    count = extent_of(order, _FEW)
+    steps = [axis for axis in order if axis.size != 1]
+    if not steps or strides[steps[-1]] != 1:
+        return 1000 + 2.0 * count
+    run = [steps[-1]]
+    for axis in reversed(steps[:-1]):
+        if strides[axis] != strides[run[-1]] * extent_of([run[-1]]):
+            break
+        run.append(axis)
+    return 1000 + count * (0.4 + 8 / extent_of(run, _FEW))
 
 
 def _split(axes: list[Axis], one: Strides, two: Strides) -> tuple[list[Axis], list[Axis]]:
