@@ -7,7 +7,7 @@ that makes δ[i] x[k] for W and Σᵢ W[i,k] δ[i] for x. So the equations BP2 a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from microgradnet import ops
@@ -34,7 +34,6 @@ from microgradnet.lifting.terms import (
     multiply,
     negative,
     read_at,
-    rebuild,
     rename,
     sum_over,
     topological_terms,
@@ -231,18 +230,24 @@ def _scan(term: Scan, g: Term, contribute: Contribute) -> None:
     held = {s: cast(Term, State(s.name, (*s.axes, t))) for s in (*states, *after)}
     seeds = [*zip(substitute(roots, held), (g, *(held[l] for l in after)), strict=True)]
     found = adjoints(seeds if g is not zero else seeds[1:], [*(held[s] for s in states), *outer], (t,))
-    before = {held[s]: cast(Term, Scan(t, term.states, s, term.reverse)) for s in states}
-    previous = substitute(
-        [found.get(held[s], zero) for s in states], {**before, **{held[l]: l for l in after}}
-    )
-    reverse = tuple(zip(after, start, previous, strict=True))
+    # What the loops compute at each step is kept, and not computed again for all steps.
+    kept = {
+        spread: cast(Term, Scan(t, term.states, x, term.reverse))
+        for x, spread in _spread(roots, states, held)
+    }
+    back = substitute([found.get(held[s], zero) for s in states], kept)
+    loose = {held[l]: l for l in after}
+    reverse = tuple(zip(after, start, substitute(back, loose), strict=True))
+    kept_back = {
+        x: cast(Term, Scan(t, reverse, own, not term.reverse))
+        for own, x in _spread(back, [*loose], loose, keys=True)
+    }
+    kept_back |= {held[l]: cast(Term, Scan(t, reverse, l, not term.reverse)) for l in after}
     first = cast(int, t.size) - 1 if term.reverse else 0
-    for (state, init, _), p in zip(term.states, previous, strict=True):
-        all_steps = cast(Term, Scan(t, reverse, p, not term.reverse))
-        contribute(init, read_at(all_steps, t, first), state.axes)
-    all_after = {held[l]: cast(Term, Scan(t, reverse, l, not term.reverse)) for l in after}
+    for (state, init, _), x in zip(term.states, back, strict=True):
+        contribute(init, read_at(kept_back.get(x, x), t, first), state.axes)
     reached = [x for x in outer if x in found]
-    products = substitute([found[x] for x in reached], {**before, **all_after})
+    products = substitute(substitute([found[x] for x in reached], kept), kept_back)
     for x, product in zip(reached, products, strict=True):
         contribute(x, product, ())
 
@@ -263,9 +268,36 @@ def _outermost(roots: Sequence[Term], states: Sequence[State]) -> list[Term]:
     return list(found)
 
 
+def _spread(
+    roots: Sequence[Term], states: Sequence[Term], new: Mapping[Term, Term], keys: bool = False
+) -> Iterator[tuple[Term, Term]]:
+    """The terms within the roots that depend on states, each with what substitution makes of it.
+
+    Those that are only read elsewhere, such as a state under another name, are left out.
+
+    keys    give the pairs the other way round
+    """
+    order = topological_terms(roots)
+    bound = set(states)
+    for term in order:
+        if not bound.isdisjoint(term.operands):
+            bound.add(term)
+    inside = [term for term in order if term in bound and not isinstance(term, Take)]
+    pairs = zip(inside, substitute(inside, new), strict=True)
+    return ((y, x) for x, y in pairs) if keys else pairs
+
+
 def substitute(roots: Sequence[Term], new: Mapping[Any, Term]) -> list[Term]:
-    """The roots with some of their terms replaced."""
-    return rebuild(roots, lambda term: new.get(term, term))
+    """The roots with some of their terms replaced, those that contain others first."""
+    made: dict[Term, Term] = {}
+    for term in topological_terms(roots):
+        if term in new:
+            made[term] = new[term]
+            continue
+        operands = [made[x] for x in term.operands]
+        same = all(x is y for x, y in zip(operands, term.operands, strict=True))
+        made[term] = term if same else term.with_operands(operands)
+    return [made[root] for root in roots]
 
 
 _RULES: Mapping[type[Term], Callable[[Any, Term, Contribute], None]] = {

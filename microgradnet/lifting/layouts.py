@@ -67,11 +67,20 @@ class Layouts:
         self._fixed = dict(fixed)
         self._first: dict[Term, Axis] = {}
         self._orders: dict[Term, tuple[Axis, ...]] = {}
+        self._axes: dict[Term, tuple[Axis, ...]] = {}
+        self._stepped = {term.axis for term in terms if isinstance(term, Scan)}
+        for term in terms:
+            self._axes[term] = term.axes
         for term in terms:
             if isinstance(term, (Map, Softmax, Mask)):
                 for x in term.operands:
-                    if set(x.axes) == set(term.axes):
-                        self._join(x, term)
+                    self._join(x, term)
+            if isinstance(term, Scan):
+                self._join(term.out, term)
+                for state, init, step in term.states:
+                    self._join(init, state)
+                    self._join(step, state)
+        for term in terms:
             if isinstance(term, Scan):
                 self._first.setdefault(self._root(term), term.axis)
         for term, axis in first.items():
@@ -94,9 +103,12 @@ class Layouts:
         return term
 
     def _join(self, one: Term, two: Term) -> None:
-        a, b = self._root(one), self._root(two)
-        if a is not b:
-            self._parents[a] = b
+        """Put two terms in one class if they have the same axes, but for those of steps."""
+        if set(one.axes) ^ set(two.axes) <= self._stepped and {*one.axes} - self._stepped:
+            a, b = self._root(one), self._root(two)
+            if a is not b:
+                self._parents[a] = b
+                self._axes[b] = tuple(dict.fromkeys((*self._axes[b], *self._axes[a])))
 
     def _concerned(self, term: Term) -> Iterable[Term]:
         pair = factors(term)
@@ -114,12 +126,13 @@ class Layouts:
         found = self._orders.get(root)
         if found is None:
             found = self._orders[root] = self._default(root)
-        return found
+        own = tuple(axis for axis in found if axis in term.axes)
+        return own if len(own) == len(term.axes) else (*(a for a in term.axes if a not in own), *own)
 
     def _default(self, root: Term) -> tuple[Axis, ...]:
         first = self._first.get(root)
         return tuple(
-            sorted(root.axes, key=lambda axis: (axis is not first, axis.size is not None))
+            sorted(self._axes[root], key=lambda axis: (axis is not first, axis.size is not None))
         )
 
     def strides(self, term: Term) -> Strides:
@@ -138,7 +151,7 @@ class Layouts:
         classes = dict.fromkeys(self._root(_base(x)) for t in terms for x in self._concerned(t))
         settled = {self._root(term) for term in self._fixed}
         open_ones = [
-            root for root in classes if 1 < len(root.axes) <= _WIDEST and root not in settled
+            root for root in classes if 1 < len(self._axes[root]) <= _WIDEST and root not in settled
         ]
         for _ in range(2):
             for root in open_ones:
@@ -148,7 +161,7 @@ class Layouts:
                 self._orders[root] = best
 
     def _candidates(self, root: Term) -> Iterable[tuple[Axis, ...]]:
-        default = self.order(root)
+        default = self._orders.get(root) or self._default(root)
         yield default
         first = self._first.get(root)
         for order in permutations(default):

@@ -6,16 +6,20 @@ the axes of a sum is drawn out of it, and a sum of a product of many factors bec
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from math import prod
 from typing import cast
+
+import numpy as np
 
 from microgradnet import ops
 from microgradnet.lifting.terms import (
     VJP,
     Axis,
     Constant,
+    Leaf,
     Map,
     Put,
     Scan,
@@ -94,6 +98,7 @@ class _Lowering:
     def add(self, terms: Sequence[Term]) -> Term:
         """A sum as binary sums and differences."""
         flat = [x for t in terms for x in (t.operands if _is(t, ops.add) else (t,))]
+        flat = _norms_together(flat)
         positive, negative = [], []
         for term in flat:
             opposite = _opposite(term)
@@ -165,6 +170,27 @@ class _Lowering:
         others = axes_of(x for j, x in enumerate(factors) if j != k)
         own = [axis for axis in over if axis in factors[k].axes and axis not in others]
         return self.sum(factors[k], own) if own and len(factors) > 1 else factors[k]
+
+
+def _norms_together(terms: Sequence[Term]) -> list[Term]:
+    """Of sums of squares of parameters that lie side by side one sum."""
+    norms: dict[float, list[tuple[Leaf, Term]]] = defaultdict(list)
+    for term in terms:
+        number, rest = as_coefficient(term)
+        x = rest.operand if isinstance(rest, Sum) and not rest.axes else None
+        if isinstance(x, Map) and x.function is _SQUARE and isinstance(x.operands[0], Leaf):
+            norms[number].append((x.operands[0], term))
+    joined = [*terms]
+    for number, pairs in norms.items():
+        places = np.sort(np.concatenate([leaf.places.ravel() for leaf, _ in pairs]))
+        roles = {leaf.role for leaf, _ in pairs}
+        if len(pairs) == 1 or roles != {"parameter"} or (np.diff(places) != 1).any():
+            continue
+        axis = Axis("w", len(places))
+        whole = cast(Term, Leaf("weights", "parameter", (axis,), places))
+        joined = [t for t in joined if t not in [term for _, term in pairs]]
+        joined.append(multiply(constant(number), sum_over(_square(whole), axis)))
+    return joined
 
 
 def _folded(terms: Sequence[Term]) -> list[Term]:

@@ -164,8 +164,11 @@ class _Writer:
     def __init__(
         self, outputs: Sequence[Term], gradients: Mapping[Leaf, Term], names: Mapping[Term, str]
     ) -> None:
-        self.outputs, self.gradients, self.names = outputs, gradients, names
-        self.everything = topological_terms([*outputs, *gradients.values()])
+        self.outputs, self.names = outputs, names
+        self.decays: dict[Term, list[Leaf]] = defaultdict(list)
+        self.gradients = {leaf: self.without_decay(leaf, g) for leaf, g in gradients.items()}
+        gradients = self.gradients
+        self.everything = topological_terms([*outputs, *gradients.values(), *self.decays])
         self.states = free_states(self.everything)
         self.slots: list[_Slot] = []
         self.free: dict[tuple[int, bool], list[_Slot]] = defaultdict(list)
@@ -212,11 +215,13 @@ class _Writer:
         self.layouts = Layouts(self.everything, fixed, first)
         for term, leaf in views.items():
             self.frame.targets[term] = self.leaf_view(leaf, "g")
-        roots = [*self.outputs, *self.gradients.values()]
+        roots = [*self.outputs, *self.gradients.values(), *self.decays]
         self.run(self.frame, roots)
         for leaf, term in self.gradients.items():
             if views.get(term) is not leaf:
                 self.copy_gradient(leaf, self.array(term))
+        for factor, leaves in self.decays.items():
+            self.add_decay(factor, leaves)
         covered = [leaf.places[leaf.places >= 0].ravel() for leaf in self.gradients]
         self.covered = np.unique(np.concatenate([np.zeros(0, np.intp), *covered]))
         returned = ", ".join(map(self.returned, self.outputs))
@@ -269,6 +274,29 @@ class _Writer:
         if not term.axes:
             return f"np.full(m, {array.code})"
         return f"{array.code}.copy()" if array.slot is not None or array.kept else array.code
+
+    def without_decay(self, leaf: Leaf, g: Term) -> Term:
+        """A gradient without a multiple of the parameter itself, which is added to g in one go."""
+        parts = g.operands if _is(g, ops.add) else (g,)
+        for part in parts:
+            factors_ = part.operands if _is(part, ops.multiply) else ()
+            if leaf in factors_ and len(parts) > 1 and _leaf_strides(leaf) is not None:
+                rest = [x for x in factors_ if x is not leaf]
+                if len(rest) == 1 and not rest[0].axes:
+                    self.decays[rest[0]].append(leaf)
+                    (other,) = (x for x in parts if x is not part)
+                    return other
+        return g
+
+    def add_decay(self, factor: Term, leaves: Sequence[Leaf]) -> None:
+        """Add a multiple of parameters to their gradient, of neighbours at once."""
+        for start, stop in _runs(np.concatenate([leaf.places.ravel() for leaf in leaves])):
+            axis = Axis("w", stop - start)
+            whole = cast(Leaf, Leaf("weights", "parameter", (axis,), range(start, stop)))
+            p, g = self.leaf_view(whole), self.leaf_view(whole, "g")
+            scaled = self.permanent("decay", (axis,))
+            self.line(f"np.multiply({p.code}, {self.array(factor).code}, out={scaled.code})")
+            self.line(f"np.add({g.code}, {scaled.code}, out={g.code})")
 
     def copy_gradient(self, leaf: Leaf, array: _Array) -> None:
         strides = _leaf_strides(leaf)
@@ -860,7 +888,10 @@ class _Writer:
 
     def emit_product(self, term: Sum, x: Term, y: Term) -> None:
         """A sum of products as a product of matrices."""
-        a, b, out = self.array(x), self.array(y), self.store(term)
+        out = self.store(term)
+        if out.axes and out.axes[-1] in x.axes:  # so that the columns are those of the result
+            x, y = y, x
+        a, b = self.array(x), self.array(y)
         plan = plan_product(a.strides, b.strides, out.strides)
         scratch: list[_Array] = []
         if "a" in plan.copied:
@@ -1233,12 +1264,23 @@ class _Writer:
         for state, array in before.items():
             self.step_array(loop, state, array)
         copies: list[tuple[Term, _Array]] = []
+        outs = {scan.out for scan in scans}
         for state, _, step in term.states:
-            own = set(step.axes) - {axis} == set(state.axes)
+            into = after[state]
+            while _is_renaming(step) and step not in outs:
+                ((new, _),) = step.index.parts
+                old = {new: step.axis}
+                into = replace(
+                    into,
+                    axes=tuple(old.get(a, a) for a in into.axes),
+                    strides={old.get(a, a): n for a, n in into.strides.items()},
+                )
+                step = step.operand
+            own = set(step.axes) - {axis} == set(into.axes) - {axis}
             if step in loop.targets or step in loop.arrays or not own or self.is_view(step):
-                copies.append((step, self.step_view(loop, after[state])))
+                copies.append((step, self.step_view(loop, into)))
             else:
-                loop.targets[step] = self.step_view(loop, after[state])
+                loop.targets[step] = self.step_view(loop, into)
         steps = [step for *_, step in term.states]
         for scan in scans:
             out = scan.out
@@ -1363,6 +1405,15 @@ def _chain(term: Take | Put) -> list[Any]:
         links.append(inner)
 
 
+def _is_renaming(term: Term) -> bool:
+    """Whether a term is another with an axis under another name."""
+    return (
+        isinstance(term, Take)
+        and isinstance(term.index, Affine)
+        and term.index.renames(term.axis) not in (None, *term.operand.axes)
+    )
+
+
 def _is_window(term: Term) -> bool:
     """Whether a term reads an axis at a function of several."""
     return isinstance(term, Take) and isinstance(term.index, Affine) and len(term.index.parts) > 1
@@ -1427,6 +1478,15 @@ def _leaf_strides(leaf: Leaf) -> dict[Axis, int] | None:
         (examples,) = (axis for axis in leaf.axes if axis.size is None)
         strides[examples] = extent_of(sized) if leaf.role != "input" else 10**9 + 7
     return strides
+
+
+def _runs(places: NDArray[np.intp]) -> list[tuple[int, int]]:
+    """Where runs of neighbours start and stop."""
+    places = np.sort(places)
+    breaks = np.flatnonzero(np.diff(places) > 1)
+    starts = places[np.concatenate([[0], breaks + 1])]
+    stops = places[np.concatenate([breaks, [len(places) - 1]])] + 1
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
 def _is_dense(order: Sequence[Axis], strides: Strides) -> bool:

@@ -94,7 +94,7 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
             cost += copy_cost(out, [*batch, *rows, *columns])
         calls = extent_of(batch, _FEW)
         flops = 2 * extent_of({*a, *b}, _FEW)
-        cost += 100 * calls + flops / 8
+        cost += 250 * calls + flops / 8
         if best is None or cost < best.cost:
             names = frozenset(copied)
             best = Plan(batch, (*rows,), (*columns,), order, names, via_copy, cost)
