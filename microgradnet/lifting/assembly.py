@@ -24,6 +24,7 @@ from microgradnet.lifting.axes import (
     Coordinates,
     Dimension,
     Layout,
+    all_differ,
     choose,
     components,
     distinct,
@@ -204,12 +205,12 @@ class _Assembler:
 
     def _renamed(self, own: Coordinates, columns: Columns) -> Columns:
         """With another name for axes that the sums themselves have."""
-        found = []
+        found: Columns = []
         for dimension, values in columns:
             present, inverse = np.unique(values, return_inverse=True)
             if len(present) < dimension.size:
                 dimension, values = Dimension(len(present)), inverse
-            elif dimension in own.dimensions:
+            elif dimension in [*own.dimensions, *[d for d, _ in found]]:
                 dimension = Dimension(dimension.size)
             found.append((dimension, values))
         return found
@@ -280,7 +281,7 @@ class _Assembler:
                 if (~there & ~zero & wide).any():
                     product = self._masked(product, columns, there, 0.0)
                     off = True
-                elif present is None:
+                elif present is None or (present & ~some).any():
                     masked = self._masked(self._summed(product, over), entries, some, 0.0)
                     return (_negative(masked) if self._is_minus(kind) else masked), True
         term = self._summed(product, over)
@@ -559,7 +560,7 @@ def _tell(entry: Indices, columns: Columns) -> bool:
     code = entry.astype(np.int64)
     for dimension, values in columns:
         code = code * dimension.size + values
-    return len(np.unique(code)) == len(code)
+    return all_differ(code)
 
 
 def _stride(array: Coordinates, k: int) -> float:

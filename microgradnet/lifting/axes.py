@@ -24,8 +24,8 @@ from microgradnet.lifting.canonicalise import CONSTANT, INPUT, PARAMETER, TARGET
 from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors
 
 __all__ = [
-    "Candidate", "Coordinates", "Dimension", "Layout", "choose", "components", "distinct", "find_axes",
-    "running_number",
+    "Candidate", "Coordinates", "Dimension", "Layout", "all_differ", "choose", "components", "distinct",
+    "find_axes", "running_number",
 ]  # fmt: skip
 
 Indices: TypeAlias = "NDArray[np.intp]"
@@ -424,6 +424,8 @@ class _Chooser:
 
     def _split_taps(self, anchor: Dimension, parts: list[Indices]) -> bool:
         """Split a dimension of taps, which are steps along several others."""
+        if len(parts[0]) < anchor.size:
+            return False
         ranks = [np.unique(part, return_inverse=True)[1] for part in parts]
         ranks = [rank for rank in ranks if 0 < rank.max()]
         code = _codes(ranks, anchor.size)
@@ -526,7 +528,7 @@ def choose(candidates: Sequence[Candidate], n: int) -> list[Candidate] | None:
     if len(candidates) > _MOST:
         candidates = sorted(candidates, key=lambda c: (c.weight, -c.size))[:_MOST]
     everything = _codes([c.values for c in candidates], n) if candidates else np.zeros(n, int)
-    if len(np.unique(everything)) < n:
+    if not all_differ(everything):
         return None
     best: tuple[tuple[float, float], list[Candidate]] | None = None
     for count in range(1, len(candidates) + 1):
@@ -535,7 +537,7 @@ def choose(candidates: Sequence[Candidate], n: int) -> list[Candidate] | None:
             cost = sum(c.weight for c in subset), box
             if not n <= box <= _DENSE * n + _SMALL or (best is not None and cost >= best[0]):
                 continue
-            if len(np.unique(_codes([c.values for c in subset], n))) == n:
+            if all_differ(_codes([c.values for c in subset], n)):
                 best = cost, list(subset)
     return None if best is None else best[1]
 
@@ -553,6 +555,13 @@ def _codes(columns: Sequence[Indices], n: int) -> Indices:
         if len(columns) > 2 and code.max(initial=0) > 2**40:
             code = np.unique(code, return_inverse=True)[1]
     return code
+
+
+def all_differ(code: Indices) -> bool:
+    """Whether no two numbers, none of them negative, are equal."""
+    if int(code.max(initial=0)) > 8 * len(code) + 1024:
+        return len(np.unique(code)) == len(code)
+    return bool(np.bincount(code).max(initial=0) <= 1)
 
 
 def running_number(group: Indices) -> Indices:

@@ -103,7 +103,6 @@ class _Classes:
         self._sign()
         self._references()
         self._part()
-        self._wrap()
         return self._build()
 
     # From below
@@ -250,6 +249,7 @@ class _Classes:
         number = np.empty(self.n_signs, dtype=np.intp)
         number[order] = np.arange(self.n_signs)
         self.sign = number[self.sign]
+        self.pure_signs = number[np.array([*self.pure], dtype=np.intp)]
 
     def _variadic(self) -> NDArray[np.bool_]:
         """Which atoms are operations whose operands are all alike, and of any number."""
@@ -281,77 +281,88 @@ class _Classes:
         """Number the classes: parts of signatures whose uses are connected."""
         n, width = self.n, self.factors.shape[1]
         term, column = np.nonzero(self.factors >= 0)
-        n_kinds = int(self.kind.max(initial=0)) + 1
-        atom = np.concatenate((self.op_atom, self.factors[term, column], self.same[self.atoms.roots]))
-        user = np.concatenate((self.op_user, self.owner[term], np.full(len(self.atoms.roots), n)))
+        roots = self.same[self.atoms.roots]
+        atom = np.concatenate((self.op_atom, self.factors[term, column], roots))
+        user = np.concatenate((self.op_user, self.owner[term], np.full(len(roots), n)))
         most = int(self.op_slot.max(initial=0)) + 1
-        use = np.concatenate((
-            self.op_slot,
-            most + self.kind[term] * width + column,
-            np.zeros(len(self.atoms.roots), dtype=np.intp),
-        ))  # fmt: skip
-        uses = most + n_kinds * width
-        computed = self.atoms.role[atom] >= OPERATION
-        atom, user, use = atom[computed], user[computed], use[computed]
+        code = most + self.kind * width
+        use = np.concatenate((self.op_slot, code[term] + column, np.zeros(len(roots), np.intp)))
+        self.uses = most + (int(self.kind.max(initial=0)) + 1) * width
         order = np.argsort(self.sign[atom], kind="stable")
-        atom, user, use = atom[order], user[order], use[order]
-        ends = np.searchsorted(self.sign[atom], np.arange(self.n_signs + 1)).tolist()
+        order = order[self.atoms.role[atom[order]] >= OPERATION]
+        self.atom, self.user, self.use = atom[order], user[order], use[order]
+        signs = np.arange(self.n_signs + 1)
+        self.ends = np.searchsorted(self.sign[self.atom], signs).tolist()
         own = np.flatnonzero(self.own)
         by_sign = own[np.argsort(self.sign[own], kind="stable")]
-        limits = np.searchsorted(self.sign[by_sign], np.arange(self.n_signs + 1)).tolist()
-        found = np.full(n + 1, -1)
+        limits = np.searchsorted(self.sign[by_sign], signs).tolist()
+        # Of atoms, then of the roots' user, then of what is wrapped.
+        self.found = np.full(n + 1 + len(self.atom), -1)
+        self.found[n] = len(self.found)
+        self.extra: list[int] = []  # the atoms that are wrapped
+        self.wrapped = np.full(len(atom), -1)
+        elements = self._elements(code)
         number = 0
         for sign in range(self.n_signs - 1, 3, -1):
             members = by_sign[limits[sign] : limits[sign + 1]]
+            if sign in elements:
+                members = np.concatenate((members, self._wrap(sign, *elements[sign], order)))
             if len(members) > 1:
-                part = slice(ends[sign], ends[sign + 1])
-                types = found[user[part]] * uses + use[part]
-                part_of = _connected(atom[part], types, members)
-                found[members] = number + part_of
+                part = slice(self.ends[sign], self.ends[sign + 1])
+                atoms, types = self.atom[part], self._types(part)
+                if sign in elements:
+                    atoms = np.concatenate((atoms, self.wrapped_atoms))
+                    types = np.concatenate((types, self.wrapped_types))
+                part_of = _connected(atoms, types, members)
+                self.found[members] = number + part_of
                 number += int(part_of.max()) + 1
             else:
-                found[members] = number
+                self.found[members] = number
                 number += 1
-        found = np.where(found >= 0, number - 1 - found, -1)  # those at the bottom come first
+        count = n + 1 + len(self.extra)
+        found = number - 1 - self.found[:count]  # those at the bottom come first
         self.n_classes = number
         leaf = self.atoms.role < OPERATION
-        self.class_of = np.where(leaf, -1 - self.atoms.role, found[:n])
-        self.class_of = self.class_of[self.same]
+        class_of = np.where(leaf, -1 - self.atoms.role, found[:n])[self.same]
+        self.class_of = np.concatenate((class_of, found[n + 1 :]))
+        operands = np.flatnonzero(self.wrapped[: len(self.op_atom)] >= 0)
+        self.op_atom[operands] = self.wrapped[operands]
+        factors = self.wrapped[len(self.op_atom) : len(self.op_atom) + len(term)]
+        there = np.flatnonzero(factors >= 0)
+        self.factors[term[there], column[there]] = factors[there]
 
-    def _wrap(self) -> None:
-        """Where sums are operands beside what is no sum, make of this sums of one term."""
-        n = self.n
-        self.extra = np.zeros(0, dtype=np.intp)  # what each of the new sums is a sum of
-        self.extra_class = np.zeros(0, dtype=np.intp)
+    def _types(self, part: slice) -> Indices:
+        """In which role of which class atoms are used."""
+        found = self.found[self.user[part]]
+        return np.where(found >= 0, found * self.uses + self.use[part], -1)
+
+    def _elements(self, code: Indices) -> dict[int, tuple[int, int]]:
+        """Of each signature of bare sums that of its terms, and the terms' role in the sums."""
         if not self.pure:
-            return
-        width = self.factors.shape[1]
-        term, column = np.nonzero(self.factors >= 0)
-        most = int(self.op_slot.max(initial=0)) + 1
-        atom = np.concatenate((self.op_atom, self.factors[term, column]))
-        user = np.concatenate((self.op_user, self.owner[term]))
-        use = np.concatenate((self.op_slot, most + self.kind[term] * width + column))
-        group = self.class_of[user] * (int(use.max(initial=0)) + 1) + use
-        group = np.unique(group, return_inverse=True)[1]
-        size = int(group.max(initial=-1)) + 1
-        top = np.full(size, -10)
-        np.maximum.at(top, group, self.class_of[atom])
-        low = np.flatnonzero((self.class_of[atom] != top[group]) & (self.class_of[atom] >= 0))
-        if not len(low):
-            return
-        pair = np.stack((top[group[low]], atom[low]), axis=1)
-        pairs, which = np.unique(pair, axis=0, return_inverse=True)
-        self.extra_class, self.extra = pairs.T
-        new = n + which.ravel()
-        here = low < len(self.op_atom)
-        self.op_atom[low[here]] = new[here]
-        there = low[~here] - len(self.op_atom)
-        self.factors[term[there], column[there]] = new[~here]
+            return {}
+        first = {int(s): k for k, s in reversed([*enumerate(self.sign[self.owner].tolist())])}
+        return {s: (int(self.sign[self.factors[first[s], 0]]), int(code[first[s]]))
+                for s in map(int, self.pure_signs) if s in first}  # fmt: skip
+
+    def _wrap(self, sign: int, element: int, use: int, order: Indices) -> Indices:
+        """Make sums of one term of what is used just as sums are, and is no sum itself."""
+        sums = slice(self.ends[sign], self.ends[sign + 1])
+        terms = slice(self.ends[element], self.ends[element + 1])
+        types = self._types(terms)
+        wrap = np.flatnonzero(np.isin(types, self._types(sums)) & (types >= 0))
+        atoms, which = np.unique(self.atom[terms][wrap], return_inverse=True)
+        new = len(self.extra) + np.arange(len(atoms))
+        self.extra += atoms.tolist()
+        self.wrapped_atoms, self.wrapped_types = self.n + 1 + new[which], types[wrap]
+        self.user[terms.start + wrap] = self.wrapped_atoms
+        self.use[terms.start + wrap] = use
+        self.wrapped[order[terms.start + wrap]] = self.n + new[which]
+        return self.n + 1 + new
 
     def _build(self) -> Vectors:
         atoms, n = self.atoms, self.n
         everything = np.concatenate((np.flatnonzero(self.own), n + np.arange(len(self.extra))))
-        class_of = np.concatenate((self.class_of, self.extra_class))
+        class_of = self.class_of
         order = np.argsort(class_of[everything], kind="stable")
         members = everything[order]
         limits = np.searchsorted(class_of[members], np.arange(self.n_classes + 1))
