@@ -68,6 +68,7 @@ class Layouts:
         self._first: dict[Term, Axis] = {}
         self._orders: dict[Term, tuple[Axis, ...]] = {}
         self._axes: dict[Term, tuple[Axis, ...]] = {}
+        self._examples_first = True
         self._stepped = {term.axis for term in terms if isinstance(term, Scan)}
         for term in terms:
             self._axes[term] = term.axes
@@ -132,7 +133,10 @@ class Layouts:
     def _default(self, root: Term) -> tuple[Axis, ...]:
         first = self._first.get(root)
         return tuple(
-            sorted(self._axes[root], key=lambda axis: (axis is not first, axis.size is not None))
+            sorted(
+                self._axes[root],
+                key=lambda axis: (axis is not first, (axis.size is None) != self._examples_first),
+            )
         )
 
     def strides(self, term: Term) -> Strides:
@@ -148,17 +152,24 @@ class Layouts:
         return contiguous(self.order(term))
 
     def _choose(self, terms: Sequence[Term]) -> None:
+        """Begin with the examples as rows, and as columns; go on while it pays; keep the better."""
         classes = dict.fromkeys(self._root(_base(x)) for t in terms for x in self._concerned(t))
-        settled = {self._root(term) for term in self._fixed}
+        settled = dict(self._orders)
         open_ones = [
             root for root in classes if 1 < len(self._axes[root]) <= _WIDEST and root not in settled
         ]
-        for _ in range(2):
-            for root in open_ones:
-                best = min(
-                    self._candidates(root), key=lambda order: self._cost_of(root, order)
-                )
-                self._orders[root] = best
+        judged = [term for term in terms if self._concerned(term)]
+        found = []
+        for first in (True, False):
+            self._examples_first = first
+            self._orders = dict(settled)
+            for _ in range(2):
+                for root in open_ones:
+                    self._orders[root] = min(
+                        self._candidates(root), key=lambda order: self._cost_of(root, order)
+                    )
+            found.append((sum(map(self.cost, judged)), self._examples_first, self._orders))
+        _, self._examples_first, self._orders = min(found, key=lambda choice: choice[0])
 
     def _candidates(self, root: Term) -> Iterable[tuple[Axis, ...]]:
         default = self._orders.get(root) or self._default(root)
@@ -197,7 +208,11 @@ class Layouts:
                 return size * 5.0
             return size * 0.5
         if isinstance(term, Sum) and extent_of(over, 32) <= 12 and order[-1] not in over:
-            return size * (0.4 + 8 / run_length(order, rest))
+            own = self.order(term)
+            same = 0
+            while same < len(own) and own[-1 - same] is order[-1 - same]:
+                same += 1
+            return size * (0.4 + 8 / extent_of(order[len(order) - same :], 32))
         return size * 5.0
 
 

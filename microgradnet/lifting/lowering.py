@@ -17,12 +17,15 @@ import numpy as np
 from microgradnet import ops
 from microgradnet.lifting.terms import (
     VJP,
+    Affine,
     Axis,
     Constant,
     Leaf,
     Map,
+    Mask,
     Put,
     Scan,
+    Softmax,
     State,
     Sum,
     Term,
@@ -77,6 +80,8 @@ class _Lowering:
             inner = term.operand
             if _is(inner, ops.add) and all(isinstance(x, Put) for x in inner.operands):
                 return self.add([term.with_operands([x]) for x in inner.operands])
+        if isinstance(term, Mask) and term.fill == 0 and _vanishes(term.operand, term.conditions):
+            return term.operand
         if not isinstance(term, Map):
             return term
         function, xs = term.function, term.arguments
@@ -233,6 +238,17 @@ def _opposite(term: Term) -> Term | None:
     """The term without the minus in front of it; None if it has none."""
     number, rest = as_coefficient(term)
     return multiply(constant(-number), rest) if number < 0 else None
+
+
+def _vanishes(term: Term, conditions: Sequence[Affine]) -> bool:
+    """Whether a term is 0 wherever one of the conditions does not hold."""
+    if isinstance(term, Softmax):
+        x = term.operand
+        masked = isinstance(x, Mask) and x.fill == -np.inf
+        return masked and set(conditions) <= set(cast(Mask, x).conditions)
+    if isinstance(term, Mask):
+        return term.fill == 0 and set(conditions) <= set(term.conditions)
+    return _is(term, ops.multiply) and any(_vanishes(x, conditions) for x in term.operands)
 
 
 def _size(axes: Iterable[Axis]) -> int:

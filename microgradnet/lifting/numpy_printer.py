@@ -183,6 +183,11 @@ class _Writer:
         for term in self.everything:
             if isinstance(term, Scan):
                 self.groups[_group(term)].append(term)
+        self.widths: dict[str, int] = {}
+        for term in self.everything:
+            if isinstance(term, Leaf) and term.places.size:
+                most = int(term.places.max()) + 1
+                self.widths[term.role] = max(most, self.widths.get(term.role, 0))
         self.windowed = {
             x for term in self.everything if _is_window(term)
             for x in (_chain(term)[-1].operand, _root(term)) if isinstance(x, Leaf) and x.role != "parameter"
@@ -196,7 +201,7 @@ class _Writer:
         fixed: dict[Term, Strides] = {}
         for term in self.everything:
             if isinstance(term, Leaf) and term not in self.windowed:
-                strides = _leaf_strides(term)
+                strides = _leaf_strides(term, self.widths.get(term.role, 0))
                 if strides is not None:
                     fixed[term] = strides
         views = {}
@@ -629,7 +634,7 @@ class _Writer:
         """A leaf as a view of the flat vector, or of the columns of X; else a copy."""
         vector = of or {"parameter": "p", "input": "X", "target": "Y", "seed": "V"}[leaf.role]
         name = f"d_{leaf.name}" if of else leaf.name
-        strides = _leaf_strides(leaf)
+        strides = _leaf_strides(leaf, self.widths.get(leaf.role, 0))
         examples = [axis for axis in leaf.axes if axis.size is None]
         lead = ":, " if vector in "XYV" else ""
         if strides is None:
@@ -831,7 +836,32 @@ class _Writer:
             return
         x = self.array(term.operand)
         order = self.order(term)
+        if self.is_spread(term, x):
+            (last,) = term.over
+            full = self.allocate("sums", x.axes)
+            rows = [[a for a in x.axes if a is not last], [last]]
+            ones = self.ones([last], square=True)
+            self.line(f"np.matmul({self.grouped(x, rows)}, {ones}, out={self.grouped(full, rows)})")
+            self.bind(term, full)
+            return
         self.emit_reduction(term, x, [a for a in x.axes if a in term.over], order)
+
+    def is_spread(self, term: Sum, x: _Array) -> bool:
+        """Whether the sum of a row is wanted beside each of its entries.
+
+        Along short rows it is quicker to compute it there than to read it there.
+        """
+        readers = self.single.get(term, [])
+        return (
+            len(readers) == 1
+            and isinstance(readers[0], Map)
+            and set(readers[0].axes) == set(term.operand.axes)
+            and len(term.over) == 1
+            and len(x.axes) > 1
+            and extent_of(term.over) <= _SHORT // 2
+            and _is_dense(x.axes, x.strides)
+            and x.axes[-1] is term.over[0]
+        )
 
     def emit_reduction(
         self, term: Term, x: _Array, over: Sequence[Axis], order: Sequence[Axis]
@@ -895,9 +925,9 @@ class _Writer:
         plan = plan_product(a.strides, b.strides, out.strides)
         scratch: list[_Array] = []
         if "a" in plan.copied:
-            a = self.copied(a, [*plan.batch, *plan.rows, *plan.inner], scratch)
+            a = self.copied(a, plan.copied["a"], scratch)
         if "b" in plan.copied:
-            b = self.copied(b, [*plan.batch, *plan.columns, *plan.inner], scratch)
+            b = self.copied(b, plan.copied["b"], scratch)
         result = out
         if plan.via_copy:
             result = self.allocate("t", (*plan.batch, *plan.rows, *plan.columns))
@@ -1326,6 +1356,8 @@ class _Writer:
         return _Array(name, rest, {a: array.strides[a] for a in rest})
 
 
+_FAR = 10**9 + 7
+"""Stands for how far apart rows are that do not lie side by side."""
 _FEW = 12
 """So few arrays are added one by one, rather than along short axes."""
 _SHORT = 64
@@ -1452,8 +1484,8 @@ def _overlapping(links: Sequence[Put]) -> list[Axis]:
     return apart
 
 
-def _leaf_strides(leaf: Leaf) -> dict[Axis, int] | None:
-    """The strides of a leaf in its vector; None if its places have none."""
+def _leaf_strides(leaf: Leaf, width: int = 0) -> dict[Axis, int] | None:
+    """The strides of a leaf in its vector, or matrix of so many columns; None if it has none."""
     sized = [axis for axis in leaf.axes if axis.size is not None]
     places = leaf.places
     strides = {}
@@ -1476,7 +1508,8 @@ def _leaf_strides(leaf: Leaf) -> dict[Axis, int] | None:
         return None
     if len(sized) < len(leaf.axes):
         (examples,) = (axis for axis in leaf.axes if axis.size is None)
-        strides[examples] = extent_of(sized) if leaf.role != "input" else 10**9 + 7
+        last = sized and max(strides[a] * cast(int, a.size) for a in sized)
+        strides[examples] = last if last == width else _FAR
     return strides
 
 

@@ -44,7 +44,7 @@ def collapses(strides: Strides, group: Sequence[Axis]) -> bool:
 class Plan:
     """A product of matrices a[batch, rows, inner] b[batch, inner, columns].
 
-    copied  of which operands a copy is made, so that their matrices lie together: "a", "b"
+    copied  the order of the copies that are made of "a" or "b", so that their matrices lie together
     cost    an estimate in nanoseconds
     """
 
@@ -52,7 +52,7 @@ class Plan:
     rows: tuple[Axis, ...]
     columns: tuple[Axis, ...]
     inner: tuple[Axis, ...]
-    copied: frozenset[str]
+    copied: Mapping[str, tuple[Axis, ...]]
     via_copy: bool
     cost: float
 
@@ -65,41 +65,48 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
 
     >>> i, j, k = Axis("i", 2), Axis("j", 3), Axis("k", 4)
     >>> plan = plan_product(contiguous([i, k]), contiguous([j, k]), contiguous([i, j]))
-    >>> plan.rows, plan.columns, plan.inner, set(plan.copied)
-    ((i,), (j,), (k,), set())
+    >>> plan.rows, plan.columns, plan.inner, plan.copied
+    ((i,), (j,), (k,), {})
     """
 
     def by(strides: Strides, axes: Iterable[Axis]) -> list[Axis]:
         return sorted(axes, key=lambda axis: -strides[axis])
 
-    shared = by(out, [axis for axis in out if axis in a and axis in b])
-    rows = by(out, [axis for axis in out if axis not in b])
-    columns = by(out, [axis for axis in out if axis not in a])
     summed = [axis for axis in a if axis in b and axis not in out]
-    rows_apart, rows = _split(rows, a, out)
-    columns_apart, columns = _split(columns, b, out)
-    batch = (*shared, *rows_apart, *columns_apart)
+    shared = by(out, [axis for axis in out if axis in a and axis in b])
     best: Plan | None = None
-    for order in {tuple(by(a, summed)), tuple(by(b, summed))}:
-        copied = set()
-        cost = 0.0
-        for name, strides, own in (("a", a, rows), ("b", b, columns)):
-            fits = collapses(strides, order) and _is_matrix(strides, own, order)
+    for copied in _CHOICES:
+        lies_a, lies_b = (None if name in copied else x for name, x in (("a", a), ("b", b)))
+        rows_apart, rows = _split(by(out, [x for x in out if x not in b]), lies_a, out)
+        columns_apart, columns = _split(by(out, [x for x in out if x not in a]), lies_b, out)
+        batch = (*shared, *rows_apart, *columns_apart)
+        for inner in {tuple(by(a, summed)), tuple(by(b, summed))}:
+            orders = {}
+            cost = 0.0
+            fits = True
+            for name, strides, own in (("a", a, rows), ("b", b, columns)):
+                if name in copied:
+                    there = [axis for axis in batch if axis in strides]
+                    either = ([*there, *own, *inner], [*there, *inner, *own])
+                    order = min(either, key=lambda order: copy_cost(strides, order))
+                    orders[name] = tuple(order)
+                    cost += copy_cost(strides, order)
+                elif not (collapses(strides, inner) and _is_matrix(strides, own, inner)):
+                    fits = False
             if not fits:
-                copied.add(name)
-                lying = [x for x in (*batch, *own, *order) if x in strides]
-                cost += copy_cost(strides, lying)
-        via_copy = not _is_matrix(out, rows, columns)
-        if via_copy:
-            cost += copy_cost(out, [*batch, *rows, *columns])
-        calls = extent_of(batch, _FEW)
-        flops = 2 * extent_of({*a, *b}, _FEW)
-        cost += 250 * calls + flops / 8
-        if best is None or cost < best.cost:
-            names = frozenset(copied)
-            best = Plan(batch, (*rows,), (*columns,), order, names, via_copy, cost)
+                continue
+            via_copy = not _is_matrix(out, rows, columns)
+            if via_copy:
+                cost += copy_cost(out, [*batch, *rows, *columns])
+            flops = 2 * extent_of({*a, *b}, _FEW)
+            cost += 250 * extent_of(batch, _FEW) + flops / 8
+            if best is None or cost < best.cost:
+                best = Plan(batch, (*rows,), (*columns,), inner, orders, via_copy, cost)
     assert best is not None
     return best
+
+
+_CHOICES = ("", "a", "b", "ab")
 
 
 def run_length(order: Sequence[Axis], together: Iterable[Axis]) -> int:
@@ -127,13 +134,17 @@ def copy_cost(strides: Strides, order: Sequence[Axis]) -> float:
     return 1000 + count * (0.4 + 8 / extent_of(run, _FEW))
 
 
-def _split(axes: list[Axis], one: Strides, two: Strides) -> tuple[list[Axis], list[Axis]]:
+def _split(
+    axes: list[Axis], one: Strides | None, two: Strides
+) -> tuple[list[Axis], list[Axis]]:
     """The axes to go over one by one, and those that can be read as one."""
     candidates = chain(
         (axes[k:] for k in range(len(axes))),
         (axes[:k] for k in range(len(axes) - 1, 0, -1)),
     )
-    fitting = [c for c in candidates if collapses(one, c) and collapses(two, c)]
+    fitting = [
+        c for c in candidates if (one is None or collapses(one, c)) and collapses(two, c)
+    ]
     inner = max(fitting, key=lambda c: extent_of(c, _FEW), default=[])
     return [axis for axis in axes if axis not in inner], inner
 
