@@ -205,7 +205,9 @@ def _concatenate(term: Concatenate, g: Term, contribute: Contribute) -> None:
     reached = [axis for axis in term.axes if axis is not term.axis]
     for piece, own in term.pieces:
         index = Affine(offset, () if own is None else ((own, 1),))
-        contribute(piece, read_at(g, term.axis, index), reached)
+        # An axis of the result may have the name of the piece's own: it is another one.
+        rest = sum_over(g, own) if own in reached else g
+        contribute(piece, read_at(rest, term.axis, index), reached)
         offset += 1 if own is None else cast(int, own.size)
 
 

@@ -474,7 +474,7 @@ class _Writer:
         code = self.oriented(found, (frame.axis, *rest))
         self.frame = inner
         name = self.fresh(f"{_stem(found.code)}_{frame.axis.name}")
-        frame.steps[name] = code
+        frame.steps[name] = _steps(code, rest)
         strides = {axis: found.strides[axis] for axis in rest}
         frame.arrays[term] = _Array(name, rest, strides)
         return frame.arrays[term]
@@ -520,7 +520,14 @@ class _Writer:
 
     def table(self, values: NDArray[Any]) -> str:
         """The name of an array of whole numbers."""
-        return self.constants.setdefault(_array_source(values), f"I{len(self.constants) + 1}")
+        return self.constant_array(values, "I")
+
+    def constant_array(self, values: NDArray[Any], letter: str) -> str:
+        """The name of an array of constants."""
+        code = _array_source(values)
+        if code not in self.constants:
+            self.constants[code] = self.fresh(f"{letter}{len(self.constants) + 1}")
+        return self.constants[code]
 
     def name_for(self, term: Term) -> str:
         """The name of a term, or of the one that is made of it at once."""
@@ -624,9 +631,7 @@ class _Writer:
             code = f"np.full({_shape(term.axes)}, {number_source(float(same[0]))}, kind)"
             return _Array(self.hoist(code, "ones" if same[0] == 1 else "k"), term.axes,
                           contiguous(term.axes), True)  # fmt: skip
-        name = self.constants.setdefault(
-            _array_source(term.values), f"K{len(self.constants) + 1}"
-        )
+        name = self.constant_array(term.values, "K")
         code = self.hoist(f"{name}.astype(kind)", name.lower())
         return _Array(code, term.axes, contiguous(term.axes), True)
 
@@ -891,7 +896,10 @@ class _Writer:
                 for axis, k in zip(over, place, strict=True):
                     part = self.view(part, axis, Affine(k))
                 parts.append(self.oriented(part, out.axes))
-            self.line(f"np.add({parts[0]}, {parts[1]}, out={out.code})")
+            if len(parts) == 1:
+                self.line(f"{out.code}[...] = {parts[0]}")
+            else:
+                self.line(f"np.add({parts[0]}, {parts[1]}, out={out.code})")
             for code in parts[2:]:
                 self.line(f"np.add({out.code}, {code}, out={out.code})")
         else:
@@ -1081,7 +1089,8 @@ class _Writer:
             return replace(x, axes=tuple(axes), strides={**strides, new: step}, whole=False)
         colons = ":, " * place
         if not index.parts:
-            code = f"{x.code}[{colons}{start}]" if place else f"{x.code}[{start}]"
+            dots = ", ..." if len(axes) == 1 else ""  # a view also of a single number
+            code = f"{x.code}[{colons}{start}{dots}]"
             del axes[place]
         elif len(index.parts) == 1 and index.axes[0] not in strides:
             (new, factor) = index.parts[0]
@@ -1252,9 +1261,12 @@ class _Writer:
         for piece, own in term.pieces:
             size = 1 if own is None else cast(int, own.size)
             at = str(start) if own is None else f"{start}:{start + size}"
-            part = self.hoist(f"{out.code}[{':, ' * place}{at}]", _stem(out.code))
-            order = [own if a is term.axis else a for a in out.axes]
-            code = self.oriented(self.array(piece), [a for a in order if a is not None])
+            dots = ", ..." if len(out.axes) == 1 else ""
+            part = self.hoist(f"{out.code}[{':, ' * place}{at}{dots}]", _stem(out.code))
+            array = self.array(piece)
+            renamed = tuple(term.axis if a is own else a for a in array.axes)
+            order = [a for a in out.axes if own is not None or a is not term.axis]
+            code = self.oriented(replace(array, axes=renamed), order)
             self.line(f"{part}[...] = {code}")
             start += size
         self.bind(term, out)
@@ -1282,7 +1294,7 @@ class _Writer:
                 early, late = late, early
             before[state] = _Array(self.hoist(early, name), axes, strides, True)
             after[state] = _Array(self.hoist(late, name), axes, strides, True)
-            start = f"{whole.code}[{n if reverse else 0}]"
+            start = f"{whole.code}[{n if reverse else 0}, ...]"
             number = init.number if isinstance(init, Constant) else None
             if number is not None:
                 first = self.hoist(start, name)
@@ -1351,8 +1363,8 @@ class _Writer:
 
     def step_view(self, loop: _Frame, array: _Array) -> _Array:
         name = self.fresh(f"{_stem(array.code)}_{cast(Axis, loop.axis).name}")
-        loop.steps[name] = array.code
         rest = array.axes[1:]
+        loop.steps[name] = _steps(array.code, rest)
         return _Array(name, rest, {a: array.strides[a] for a in rest})
 
 
@@ -1377,6 +1389,11 @@ _INSTRUCTIONS: Mapping[type[Term], Any] = {
 }
 
 
+def _steps(code: str, axes: Sequence[Axis]) -> str:
+    """An iterable of an array's parts along its first axis, views all of them."""
+    return code if axes else f"[{code}[k, ...] for k in range(len({code}))]"
+
+
 def _group(scan: Scan) -> tuple[Any, ...]:
     return scan.axis, scan.states, scan.reverse
 
@@ -1392,7 +1409,9 @@ def _is_put(term: Term) -> bool:
 def _covers(links: Sequence[Put]) -> bool:
     """Whether each place is written once."""
     return all(
-        _reaches_all(cast(Affine, link.index), link.axis) and not _overlapping([link])
+        _reaches_all(cast(Affine, link.index), link.axis)
+        and set(link.index.axes) <= set(link.over)
+        and not _overlapping([link])
         for link in links
     )
 
