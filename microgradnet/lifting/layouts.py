@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import permutations
 from typing import cast
 
 from microgradnet import ops
@@ -69,6 +68,7 @@ class Layouts:
         self._orders: dict[Term, tuple[Axis, ...]] = {}
         self._axes: dict[Term, tuple[Axis, ...]] = {}
         self._examples_first = True
+        self._costs: dict[tuple[Term, tuple[tuple[Axis, ...], ...]], float] = {}
         self._stepped = {term.axis for term in terms if isinstance(term, Scan)}
         for term in terms:
             self._axes[term] = term.axes
@@ -163,28 +163,43 @@ class Layouts:
         for first in (True, False):
             self._examples_first = first
             self._orders = dict(settled)
-            for _ in range(2):
-                for root in open_ones:
-                    self._orders[root] = min(
-                        self._candidates(root), key=lambda order: self._cost_of(root, order)
-                    )
+            moved = True
+            rounds = 0
+            while moved and rounds < _ROUNDS:
+                moved = any([self._improve(root) for root in open_ones])
+                rounds += 1
             found.append((sum(map(self.cost, judged)), self._examples_first, self._orders))
         _, self._examples_first, self._orders = min(found, key=lambda choice: choice[0])
 
-    def _candidates(self, root: Term) -> Iterable[tuple[Axis, ...]]:
-        default = self._orders.get(root) or self._default(root)
-        yield default
+    def _improve(self, root: Term) -> bool:
+        """Move one axis of a class to where it makes its sums cheapest; whether it was worth it."""
+        now = self._orders.get(root) or self._default(root)
         first = self._first.get(root)
-        for order in permutations(default):
-            if first is None or order[0] is first:
-                yield order
+        best, least = now, self._cost_of(root, now)
+        start = int(first is not None)
+        for axis in now[start:]:
+            rest = [x for x in now if x is not axis]
+            for place in range(start, len(now)):
+                order = (*rest[:place], axis, *rest[place:])
+                cost = self._cost_of(root, order) if order != now else least
+                if cost < least:
+                    best, least = order, cost
+        self._orders[root] = best
+        return best != now
 
     def _cost_of(self, root: Term, order: tuple[Axis, ...]) -> float:
         self._orders[root] = order
         return sum(self.cost(term) for term in self._touching[root])
 
     def cost(self, term: Term) -> float:
-        """An estimate of the nanoseconds that a sum takes in the layouts as they are."""
+        """An estimate of the nanoseconds that a term takes in the layouts as they are."""
+        orders = tuple(self.order(_base(x)) for x in self._concerned(term))
+        key = term, orders
+        if key not in self._costs:
+            self._costs[key] = self._cost(term)
+        return self._costs[key]
+
+    def _cost(self, term: Term) -> float:
         pair = factors(term)
         if pair is not None:
             a, b = pair
@@ -216,8 +231,10 @@ class Layouts:
         return size * 5.0
 
 
-_WIDEST = 5
+_WIDEST = 6
 """Of arrays with more axes the order is not searched for."""
+_ROUNDS = 4
+"""So often all classes are gone through, if they change."""
 
 
 def _base(term: Term) -> Term:

@@ -207,7 +207,7 @@ class _Writer:
         views = {}
         for leaf, term in self.gradients.items():
             strides = fixed.get(leaf) or _leaf_strides(leaf)
-            owned = not isinstance(term, (Leaf, Constant, Scan, Take)) and term not in fixed
+            owned = type(term) in _COMPUTED and term not in fixed
             if strides is not None and owned and set(term.axes) == set(leaf.axes):
                 fixed[term] = strides
                 views[term] = leaf
@@ -1375,6 +1375,8 @@ _FEW = 12
 _SHORT = 64
 """Of rows this short the sums are taken by a product with a square of ones."""
 _ONE = Constant(1.0)
+_COMPUTED = (Map, Sum, LogSumExp, Softmax, Put, Mask, Concatenate)
+"""Terms that can be computed right into a given array."""
 
 _INSTRUCTIONS: Mapping[type[Term], Any] = {
     Map: _Writer.emit_map,
