@@ -1134,11 +1134,11 @@ class _Writer:
             axes = (*x.axes[:place], *index.axes, *x.axes[place + 1 :])
         else:
             axes = tuple(dict.fromkeys((*(a for a in x.axes if a is not term.axis), *index.axes)))
+            at = self.oriented(replace(index, code=clipped, kept=False), axes)
             places = [
-                f"np.arange({_size([a])})" + _behind(axes, [a]) if a is not term.axis
-                else f"{clipped}" + _behind(axes, index.axes, index.axes)
+                at if a is term.axis else f"np.arange({_size([a])})" + _behind(axes, [a])
                 for a in x.axes
-            ]  # fmt: skip
+            ]
             code = f"{x.code}[{', '.join(places)}]"
         if fill is not None:
             own = self.oriented(index, axes)
@@ -1183,10 +1183,10 @@ class _Writer:
         elif not covered:
             self.line(f"{whole.code}.fill(0)")
         for links in puts:
+            links, x = _apart(links, self.array(links[-1].operand))
             view = whole
             for link in links:
                 view = self.view(view, link.axis, cast(Affine, link.index), margins[link.axis][0])
-            x = self.array(links[-1].operand)
             over = [a for link in links for a in link.over]
             if covered:
                 self.line(f"{view.code}[...] = {self.oriented(x, view.axes)}")
@@ -1233,22 +1233,17 @@ class _Writer:
 
     def emit_scatter(self, term: Put, x: _Array) -> None:
         """Add in at places from a table."""
-        index = self.array(cast(Term, term.index))
         out = self.store(term)
-        rest = [a for a in out.axes if a is not term.axis]
-        full = [*rest, *(a for a in term.over if a not in rest)]
-        joint = [a for a in index.axes if a not in term.over]
-        where: list[str] = []
-        for a in rest:
-            where.append(f"np.arange({_size([a])})" + _behind(full, [a]))
-        own = self.oriented(index, full)
-        where.append(own if not joint else own)
-        values = f"np.broadcast_to({self.oriented(x, full)}, {_shape(full)})"
-        if index.axes:
-            name = self.hoist(f"({own} >= 0) & ({own} < {_size([term.axis])})", "there") if index.kept else None
-        else:
-            name = None
-        del name
+        other = {axis: Axis(axis.name, axis.size) for axis in term.over}
+        x, index = (
+            replace(array, axes=tuple(other.get(a, a) for a in array.axes))
+            for array in (x, self.array(cast(Term, term.index)))
+        )
+        rest = [axis for axis in out.axes if axis is not term.axis]
+        full = [*rest, *other.values()]
+        where = [f"np.arange({_size([axis])})" + _behind(full, [axis]) for axis in rest]
+        where.append(self.oriented(index, full))
+        values = f"np.broadcast_to({self.oriented(x, full)}, {_shape(full)})"  # in full, for add.at
         moved = self.oriented(out, (*rest, term.axis))
         self.line(f"{out.code}.fill(0)")
         self.line(f"np.add.at({moved}, ({', '.join(where)},), {values})")
@@ -1478,6 +1473,24 @@ def _root(term: Term) -> Term:
     return term
 
 
+def _apart(links: Sequence[Put], x: _Array) -> tuple[list[Put], _Array]:
+    """Puts and what they put, whose summed axes are not those of other terms of the same name."""
+    other = {axis: Axis(axis.name, axis.size) for link in links for axis in link.over}
+    renamed = [
+        Put(
+            link.operand,
+            link.axis,
+            Affine(link.index.offset, tuple((other.get(a, a), c) for a, c in link.index.parts)),
+            tuple(other[a] for a in link.over),
+        )
+        for link in links
+        if isinstance(link.index, Affine)
+    ]
+    axes = tuple(other.get(axis, axis) for axis in x.axes)
+    strides = {other.get(axis, axis): step for axis, step in x.strides.items()}
+    return renamed, replace(x, axes=axes, strides=strides)
+
+
 def _padding(link: Take | Put) -> tuple[int, int]:
     """How far an affine index reaches beyond the ends of its axis."""
     bounds = cast(Affine, link.index).bounds()
@@ -1573,16 +1586,12 @@ def _identifier(operation: Operation) -> str:
     return operation.name if own else "own"
 
 
-def _behind(order: Sequence[Axis], axes: Sequence[Axis], have: Sequence[Axis] = ()) -> str:
+def _behind(order: Sequence[Axis], axes: Sequence[Axis]) -> str:
     """Brackets that let an array over axes meet arrays of an order."""
-    del have
-    if not axes:
-        return ""
-    start = min(order.index(a) for a in axes)
-    rest = order[start:]
+    rest = order[min(order.index(axis) for axis in axes) :]
     if len(rest) == len(axes):
         return ""
-    return f"[{', '.join(':' if a in axes else 'None' for a in rest)}]"
+    return f"[{', '.join(':' if axis in axes else 'None' for axis in rest)}]"
 
 
 def _coordinates(index: Affine, own: Sequence[Axis]) -> str:

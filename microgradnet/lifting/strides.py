@@ -76,6 +76,8 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
     shared = by(out, [axis for axis in out if axis in a and axis in b])
     best: Plan | None = None
     for copied in _CHOICES:
+        if best is not None and (not best.batch or best.cost < copy_cost(out, [*out])):
+            break  # copies could only make it dearer
         lies_a, lies_b = (None if name in copied else x for name, x in (("a", a), ("b", b)))
         rows_apart, rows = _split(by(out, [x for x in out if x not in b]), lies_a, out)
         columns_apart, columns = _split(by(out, [x for x in out if x not in a]), lies_b, out)
