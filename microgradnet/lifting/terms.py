@@ -212,8 +212,7 @@ class Constant(Term):
 
     def __init__(self, values: ArrayLike, axes: Sequence[Axis] = ()) -> None:
         array = np.array(values)
-        if array.dtype != object:
-            array = array.astype(np.intp if array.dtype.kind in "iub" else np.float64)
+        array = array.astype(np.intp if array.dtype.kind in "iub" else np.float64)
         array.flags.writeable = False
         object.__setattr__(self, "values", array)
         object.__setattr__(self, "given", tuple(axes))
@@ -223,9 +222,7 @@ class Constant(Term):
         return self.given
 
     def _key(self) -> tuple[Any, ...]:
-        v = self.values
-        content = tuple(v.ravel().tolist()) if v.dtype == object else v.tobytes()
-        return v.dtype.char, v.shape, content, self.given
+        return self.values.dtype.char, self.values.shape, self.values.tobytes(), self.given
 
     @property
     def number(self) -> float | None:

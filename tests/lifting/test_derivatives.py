@@ -1,0 +1,191 @@
+"""Reverse mode over terms: against the plain interpreter with fifty digits, and equation by equation."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.random_terms import KINKED, SMOOTH, leaves_of, numbers, sample
+
+from microgradnet import ops
+from microgradnet.lifting.derivatives import adjoints
+from microgradnet.lifting.interpreter import interpret
+from microgradnet.lifting.terms import (
+    VJP,
+    Affine,
+    Axis,
+    Leaf,
+    Map,
+    Put,
+    Scan,
+    Softmax,
+    State,
+    add,
+    check_term,
+    constant,
+    multiply,
+    negative,
+    read_at,
+    sum_over,
+)
+
+N, I, J = Axis("n"), Axis("i", 2), Axis("j", 3)
+M = 2
+
+
+def precise(array):
+    """The same in numbers of fifty digits."""
+    return np.vectorize(mpmath.mpf, otypes=[object])(array)
+
+
+def slope_along(cost, examples, leaves, p, direction, X, Y):
+    """The derivative of the cost, summed over the examples, by central differences."""
+    total = []
+    for step in (mpmath.mpf(10) ** -18, -mpmath.mpf(10) ** -18):
+        given_numbers = numbers(leaves, p + step * direction, X, Y, examples)
+        (value,) = interpret([cost], given_numbers, {examples: M}, mpmath.mpf)
+        total.append(value.sum() if examples in cost.axes else M * value.item())
+    return (total[0] - total[1]) / (2 * mpmath.mpf(10) ** -18)
+
+
+def assert_right(found, cost=None):
+    """The adjoints of the parameters give the slope along a direction."""
+    cost = found.cost if cost is None else cost
+    every = [constant(1)] if found.examples in cost.axes else [constant(1)]
+    found_adjoints = adjoints([(cost, every[0])], found.parameters)
+    reached = [leaf for leaf in found.parameters if leaf in found_adjoints]
+    check_term(*(found_adjoints[leaf] for leaf in reached))
+    rng = np.random.default_rng(found.widths["parameter"])
+    with mpmath.workdps(50):
+        p, direction = (precise(rng.normal(size=found.widths["parameter"])) for _ in range(2))
+        X = precise(rng.normal(size=(M, found.widths["input"] + 1)))
+        Y = precise(rng.normal(size=(M, found.widths["target"] + 1)))
+        leaves = leaves_of(cost, *(found_adjoints[leaf] for leaf in reached))
+        given_numbers = numbers(leaves, p, X, Y, found.examples)
+        sizes = {found.examples: M}
+        along = mpmath.mpf(0)
+        for leaf in reached:
+            g = found_adjoints[leaf]
+            (values,) = interpret([sum_over_rest(g, leaf, direction)], given_numbers | {
+                twin(leaf): numbers([leaf], direction, X, Y, found.examples)[leaf]
+            }, sizes, mpmath.mpf)  # fmt: skip
+            along += values.item()
+        if found.examples not in cost.axes:
+            along *= M
+        want = slope_along(cost, found.examples, leaves_of(cost), p, direction, X, Y)
+        assert abs(along - want) <= mpmath.mpf(10) ** -12 * (1 + abs(want)), (along, want)
+
+
+def twin(leaf):
+    """A leaf for directions."""
+    return Leaf(leaf.name + "′", leaf.role, leaf.axes, leaf.places)
+
+
+def sum_over_rest(g, leaf, direction):
+    """Σ g · direction over the leaf's entries."""
+    return sum_over(multiply(g, twin(leaf)), *leaf.axes)
+
+
+@given(st.randoms(use_true_random=False))
+def test_random_terms(rng):
+    assert_right(sample(rng, operations=SMOOTH))
+
+
+@given(st.randoms(use_true_random=False))
+def test_random_terms_with_kinks(rng):
+    assert_right(sample(rng, 5, operations=KINKED))
+
+
+@given(st.randoms(use_true_random=False))
+def test_second_derivatives_of_random_terms(rng):
+    """The slope of the squared gradient: every rule's rule."""
+    found = sample(rng, 4)
+    first = adjoints([(found.cost, constant(1))], found.parameters)
+    squares = [sum_over(multiply(first[w], first[w]), *w.axes) for w in found.parameters if w in first]
+    if squares:
+        assert_right(found, add(*squares))
+
+
+# Equation by equation
+
+
+def leaf(name, *axes, role="seed"):
+    shape = [axis.size for axis in axes if axis.size is not None]
+    return Leaf(name, role, axes, np.arange(np.prod(shape, dtype=int)))
+
+
+W, X, DELTA = leaf("W", I, J, role="parameter"), leaf("x", N, J, role="input"), leaf("δ", N, I)
+
+
+def test_bp2_and_bp4_are_found():
+    z = sum_over(multiply(W, X), J)
+    found = adjoints([(z, DELTA)], [W, X])
+    assert found[W] is sum_over(multiply(DELTA, X), N)
+    assert found[X] is sum_over(multiply(DELTA, W), I)
+
+
+def test_what_is_not_reached_has_no_adjoint():
+    assert adjoints([(X, DELTA)], [W]) == {}
+
+
+def test_a_use_twice_is_added():
+    (g,) = (leaf("g", I),)
+    b = leaf("b", I, role="parameter")
+    assert adjoints([(multiply(b, b), g)], [b])[b] is multiply(constant(2), g, b)
+
+
+def test_a_cost_without_examples_counts_for_each_of_them():
+    b = leaf("b", I, role="parameter")
+    found = adjoints([(sum_over(b, I), constant(1))], [b], (N,))
+    assert repr(found[b]) == repr(sum_over(constant(1), N))
+
+
+def test_functions_of_one_varying_operand_are_read_as_primed():
+    z = leaf("z", I, role="parameter")
+    g = leaf("g", I)
+    for y in (Map(ops.tanh, (z,)), Map(ops.maximum, (constant(0.5), z))):
+        (product,) = [adjoints([(y, g)], [z])[z]]
+        assert product.function == VJP(y.function, len(y.operands) - 1)
+
+
+@pytest.mark.parametrize("name", ["where", "damped", "hypot", "equal", "is_infinite"])
+def test_elementary_functions(name):
+    x = [leaf(c, role="parameter") for c in "abc"][: {"where": 3, "is_infinite": 1}.get(name, 2)]
+    condition = Map("less", (constant(0.1), constant(0.2)))
+    operands = (condition, *x[1:]) if name == "where" else tuple(x)
+    g = leaf("g")
+    found = adjoints([(Map(name, operands), g)], x)
+    given_numbers = {t: np.array(v) for t, v in zip((*x, g), (3.0, 4.0, 5.0, 2.0), strict=False)}
+    given_numbers[g] = np.array(2.0)
+    values = [float(interpret([found[t]], given_numbers)[0]) for t in x if t in found]
+    want = {"where": [2.0, 0.0], "damped": [8.0, 6.0], "hypot": [1.2, 1.6]}.get(name, [0.0] * len(x))
+    assert values == pytest.approx(want)
+
+
+def test_a_softmax_of_its_operand():
+    z, g = leaf("z", I, role="parameter"), leaf("g", I)
+    a = Softmax(z, (I,))
+    want = multiply(a, add(g, negative(sum_over(multiply(g, a), I))))
+    assert adjoints([(a, g)], [z])[z] is want
+
+
+def test_windows_are_put_back():
+    z = leaf("z", J, role="parameter")
+    u, v = Axis("u", 2), Axis("v", 2)
+    window = read_at(z, J, Affine(0, ((u, 1), (v, 1))))
+    g = leaf("g", u, v)
+    assert adjoints([(window, g)], [z])[z] is Put(g, J, window.index, (u, v))
+
+
+def test_the_last_state_alone_begins_the_backward_recurrence():
+    x, s = leaf("x", J, role="parameter"), State("s", ())
+    step = Map(ops.tanh, (add(s, x),))
+    after = Scan(J, ((s, constant(0), step),), step)
+    g = leaf("g")
+    found = adjoints([(read_at(after, J, 2), g)], [x])[x]
+    scans = [t for t in [found, *found.operands] if isinstance(t, Scan)]
+    assert scans[0].reverse
+    ((_, start, _),) = scans[0].states
+    assert start is g
