@@ -44,6 +44,7 @@ from microgradnet.lifting.index_maps import (
     needed_columns,
     table_over,
 )
+from microgradnet.lifting.nesting import flatten
 from microgradnet.lifting.terms import (
     Affine,
     Axis,
@@ -60,7 +61,7 @@ from microgradnet.lifting.terms import (
     read_at,
     rename,
 )
-from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors, is_softmax, vectorise
+from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors, vectorise
 from microgradnet.operation import Operation
 
 __all__ = ["Assembled", "assemble"]
@@ -90,9 +91,11 @@ def assemble(
     roots: Sequence[Value],
     inputs: Sequence[Value] = (),
     targets: Sequence[Value] = (),
-    parameters: Sequence[Value] = (),
+    parameters: Any = (),
 ) -> Assembled:
     """The terms of a graph of one example; its inputs and targets have an axis of examples.
+
+    parameters  a list of Values, or nested lists and dicts of names, as in `nesting`
 
     >>> w, x = [[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]], [Value(5.0), Value(6.0)]
     >>> z = [w[0][0] * x[0] + w[0][1] * x[1], w[1][0] * x[0] + w[1][1] * x[1]]
@@ -100,9 +103,10 @@ def assemble(
     >>> assemble([cost], x, [], w[0] + w[1]).roots[0].axes
     (n,)
     """
-    atoms = canonicalise(roots, inputs, targets, parameters)
+    leaves, arrays = flatten(parameters)
+    atoms = canonicalise(roots, inputs, targets, leaves)
     vectors = vectorise(atoms)
-    return _Assembler(atoms, vectors, find_axes(atoms, vectors)).assembled()
+    return _Assembler(atoms, vectors, find_axes(atoms, vectors, arrays)).assembled()
 
 
 class _Assembler:
@@ -131,7 +135,9 @@ class _Assembler:
         ):
             nodes = np.where(members.atoms < len(self.atoms), members.atoms, -1)
             arrays.append((term, _placed(own, nodes)))
-        return Assembled([self._root(k) for k in self.atoms.roots], self.examples, arrays, self.atoms)
+        return Assembled(
+            [self._root(k) for k in self.atoms.roots], self.examples, arrays, self.atoms
+        )
 
     def axis(self, dimension: Dimension) -> Axis:
         """The axis that a dimension is."""
@@ -276,7 +282,7 @@ class _Assembler:
             off = not (~there & ~zero).any()
             if not off:
                 # A sum that is not there at all is masked as a whole, or is not read.
-                some = there.any(axis=tuple(range(len(entries), len(columns))))
+                some = np.asarray(there.any(axis=tuple(range(len(entries), len(columns)))))
                 wide = some.reshape(some.shape + (1,) * len(over))
                 if (~there & ~zero & wide).any():
                     product = self._masked(product, columns, there, 0.0)
@@ -439,7 +445,7 @@ class _Assembler:
             return self.terms[self.vectors.class_of[atom]]
         found = self.leaf_terms.get(array)
         if found is None:
-            found = self.leaf_terms[array] = self._leaf(array)
+            self.leaf_terms[array] = found = self._leaf(array)
         return found
 
     def _leaf(self, array: Coordinates) -> Term:
@@ -452,7 +458,8 @@ class _Assembler:
         axes = [self.axis(d) for d in array.dimensions]
         if array.role != PARAMETER:
             axes = [self.examples, *axes]
-        return cast(Term, Leaf(f"{_LEAF_NAMES[role]}{number}", role, axes, places))
+        name = array.name or f"{_LEAF_NAMES[role]}{number}"
+        return cast(Term, Leaf(name, role, axes, places))
 
     # Masks
 
@@ -613,24 +620,39 @@ class _Leaves:
 
     def _has_rows(self, array: Coordinates, reads: list[tuple[Indices, Columns]]) -> bool:
         """Whether some of it is never read and what is says how long its rows are."""
-        read = np.zeros(array.size, dtype=bool)
-        for entry, _ in reads:
-            read[entry] = True
-        if read.all() or len(array.dimensions) > 1:
+        if len(array.dimensions) > 1:
             return False
         place = np.arange(array.size)
         for entry, columns in reads:
             for dimension, values in columns:
                 width = dimension.size
-                if width < array.size and not array.size % width and (entry % width == values).all():
+                if (
+                    width < array.size
+                    and not array.size % width
+                    and (entry % width == values).all()
+                ):
                     array.dimensions = [Dimension(array.size // width), dimension]
                     array.values = [place // width, place % width]
                     return True
         return False
 
+    def _share(self, array: Coordinates, reads: list[tuple[Indices, Columns]]) -> None:
+        """Take over the readers' names for its own axes."""
+        for k, (own, wanted) in enumerate(zip(array.dimensions, array.values, strict=True)):
+            for entry, columns in reads:
+                same = [d for d, v in columns if d.size == own.size and (v == wanted[entry]).all()]
+                if same and same[0] not in array.dimensions:
+                    array.dimensions[k] = same[0]
+                    break
+
     def _renumber(self, array: Coordinates, reads: list[tuple[Indices, Columns]]) -> None:
         reads.sort(key=lambda read: -len(read[0]))
-        if self._has_rows(array, reads):
+        read = np.zeros(array.size, dtype=bool)
+        for entry, _ in reads:
+            read[entry] = True
+        if not read.all():
+            if not self._has_rows(array, reads):
+                self._share(array, reads)
             return
         candidates = []
         for dimension, values in zip(array.dimensions, array.values, strict=True):

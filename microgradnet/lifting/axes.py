@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet.lifting.canonicalise import CONSTANT, INPUT, PARAMETER, TARGET, Atoms
+from microgradnet.lifting.nesting import ParameterArray
 from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors
 
 __all__ = [
@@ -49,6 +50,7 @@ class Coordinates:
     role: int = -1
     """Of an array of leaves their role, and the places of its entries in their list."""
     places: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    name: str = ""
 
     @property
     def box(self) -> int:
@@ -120,22 +122,28 @@ class Layout:
         for copy in dimension.copies:
             self.split(copy, parts)
 
-    def add_leaves(self, atoms: Indices, places: Indices) -> None:
-        """Make an array of one dimension of leaves; of some of the places nothing may be read."""
+    def add_leaves(
+        self, atoms: Indices, places: Indices, shape: Sequence[int], name: str = ""
+    ) -> None:
+        """Make an array of some leaves; of some of its places nothing may be read."""
         n = len(places)
+        order = np.argsort(places, kind="stable")
         self._array_of[atoms] = len(self.leaves)
-        self._entry[atoms] = np.searchsorted(places, self.atoms.place[atoms])
-        several = n > 1
+        self._entry[atoms] = order[np.searchsorted(places[order], self.atoms.place[atoms])]
+        kept = [size > 1 for size in shape]
+        values = [v.ravel() for v, long in zip(np.indices(shape), kept, strict=True) if long]
+        dimensions = [Dimension(size) for size, long in zip(shape, kept, strict=True) if long]
         role = int(self.atoms.role[atoms[0]])
-        self.leaves.append(
-            Coordinates([Dimension(n)] * several, [np.arange(n)] * several, n, role, places)
-        )
+        self.leaves.append(Coordinates(dimensions, values, n, role, places, name))
 
 
-def find_axes(atoms: Atoms, vectors: Vectors) -> Layout:
-    """Coordinates for every class, after its kinds were parted so that each reads one array."""
+def find_axes(atoms: Atoms, vectors: Vectors, arrays: Sequence[ParameterArray] = ()) -> Layout:
+    """Coordinates for every class, after its kinds were parted so that each reads one array.
+
+    arrays  parameters that the caller holds as arrays
+    """
     layout = Layout(atoms, vectors)
-    _group_leaves(layout)
+    _group_leaves(layout, arrays)
     for members in vectors.classes:
         _part_kinds(layout, members)
         coordinates = _Chooser(layout, members).coordinates()
@@ -183,8 +191,8 @@ def _is_window(layout: Layout, entry: Indices, factor: Indices, rank: Indices, n
 # Arrays of leaves
 
 
-def _group_leaves(layout: Layout) -> None:
-    """Which leaves make up an array: those that are read together."""
+def _group_leaves(layout: Layout, arrays: Sequence[ParameterArray]) -> None:
+    """Which leaves make up an array: those that the caller holds so, or that are read together."""
     atoms, vectors = layout.atoms, layout.vectors
     for role in (PARAMETER, TARGET, INPUT):
         everything = np.flatnonzero(atoms.role == role)
@@ -204,8 +212,19 @@ def _group_leaves(layout: Layout) -> None:
         roots = atoms.roots[atoms.role[atoms.roots] == role]
         read += [(roots[:1], True)] if len(roots) else []
         group = np.full(len(atoms), -1)
+        held: dict[int, ParameterArray] = {}
+        if role == PARAMETER:
+            owner = np.full(atoms.lengths[role], -1)
+            for number, array in enumerate(arrays, len(read) + 1):
+                owner[array.places] = number
+                held[number] = array
+            group[everything] = owner[atoms.place[everything]]
         for number, (leaves, divisible) in enumerate(sorted(read, key=lambda r: len(r[0]))):
             there = np.unique(group[leaves])
+            if len(there) == 1 and there[0] in held:
+                continue
+            if divisible and set(there.tolist()) <= held.keys():
+                continue
             there = there[there >= 0]
             whole = np.isin(group, there).sum() == (group[leaves] >= 0).sum()
             rest = leaves[group[leaves] < 0]
@@ -215,18 +234,30 @@ def _group_leaves(layout: Layout) -> None:
                 group[np.isin(group, there)] = number
                 group[leaves] = number
         group[everything[group[everything] < 0]] = len(read)
-        for same, places in _extents(atoms, everything, group, role):
-            layout.add_leaves(same, places)
+        for number in np.unique(group[everything]):
+            if number in held:
+                same, array = everything[group[everything] == number], held[number]
+                layout.add_leaves(same, array.places.ravel(), array.places.shape, array.name)
+        alone = everything[~np.isin(group[everything], [*held])]
+        if len(alone):
+            for same, places in _extents(atoms, alone, group, role, held):
+                layout.add_leaves(same, places, (len(places),))
 
 
 def _extents(
-    atoms: Atoms, everything: Indices, group: Indices, role: int
+    atoms: Atoms,
+    everything: Indices,
+    group: Indices,
+    role: int,
+    held: dict[int, ParameterArray],
 ) -> Iterator[tuple[Indices, Indices]]:
     """The leaves of each array and its places: with those between and behind that nobody reads."""
     owner = np.full(atoms.lengths[role], -1)
     owner[atoms.place[everything]] = group[everything]
     reached = np.flatnonzero(owner >= 0)
-    before = np.maximum.accumulate(np.where(owner >= 0, np.arange(len(owner)), reached[0]))
+    for array in held.values():
+        owner[array.places] = -2
+    before = np.maximum.accumulate(np.where(owner != -1, np.arange(len(owner)), reached[0]))
     filled = owner[before]  # those that nobody reads belong to the one before
     _, firsts = np.unique(owner[reached], return_index=True)
     for first in reached[np.sort(firsts)]:
@@ -447,7 +478,7 @@ class _Chooser:
             return 0
         widths = {int(w) for w in np.abs(np.subtract.outer(steps, steps)).ravel()}
         widths |= {int(w) for w in np.diff(origins)[:_MANY]}
-        widths |= {int(w) for w in origins[: _MANY] - origins[0]}
+        widths |= {int(w) for w in origins[:_MANY] - origins[0]}
         for width in sorted(widths):
             if width > 1 and dimension.size % width == 0 and width < dimension.size:
                 low = separate(entry, t, values % width, self.n)
@@ -510,9 +541,7 @@ def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Without those that number the members as another does, or all of them alike."""
     found: dict[bytes, Candidate] = {}
     for candidate in sorted(candidates, key=lambda c: c.weight):
-        values, first, inverse = np.unique(
-            candidate.values, return_index=True, return_inverse=True
-        )
+        values, first, inverse = np.unique(candidate.values, return_index=True, return_inverse=True)
         if len(values) > 1:
             order = np.argsort(np.argsort(first))
             found.setdefault(order[inverse].tobytes(), candidate)

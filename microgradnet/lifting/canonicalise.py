@@ -142,6 +142,10 @@ def _walk(roots: Sequence[Value]) -> tuple[list[Value], list[tuple[Value, ...]]]
 _LEAF, _OTHER, _ADDITIVE, _MULTIPLICATIVE = range(4)
 
 
+# What a term of a sum is.
+_NUMBER, _PLAIN, _BIAS, _AFFINE, _MIXED = range(5)
+
+
 class _Canonical:
     """The graph as arrays over nodes (leaves first) and over edges from a node to its parents."""
 
@@ -180,9 +184,11 @@ class _Canonical:
         self.code[self.n_leaves :] = np.fromiter(
             map(codes.__getitem__, operations), np.intp, len(order)
         )
-        self.leaf_role, self.leaf_place = np.array(
-            [listed.get(leaf, (CONSTANT, -1)) for leaf in leaves], dtype=np.intp
-        ).reshape(-1, 2).T
+        self.leaf_role, self.leaf_place = (
+            np.array([listed.get(leaf, (CONSTANT, -1)) for leaf in leaves], dtype=np.intp)
+            .reshape(-1, 2)
+            .T
+        )
         self._constants()
 
     def _constants(self) -> None:
@@ -285,15 +291,10 @@ class _Canonical:
         self.kind = kind
 
     def _melt(self) -> None:
-        """Into which sum, or product, each node with one use is taken."""
+        """Into which product, or sum, each node with one use is taken."""
         n = len(self.kind)
         one = (self.uses[self.child] == 1) & ~self.fixed
         above, below = self.kind[self.owner], self.kind[self.child]
-        edge = np.flatnonzero(one & (above == below) & (above == _ADDITIVE))
-        self.sum_of, self.sign_of = np.arange(n), np.ones(n)
-        self.sum_of[self.child[edge]] = self.owner[edge]
-        self.sign_of[self.child[edge]] = self.sign[edge]
-        _jump(self.sum_of, self.sign_of)
         edge = np.flatnonzero(one & (above == below) & (above == _MULTIPLICATIVE))
         self.product_of = np.arange(n)
         self.product_of[self.child[edge]] = self.owner[edge]
@@ -311,6 +312,72 @@ class _Canonical:
         term = np.flatnonzero(one & (above == _ADDITIVE) & (below == _MULTIPLICATIVE))
         self.is_term = np.zeros(n, dtype=bool)
         self.is_term[self.child[term]] = True
+        edge = np.flatnonzero(one & (above == below) & (above == _ADDITIVE))
+        up, sign = np.arange(n), np.ones(n)
+        up[self.child[edge]] = self.owner[edge]
+        sign[self.child[edge]] = self.sign[edge]
+        named = self._named_sums(up)
+        up[named], sign[named] = named, 1.0
+        _jump(up, sign)
+        self.sum_of, self.sign_of = up, sign
+
+    def _named_sums(self, up: Indices) -> list[int]:
+        """The sums W a + b that are added to something without parameters: they stay by themselves.
+
+        So a cost of z − y leaves z an array, and a residual x + W a has W a as one.
+        """
+        n = len(self.kind)
+        kind = self._term_kinds()
+        whole = up.copy()
+        _jump(whole)
+        edge = np.flatnonzero((self.kind[self.owner] == _ADDITIVE) & (up[self.child] == self.child))
+        group = whole[self.owner[edge]]
+        mixed = (np.bincount(group, kind[edge] == _AFFINE, minlength=n) > 1) & (
+            np.bincount(group, kind[edge] == _PLAIN, minlength=n) > 0
+        )
+        edge = np.flatnonzero((self.kind[self.owner] == _ADDITIVE) & mixed[whole[self.owner]])
+        named: list[int] = []
+        sums: dict[int, tuple[int, int]] = {}  # of each its kind, and how many terms it has
+        rows = zip(
+            self.owner[edge].tolist(), self.child[edge].tolist(), kind[edge].tolist(),
+            (up[self.child[edge]] != self.child[edge]).tolist(), strict=True,
+        )  # fmt: skip
+        before = _NUMBER, 0, -1  # of the first operand, and which node it is
+        for owner, child, term, melted in rows:
+            mine = (*sums.pop(child), child) if melted else (term, int(term != _NUMBER), -1)
+            if owner in sums:
+                pair = [before, mine]
+                for k, (other, (what, count, node)) in enumerate(
+                    zip(pair[::-1], pair, strict=True)
+                ):
+                    if what == _AFFINE and count > 1 and other[0] == _PLAIN and node >= 0:
+                        named.append(node)
+                        pair[k] = _PLAIN, 1, -1
+                kinds = {what for what, _, _ in pair} - {_NUMBER}
+                if len(kinds) > 1:
+                    kinds = {_AFFINE if kinds == {_AFFINE, _BIAS} else _MIXED}
+                what = kinds.pop() if kinds else _NUMBER
+                mine = what, pair[0][1] + pair[1][1], -1
+            before = mine
+            sums[owner] = mine[:2]
+        return named
+
+    def _term_kinds(self) -> Indices:
+        """Of each edge what its child is as a term: W a, a parameter, without either, a number."""
+        n = len(self.kind)
+        parameter = np.zeros(n, dtype=bool)
+        parameter[: self.n_leaves] = self.leaf_role == PARAMETER
+        within = np.flatnonzero((self.kind[self.owner] == _MULTIPLICATIVE) & ~self.fixed)
+        within = within[self.product_of[self.child[within]] == self.child[within]]
+        group = self.product_of[self.owner[within]]
+        factors = np.bincount(group, minlength=n)
+        weights = np.bincount(group, parameter[self.child[within]], minlength=n)
+        kind = np.full(n, _PLAIN)
+        kind[parameter] = _BIAS
+        product = self.kind == _MULTIPLICATIVE
+        kind[product & (factors == 2) & (weights == 1)] = _AFFINE
+        kind[product & (factors == 1) & (weights == 1)] = _BIAS
+        return np.where(self.fixed, _NUMBER, kind[self.child])
 
     def _collect(self) -> Atoms:
         """The atoms, numbered behind those they are made of, with their terms."""

@@ -236,7 +236,9 @@ class _Classes:
         pairs = np.unique(self.sign[user] * self.n_signs + self.sign[atom])
         users: list[list[int]] = [[] for _ in range(self.n_signs)]
         missing = [0] * self.n_signs
-        for above, below in zip(*(half.tolist() for half in divmod(pairs, self.n_signs)), strict=True):
+        for above, below in zip(
+            *(half.tolist() for half in divmod(pairs, self.n_signs)), strict=True
+        ):
             users[below].append(above)
             missing[above] += 1
         order = [sign for sign in range(self.n_signs) if not missing[sign]]
@@ -474,4 +476,3 @@ def is_softmax(op: Operation) -> bool:
 def _alike(op: Operation) -> bool:
     """Whether it treats its operands alike, but for the component of a softmax."""
     return is_softmax(op) or op is ops.log_sum_exp
-

@@ -285,7 +285,10 @@ SIZES: dict[str, tuple[Callable[[], Graph], Callable[[], Graph]]] = {
     "attention": (lambda: attention(4, 8), lambda: attention(8, 16)),
     "causal attention": (lambda: attention(4, 8, causal=True), lambda: attention(8, causal=True)),
     "convolution": (lambda: convolution(6), lambda: convolution(12)),
-    "padded convolution": (lambda: convolution(6, padded=True), lambda: convolution(12, padded=True)),  # fmt: skip
+    "padded convolution": (
+        lambda: convolution(6, padded=True),
+        lambda: convolution(12, padded=True),
+    ),  # fmt: skip
     "recurrence": (lambda: recurrence(5, 4, 3), lambda: recurrence(12)),
     "gemm": (lambda: gemm(5), lambda: gemm(24)),
     "gemm, transposed": (lambda: gemm(5, kind="transposed"), lambda: gemm(9, kind="transposed")),

@@ -30,7 +30,9 @@ def random_graph(rng: Random, size: int) -> tuple[list[Value], list[Value], list
             op = rng.choice(_BINARY)
             left, right = rng.choice(recent), rng.choice(nodes)
             if op is ops.divide:
-                right = 2.0 + right * right if rng.random() < 0.5 else Value(rng.choice((2.0, -0.5)))
+                right = (
+                    2.0 + right * right if rng.random() < 0.5 else Value(rng.choice((2.0, -0.5)))
+                )
             node = op(ops.tanh(left) if op is ops.multiply and abs(left.data) > 5 else left, right)
         elif kind < 0.9:
             node = rng.choice(recent) * rng.uniform(-2, 2) + rng.uniform(-1, 1)
@@ -66,5 +68,7 @@ def evaluate_atoms(atoms: Atoms) -> list[Any]:
                 total += product
             numbers.append(total)
         else:
-            numbers.append(float(atoms.value[k]) if role == CONSTANT else float(atoms.nodes[k].data))
+            numbers.append(
+                float(atoms.value[k]) if role == CONSTANT else float(atoms.nodes[k].data)
+            )
     return numbers

@@ -12,6 +12,7 @@ from microgradnet import Value
 from microgradnet.lifting.assembly import Assembled, assemble
 from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.interpreter import interpret
+from microgradnet.lifting.nesting import flatten
 from microgradnet.lifting.terms import Leaf, Term, check_term, constant, topological_terms
 
 __all__ = ["agree", "leaves_of", "numbers_of"]
@@ -33,13 +34,14 @@ def agree(
     roots: Sequence[Value],
     inputs: Sequence[Value] = (),
     targets: Sequence[Value] = (),
-    parameters: Sequence[Value] = (),
+    parameters: Any = (),
     *,
     tolerance: float = 1e-9,
     gradients: bool = True,
 ) -> Assembled:
     """Assert that the terms of a graph have the engine's values."""
     found = assemble(roots, inputs, targets, parameters)
+    parameters = flatten(parameters)[0]
     check_term(*found.roots)
     lists = {"input": inputs, "target": targets, "parameter": parameters}
     given = {leaf: numbers_of(leaf, lists) for leaf in leaves_of(found.roots)}

@@ -1,0 +1,161 @@
+"""Axes found in graphs by bare loops: the terms are the graph's, and as many at every size."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, strategies
+from support.loop_nests import random_nest
+from support.loops import SIZES, flat, gpt
+from support.random_graphs import random_graph
+from support.term_oracle import agree
+
+from microgradnet import Value, exp, ops, relu, tanh
+from microgradnet.lifting.assembly import assemble
+from microgradnet.lifting.terms import Constant, Take, Term, topological_terms
+
+SEEDS = strategies.integers(0, 2**32)
+
+
+@given(SEEDS, strategies.integers(0, 30))
+def test_random_graphs(seed, size):
+    roots, inputs, parameters = random_graph(Random(seed), size)
+    agree(roots, inputs, [], parameters)
+
+
+@given(SEEDS, strategies.integers(1, 8))
+def test_random_loop_nests(seed, steps):
+    nest = random_nest(Random(seed), steps)
+    agree([nest.cost], nest.inputs, [], nest.parameters)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_atlas_agrees_with_the_engine(name):
+    graph = SIZES[name][0]()
+    agree([graph.cost], graph.inputs, graph.targets, graph.parameters)
+
+
+def tables(roots: list[Term]) -> list[Term]:
+    """What is read at computed places."""
+    return [
+        term
+        for term in topological_terms(roots)
+        if isinstance(term, Take) and isinstance(term.index, Term)
+    ]
+
+
+def kinds(roots: list[Term]) -> list[str]:
+    return sorted(type(term).__name__ for term in topological_terms(roots))
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name != "recurrence"])
+def test_as_many_terms_at_two_sizes_and_no_tables_but_of_tokens(name):
+    small, large = (
+        assemble([g.cost], g.inputs, g.targets, g.parameters).roots
+        for g in (build() for build in SIZES[name])
+    )
+    assert kinds(small) == kinds(large)
+    assert len(tables(large)) == (2 if name == "gpt" else 0)
+    assert all(isinstance(term.index, Constant) for term in tables(large))
+
+
+def test_arrays_say_which_nodes_their_entries_are():
+    graph = SIZES["causal attention"][0]()
+    found = agree([graph.cost], graph.inputs, [], graph.parameters)
+    exponentials = next(
+        (term, grid) for term, grid in found.arrays
+        if grid.max() >= 0 and found.atoms.nodes[grid.max()].op is ops.exp
+    )  # fmt: skip
+    term, grid = exponentials
+    assert {axis.size for axis in term.axes} == {None, 2, 4}
+    assert (grid >= 0).sum() == 2 * (4 * 5) // 2
+    assert all(found.atoms.nodes[k].op is ops.exp for k in grid[grid >= 0].tolist())
+
+
+def test_names_and_shapes_come_from_how_parameters_are_nested():
+    graph = gpt(3)
+    walk = iter(graph.parameters)
+
+    def take(*sizes):
+        return [take(*sizes[1:]) for _ in range(sizes[0])] if sizes else next(walk)
+
+    shapes = {"wte": (27, 16), "wpe": (16, 16), "head": (27, 16), "wq": (16, 16), "wk": (16, 16),
+              "wv": (16, 16), "wo": (16, 16), "up": (64, 16), "down": (16, 64)}  # fmt: skip
+    found = agree([graph.cost], parameters={name: take(*shape) for name, shape in shapes.items()})
+    leaves = {t.name: t.places for t in topological_terms(found.roots) if hasattr(t, "places")}
+    assert {name: places.size for name, places in leaves.items()} == {
+        name: shape[0] * shape[1] for name, shape in shapes.items()
+    }
+    assert leaves["wte"].shape == (27, 16)
+    assert leaves["wq"].shape == (4, 4, 16)  # the heads
+    assert (leaves["wte"] == [[*range(16 * k, 16 * k + 16)] for k in range(27)]).all()
+
+
+def values(*numbers: float) -> list[Value]:
+    return [Value(x) for x in numbers]
+
+
+def test_shared_biases_are_summed_over_their_uses():
+    b, x = values(0.1, 0.2), values(0.3, 0.4, 0.5, 0.6)
+    cost = sum(3 * tanh(x[i] + b[i % 2]) for i in range(4))
+    agree([cost], x, [], b)
+
+
+@pytest.mark.parametrize("shuffle", range(4))
+def test_parameters_in_any_order_and_loops_in_any_order(shuffle):
+    rng = Random(shuffle)
+    W = [[Value(rng.gauss(0, 1)) for _ in range(3)] for _ in range(4)]
+    x = [[Value(rng.gauss(0, 1)) for _ in range(3)] for _ in range(5)]
+    order = [(n, j) for n in range(5) for j in range(4)]
+    rng.shuffle(order)
+    cost = 0.0
+    for n, j in order:
+        terms = [W[j][k] * x[n][k] if rng.random() < 0.5 else x[n][k] * W[j][k] for k in range(3)]
+        rng.shuffle(terms)
+        cost = cost + tanh(sum(terms)) ** 2
+    parameters = flat(W)
+    rng.shuffle(parameters)
+    found = agree([cost], flat(x), [], parameters)
+    assert tables(found.roots) == []
+    assert len(found.arrays) == 4
+
+
+def test_outputs_leaves_and_constants_as_roots():
+    w, x = values(0.5, 2.0)
+    agree([w * x, tanh(w * x), w, x, Value(3.0), Value(2.0) * 3.0], [x], [], [w])
+    a = values(0.1, 0.2, 0.3)
+    agree([tanh(v) for v in a], a)
+
+
+def test_sparse_sums_are_scattered():
+    rng = Random(0)
+    x, w = (
+        values(*[rng.gauss(0, 1) for _ in range(80)]),
+        values(*[rng.gauss(0, 1) for _ in range(900)]),
+    )
+    rows, k = [], iter(w)
+    for i in range(300):
+        chosen = rng.sample(x, 2 + (i % 7 == 0) * 30 if i < 20 else 2)
+        rows.append(tanh(sum(u * next(k) for u in chosen if u is not None)) if i < 290 else x[0])
+    agree([sum(r * r for r in rows)], x, [], w)
+    one = sum(rng.choice(x) * rng.choice(w) for _ in range(300))
+    agree([one], x, [], w)
+
+
+def test_softmaxes_and_log_sum_exps_of_unequal_lengths():
+    rng = Random(1)
+    x = [values(*[rng.gauss(0, 1) for _ in range(n)]) for n in (1, 2, 4, 3)]
+    z = [[tanh(v) for v in row] for row in x]
+    agree([sum(ops.log_sum_exp(*row) ** 2 for row in z)], [], [], flat(x))
+    agree([sum(p * p for row in z for p in ops.softmax(row))], [], [], flat(x))
+    agree([ops.softmax([x[0][0], x[0][0]])[0] * x[0][0]], [], [], flat(x))
+    agree([ops.log_sum_exp(x[0][0])], [], [], flat(x))
+    agree([ops.softmax([x[0][0]])[0]], [], [], flat(x))
+
+
+def test_masks_that_no_conditions_describe():
+    a = [values(0.1 * i, 0.2, 0.3 - i, 0.4) for i in range(4)]
+    spots = [(0, 0), (0, 3), (1, 1), (2, 0), (2, 2), (3, 3), (3, 0), (1, 2)]
+    e = {at: exp(a[at[0]][at[1]]) for at in spots}
+    norm = [sum(v for at, v in e.items() if at[0] == i) for i in range(4)]
+    cost = sum(relu(v / norm[at[0]] - 0.1) + ops.log(v + norm[at[0]]) for at, v in e.items())
+    agree([cost], [], [], flat(a))
