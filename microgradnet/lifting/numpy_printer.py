@@ -1124,7 +1124,7 @@ class _Writer:
 
     def emit_gather(self, term: Take, x: _Array) -> None:
         """Read at places from a table."""
-        index = self.array(cast(Term, term.index))
+        index = self.places_of(term)
         fill = term.fill
         clipped = index.code if fill is None else f"np.clip({index.code}, 0, {_size([term.axis])} - 1)"
         joint = [a for a in index.axes if a in x.axes and a is not term.axis]
@@ -1146,6 +1146,13 @@ class _Writer:
         name = self.fresh(self.name_for(term))
         self.line(f"{name} = {code}")
         self.finish(term, _Array(name, axes, contiguous(axes)))
+
+    def places_of(self, term: Take | Put) -> _Array:
+        """The index of a term, as whole numbers."""
+        array = self.array(cast(Term, term.index))
+        if isinstance(term.index, Constant):
+            return array
+        return replace(array, code=f"{array.code}.astype(np.intp)", kept=False)
 
     def finish(self, term: Term, made: _Array) -> None:
         """Bind a new array, or copy it to where the term belongs."""
@@ -1237,13 +1244,18 @@ class _Writer:
         other = {axis: Axis(axis.name, axis.size) for axis in term.over}
         x, index = (
             replace(array, axes=tuple(other.get(a, a) for a in array.axes))
-            for array in (x, self.array(cast(Term, term.index)))
+            for array in (x, self.places_of(term))
         )
         rest = [axis for axis in out.axes if axis is not term.axis]
         full = [*rest, *other.values()]
         where = [f"np.arange({_size([axis])})" + _behind(full, [axis]) for axis in rest]
-        where.append(self.oriented(index, full))
-        values = f"np.broadcast_to({self.oriented(x, full)}, {_shape(full)})"  # in full, for add.at
+        own, last = self.oriented(index, full), _size([term.axis])
+        values = self.oriented(x, full)
+        if isinstance(term.index, Constant) and not _is_inside(term.index, term.axis):
+            values = f"np.where(({own} >= 0) & ({own} < {last}), {values}, 0)"
+            own = f"np.clip({own}, 0, {last} - 1)"
+        where.append(own)
+        values = f"np.broadcast_to({values}, {_shape(full)})"  # add.at wants them in full
         moved = self.oriented(out, (*rest, term.axis))
         self.line(f"{out.code}.fill(0)")
         self.line(f"np.add.at({moved}, ({', '.join(where)},), {values})")
@@ -1433,6 +1445,10 @@ def _is_slope(term: Term) -> bool:
 def _is_of(y: Term, x: Term) -> bool:
     """Whether y is computed of x, so that its slope can be computed along with it."""
     return isinstance(y, Map) and y.function in FACTORED and y.arguments == (x,)
+
+
+def _is_inside(index: Constant, axis: Axis) -> bool:
+    return bool(((index.values >= 0) & (index.values < cast(int, axis.size))).all())
 
 
 def _chain(term: Take | Put) -> list[Any]:

@@ -1,0 +1,247 @@
+"""Terms as NumPy: against the plain interpreter on random terms, and which instructions are chosen."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.random_terms import KINKED, SMOOTH, sample
+from support.term_examples import EXAMPLES, attention, batch, convolution, gemm, jacobi, network, recurrence
+from support.term_programs import Printed, assert_prints, random_numbers
+
+from microgradnet import operation, ops
+from microgradnet.lifting.terms import (
+    Affine,
+    Axis,
+    Constant,
+    Leaf,
+    LogSumExp,
+    Map,
+    Mask,
+    Softmax,
+    Take,
+    add,
+    constant,
+    multiply,
+    read_at,
+    sum_over,
+)
+
+
+def printed(example):
+    return Printed(example.cost, example.parameters, example.examples, example.names)
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 9))
+def test_random_terms(rng, size):
+    found = sample(rng, size, operations=SMOOTH + KINKED)
+    program = Printed(found.cost, found.parameters, found.examples)
+    program.size = found.widths["parameter"]
+    assert_prints(program, found.widths["input"] + 1, found.widths["target"] + 1)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("m", [1, 3])
+def test_examples(name, m):
+    example = EXAMPLES[name]()
+    assert_prints(printed(example), example.inputs, example.targets, m)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_float32_stays_float32(name):
+    example = EXAMPLES[name]()
+    program = printed(example)
+    p, X, Y = random_numbers(program.size, example.inputs, example.targets)
+    costs, gradient = program(p, X, Y)
+    single = [a.astype(np.float32) for a in (p, X, Y)]
+    costs32, gradient32 = program(*single)
+    assert costs32.dtype == gradient32.dtype == np.float32
+    np.testing.assert_allclose(costs32, costs, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(gradient32, gradient, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_program_needs_einsum_or_tables_of_places(name):
+    source = printed(EXAMPLES[name]()).source
+    assert "einsum" not in source
+    assert not re.search(r"^I\d+ = ", source, re.MULTILINE)
+
+
+def test_costs_are_the_callers_own():
+    example = network([2, 3, 1])
+    program = printed(example)
+    p, X, Y = random_numbers(program.size, 2, 1)
+    run = program.space["prepare"](p, np.zeros_like(p), len(X))
+    first = run(X, Y)[0]
+    kept = first.copy()
+    run(X + 1, Y)
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_inputs_need_not_lie_densely():
+    for example in (attention(3, 4), convolution(6, 2, 3, 3), recurrence(3, 2, 2)):
+        program = printed(example)
+        p, X, Y = random_numbers(program.size, example.inputs, 0, 4)
+        want = program(p, X, Y)
+        wide = np.zeros((8, 3 * example.inputs))
+        wide[::2, ::3] = X
+        for got, w in zip(program(p, wide[::2, ::3], Y), want, strict=True):
+            np.testing.assert_allclose(got, w, rtol=1e-12)
+
+
+# Which instructions
+
+
+def test_a_layer_is_a_product_of_matrices_in_place():
+    body = printed(network([20, 30, 10], ops.relu)).body
+    assert body.count("np.matmul(") + body.count("np.dot(") >= 5
+    assert "z1 += b1" in body
+
+
+def test_attention_is_twelve_products_and_no_sum_of_rows():
+    body = printed(attention(causal=True)).body
+    assert ".sum(" not in body
+    assert "reduce" not in body
+    assert "masked_softmax_rows(" in body
+    assert "where=" not in body  # what softmax has made 0 needs no mask backwards
+
+
+def test_windows_are_views():
+    source = printed(convolution()).source
+    assert "as_strided(" in source.split("def value_and_grad")[0]
+    assert "as_strided(" not in source.split("def value_and_grad")[1]
+
+
+def test_a_recurrence_is_a_loop_each_way():
+    body = printed(recurrence()).body
+    assert body.count("for ") == 2
+    assert body.count("tanh(") == 1
+
+
+def test_weight_decay_is_added_in_one_go():
+    body = printed(batch(5, 4)).body
+    assert body.count("np.dot(weights, weights") == 1
+    assert body.count("decay") == 2
+
+
+def test_neighbours_are_added_into_one_array():
+    assert printed(jacobi(6)).body.count(".fill(0)") == 2
+    assert printed(gemm(4)).body.count("np.matmul(") == 3
+
+
+# What is rare
+
+N, I, J = Axis("n"), Axis("i", 4), Axis("j", 3)
+
+
+def leaf(name, start, *axes):
+    shape = [axis.size for axis in axes]
+    count = int(np.prod(shape, dtype=int))
+    return Leaf(name, "parameter", axes, np.arange(start, start + count))
+
+
+def assert_cost_prints(cost, *parameters, inputs=1):
+    assert_prints(Printed(cost, list(parameters), N), inputs, 1)
+
+
+@pytest.mark.parametrize("over", [(J,), (I,), (I, J)])
+def test_softmax_and_its_logarithm_along_any_axes(over):
+    w = leaf("w", 0, I, J)
+    weights = constant(np.arange(12.0).reshape(4, 3), I, J)
+    assert_cost_prints(sum_over(multiply(weights, Softmax(w, over)), I, J), w)
+    assert_cost_prints(sum_over(LogSumExp(w, over), *(a for a in (I, J) if a not in over)), w)
+    mask = Mask(w, (Affine(1, ((I, 1), (J, -1))),), -np.inf)
+    assert_cost_prints(sum_over(multiply(weights, Softmax(mask, (J,))), I, J), w)
+
+
+@pytest.mark.parametrize("scale", [1, 800.0, -800.0, np.inf])
+@pytest.mark.parametrize("masked", [False, True])
+def test_softmax_of_large_numbers(scale, masked):
+    w = leaf("w", 0, I, J)
+    x = multiply(constant([1.0, 0.5, 0.25, scale], I), w)
+    if masked:
+        x = Mask(x, (Affine(1, ((I, 1), (J, -1))),), -np.inf)
+    shares = Softmax(x, (J,))
+    cost = sum_over(multiply(shares, constant([1.0, 2.0, 3.0], J)), I, J)
+    program = Printed(cost, [w], N)
+    p = np.linspace(0.5, 1.5, 12)
+    costs, _ = program(p, np.zeros((2, 1)), np.zeros((2, 1)))
+    want, _ = program.want(p, np.zeros((2, 1)), np.zeros((2, 1)))
+    np.testing.assert_allclose(costs, want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("x", [-400.0, -30.0, -3.0, 0.0, 1e-3, 2.5, 40.0, 400.0, np.inf])
+def test_slopes_of_tanh_and_sigmoid_keep_their_digits(x):
+    w = leaf("w", 0, I)
+    for op in (ops.tanh, ops.sigmoid):
+        program = Printed(sum_over(Map(op, (w,)), I), [w], N)
+        _, gradient = program(np.full(4, x), np.zeros((1, 1)), np.zeros((1, 1)))
+        np.testing.assert_allclose(gradient, op.vjp_at(1.0, x)[0], rtol=2e-14, atol=1e-300)
+
+
+def test_an_operation_of_ones_own_and_its_variants():
+    def twice_vjp(m, g, y, x, *, factor):
+        return (g * m.convert(factor) + 0 * x,)
+
+    @operation(twice_vjp)
+    def twice(m, x, *, factor=2):
+        """A multiple."""
+        return x * m.convert(factor)
+
+    def mixed_vjp(m, g, out, x, y):
+        return g * y * m.exp(x), g * m.exp(x)
+
+    @operation(mixed_vjp)
+    def mixed(m, x, y):
+        """The product eˣ y."""
+        return m.exp(x) * y
+
+    w, v = leaf("w", 0, I), leaf("v", 4, I)
+    parts = [Map(twice, (w,)), Map(twice.variant(factor=3), (w,)), Map(mixed, (w, v))]
+    assert_cost_prints(sum_over(add(*parts), I), w, v)
+
+
+def test_an_operation_that_branches_in_python_is_named():
+    def steep_vjp(m, g, y, x):
+        return (g if x > 0 else -g,)
+
+    @operation(steep_vjp)
+    def steep(m, x):
+        """|x|."""
+        return x if x > 0 else -x
+
+    w = leaf("w", 0, I)
+    with pytest.raises(TypeError, match="steep cannot be lifted"):
+        Printed(sum_over(Map(steep, (w,)), I), [w], N)
+
+
+@pytest.mark.parametrize("fill", [None, 0.5])
+def test_tables_of_places(fill):
+    w, v = leaf("w", 0, I, J), leaf("v", 12, I)
+    table = [0, 2, 1, 2] if fill is None else [0, -1, 3, 2]
+    along = Take(w, J, Constant(np.array(table), (I,)), fill)  # with the operand's own axis
+    k = Axis("k", 4)
+    apart = Take(w, J, Constant(np.array(table), (k,)), fill)
+    assert_cost_prints(sum_over(multiply(along, v, v), I), w, v)
+    assert_cost_prints(sum_over(multiply(apart, apart), I, k), w)
+
+
+def test_ids_among_the_inputs():
+    w = leaf("w", 0, J, I)
+    ids = Leaf("ids", "input", (N,), 0)
+    row = Take(w, J, ids)
+    program = Printed(sum_over(multiply(row, row), I), [w], N)
+    p, g, X = np.arange(12.0), np.zeros(12), np.array([[2.0], [0.0], [2.0]])
+    costs, _ = program.space["prepare"](p, g, 3)(X)
+    want_costs, want = program.want(p, X, X)
+    np.testing.assert_array_equal(costs, want_costs)
+    np.testing.assert_array_equal(g, want)
+
+
+def test_a_parameter_without_axes_and_a_number():
+    b = Leaf("b", "parameter", (), [0])
+    assert_cost_prints(multiply(b, b), b)
+    assert_cost_prints(read_at(multiply(constant([1.0, 2.0, 3.0], J), b), J, 1), b)
