@@ -32,8 +32,10 @@ from microgradnet.lifting.axes import (
     running_number,
 )
 from microgradnet.lifting.canonicalise import (
+    INPUT,
     PARAMETER,
     ROLES,
+    TARGET,
     Atoms,
     canonicalise,
 )
@@ -45,6 +47,7 @@ from microgradnet.lifting.index_maps import (
     table_over,
 )
 from microgradnet.lifting.nesting import flatten
+from microgradnet.lifting.recurrences import Run, join_steps
 from microgradnet.lifting.terms import (
     Affine,
     Axis,
@@ -54,7 +57,9 @@ from microgradnet.lifting.terms import (
     Map,
     Mask,
     Put,
+    Scan,
     Softmax,
+    State,
     Sum,
     Term,
     constant,
@@ -105,13 +110,17 @@ def assemble(
     """
     leaves, arrays = flatten(parameters)
     atoms = canonicalise(roots, inputs, targets, leaves)
-    vectors = vectorise(atoms)
-    return _Assembler(atoms, vectors, find_axes(atoms, vectors, arrays)).assembled()
+    vectors, runs = join_steps(vectorise(atoms))
+    layout = find_axes(atoms, vectors, arrays, runs)
+    return _Assembler(atoms, vectors, layout, runs).assembled()
 
 
 class _Assembler:
-    def __init__(self, atoms: Atoms, vectors: Vectors, layout: Layout) -> None:
+    def __init__(
+        self, atoms: Atoms, vectors: Vectors, layout: Layout, runs: Sequence[Run] = ()
+    ) -> None:
         self.atoms, self.vectors, self.layout = atoms, vectors, layout
+        self.runs = {run.states[0][0]: run for run in runs}
         self.examples = Axis("n")
         self.axis_of: dict[Dimension, Axis] = {}
         self.over: dict[Kind, Columns] = {}
@@ -127,8 +136,14 @@ class _Assembler:
             for kind in members.kinds:  # of leaves alone: they have other axes now
                 if all(self.vectors.class_of[factor[0]] < 0 for factor in kind.factors):
                     self.over[kind] = self._run_over(own, kind)
-        for number in range(len(self.vectors.classes)):
-            self.terms.append(self._class_term(number))
+        number = 0
+        while number < len(self.vectors.classes):
+            if number in self.runs:
+                self._loop(self.runs[number])
+                number = self.runs[number].classes.stop
+            else:
+                self.terms.append(self._class_term(number))
+                number += 1
         arrays = []
         for term, members, own in zip(
             self.terms, self.vectors.classes, self.layout.classes, strict=True
@@ -236,6 +251,66 @@ class _Assembler:
                 elif len(found.parts) > 1 or found.offset:
                     total += 1.0
         return total
+
+    # Loops
+
+    def _loop(self, run: Run) -> None:
+        """The terms of a loop's classes: scans of what depends on the states, then the rest."""
+        within = self._within(run)
+        examples = self._needs_examples(run, within)
+        states = []
+        for number, initial, _ in run.states:
+            axes = [self.axis(d) for d in self.layout.classes[number].dimensions]
+            axes = [self.examples, *axes] if examples else axes
+            states.append(cast(State, State(f"s{number}", tuple(axes))))
+            self.terms.append(states[-1])
+        step = self.layout.steps[run.classes[0]]
+        blank = constant(0)
+        self.terms += [blank] * len(run.classes)
+        for number in within:
+            self.terms[number] = self._class_term(number)
+        rows = []
+        for state, (number, initial, makes) in zip(states, run.states, strict=True):
+            own = self.layout.classes[number]
+            columns: Columns = list(zip(own.dimensions, own.values, strict=True))
+            first = self._read(self.vectors.classes[initial].atoms, columns)
+            steps = np.repeat(np.arange(run.count), own.size)
+            columns = [(d, np.tile(v, run.count)) for d, v in columns]
+            after = self._read(self.vectors.classes[makes].atoms, [(step, steps), *columns])
+            rows.append((state, first, after))
+        for number in within:
+            self.terms[number] = cast(
+                Term, Scan(self.axis(step), tuple(rows), self.terms[number])
+            )
+        for number in run.classes:
+            if number not in within:
+                self.terms[number] = self._class_term(number)
+
+    def _reads_of(self, number: int) -> set[int]:
+        """The classes that a class reads; leaves by the negatives of their roles, less 1."""
+        members = self.vectors.classes[number]
+        reads = [*members.operands, *[f for kind in members.kinds for f in kind.factors]]
+        return {int(self.vectors.class_of[atoms[0]]) for atoms in reads}
+
+    def _within(self, run: Run) -> list[int]:
+        """The classes of a step that read a state, or that what is carried on is made of."""
+        states = {number for number, _, _ in run.states}
+        needed = {makes for _, _, makes in run.states}
+        needed |= {k for k in run.classes if self._reads_of(k) & states}
+        for number in reversed(run.classes):
+            if number in needed:
+                needed |= self._reads_of(number) & set(run.classes)
+        return sorted(needed)
+
+    def _needs_examples(self, run: Run, within: Sequence[int]) -> bool:
+        """Whether what a loop carries on is another for each example."""
+        own = {number for number, _, _ in run.states} | set(run.classes)
+        outside = {initial for _, initial, _ in run.states}
+        outside |= {k for number in within for k in self._reads_of(number)} - own
+        return any(
+            k in (-1 - INPUT, -1 - TARGET) if k < 0 else self.examples in self.terms[k].axes
+            for k in outside
+        )
 
     # Terms
 

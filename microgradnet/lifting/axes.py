@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from microgradnet.lifting.canonicalise import CONSTANT, INPUT, PARAMETER, TARGET, Atoms
 from microgradnet.lifting.nesting import ParameterArray
+from microgradnet.lifting.recurrences import Run
 from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors
 
 __all__ = [
@@ -76,6 +77,7 @@ class Layout:
 
     classes   of each class its coordinates
     leaves    the arrays of leaves
+    steps     of classes that are steps of a loop its dimension, by their numbers
     """
 
     def __init__(self, atoms: Atoms, vectors: Vectors) -> None:
@@ -85,6 +87,7 @@ class Layout:
         self._array_of = np.full(n, -1)
         self._entry = vectors.index.copy()
         self.classes: list[Coordinates] = []
+        self.steps: dict[int, Dimension] = {}
 
     def read(self, atoms: Indices) -> tuple[Coordinates | None, Indices]:
         """The array that some atoms, which are all of one class, are entries of, and which ones.
@@ -137,16 +140,30 @@ class Layout:
         self.leaves.append(Coordinates(dimensions, values, n, role, places, name))
 
 
-def find_axes(atoms: Atoms, vectors: Vectors, arrays: Sequence[ParameterArray] = ()) -> Layout:
+def find_axes(
+    atoms: Atoms,
+    vectors: Vectors,
+    arrays: Sequence[ParameterArray] = (),
+    runs: Sequence[Run] = (),
+) -> Layout:
     """Coordinates for every class, after its kinds were parted so that each reads one array.
 
     arrays  parameters that the caller holds as arrays
+    runs    steps that were joined; each has a dimension in `Layout.steps`
     """
     layout = Layout(atoms, vectors)
     _group_leaves(layout, arrays)
-    for members in vectors.classes:
+    for run in runs:
+        layout.steps.update(dict.fromkeys(run.classes, Dimension(run.count)))
+    for number, members in enumerate(vectors.classes):
+        if members.state_of is not None:
+            initial = layout.classes[members.state_of]
+            layout.classes.append(
+                Coordinates([*initial.dimensions], [*initial.values], initial.size)
+            )
+            continue
         _part_kinds(layout, members)
-        coordinates = _Chooser(layout, members).coordinates()
+        coordinates = _Chooser(layout, members, layout.steps.get(number)).coordinates()
         layout.classes.append(coordinates)
         _unroll(layout, members)
     return layout
@@ -321,9 +338,13 @@ def _part_kinds(layout: Layout, members: VectorClass) -> None:
 class _Chooser:
     """The coordinates of one class, from those of the classes before it."""
 
-    def __init__(self, layout: Layout, members: VectorClass) -> None:
+    def __init__(self, layout: Layout, members: VectorClass, steps: Dimension | None) -> None:
         self.layout, self.members = layout, members
         self.n = len(members)
+        self.always: list[Candidate] = []
+        if steps is not None:
+            step = np.repeat(np.arange(steps.size), self.n // steps.size)
+            self.always.append(Candidate(step, steps.size, 0.0, steps))
 
     def coordinates(self) -> Coordinates:
         n = self.n
@@ -336,13 +357,13 @@ class _Chooser:
             moving = self._moving()
             if self._split(moving):
                 continue
-            chosen = choose(candidates, n)
+            chosen = choose(candidates, n, self.always)
             if chosen is None and moving:
                 windows = self._windows(moving)
                 if windows is None:
                     continue
                 candidates += windows
-                chosen = choose(candidates, n)
+                chosen = choose(candidates, n, self.always)
             if chosen is not None and self._split_coarser(chosen, candidates):
                 continue
             return self._settle(chosen, candidates)
@@ -369,7 +390,7 @@ class _Chooser:
 
     def _candidates(self) -> list[Candidate]:
         """The coordinates that are the same throughout each sum."""
-        found = []
+        found = [*self.always]
         for operand in self.members.operands:
             for array, dimension, values in self.layout.dimensions_read(operand):
                 found.append(_candidate(array, dimension, values))
@@ -491,7 +512,7 @@ class _Chooser:
         """The candidates' coordinates as those of the class, or one flat dimension."""
         n = self.n
         if chosen is None:
-            best = [c for c in candidates if c.weight < _FLAT]
+            best = [*self.always, *[c for c in candidates if 0 < c.weight < _FLAT]]
             while best:
                 group = np.unique(_codes([c.values for c in best], n), return_inverse=True)[1]
                 rank = running_number(group)
@@ -500,6 +521,10 @@ class _Chooser:
                     chosen = [*best, Candidate(rank, int(rank.max()) + 1, _FLAT)]
                     break
                 best.pop()
+        if chosen is None and self.always:
+            (step,) = self.always
+            rank = running_number(step.values)
+            chosen = [step, Candidate(rank, int(rank.max()) + 1, _FLAT)]
         if chosen is None:
             return Coordinates([Dimension(n)], [np.arange(n)], n)
         dimensions: list[Dimension] = []
@@ -549,10 +574,12 @@ def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     return list(found.values())
 
 
-def choose(candidates: Sequence[Candidate], n: int) -> list[Candidate] | None:
+def choose(
+    candidates: Sequence[Candidate], n: int, always: Sequence[Candidate] = ()
+) -> list[Candidate] | None:
     """The set of candidates of least weight that tells n members apart; None if there is none.
 
-    Of two sets of equal weight the one with fewer combinations.
+    Some are `always` in it. Of two sets of equal weight the one with fewer combinations.
     """
     if len(candidates) > _MOST:
         candidates = sorted(candidates, key=lambda c: (c.weight, -c.size))[:_MOST]
@@ -562,6 +589,8 @@ def choose(candidates: Sequence[Candidate], n: int) -> list[Candidate] | None:
     best: tuple[tuple[float, float], list[Candidate]] | None = None
     for count in range(1, len(candidates) + 1):
         for subset in combinations(candidates, count):
+            if not set(map(id, always)) <= set(map(id, subset)):
+                continue
             box = float(np.prod([float(c.size) for c in subset]))
             cost = sum(c.weight for c in subset), box
             if not n <= box <= _DENSE * n + _SMALL or (best is not None and cost >= best[0]):

@@ -53,6 +53,8 @@ class VectorClass:
     kinds       what the sums add up, besides the constants; of an operation of any number of
                 operands that are alike, such as log_sum_exp, these operands
     component   of a softmax, which of its operands each member belongs to
+    steps       of how many steps of a loop it consists, step after step
+    state_of    of what a loop carries on, the class of its initial values
     """
 
     atoms: Indices
@@ -61,6 +63,8 @@ class VectorClass:
     kinds: list[Kind] = field(default_factory=list)
     constants: Floats = field(default_factory=lambda: np.zeros(0))
     component: Indices | None = None
+    steps: int = 1
+    state_of: int | None = None
 
     def __len__(self) -> int:
         return len(self.atoms)

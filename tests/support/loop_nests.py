@@ -102,7 +102,7 @@ class _Maker:
         where, sizes = list(a), _sizes(a)
         kind = rng.choice(
             ("map", "map", "weights", "weights", "shift", "window", "ragged", "share", "transpose",
-             "outer", "add", "scale", "pair", "pool")
+             "outer", "add", "scale", "pair", "pool", "loop")
         )  # fmt: skip
         self.story.append(f"{kind} of {sizes}, {len(where)} entries")
         if kind == "map":
@@ -180,12 +180,45 @@ class _Maker:
                 pair = [s for s in where if s[:-1] == at[:-1] and s[-1] // 2 == at[-1] // 2]
                 if pair[0] == at:
                     made[(*at[:-1], at[-1] // 2)] = self.total([a[s] for s in pair]) / len(pair)
+        elif kind == "loop" and len(sizes) == 2 and len(where) == sizes[0] * sizes[1]:
+            made = self.loop(a, *sizes)
         else:
             return
         if 0 < len(made) <= 80:
             if max(abs(v.data) for v in made.values()) > 20:
                 made = {at: ops.tanh(v) for at, v in made.items()}
             self.arrays.append(made)
+
+
+    def loop(self, a: Array, rows: int, n: int) -> Array:
+        """A state of n numbers carried from row to row, several times, or what it was in each."""
+        rng = self.rng
+        rounds, keep = rng.randint(1, 3), rng.random() < 0.5
+        how = rng.choice(("weights", "sum", "max", "two", "decay"))
+        W = self.leaves(n, n) if how in ("weights", "two") else {}
+        b = self.leaves(n) if rng.random() < 0.5 else None
+        h: list[Any] = [0.0] * n if rng.random() < 0.5 else [a[0, j] * 0.3 for j in range(n)]
+        c: list[Any] = [v * 1.0 for v in h]
+        kept: Array = {}
+        for t in range(rows * rounds):
+            x = [a[t % rows, j] for j in range(n)]
+            if how in ("weights", "two"):
+                z = [self.total([self.times(W[j, k], h[k]) for k in range(n)]) + x[j]
+                     for j in range(n)]  # fmt: skip
+                if how == "two":
+                    c = [0.5 * u + ops.sigmoid(v) for u, v in zip(c, z, strict=True)]
+                h = [ops.tanh(u if b is None else u + b[(j,)]) for j, u in enumerate(z)]
+                if how == "two":
+                    h = [u * v for u, v in zip(h, c, strict=True)]
+            elif how == "sum":
+                h = [u + v for u, v in zip(h, x, strict=True)]
+            elif how == "max":
+                h = [ops.maximum(u, v) for u, v in zip(h, x, strict=True)]
+            else:
+                h = [0.5 * u + v * v for u, v in zip(h, x, strict=True)]
+            kept |= {(t, j): u for j, u in enumerate(h) if isinstance(u, Value)}
+        last = {(j,): u for j, u in enumerate(h)}
+        return kept if keep and len(kept) == n * rows * rounds else last
 
 
 def _sizes(a: Array) -> tuple[int, ...]:
