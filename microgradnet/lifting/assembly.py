@@ -259,7 +259,7 @@ class _Assembler:
         within = self._within(run)
         examples = self._needs_examples(run, within)
         states = []
-        for number, initial, _ in run.states:
+        for number, _ in run.states:
             axes = [self.axis(d) for d in self.layout.classes[number].dimensions]
             axes = [self.examples, *axes] if examples else axes
             states.append(cast(State, State(f"s{number}", tuple(axes))))
@@ -270,10 +270,10 @@ class _Assembler:
         for number in within:
             self.terms[number] = self._class_term(number)
         rows = []
-        for state, (number, initial, makes) in zip(states, run.states, strict=True):
+        for state, (number, makes) in zip(states, run.states, strict=True):
             own = self.layout.classes[number]
             columns: Columns = list(zip(own.dimensions, own.values, strict=True))
-            first = self._read(self.vectors.classes[initial].atoms, columns)
+            first = self._read(self.vectors.classes[number].initial, columns)
             steps = np.repeat(np.arange(run.count), own.size)
             columns = [(d, np.tile(v, run.count)) for d, v in columns]
             after = self._read(self.vectors.classes[makes].atoms, [(step, steps), *columns])
@@ -294,8 +294,8 @@ class _Assembler:
 
     def _within(self, run: Run) -> list[int]:
         """The classes of a step that read a state, or that what is carried on is made of."""
-        states = {number for number, _, _ in run.states}
-        needed = {makes for _, _, makes in run.states}
+        states = {number for number, _ in run.states}
+        needed = {makes for _, makes in run.states}
         needed |= {k for k in run.classes if self._reads_of(k) & states}
         for number in reversed(run.classes):
             if number in needed:
@@ -304,9 +304,11 @@ class _Assembler:
 
     def _needs_examples(self, run: Run, within: Sequence[int]) -> bool:
         """Whether what a loop carries on is another for each example."""
-        own = {number for number, _, _ in run.states} | set(run.classes)
-        outside = {initial for _, initial, _ in run.states}
-        outside |= {k for number in within for k in self._reads_of(number)} - own
+        states = [number for number, _ in run.states]
+        outside = {k for number in within for k in self._reads_of(number)}
+        outside -= {*states, *run.classes}
+        for number in states:
+            outside.add(int(self.vectors.class_of[self.vectors.classes[number].initial[0]]))
         return any(
             k in (-1 - INPUT, -1 - TARGET) if k < 0 else self.examples in self.terms[k].axes
             for k in outside
@@ -330,7 +332,7 @@ class _Assembler:
 
     def _constants(self, columns: Columns, values: NDArray[np.float64]) -> Term:
         """Numbers over those of the columns that they depend on."""
-        if len(values) and ((values == values[0]) | (values != values)).all():
+        if len(values) == 1 or (values == values[0]).all() or np.isnan(values).all():
             return constant(values[0])
         sizes = [d.size for d, _ in columns]
         table = table_over([v for _, v in columns], sizes, values)
@@ -372,6 +374,8 @@ class _Assembler:
         return not kind.scaled and kind.coefficient[0] < 0
 
     def _summed(self, term: Term, over: Columns) -> Term:
+        if not over:
+            return term
         axes = [self.axis(d) for d, _ in over]
         own = tuple(axis for axis in axes if axis in term.axes)
         summed = cast(Term, Sum(term, own)) if own else term
@@ -465,6 +469,8 @@ class _Assembler:
         if array is None:
             return self._constants(columns, self.atoms.value[atoms])
         term = self._array(array, int(atoms[0]))
+        if not array.dimensions:
+            return term
         values = [v for _, v in columns]
         sizes = [d.size for d, _ in columns]
         index: dict[Dimension, Any] = {}

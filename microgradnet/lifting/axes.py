@@ -156,10 +156,14 @@ def find_axes(
     for run in runs:
         layout.steps.update(dict.fromkeys(run.classes, Dimension(run.count)))
     for number, members in enumerate(vectors.classes):
-        if members.state_of is not None:
-            initial = layout.classes[members.state_of]
+        if len(members.initial):
+            there = [
+                (dimension, values)
+                for _, dimension, values in layout.dimensions_read(members.initial)
+                if np.ptp(values)
+            ]
             layout.classes.append(
-                Coordinates([*initial.dimensions], [*initial.values], initial.size)
+                Coordinates([d for d, _ in there], [v for _, v in there], len(members))
             )
             continue
         _part_kinds(layout, members)
@@ -174,9 +178,9 @@ _TAPS = 16
 
 def _unroll(layout: Layout, members: VectorClass) -> None:
     """Make of sums over few neighbours, without weights, one kind for each neighbour."""
-    if members.operation is not None:
-        return
     n = len(members)
+    if members.operation is not None or n == 1:
+        return
     parted: list[Kind] = []
     for kind in members.kinds:
         count = len(kind.entry) // n
@@ -317,6 +321,9 @@ def _part_kinds(layout: Layout, members: VectorClass) -> None:
     """Part kinds whose factors are entries of several arrays of leaves."""
     parted = []
     for kind in members.kinds:
+        if len(kind.entry) == 1:
+            parted.append(kind)
+            continue
         code = np.zeros(len(kind.entry), dtype=np.intp)
         for factor in kind.factors:
             if -1 - CONSTANT > layout.vectors.class_of[factor[0]]:
@@ -349,8 +356,6 @@ class _Chooser:
     def coordinates(self) -> Coordinates:
         n = self.n
         if n == 1:
-            while self._split(self._moving()):
-                pass
             return Coordinates([], [], 1)
         while True:
             candidates = self._candidates()
@@ -423,8 +428,6 @@ class _Chooser:
 
     def _split(self, moving: list[tuple[Kind, list[tuple[Dimension, Indices]]]]) -> bool:
         """Split a dimension whose coordinates the sums part into groups."""
-        if self.n == 1:
-            return False
         for kind, dimensions in moving:
             for dimension, values in dimensions:
                 group = components(kind.entry, values, self.n, dimension.size)

@@ -247,7 +247,8 @@ def _scan(term: Scan, g: Term, contribute: Contribute) -> None:
     kept_back |= {held[l]: cast(Term, Scan(t, reverse, l, not term.reverse)) for l in after}
     first = cast(int, t.size) - 1 if term.reverse else 0
     for (state, init, _), x in zip(term.states, back, strict=True):
-        contribute(init, read_at(kept_back.get(x, x), t, first), state.axes)
+        (x,) = substitute([x], kept_back)
+        contribute(init, read_at(x, t, first), state.axes)
     reached = [x for x in outer if x in found]
     products = substitute(substitute([found[x] for x in reached], kept), kept_back)
     for x, product in zip(reached, products, strict=True):

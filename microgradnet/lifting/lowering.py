@@ -102,10 +102,8 @@ class _Lowering:
 
     def add(self, terms: Sequence[Term]) -> Term:
         """A sum as binary sums and differences."""
-        flat = [x for t in terms for x in (t.operands if _is(t, ops.add) else (t,))]
-        flat = _norms_together(flat)
         positive, negative = [], []
-        for term in flat:
+        for term in _norms_together(terms):
             opposite = _opposite(term)
             (positive if opposite is None else negative).append(opposite or term)
         positive = self.grouped(positive)

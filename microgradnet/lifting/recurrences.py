@@ -33,13 +33,12 @@ _LONGEST = 64
 class Run:
     """Steps that were joined: numbers of classes.
 
-    first   of the classes, the states left by the step before come first, then a step's own classes
-    states  of each state (its own number, that of its initial values, that of what a step makes it)
+    states  of each state its own number, and that of the class which is what a step makes of it
     count   how many steps
     classes those that a step consists of
     """
 
-    states: list[tuple[int, int, int]]
+    states: list[tuple[int, int]]
     count: int
     classes: range
 
@@ -78,7 +77,7 @@ class _Joiner:
         number = np.arange(len(self.classes))  # of each class its new number
         classes: list[VectorClass] = []
         runs = []
-        states: list[Indices] = []  # of each of the new ones the atoms that they are before a step
+        befores: list[int] = []  # of each state the class of its initial values, as numbered now
         starts = {start: (period, count) for start, period, count in found}
         k = 0
         while k < len(self.classes):
@@ -94,25 +93,28 @@ class _Joiner:
                 number[k + at : k + period * count : period] = own + at
             run = Run([], count, range(own, own + period))
             for before in carried:
-                run.states.append((len(classes), before, own + before + period - k))
-                classes.append(VectorClass(np.zeros(0, np.intp), state_of=before))
-                states.append(self.classes[before].atoms)
+                run.states.append((len(classes), own + before + period - k))
+                initial = self.classes[before].atoms
+                classes.append(VectorClass(np.zeros(0, np.intp), initial=initial))
+                befores.append(before)
             for at in range(period):
                 classes.append(self._joined(k + at, period, count))
             runs.append(run)
             k += period * count
-        return self._renumbered(number, classes, runs, states), runs
+        return self._renumbered(number, classes, runs, befores), runs
 
     def _runs(self) -> Iterator[tuple[int, int, int]]:
         """Where steps begin, how many classes a step has, and how many steps there are."""
-        rough = [self._rough(members) for members in self.classes]
+        described = [self._described(members) for members in self.classes]
+        self.rough = [rough for rough, _ in described]
+        self.reads = [reads for _, reads in described]
         following: dict[object, int] = {}
-        after = [-1] * len(rough)
-        for k in range(len(rough) - 1, -1, -1):
-            after[k] = following.get(rough[k], -1)
-            following[rough[k]] = k
+        after = [-1] * len(described)
+        for k in range(len(described) - 1, -1, -1):
+            after[k] = following.get(self.rough[k], -1)
+            following[self.rough[k]] = k
         k = 0
-        while k < len(rough):
+        while k < len(described):
             best = self._run_from(k, after)
             if best is None:
                 k += 1
@@ -142,39 +144,46 @@ class _Joiner:
                 return k, period, count
         return None
 
-    def _rough(self, members: VectorClass) -> object:
-        return (
-            members.operation,
-            len(members),
-            len(members.operands),
-            *[(kind.scaled, len(kind.factors), len(kind.entry)) for kind in members.kinds],
-        )
-
     def _reads(self, members: VectorClass) -> Iterator[Indices]:
         yield from members.operands
         for kind in members.kinds:
             yield from kind.factors
 
+    def _described(self, members: VectorClass) -> tuple[object, list[tuple[int, bytes]]]:
+        """What all steps of a class have in common, and what it reads: a class and which entries."""
+        rough = (
+            members.operation,
+            len(members),
+            len(members.operands),
+            b"" if members.component is None else members.component.tobytes(),
+            *[
+                (kind.scaled, kind.scaled or kind.coefficient[0], kind.entry.tobytes())
+                for kind in members.kinds
+            ],
+        )
+        reads = []
+        for atoms in self._reads(members):
+            number = int(self.class_of[atoms[0]])
+            which = b""
+            if number == -1 - PARAMETER:  # the same in all steps
+                which = atoms.tobytes()
+            elif number >= 0:
+                which = self.index[atoms].tobytes()
+            reads.append((number, which))
+        return rough, reads
+
     def _repeats(self, k: int, period: int, start: int) -> bool:
         """Whether the class a period behind k does the same as k, one step further."""
-        one, other = self.classes[k], self.classes[k + period]
-        if self._rough(one) != self._rough(other):
+        if self.rough[k] != self.rough[k + period]:
             return False
-        for a, b in zip(one.kinds, other.kinds, strict=True):
-            if not np.array_equal(a.entry, b.entry) or (
-                not a.scaled and a.coefficient[0] != b.coefficient[0]
-            ):
-                return False
-        if one.component is not None and not np.array_equal(one.component, other.component):
+        one, other = self.reads[k], self.reads[k + period]
+        if len(one) != len(other):
             return False
-        for a, b in zip(self._reads(one), self._reads(other), strict=True):
-            before, now = int(self.class_of[a[0]]), int(self.class_of[b[0]])
+        for (before, which), (now, same) in zip(one, other, strict=True):
             if before >= 0 and now == before + period:
-                if before < start - period or not np.array_equal(self.index[a], self.index[b]):
+                if before < start - period or which != same:
                     return False
-            elif before != now or before >= start:
-                return False
-            elif before == -1 - PARAMETER and not np.array_equal(a, b):
+            elif before != now or before >= start or (before < 0 and which != same):
                 return False
         return True
 
@@ -182,11 +191,8 @@ class _Joiner:
         """The classes before the first step whose counterparts each step leaves to the next."""
         found = set()
         for k in range(start, start + period):
-            for a, b in zip(
-                self._reads(self.classes[k]), self._reads(self.classes[k + period]), strict=True
-            ):
-                before = int(self.class_of[a[0]])
-                if 0 <= before < start and before != int(self.class_of[b[0]]):
+            for (before, _), (now, _) in zip(self.reads[k], self.reads[k + period], strict=True):
+                if 0 <= before < start and before != now:
                     found.add(before)
         return found
 
@@ -224,47 +230,45 @@ class _Joiner:
         )
 
     def _renumbered(
-        self, number: Indices, classes: list[VectorClass], runs: list[Run], states: list[Indices]
+        self, number: Indices, classes: list[VectorClass], runs: list[Run], befores: list[int]
     ) -> Vectors:
         """The classes under their new numbers; what reads a step before reads a state."""
         n = len(self.class_of)
-        state_atoms = n + np.arange(sum(map(len, states)))
-        of_state = np.split(state_atoms, np.cumsum([len(atoms) for atoms in states])[:-1])
         class_of = np.where(self.class_of >= 0, number[self.class_of], self.class_of)
         index = self.index.copy()
         for members in classes:
             if members.steps > 1:
                 index[members.atoms] = np.arange(len(members))
-        more_class, more_index = [], []
-        each = iter(of_state)
+        more_class, more_index = [class_of], [index]
+        each = iter(befores)
         for run in runs:
-            for k, (state, before, makes) in enumerate(run.states):
-                atoms = next(each)
-                classes[state].atoms = atoms
-                classes[state].state_of = int(number[before])
-                run.states[k] = state, int(number[before]), makes
-                more_class.append(np.full(len(atoms), state))
-                more_index.append(np.arange(len(atoms)))
-                for k_own in run.classes:
-                    self._read_state(classes[k_own], before, makes, atoms, class_of, run)
+            for state, makes in run.states:
+                size = len(classes[state].initial)
+                atoms = classes[state].atoms = n + np.arange(size)
+                n += size
+                more_class.append(np.full(size, state))
+                more_index.append(np.arange(size))
+                before = next(each)
+                for own in run.classes:
+                    self._read_state(classes[own], before, makes, atoms, class_of)
         return replace(
             self.vectors,
             classes=classes,
-            class_of=np.concatenate((class_of, *more_class)),
-            index=np.concatenate((index, *more_index)),
-            same_as=np.concatenate((self.vectors.same_as, state_atoms)),
+            class_of=np.concatenate(more_class),
+            index=np.concatenate(more_index),
+            same_as=np.concatenate((self.vectors.same_as, np.arange(len(index), n))),
         )
 
     def _read_state(
-        self, members: VectorClass, before: int, makes: int, atoms: Indices,
-        class_of: Indices, run: Run,
-    ) -> None:  # fmt: skip
+        self, members: VectorClass, before: int, makes: int, atoms: Indices, class_of: Indices
+    ) -> None:
         """Let a joined class read the state where its first step reads its initial values."""
-        size = len(members) // run.count
+        size = len(members) // members.steps
 
         def changed(read: Indices, entry: Indices) -> Indices:
-            first, later = read[entry < size], read[entry >= size]
-            if first[0] < len(self.class_of) and self.class_of[first[0]] == before and class_of[later[0]] == makes:
+            first, later = read[entry < size][0], read[entry >= size][0]
+            was_atom = first < len(self.class_of)  # and no other state
+            if was_atom and self.class_of[first] == before and class_of[later] == makes:
                 return atoms[self.index[read]]
             return read
 

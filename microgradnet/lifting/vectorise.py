@@ -54,7 +54,7 @@ class VectorClass:
                 operands that are alike, such as log_sum_exp, these operands
     component   of a softmax, which of its operands each member belongs to
     steps       of how many steps of a loop it consists, step after step
-    state_of    of what a loop carries on, the class of its initial values
+    initial     of what a loop carries on, the atoms that it is at first
     """
 
     atoms: Indices
@@ -64,7 +64,7 @@ class VectorClass:
     constants: Floats = field(default_factory=lambda: np.zeros(0))
     component: Indices | None = None
     steps: int = 1
-    state_of: int | None = None
+    initial: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
 
     def __len__(self) -> int:
         return len(self.atoms)
