@@ -28,6 +28,7 @@ from microgradnet.lifting.terms import (
     multiply,
     negative,
     read_at,
+    rename,
     sum_over,
 )
 
@@ -189,3 +190,26 @@ def test_the_last_state_alone_begins_the_backward_recurrence():
     assert scans[0].reverse
     ((_, start, _),) = scans[0].states
     assert start is g
+
+
+def test_an_initial_state_may_have_another_name_for_its_axis():
+    b, x, k = leaf("b", I, role="parameter"), leaf("x", J, role="parameter"), Axis("k", 2)
+    s = State("s", (k,))
+    step = Map(ops.tanh, (add(s, x),))
+    after = Scan(J, ((s, rename(b, I, k), step),), step)
+    found = adjoints([(sum_over(after, J, k), constant(1))], [b, x])
+    check_term(*found.values())
+    values = {b: np.array([0.1, 0.2]), x: np.array([0.3, -0.2, 0.5])}
+    (g,) = interpret([found[b]], values)
+
+    def cost(first):
+        total = 0.0
+        for y in first:
+            for z in values[x]:
+                y = np.tanh(y + z)
+                total += y
+        return total
+
+    h = 1e-6
+    want = [(cost(values[b] + h * e) - cost(values[b] - h * e)) / (2 * h) for e in np.eye(2)]
+    np.testing.assert_allclose(g.astype(float), want, rtol=1e-8)
