@@ -503,11 +503,11 @@ class _Chooser:
         widths = {int(w) for w in np.abs(np.subtract.outer(steps, steps)).ravel()}
         widths |= {int(w) for w in np.diff(origins)[:_MANY]}
         widths |= {int(w) for w in origins[:_MANY] - origins[0]}
-        for width in sorted(widths):
+        for width in sorted(widths, reverse=True):
             if width > 1 and dimension.size % width == 0 and width < dimension.size:
                 low = separate(entry, t, values % width, self.n)
                 high = separate(entry, t, values // width, self.n)
-                if low and high and np.ptp(low[0]) and np.ptp(high[0]):
+                if low and high and (np.ptp(low[0]) or np.ptp(high[0])):
                     return width
         return 0
 

@@ -464,7 +464,7 @@ class Formulas:
         wide = any(axis.size not in (None, 1) for axis in varying[0].axes)
         sign = f" {self.form.hadamard} " if wide and not self._indexed else self.form.gap
         number, rest = as_coefficient(g)
-        if isinstance(rest, Constant):
+        if isinstance(rest, Constant) and rest.number == 1:
             return self._scaled(number, self._slope(operation, operands), ATOM)
         negative = number == -1
         factor = rest if negative else g
