@@ -33,8 +33,9 @@ from microgradnet.lifting.terms import (
     axes_of,
     constant,
     multiply,
-    rebuild,
     sum_over,
+    topological_terms,
+    where_used,
 )
 
 __all__ = ["FACTORED", "lower"]
@@ -54,13 +55,26 @@ def lower(roots: Sequence[Term]) -> list[Term]:
     >>> lower([sum_over(multiply(constant(3), x, y), i)])
     [3 Σ_i x[i] y[i]]
     """
+    order = topological_terms(roots)
     lowering = _Lowering()
-    return rebuild(roots, lowering.change)
+    uses = where_used(order)
+    new: dict[Term, Term] = {}
+    for term in order:
+        new[term] = lowering.change(term.with_operands([new[x] for x in term.operands]))
+        if len(uses.get(term, ())) > 1:
+            lowering.shared.add(new[term])
+    return [new[root] for root in roots]
 
 
 class _Lowering:
+    """Lowers a term whose operands are lowered.
+
+    shared  those that several others read; they are not taken apart
+    """
+
     def __init__(self) -> None:
         self._bound: dict[Term, bool] = {}
+        self.shared: set[Term] = set()
 
     def is_bound(self, term: Term) -> bool:
         """Whether a term depends on the state of a scan, so that it changes from step to step."""
@@ -118,7 +132,7 @@ class _Lowering:
 
     def multiply(self, terms: Sequence[Term]) -> Term:
         """A product as binary products."""
-        product = multiply(*_folded(terms))
+        product = multiply(*self.folded(terms))
         factors = product.operands if _is(product, ops.multiply) else (product,)
         if len(factors) == 2 and factors[0] is factors[1]:
             return _square(factors[0])
@@ -128,11 +142,31 @@ class _Lowering:
             total = cast(Term, Map(ops.multiply, (total, term)))
         return total
 
+    def folded(self, terms: Sequence[Term]) -> list[Term]:
+        """The factors with arrays of constants multiplied by the numbers beside them."""
+        flat = [x for t in terms for x in self.factors(t)]
+        arrays = [t for t in flat if isinstance(t, Constant) and t.number is None]
+        numbers = [t for t in flat if isinstance(t, Constant) and t.number is not None]
+        if not arrays or not numbers:
+            return flat
+        first = arrays[0]
+        values = first.values * prod(cast(float, t.number) for t in numbers)
+        rest = [t for t in flat if t is not first and t not in numbers]
+        return [Constant(values, first.axes), *rest]
+
+    def factors(self, term: Term) -> list[Term]:
+        """The factors of a product of products."""
+        if term in self.shared or not isinstance(term, Map):
+            return [term]
+        if term.function is ops.multiply:
+            return [x for t in term.operands for x in self.factors(t)]
+        return [*term.operands] * 2 if term.function is _SQUARE else [term]
+
     def sum(self, term: Term, over: Sequence[Axis]) -> Term:
         """A sum with what does not depend on its axes drawn out."""
         if isinstance(term, Sum):
             term, over = term.operand, (*term.over, *over)
-        factors = _factors(term)
+        factors = self.factors(term)
         inner = [x for x in factors if not set(over).isdisjoint(x.axes)]
         outer = [x for x in factors if set(over).isdisjoint(x.axes)]
         number, rest = as_coefficient(self.multiply(outer)) if outer else (1.0, _ONE)
@@ -196,33 +230,12 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
     return joined
 
 
-def _folded(terms: Sequence[Term]) -> list[Term]:
-    """The factors with arrays of constants multiplied by the numbers beside them."""
-    flat = [x for t in terms for x in _factors(t)]
-    arrays = [t for t in flat if isinstance(t, Constant) and t.number is None]
-    numbers = [t for t in flat if isinstance(t, Constant) and t.number is not None]
-    if not arrays or not numbers:
-        return flat
-    first = arrays[0]
-    values = first.values * prod(cast(float, t.number) for t in numbers)
-    rest = [t for t in flat if t is not first and t not in numbers]
-    return [Constant(values, first.axes), *rest]
-
-
 def _is(term: Term, op: object) -> bool:
     return isinstance(term, Map) and term.function is op
 
 
 def _is_one(term: Term) -> bool:
     return isinstance(term, Constant) and term.number == 1
-
-
-def _factors(term: Term) -> list[Term]:
-    """The factors of a product of products."""
-    if not _is(term, ops.multiply):
-        square = isinstance(term, Map) and term.function is _SQUARE
-        return [*term.operands] * 2 if square else [term]
-    return [x for t in term.operands for x in _factors(t)]
 
 
 _SQUARE = ops.power_constant.variant(exponent=2)

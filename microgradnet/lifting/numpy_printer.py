@@ -157,6 +157,8 @@ class _Frame:
     """Of a loop, by what they are called within it, the arrays that it goes through."""
     targets: dict[Term, _Array] = field(default_factory=dict)
     needed: list[Term] = field(default_factory=list)
+    views: dict[str, str] = field(default_factory=dict)
+    """What views of arrays are called that are new at each call."""
     uses: dict[Term, int] = field(default_factory=dict)
 
 
@@ -593,7 +595,7 @@ class _Writer:
         behind = order[order.index(own[0]) :]
         if len(behind) > len(own):
             code += f"[{', '.join(':' if axis in own else 'None' for axis in behind)}]"
-        return self.hoist(code, _stem(array.code)) if array.kept else code
+        return self.hoist(code, _stem(array.code)) if array.kept else self.once(code)
 
     def grouped(self, array: _Array, groups: Sequence[Sequence[Axis]]) -> str:
         """The array with each group of axes as one dimension; one that it lacks has one place."""
@@ -605,7 +607,16 @@ class _Writer:
         if [[axis] for axis in own] != [list(group) for group in groups]:
             sizes = [_size([a for a in group if a in array.axes]) for group in groups]
             code += f".reshape({', '.join(sizes)})"
-        return self.hoist(code, _stem(array.code)) if array.kept else code
+        return self.hoist(code, _stem(array.code)) if array.kept else self.once(code)
+
+    def once(self, code: str) -> str:
+        """The name of a view that is made at each call, once."""
+        if code.isidentifier() or self.frame.axis is not None:
+            return code
+        if code not in self.frame.views:
+            self.frame.views[code] = self.fresh(_stem(code))
+            self.line(f"{self.frame.views[code]} = {code}")
+        return self.frame.views[code]
 
     # Given arrays
 
@@ -1313,7 +1324,8 @@ class _Writer:
         for state, array in before.items():
             self.step_array(loop, state, array)
         copies: list[tuple[Term, _Array]] = []
-        outs = {scan.out for scan in scans}
+        outs = {scan.out for scan in scans} - {step for *_, step in term.states}
+        landed: set[State] = set()
         for state, _, step in term.states:
             into = after[state]
             while _is_renaming(step) and step not in outs:
@@ -1330,13 +1342,14 @@ class _Writer:
                 copies.append((step, self.step_view(loop, into)))
             else:
                 loop.targets[step] = self.step_view(loop, into)
+                landed.add(state)
         steps = [step for *_, step in term.states]
         for scan in scans:
             out = scan.out
             if out in before:
                 self.bind(scan, before[out])
                 continue
-            known = [s for s, _, step in term.states if step is out and step in loop.targets]
+            known = [s for s, _, step in term.states if step is out and s in landed]
             if known:
                 self.bind(scan, after[known[0]])
                 continue
