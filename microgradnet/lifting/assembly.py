@@ -8,7 +8,7 @@ activations and of its weighted inputs. Where an array is ragged, 0 stands off i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeAlias, cast
@@ -131,11 +131,12 @@ class _Assembler:
         for members, own in zip(self.vectors.classes, self.layout.classes, strict=True):
             for kind in members.kinds:
                 self.over[kind] = self._run_over(own, kind)
-        _Leaves(self.layout, self.vectors, self.over).number()
+        _Leaves(self.layout, _reads(self.vectors, self.layout, self.over)).number()
         for members, own in zip(self.vectors.classes, self.layout.classes, strict=True):
             for kind in members.kinds:  # of leaves alone: they have other axes now
                 if all(self.vectors.class_of[factor[0]] < 0 for factor in kind.factors):
                     self.over[kind] = self._run_over(own, kind)
+        _unify(self.layout, self.vectors, self.over)
         number = 0
         while number < len(self.vectors.classes):
             if number in self.runs:
@@ -672,32 +673,74 @@ def _is_safe(op: Operation, xs: Sequence[float]) -> bool:
     return is_finite(value) and all(is_finite(d) for d in evaluate(op.vjp, 1.0, value, *xs))
 
 
+def _reads(
+    vectors: Vectors, layout: Layout, over: dict[Kind, Columns]
+) -> Iterator[tuple[Indices, Columns]]:
+    """Everything that is read: which atoms, and the coordinates of each row."""
+    for members, own in zip(vectors.classes, layout.classes, strict=True):
+        columns = list(zip(own.dimensions, own.values, strict=True))
+        for operand in members.operands:
+            yield operand, columns
+        for kind in members.kinds:
+            rows = [(d, v[kind.entry]) for d, v in columns]
+            for factor in kind.factors:
+                yield factor, [*rows, *over[kind]]
+
+
+def _unify(layout: Layout, vectors: Vectors, over: dict[Kind, Columns]) -> None:
+    """Give axes of which one is always read at the other's coordinate one name.
+
+    Not where an array or a sum has both, as the positions of a query and of a key.
+    """
+    together: list[set[Dimension]] = [set(a.dimensions) for a in [*layout.classes, *layout.leaves]]
+    pairs: dict[tuple[Dimension, Dimension], None] = {}
+    for atoms, columns in _reads(vectors, layout, over):
+        if columns:
+            together.append({d for d, _ in columns})
+            for _, own, values in layout.dimensions_read(atoms):
+                for other, coordinate in columns:
+                    if own is not other and own.size == other.size:
+                        if np.array_equal(values, coordinate):
+                            pairs[own, other] = None
+    name: dict[Dimension, Dimension] = {}
+    for pair in pairs:
+        one, other = (_last(name, d) for d in pair)
+        if one is not other and not any(one in those and other in those for those in together):
+            name[other] = one
+            for those in together:
+                if other in those:
+                    those.remove(other)
+                    those.add(one)
+    if name:
+        for array in [*layout.classes, *layout.leaves]:
+            array.dimensions = [_last(name, d) for d in array.dimensions]
+        for kind, columns in over.items():
+            over[kind] = [(_last(name, d), v) for d, v in columns]
+        layout.steps = {k: _last(name, d) for k, d in layout.steps.items()}
+
+
+def _last(name: dict[Dimension, Dimension], dimension: Dimension) -> Dimension:
+    """What a dimension is called in the end."""
+    while dimension in name:
+        dimension = name[dimension]
+    return dimension
+
+
 class _Leaves:
     """How arrays of leaves are numbered: by the axes of what reads them."""
 
-    def __init__(self, layout: Layout, vectors: Vectors, over: dict[Kind, Columns]) -> None:
-        self.layout, self.vectors, self.over = layout, vectors, over
+    def __init__(self, layout: Layout, reads: Iterable[tuple[Indices, Columns]]) -> None:
+        self.layout, self.reads = layout, reads
 
     def number(self) -> None:
         """Give each array of leaves those of its readers' axes that tell its entries apart."""
         reads: dict[Coordinates, list[tuple[Indices, Columns]]] = {}
-        for atoms, columns in self._reads():
+        for atoms, columns in self.reads:
             array, entry = self.layout.read(atoms)
             if array is not None and array.role >= 0 and array.size > 1:
                 reads.setdefault(array, []).append((entry, columns))
         for array, those in reads.items():
             self._renumber(array, those)
-
-    def _reads(self) -> Iterator[tuple[Indices, Columns]]:
-        """Everything that is read: which atoms, and the coordinates of each row."""
-        for members, own in zip(self.vectors.classes, self.layout.classes, strict=True):
-            columns = list(zip(own.dimensions, own.values, strict=True))
-            for operand in members.operands:
-                yield operand, columns
-            for kind in members.kinds:
-                rows = [(d, v[kind.entry]) for d, v in columns]
-                for factor in kind.factors:
-                    yield factor, [*rows, *self.over[kind]]
 
     def _has_rows(self, array: Coordinates, reads: list[tuple[Indices, Columns]]) -> bool:
         """Whether some of it is never read and what is says how long its rows are."""

@@ -272,7 +272,11 @@ def _extents(
     role: int,
     held: dict[int, ParameterArray],
 ) -> Iterator[tuple[Indices, Indices]]:
-    """The leaves of each array and its places: with those between and behind that nobody reads."""
+    """The leaves of each array and its places.
+
+    Where nobody reads some between, as a grid's corners or the tokens that do not occur, the array
+    has all up to the next one.
+    """
     owner = np.full(atoms.lengths[role], -1)
     owner[atoms.place[everything]] = group[everything]
     reached = np.flatnonzero(owner >= 0)
@@ -282,9 +286,11 @@ def _extents(
     filled = owner[before]  # those that nobody reads belong to the one before
     _, firsts = np.unique(owner[reached], return_index=True)
     for first in reached[np.sort(firsts)]:
+        read = np.flatnonzero(owner == owner[first])
         places = np.flatnonzero(filled == owner[first])
-        if (np.diff(places) > 1).any():  # lies in pieces: as the weights of neurons with biases
-            places = np.flatnonzero(owner == owner[first])
+        whole = np.ptp(read) + 1 == len(read)
+        if whole or (np.diff(places) > 1).any():  # or in pieces, as neurons' weights with biases
+            places = read
         yield everything[group[everything] == owner[first]], places
 
 

@@ -127,6 +127,8 @@ class Layouts:
         found = self._orders.get(root)
         if found is None:
             found = self._orders[root] = self._default(root)
+        if len(found) == len(term.axes):
+            return found
         own = tuple(axis for axis in found if axis in term.axes)
         return own if len(own) == len(term.axes) else (*(a for a in term.axes if a not in own), *own)
 

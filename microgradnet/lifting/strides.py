@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from math import prod
+from itertools import chain, pairwise
 from typing import TypeAlias
 
 from microgradnet.lifting.terms import Axis
@@ -21,7 +20,10 @@ Strides: TypeAlias = "Mapping[Axis, int]"
 
 def extent_of(axes: Iterable[Axis], many: int = MANY) -> int:
     """How many entries there are over axes."""
-    return prod(many if axis.size is None else axis.size for axis in axes)
+    count = 1
+    for axis in axes:
+        count *= axis.size or many
+    return count
 
 
 def contiguous(order: Sequence[Axis]) -> dict[Axis, int]:
@@ -37,7 +39,7 @@ def contiguous(order: Sequence[Axis]) -> dict[Axis, int]:
 def collapses(strides: Strides, group: Sequence[Axis]) -> bool:
     """Whether several axes can be read as one."""
     kept = [axis for axis in group if axis.size != 1]
-    return all(strides[a] == strides[b] * extent_of([b]) for a, b in zip(kept, kept[1:]))
+    return all(strides[a] == strides[b] * (b.size or MANY) for a, b in pairwise(kept))
 
 
 @dataclass
@@ -76,13 +78,13 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
     shared = by(out, [axis for axis in out if axis in a and axis in b])
     best: Plan | None = None
     for copied in _CHOICES:
-        if best is not None and (not best.batch or best.cost < copy_cost(out, [*out])):
+        if best is not None and (len(best.batch) <= len(shared) or best.cost < _CHEAP):
             break  # copies could only make it dearer
         lies_a, lies_b = (None if name in copied else x for name, x in (("a", a), ("b", b)))
         rows_apart, rows = _split(by(out, [x for x in out if x not in b]), lies_a, out)
         columns_apart, columns = _split(by(out, [x for x in out if x not in a]), lies_b, out)
         batch = (*shared, *rows_apart, *columns_apart)
-        for inner in {tuple(by(a, summed)), tuple(by(b, summed))}:
+        for inner in dict.fromkeys((tuple(by(a, summed)), tuple(by(b, summed)))):
             orders = {}
             cost = 0.0
             fits = True
@@ -108,6 +110,7 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
     return best
 
 
+_CHEAP = 2000
 _CHOICES = ("", "a", "b", "ab")
 
 
@@ -144,10 +147,13 @@ def _split(
         (axes[k:] for k in range(len(axes))),
         (axes[:k] for k in range(len(axes) - 1, 0, -1)),
     )
-    fitting = [
-        c for c in candidates if (one is None or collapses(one, c)) and collapses(two, c)
-    ]
-    inner = max(fitting, key=lambda c: extent_of(c, _FEW), default=[])
+    inner: list[Axis] = []
+    best = 1
+    for candidate in candidates:
+        size = extent_of(candidate, _FEW)
+        if size > best or (not inner and size == best):
+            if (one is None or collapses(one, candidate)) and collapses(two, candidate):
+                inner, best = candidate, size
     return [axis for axis in axes if axis not in inner], inner
 
 
