@@ -1,4 +1,4 @@
-"""From classes with axes to terms: each class becomes one array, each read an index along each axis.
+"""From classes with axes to terms: a class becomes one array, a read an index along each axis.
 
 A sum's terms run over axes of what they read, the fewest that tell the terms of one sum apart. An
 array of leaves is numbered by the axes of what reads it: so a weight matrix gets the axes of its
@@ -259,11 +259,11 @@ class _Assembler:
         """The terms of a loop's classes: scans of what depends on the states, then the rest."""
         within = self._within(run)
         examples = self._needs_examples(run, within)
-        states = []
+        states: list[State] = []
         for number, _ in run.states:
             axes = [self.axis(d) for d in self.layout.classes[number].dimensions]
             axes = [self.examples, *axes] if examples else axes
-            states.append(cast(State, State(f"s{number}", tuple(axes))))
+            states.append(State(f"s{number}", tuple(axes)))
             self.terms.append(states[-1])
         step = self.layout.steps[run.classes[0]]
         blank = constant(0)
@@ -280,9 +280,7 @@ class _Assembler:
             after = self._read(self.vectors.classes[makes].atoms, [(step, steps), *columns])
             rows.append((state, first, after))
         for number in within:
-            self.terms[number] = cast(
-                Term, Scan(self.axis(step), tuple(rows), self.terms[number])
-            )
+            self.terms[number] = cast(Term, Scan(self.axis(step), tuple(rows), self.terms[number]))
         for number in run.classes:
             if number not in within:
                 self.terms[number] = self._class_term(number)
@@ -525,10 +523,9 @@ class _Assembler:
     def _array(self, array: Coordinates, atom: int) -> Term:
         if array.role < 0:
             return self.terms[self.vectors.class_of[atom]]
-        found = self.leaf_terms.get(array)
-        if found is None:
-            self.leaf_terms[array] = found = self._leaf(array)
-        return found
+        if array not in self.leaf_terms:
+            self.leaf_terms[array] = self._leaf(array)
+        return self.leaf_terms[array]
 
     def _leaf(self, array: Coordinates) -> Term:
         number = len(self.leaf_terms) + 1
@@ -699,9 +696,9 @@ def _unify(layout: Layout, vectors: Vectors, over: dict[Kind, Columns]) -> None:
             together.append({d for d, _ in columns})
             for _, own, values in layout.dimensions_read(atoms):
                 for other, coordinate in columns:
-                    if own is not other and own.size == other.size:
-                        if np.array_equal(values, coordinate):
-                            pairs[own, other] = None
+                    alike = own is not other and own.size == other.size
+                    if alike and np.array_equal(values, coordinate):
+                        pairs[own, other] = None
     name: dict[Dimension, Dimension] = {}
     for pair in pairs:
         one, other = (_last(name, d) for d in pair)

@@ -26,8 +26,8 @@ from microgradnet.lifting.recurrences import Run
 from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors
 
 __all__ = [
-    "Candidate", "Coordinates", "Dimension", "Layout", "all_differ", "choose", "components", "distinct",
-    "find_axes", "running_number",
+    "Candidate", "Coordinates", "Dimension", "Layout", "all_differ", "choose", "components",
+    "distinct", "find_axes", "running_number",
 ]  # fmt: skip
 
 Indices: TypeAlias = "NDArray[np.intp]"
@@ -663,7 +663,7 @@ def components(entry: Indices, values: Indices, n: int, size: int) -> Indices:
 
 
 def separate(entry: Indices, t: Indices, values: Indices, n: int) -> tuple[Indices, Indices] | None:
-    """o and d such that values = o[entry] + d[t]; None if there are none."""
+    """Find o and d such that values = o[entry] + d[t]; None if there are none."""
     size = int(t.max()) + 1
     origin, step = np.zeros(n, dtype=np.intp), np.zeros(size, dtype=np.intp)
     known_o, known_d = np.zeros(n, dtype=bool), np.zeros(size, dtype=bool)

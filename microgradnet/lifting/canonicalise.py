@@ -1,9 +1,9 @@
 """From a scalar graph to atoms: every tree of +, −, × and constant factors becomes one flat sum.
 
-A weighted input is written in many ways: a loop that adds product after product, `sum(...)`, a tree,
-one n-ary node. Here all of them get one form: a constant and terms c·u, c·u·v … whose factors are
-*atoms*: leaves, other operations of the table on atoms, and sums that are used more than once or by
-other operations than these. Atoms are rows of arrays; Python sees each node once.
+A weighted input is written in many ways: a loop that adds product after product, `sum(...)`, a
+tree, one n-ary node. Here all of them get one form: a constant and terms c·u, c·u·v … whose
+factors are *atoms*: leaves, other operations of the table on atoms, and sums that are used more
+than once or by other operations than these. Atoms are rows of arrays; Python sees each node once.
 
 Constants are multiplied with each other only while nothing can overflow or be lost by it:
 1e200·(1e200·w) stays as it is.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -143,7 +143,7 @@ _LEAF, _OTHER, _ADDITIVE, _MULTIPLICATIVE = range(4)
 
 
 # What a term of a sum is.
-_NUMBER, _PLAIN, _BIAS, _AFFINE, _MIXED = range(5)
+_NUMBER, _PLAIN, _BIAS, _AFFINE = range(4)
 
 
 class _Canonical:
@@ -206,7 +206,7 @@ class _Canonical:
             return
         flags = self.constant.tolist()
         children, first = self.child.tolist(), self.first.tolist()
-        for k, (start, end) in enumerate(zip(first, first[1:], strict=False), self.n_leaves):
+        for k, (start, end) in enumerate(pairwise(first), self.n_leaves):
             if all(map(flags.__getitem__, children[start:end])):
                 flags[k] = True
                 self.value[k] = ieee.convert(self.nodes[k].data)
@@ -321,7 +321,7 @@ class _Canonical:
         _jump(up, sign)
         self.sum_of, self.sign_of = up, sign
 
-    def _named_sums(self, up: Indices) -> list[int]:
+    def _named_sums(self, up: Indices) -> Indices:
         """The sums W a + b that are added to something without parameters: they stay by themselves.
 
         So a cost of z − y leaves z an array, and a residual x + W a has W a as one.
@@ -330,37 +330,34 @@ class _Canonical:
         kind = self._term_kinds()
         whole = up.copy()
         _jump(whole)
-        edge = np.flatnonzero((self.kind[self.owner] == _ADDITIVE) & (up[self.child] == self.child))
-        group = whole[self.owner[edge]]
-        mixed = (np.bincount(group, kind[edge] == _AFFINE, minlength=n) > 1) & (
-            np.bincount(group, kind[edge] == _PLAIN, minlength=n) > 0
+        additive = self.kind[self.owner] == _ADDITIVE
+        melted = up[self.child] != self.child
+        group = whole[self.owner]
+        edge = additive & ~melted
+        mixed = (np.bincount(group[edge], kind[edge] == _AFFINE, minlength=n) > 1) & (
+            np.bincount(group[edge], kind[edge] == _PLAIN, minlength=n) > 0
         )
-        edge = np.flatnonzero((self.kind[self.owner] == _ADDITIVE) & mixed[whole[self.owner]])
-        named: list[int] = []
-        sums: dict[int, tuple[int, int]] = {}  # of each its kind, and how many terms it has
-        rows = zip(
-            self.owner[edge].tolist(), self.child[edge].tolist(), kind[edge].tolist(),
-            (up[self.child[edge]] != self.child[edge]).tolist(), strict=True,
-        )  # fmt: skip
-        before = _NUMBER, 0, -1  # of the first operand, and which node it is
-        for owner, child, term, melted in rows:
-            mine = (*sums.pop(child), child) if melted else (term, int(term != _NUMBER), -1)
-            if owner in sums:
-                pair = [before, mine]
-                for k, (other, (what, count, node)) in enumerate(
-                    zip(pair[::-1], pair, strict=True)
-                ):
-                    if what == _AFFINE and count > 1 and other[0] == _PLAIN and node >= 0:
-                        named.append(node)
-                        pair[k] = _PLAIN, 1, -1
-                kinds = {what for what, _, _ in pair} - {_NUMBER}
-                if len(kinds) > 1:
-                    kinds = {_AFFINE if kinds == {_AFFINE, _BIAS} else _MIXED}
-                what = kinds.pop() if kinds else _NUMBER
-                mine = what, pair[0][1] + pair[1][1], -1
-            before = mine
-            sums[owner] = mine[:2]
-        return named
+        edges = np.flatnonzero(additive & mixed[group])
+        edges = edges[np.argsort(group[edges], kind="stable")]
+        owner, child, melted, kind = (a[edges] for a in (self.owner, self.child, melted, kind))
+        # Nodes stand behind all they are made of, so the terms below a node are a stretch of its
+        # sum's: from the first of its first part's first part … to its own last.
+        position = np.arange(len(edges))
+        start, end, down = np.zeros(n, np.intp), np.zeros(n, np.intp), np.arange(n)
+        start[owner[::-1]], end[owner] = position[::-1], position
+        down[owner[melted][::-1]] = child[melted][::-1]
+        _jump(down)
+
+        def below(counted: NDArray[np.bool_]) -> Indices:
+            total = np.concatenate(([0], np.cumsum(counted & ~melted)))
+            return total[end + 1] - total[start[down]]
+
+        if not len(edges):
+            return edges
+        plain = below(kind == _PLAIN)
+        named = (plain == 0) & (below(kind == _AFFINE) > 0) & (below(kind != _NUMBER) > 1)
+        part = child[melted]
+        return part[named[part] & (plain[up[part]] > 0)]
 
     def _term_kinds(self) -> Indices:
         """Of each edge what its child is as a term: W a, a parameter, without either, a number."""

@@ -1,7 +1,7 @@
 """How a coordinate depends on others: the same one, an affine function, or a table.
 
-Rows of coordinates, a column for each axis, and a number for each row; what is asked is the simplest
-function of the fewest columns that gives the numbers.
+Rows of coordinates, a column for each axis, and a number for each row; what is asked is the
+simplest function of the fewest columns that gives the numbers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the leaves of a graph are: one rule, for lifting, pictures, the page and the command line.
 
 The rule: *a list that is given is complete, and what it leaves open goes by its label: x, alone or
-with indices, is an input, as is nn's a⁰ₖ; y or t is a target; any other label is a parameter's; what
-has no label is a constant.*
+with indices, is an input, as is nn's a⁰ₖ; y or t is a target; any other label is a parameter's;
+what has no label is a constant.*
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class LeafRoles:
 def role_of_label(label: str) -> str:
     """What a leaf is that stands in no list.
 
-    >>> [role_of_label(label) for label in ("x", "x₁", "x[2][0]", "a⁰₁", "y2", "wte[3][1]", "xi", "")]
-    ['input', 'input', 'input', 'input', 'target', 'parameter', 'parameter', 'constant']
+    >>> [role_of_label(label) for label in ("x", "x₁", "x[2][0]", "a⁰₁", "y2", "wte[3][1]", "")]
+    ['input', 'input', 'input', 'input', 'target', 'parameter', 'constant']
     """
     if not label:
         return "constant"

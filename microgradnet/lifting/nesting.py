@@ -1,10 +1,10 @@
-"""Parameters as people keep them: lists, lists of lists, dicts of names; and what their nesting says.
+"""Parameters as people keep them: lists, lists of lists, dicts of names; what nesting says.
 
     lift(cost, x, parameters={"wq": [[Value(...), ...], ...], "bias": [...]})
 
-A walk through the nesting gives the flat order. Lists of equal lengths are one array, with an axis a
-level; the keys of the dicts on the way, joined by dots, are its name. In flat lists the labels tell:
-leaves with the labels wq[0][0], wq[0][1] … are the array wq, and nn's w¹₁₁ … are W1.
+A walk through the nesting gives the flat order. Lists of equal lengths are one array, with an axis
+a level; the keys of the dicts on the way, joined by dots, are its name. In flat lists the labels
+tell: leaves with the labels wq[0][0], wq[0][1] … are the array wq, and nn's w¹₁₁ … are W1.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ def flatten(parameters: Any) -> tuple[list[Value], list[ParameterArray]]:
     list, a Value that is no leaf and one that stands there twice; each names the place.
     """
     if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+        way_out = ": write model.parameters()" if hasattr(parameters, "parameters") else ""
         raise TypeError(
-            f"parameters is {parameters!r:.60}: give a list of Values, lists of lists, or a dict of "
-            "names" + (": write model.parameters()" if hasattr(parameters, "parameters") else "")
+            f"parameters is {parameters!r:.60}: give a list of Values, lists of lists, or a dict "
+            f"of names{way_out}"
         )
     top = _listed(parameters)
     leaves: list[Value] = []
@@ -67,8 +68,8 @@ def flatten(parameters: Any) -> tuple[list[Value], list[ParameterArray]]:
                 raise TypeError(f"parameters{where} is {leaf!r:.60}, no Value: write Value(...)")
             if leaf.op is not None:
                 raise ValueError(
-                    f"parameters{where}, {leaf!r:.60}, is computed from other nodes; list the leaves "
-                    "that it is computed from"
+                    f"parameters{where}, {leaf!r:.60}, is computed from other nodes; list the "
+                    "leaves that it is computed from"
                 )
             if leaf in seen:
                 raise ValueError(

@@ -1,9 +1,10 @@
 """Loops that carry something on: classes that repeat at a distance become one class with steps.
 
-In h ← tanh(W h + U x + b) every step's classes are others than those before, being made of them. But
-they are so in the same way: the k-th class of a step reads what the k-th of the step before read, one
-step further on. Such steps, from three on and with the same parameters, are joined: their classes
-become one with a dimension for the steps, which reads the *state* left by the step before.
+In h ← tanh(W h + U x + b) every step's classes are others than those before, being made of them.
+But they are so in the same way: the k-th class of a step reads what the k-th of the step before
+read, one step further on. Such steps, from three on and with the same parameters, are joined:
+their classes become one with a dimension for the steps, which reads the *state* left by the step
+before.
 
 Layers of a network are alike too, but have weights of their own, and stay apart.
 """
@@ -126,9 +127,7 @@ class _Joiner:
             yield best
             k = start + period * count
 
-    def _run_from(
-        self, k: int, after: list[int], known: int = 0
-    ) -> tuple[int, int, int] | None:
+    def _run_from(self, k: int, after: list[int], known: int = 0) -> tuple[int, int, int] | None:
         """The steps that begin at a class; None if there are too few."""
         again = k
         for _ in range(2):
@@ -150,7 +149,7 @@ class _Joiner:
             yield from kind.factors
 
     def _described(self, members: VectorClass) -> tuple[object, list[tuple[int, bytes]]]:
-        """What all steps of a class have in common, and what it reads: a class and which entries."""
+        """What the steps of a class have in common; of what it reads the class and the entries."""
         rough = (
             members.operation,
             len(members),

@@ -12,6 +12,7 @@ Leaves are four classes, one a role: which of them make up an array, their uses 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -346,9 +347,11 @@ class _Classes:
         """Of each signature of bare sums that of its terms, and the terms' role in the sums."""
         if not self.pure:
             return {}
-        first = {int(s): k for k, s in reversed([*enumerate(self.sign[self.owner].tolist())])}
-        return {s: (int(self.sign[self.factors[first[s], 0]]), int(code[first[s]]))
-                for s in map(int, self.pure_signs) if s in first}  # fmt: skip
+        signs, first = np.unique(self.sign[self.owner], return_index=True)
+        first = first[np.isin(signs, self.pure_signs)]
+        elements = self.sign[self.factors[first, 0]]
+        rows = zip(self.sign[self.owner[first]], elements, code[first], strict=True)
+        return {int(sign): (int(element), int(use)) for sign, element, use in rows}
 
     def _wrap(self, sign: int, element: int, use: int, order: Indices) -> Indices:
         """Make sums of one term of what is used just as sums are, and is no sum itself."""
@@ -391,7 +394,7 @@ class _Classes:
         coefficient, flag = coefficient[by], flag[by]
         term_limits = np.searchsorted(class_of[owner], np.arange(self.n_classes + 1)).tolist()
         by = np.lexsort((self.op_slot, index[self.op_user], class_of[self.op_user]))
-        op_atom, op_user, op_slot = self.op_atom[by], self.op_user[by], self.op_slot[by]
+        op_atom, op_user = self.op_atom[by], self.op_user[by]
         op_limits = np.searchsorted(class_of[op_user], np.arange(self.n_classes + 1)).tolist()
         classes = []
         limits = limits.tolist()
@@ -432,7 +435,7 @@ def _kinds(
         factors, kind = factors[order], np.zeros(len(kind), dtype=np.intp)
     cuts = [0, *(np.flatnonzero(np.diff(kind)) + 1).tolist(), len(kind)]
     found = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         if start == end:
             continue
         part = slice(start, end)

@@ -68,7 +68,7 @@ def test_errors_say_where_and_what_to_do():
         flatten({"b": [[w], []]})
     with pytest.raises(ValueError, match=r"parameters\[0\], Value.* is computed from other nodes"):
         flatten([w * 2])
-    with pytest.raises(TypeError, match="parameters is Value.*give a list"):
+    with pytest.raises(TypeError, match=r"parameters is Value.*give a list"):
         flatten(w)
     with pytest.raises(TypeError, match=r"write model.parameters\(\)"):
         flatten(MLP(1, [1]))

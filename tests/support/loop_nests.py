@@ -171,7 +171,8 @@ class _Maker:
             rows = sorted({at[0] for at in where})
             made = {}
             for i, j in product(rows, rows):
-                terms = [self.times(a[i, k], a[j, k]) for k in range(sizes[1]) if (i, k) in a and (j, k) in a]  # fmt: skip
+                both = [k for k in range(sizes[1]) if (i, k) in a and (j, k) in a]
+                terms = [self.times(a[i, k], a[j, k]) for k in both]
                 if terms:
                     made[i, j] = self.total(terms)
         elif kind == "pool" and sizes and sizes[-1] % 2 == 0 and sizes[-1] > 2:
@@ -188,7 +189,6 @@ class _Maker:
             if max(abs(v.data) for v in made.values()) > 20:
                 made = {at: ops.tanh(v) for at, v in made.items()}
             self.arrays.append(made)
-
 
     def loop(self, a: Array, rows: int, n: int) -> Array:
         """A state of n numbers carried from row to row, several times, or what it was in each."""

@@ -1,7 +1,7 @@
 """Graphs as people build them from scalars, by bare loops: the atlas that lifting is held against.
 
-Each function gives a `Graph` of one example: its cost, or a list of outputs, and the leaves that are
-inputs, targets and parameters. Numbers come from a generator of one's own, `seed` chooses it.
+Each function gives a `Graph` of one example: its cost, or a list of outputs, and the leaves that
+are inputs, targets and parameters. Numbers come from a generator of one's own, `seed` chooses it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def total(values: Sequence[Any]) -> Any:
 
 
 def demo_batch(n: int = 25, *, listed: bool = False, hidden: int = 16, seed: int = 0) -> Graph:
-    """micrograd's demo: mean hinge loss of n examples through 2-h-h-1 with relu, and an L2 term.
+    """Make micrograd's demo: the hinge loss of n examples through 2-h-h-1 with relu, and L2.
 
     listed  whether the examples' numbers are listed as inputs; else they are constants
     """
@@ -87,7 +87,9 @@ def positions(n: int = 16, width: int = 16, *, seed: int = 0) -> Graph:
     return Graph(0.5 * cost, flat(x), [], flat(W))
 
 
-def attention(n: int = 8, width: int = 16, heads: int = 2, *, causal: bool = False, seed: int = 0) -> Graph:  # fmt: skip
+def attention(
+    n: int = 8, width: int = 16, heads: int = 2, *, causal: bool = False, seed: int = 0
+) -> Graph:
     """Attention with matrices q, k, v and o, softmax written out; C = Σ out²."""
     rng = Random(seed)
     Wq, Wk, Wv, Wo = (_array(rng, width, width) for _ in range(4))
@@ -114,7 +116,9 @@ def attention(n: int = 8, width: int = 16, heads: int = 2, *, causal: bool = Fal
     return Graph(cost, flat(x), [], flat([Wq, Wk, Wv, Wo]))
 
 
-def convolution(n: int = 12, filters: int = 4, classes: int = 10, *, padded: bool = False, seed: int = 0) -> Graph:  # fmt: skip
+def convolution(
+    n: int = 12, filters: int = 4, classes: int = 10, *, padded: bool = False, seed: int = 0
+) -> Graph:
     """An n × n image, 3×3 filters with bias, tanh, 2×2 means, a dense layer; C = ½ Σ o²."""
     rng = Random(seed)
     x, W, b = _array(rng, n, n), _array(rng, filters, 3, 3), _array(rng, filters)
@@ -148,7 +152,7 @@ def convolution(n: int = 12, filters: int = 4, classes: int = 10, *, padded: boo
 
 
 def recurrence(steps: int = 12, units: int = 16, width: int = 4, *, seed: int = 0) -> Graph:
-    """h ← tanh(W h + U x + b) from h = 0; C = ½ Σ h² at the end."""
+    """Repeat h ← tanh(W h + U x + b) from h = 0; C = ½ Σ h² at the end."""
     rng = Random(seed)
     W, U, b = _array(rng, units, units), _array(rng, units, width), _array(rng, units)
     x = _array(rng, steps, width)
@@ -225,7 +229,9 @@ def jacobi(n: int = 8, steps: int = 1, *, seed: int = 0) -> Graph:
     return Graph(cost, [], [], flat(grid))
 
 
-def gpt(n: int = 4, width: int = 16, heads: int = 4, vocabulary: int = 27, *, seed: int = 0) -> Graph:  # fmt: skip
+def gpt(
+    n: int = 4, width: int = 16, heads: int = 4, vocabulary: int = 27, *, seed: int = 0
+) -> Graph:
     """A GPT of one causal layer with RMSNorm: the mean cross-entropy of n tokens.
 
     Softmax is written with the maximum of the numbers as its shift, as is the custom.
@@ -288,7 +294,7 @@ SIZES: dict[str, tuple[Callable[[], Graph], Callable[[], Graph]]] = {
     "padded convolution": (
         lambda: convolution(6, padded=True),
         lambda: convolution(12, padded=True),
-    ),  # fmt: skip
+    ),
     "recurrence": (lambda: recurrence(5, 4, 3), lambda: recurrence(12)),
     "gemm": (lambda: gemm(5), lambda: gemm(24)),
     "gemm, transposed": (lambda: gemm(5, kind="transposed"), lambda: gemm(9, kind="transposed")),

@@ -16,7 +16,7 @@ _BINARY = [ops.add, ops.subtract, ops.multiply, ops.divide, ops.maximum]
 
 
 def random_graph(rng: Random, size: int) -> tuple[list[Value], list[Value], list[Value]]:
-    """Roots, inputs and parameters of a graph of about `size` operations, kinks and poles avoided."""
+    """Roots, inputs and parameters of a graph of about `size` operations, without poles."""
     inputs = [Value(rng.uniform(-1, 1)) for _ in range(rng.randint(0, 3))]
     parameters = [Value(rng.uniform(-1, 1)) for _ in range(rng.randint(1, 4))]
     constants = [Value(rng.choice((0.0, 1.0, -1.0, 0.5, rng.uniform(-2, 2)))) for _ in range(2)]
