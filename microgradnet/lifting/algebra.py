@@ -41,7 +41,8 @@ def expand(operation: Operation, operands: Sequence[Term]) -> Term:
     >>> expand(relu, [Leaf("x", "input", (), [0])])
     where(x ≤ 0, 0, x)
     """
-    return _traced(operation, operation.forward, operands)
+    (term,) = _traced(operation, operation.forward, operands)
+    return term
 
 
 def contributions(
@@ -55,16 +56,18 @@ def contributions(
     >>> contributions(divide, g, Map(divide, (x, z)), [x, z])[0]
     g / z
     """
-    products = _traced(operation, operation.vjp, (g, y, *operands))
-    return tuple(_term(product) for product in products)
+    return _traced(operation, operation.vjp, (g, y, *operands))
 
 
-def _traced(operation: Operation, rule: Callable[..., Any], operands: Sequence[Term]) -> Any:
+def _traced(
+    operation: Operation, rule: Callable[..., Any], operands: Sequence[Term]
+) -> tuple[Term, ...]:
     try:
         result = rule(_ALGEBRA, *map(_Number, operands))
     except TypeError as error:
         raise TypeError(f"{operation.name} cannot be lifted: {error}") from error
-    return result if isinstance(result, tuple) else _term(result)
+    results = result if isinstance(result, tuple) else (result,)
+    return tuple(map(_term, results))
 
 
 class _Number:
@@ -121,7 +124,7 @@ def _function(function: Operation | str, *arguments: Number) -> _Number:
         if not isinstance(function, str):
             return _Number(constant(function.forward(ieee, *numbers)))
         return _Number(constant(_NUMBERS[function](*numbers)))
-    return _Number(cast(Term, Map(function, terms)))
+    return _Number(Map(function, terms))
 
 
 _NUMBERS: dict[str, Callable[..., Any]] = {
@@ -170,7 +173,7 @@ class _Algebra(Arithmetic):
             base = _term(x)
             if isinstance(base, Constant) and base.number is not None:
                 return _function(ops.exponential.variant(base=base.number), exponent)
-            return _Number(cast(Term, Map(ops.raise_to, (base, exponent))))
+            return _Number(Map(ops.raise_to, (base, exponent)))
         number = exponent.number
         if number == 0 or number == 1:
             return x if number else 1
@@ -181,16 +184,16 @@ class _Algebra(Arithmetic):
 
     def log_sum_exp(self, xs: Sequence[Number]) -> Any:
         axis = Axis("k", len(xs))
-        return _Number(cast(Term, LogSumExp(_stacked(xs, axis), (axis,))))
+        return _Number(LogSumExp(_stacked(xs, axis), (axis,)))
 
     def softmax(self, xs: Sequence[Number]) -> tuple[Any, ...]:
         axis = Axis("k", len(xs))
-        shares = cast(Term, Softmax(_stacked(xs, axis), (axis,)))
-        return tuple(_Number(cast(Term, Take(shares, axis, Affine(k)))) for k in range(len(xs)))
+        shares = Softmax(_stacked(xs, axis), (axis,))
+        return tuple(_Number(Take(shares, axis, Affine(k))) for k in range(len(xs)))
 
 
 def _stacked(xs: Sequence[Number], axis: Axis) -> Term:
-    return cast(Term, Concatenate(axis, tuple((_term(x), None) for x in xs)))
+    return Concatenate(axis, tuple((_term(x), None) for x in xs))
 
 
 def _by_operation(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Reverse mode over terms.
 
 Each kind of term has a line that says what an adjoint contributes to an operand. To these comes one
-line for all of them: what an operand does not depend on is summed over. Of the product Σₖ W[i,k] x[k]
-that makes δ[i] x[k] for W and Σᵢ W[i,k] δ[i] for x. So the equations BP2 and BP4 are found here.
+line for all: what an operand does not depend on is summed over. Of the product Σₖ W[i,k] x[k] that
+makes δ[i] x[k] for W and Σᵢ W[i,k] δ[i] for x. So the equations BP2 and BP4 are found here.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _map(term: Map, g: Term, contribute: Contribute) -> None:
     elif isinstance(function, str):
         products = _ELEMENTARY[function](g, *xs)
     elif isinstance(function, VJP):
-        rule = contributions(function.operation, *xs[:2], xs[2:])[function.operand]
+        rule = contributions(function.operation, xs[0], xs[1], xs[2:])[function.operand]
         contribute_through(rule, g, xs, contribute, term.axes)
         return
     elif _is_primed(term):
@@ -134,14 +134,12 @@ _READ_AS_FORMULAS = {
 def _primed(term: Map, k: int, g: Term) -> Term:
     if isinstance(term.arguments[k], Constant):
         return constant(0)
-    return cast(Term, Map(VJP(cast(Any, term.function), k), (g, term, *term.arguments)))
+    return Map(VJP(cast(Any, term.function), k), (g, term, *term.arguments))
 
 
 def _where(g: Term, condition: Term, x: Term, y: Term) -> Sequence[Term]:
     zero = constant(0)
-    return zero, cast(Term, Map("where", (condition, g, zero))), cast(
-        Term, Map("where", (condition, zero, g))
-    )
+    return zero, Map("where", (condition, g, zero)), cast(Term, Map("where", (condition, zero, g)))
 
 
 def _damped(g: Term, x: Term, y: Term) -> Sequence[Term]:
@@ -149,8 +147,8 @@ def _damped(g: Term, x: Term, y: Term) -> Sequence[Term]:
 
 
 def _hypot(g: Term, x: Term, y: Term) -> Sequence[Term]:
-    length = cast(Term, Map("hypot", (x, y)))
-    return tuple(multiply(g, cast(Term, Map(ops.divide, (z, length)))) for z in (x, y))
+    length = Map("hypot", (x, y))
+    return tuple(multiply(g, Map(ops.divide, (z, length))) for z in (x, y))
 
 
 def _none(g: Term, *operands: Term) -> Sequence[Term]:
@@ -170,7 +168,7 @@ def _sum(term: Sum, g: Term, contribute: Contribute) -> None:
 
 
 def _log_sum_exp(term: LogSumExp, g: Term, contribute: Contribute) -> None:
-    shares = cast(Term, Softmax(term.operand, term.over))
+    shares = Softmax(term.operand, term.over)
     contribute(term.operand, multiply(g, shares), ())
 
 
@@ -186,7 +184,7 @@ def _take(term: Take, g: Term, contribute: Contribute) -> None:
     if new is not None and new in over:
         contribute(x, rename(g, new, axis), ())
     else:
-        contribute(x, cast(Term, Put(g, axis, index, over)), ())
+        contribute(x, Put(g, axis, index, over), ())
 
 
 def _put(term: Put, g: Term, contribute: Contribute) -> None:
@@ -197,7 +195,7 @@ def _put(term: Put, g: Term, contribute: Contribute) -> None:
 
 
 def _mask(term: Mask, g: Term, contribute: Contribute) -> None:
-    contribute(term.operand, cast(Term, Mask(g, term.conditions)), term.axes)
+    contribute(term.operand, Mask(g, term.conditions), term.axes)
 
 
 def _concatenate(term: Concatenate, g: Term, contribute: Contribute) -> None:
@@ -223,28 +221,31 @@ def _scan(term: Scan, g: Term, contribute: Contribute) -> None:
     outer = [x for x in _outermost(roots, states) if not isinstance(x, Constant)]
     after = [State(f"λ{state.name}", state.axes) for state in states]
     last = Affine(0 if term.reverse else cast(int, t.size) - 1)
-    zero = constant(0)
-    start = [zero] * len(after)
+    zero: Term = constant(0)
+    start: list[Term] = [zero] * len(after)
     if isinstance(g, Put) and g.axis is t and g.index == last and term.out in roots[1:]:
-        start[roots.index(term.out, 1) - 1] = g.operand  # only the last step's counts: begin with it
+        start[roots.index(term.out, 1) - 1] = (
+            g.operand
+        )  # only the last step's counts: begin with it
         g = zero
     # With an axis of steps, states are like anything else: nothing is summed over the steps unseen.
-    held = {s: cast(Term, State(s.name, (*s.axes, t))) for s in (*states, *after)}
+    held: dict[Term, Term] = {s: State(s.name, (*s.axes, t)) for s in (*states, *after)}
     seeds = [*zip(substitute(roots, held), (g, *(held[l] for l in after)), strict=True)]
-    found = adjoints(seeds if g is not zero else seeds[1:], [*(held[s] for s in states), *outer], (t,))
+    found = adjoints(
+        seeds if g is not zero else seeds[1:], [*(held[s] for s in states), *outer], (t,)
+    )
     # What the loops compute at each step is kept, and not computed again for all steps.
     kept = {
-        spread: cast(Term, Scan(t, term.states, x, term.reverse))
-        for x, spread in _spread(roots, states, held)
+        spread: Scan(t, term.states, x, term.reverse) for x, spread in _spread(roots, states, held)
     }
     back = substitute([found.get(held[s], zero) for s in states], kept)
-    loose = {held[l]: l for l in after}
+    loose: dict[Term, Term] = {held[l]: l for l in after}
     reverse = tuple(zip(after, start, substitute(back, loose), strict=True))
     kept_back = {
-        x: cast(Term, Scan(t, reverse, own, not term.reverse))
+        x: Scan(t, reverse, own, not term.reverse)
         for own, x in _spread(back, [*loose], loose, keys=True)
     }
-    kept_back |= {held[l]: cast(Term, Scan(t, reverse, l, not term.reverse)) for l in after}
+    kept_back |= {held[l]: Scan(t, reverse, l, not term.reverse) for l in after}
     first = cast(int, t.size) - 1 if term.reverse else 0
     for (state, init, _), x in zip(term.states, back, strict=True):
         (x,) = substitute([x], kept_back)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from microgradnet import ops
 from microgradnet.lifting.latex import LATEX
 from microgradnet.lifting.terms import (
-    Axis,
     Constant,
     Extent,
     Leaf,
@@ -119,7 +118,7 @@ def _gradient(writer: Formulas, leaf: Leaf, g: Term, known: Mapping[Term, str]) 
 
 
 def name_terms(cost: Term) -> dict[Term, str]:
-    """Names for forward terms: z and a of layers, S and A around a softmax, v of what is used twice.
+    """Name forward terms: z and a of layers, S and A around a softmax, v of what is used twice.
 
     A layer's z is a sum with a product of parameters and what depends on inputs; its a is the one
     function of it.
@@ -129,7 +128,11 @@ def name_terms(cost: Term) -> dict[Term, str]:
     names: dict[Term, str] = {}
     layer = 0
     for term in order:
-        if _is_layer(term) and not _bound(term) and not any(_is_layer(x) and _adds(x) for x in uses.get(term, [])):
+        if (
+            _is_layer(term)
+            and not _bound(term)
+            and not any(_is_layer(x) and _adds(x) for x in uses.get(term, []))
+        ):
             layer += 1
             names[term] = f"z{layer}"
             for user in uses.get(term, []):
@@ -140,7 +143,12 @@ def name_terms(cost: Term) -> dict[Term, str]:
     for term in order:
         plain = isinstance(term, (Leaf, Constant, Extent, State, Take)) or term in names
         readers = [x for x in uses.get(term, []) if not (isinstance(x, Take) and is_renaming(x))]
-        if not plain and term.axes and (len(readers) > 1 or isinstance(term, Scan)) and not _bound(term):
+        if (
+            not plain
+            and term.axes
+            and (len(readers) > 1 or isinstance(term, Scan))
+            and not _bound(term)
+        ):
             state = _state_of(term)
             number += state is None
             names[term] = f"v{number}" if state is None else state.name
@@ -148,7 +156,7 @@ def name_terms(cost: Term) -> dict[Term, str]:
 
 
 def _attention_names(order: Sequence[Term], layers: Mapping[Term, str]) -> dict[Term, str]:
-    """S, A and O around a softmax over products of Q and K, and V; numbered if there are several."""
+    """S, A and O around a softmax over products of Q and K, and V; numbered if several."""
     found: list[tuple[Softmax, Term, Sum, tuple[Term, Term]]] = []
     outputs = {x: t for t in order if isinstance(t, Sum) for x in t.operand.operands}
     for term in order:
@@ -227,5 +235,3 @@ def _is_function_of(user: Term, term: Term) -> bool:
     varying = [x for x in user.operands if not isinstance(x, Constant)]
     elementwise = isinstance(user, Map) and user.function not in (ops.add, ops.multiply)
     return varying == [term] and (elementwise or isinstance(user, Softmax))
-
-

@@ -175,12 +175,13 @@ class _Interpreter:
                 return _read(known[0], at) if holds else self.converted(fill)
         assert isinstance(term, Concatenate)
         place = at[term.axis]
-        for piece, (_, own) in zip(known, term.pieces, strict=True):
-            size = 1 if own is None else self.size(own)
-            if place < size:
-                return _read(piece, at if own is None else {**at, own: place})
-            place -= size
-        raise IndexError(place)
+        for piece, (_, part) in zip(known, term.pieces, strict=True):
+            if part is None and place == 0:
+                return _read(piece, at)
+            if part is not None and place < self.size(part):
+                return _read(piece, {**at, part: place})
+            place -= 1 if part is None else self.size(part)
+        raise IndexError(place)  # pragma: no cover  # check_term has seen that there is a piece
 
     def along(self, over: Sequence[Axis], at: dict[Axis, int]) -> Iterator[dict[Axis, int]]:
         """All coordinates that go over the axes and are elsewhere as they are."""

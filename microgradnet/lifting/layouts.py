@@ -1,13 +1,13 @@
 """In which order the axes of arrays lie in memory, so that products need no copies.
 
-Arrays that are combined entry by entry lie alike: they form a class. Of each class in turn the order
-is taken that makes the products that it takes part in cheapest.
+Arrays that are combined entry by entry lie alike: they form a class. Of each class in turn the
+order is taken that makes the products that it takes part in cheapest.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from microgradnet import ops
@@ -130,7 +130,9 @@ class Layouts:
         if len(found) == len(term.axes):
             return found
         own = tuple(axis for axis in found if axis in term.axes)
-        return own if len(own) == len(term.axes) else (*(a for a in term.axes if a not in own), *own)
+        return (
+            own if len(own) == len(term.axes) else (*(a for a in term.axes if a not in own), *own)
+        )
 
     def _default(self, root: Term) -> tuple[Axis, ...]:
         first = self._first.get(root)
@@ -213,7 +215,7 @@ class Layouts:
             return extent_of(order, 32) * (0.3 + 8 / run)
         (x,) = term.operands
         strides = self.strides(x)
-        over = cast("tuple[Axis, ...]", getattr(term, "over"))
+        over = cast(Sum, term).over
         order = tuple(sorted(strides, key=lambda axis: -strides[axis]))
         rest = [axis for axis in order if axis not in over]
         ends = [order[len(order) - len(over) :]]

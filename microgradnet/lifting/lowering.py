@@ -106,7 +106,7 @@ class _Lowering:
         if function is ops.negative:
             return self.multiply((constant(-1), *xs))
         if isinstance(function, VJP) and function.operation in FACTORED and not _is_one(xs[0]):
-            slope = cast(Term, Map(function, (constant(1), *xs[1:])))
+            slope = Map(function, (constant(1), *xs[1:]))
             return self.multiply((xs[0], slope))
         return term
 
@@ -116,7 +116,8 @@ class _Lowering:
 
     def add(self, terms: Sequence[Term]) -> Term:
         """A sum as binary sums and differences."""
-        positive, negative = [], []
+        positive: list[Term] = []
+        negative: list[Term] = []
         for term in _norms_together(terms):
             opposite = _opposite(term)
             (positive if opposite is None else negative).append(opposite or term)
@@ -125,9 +126,9 @@ class _Lowering:
             return self.multiply((constant(-1), self.add(negative)))
         total = positive[0]
         for term in positive[1:]:
-            total = cast(Term, Map(ops.add, (term, total)))
+            total = Map(ops.add, (term, total))
         for term in self.grouped(negative):
-            total = cast(Term, Map(ops.subtract, (total, term)))
+            total = Map(ops.subtract, (total, term))
         return total
 
     def multiply(self, terms: Sequence[Term]) -> Term:
@@ -139,7 +140,7 @@ class _Lowering:
         ordered = self.grouped(factors)
         total = ordered[0]
         for term in ordered[1:]:
-            total = cast(Term, Map(ops.multiply, (total, term)))
+            total = Map(ops.multiply, (total, term))
         return total
 
     def folded(self, terms: Sequence[Term]) -> list[Term]:
@@ -165,7 +166,7 @@ class _Lowering:
     def sum(self, term: Term, over: Sequence[Axis]) -> Term:
         """A sum with what does not depend on its axes drawn out."""
         if isinstance(term, Sum):
-            term, over = term.operand, (*term.over, *over)
+            return self.sum(term.operand, (*term.over, *over))
         factors = self.factors(term)
         inner = [x for x in factors if not set(over).isdisjoint(x.axes)]
         outer = [x for x in factors if set(over).isdisjoint(x.axes)]
@@ -200,7 +201,7 @@ class _Lowering:
         x, y = factors
         if x is y:
             return sum_over(_square(x), *left)
-        return cast(Term, Sum(cast(Term, Map(ops.multiply, (x, y))), tuple(left)))
+        return Sum(Map(ops.multiply, (x, y)), tuple(left))
 
     def presum(self, factors: Sequence[Term], k: int, over: Sequence[Axis]) -> Term:
         """A factor summed over the axes that no other has."""
@@ -224,7 +225,7 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
         if len(pairs) == 1 or roles != {"parameter"} or (np.diff(places) != 1).any():
             continue
         axis = Axis("w", len(places))
-        whole = cast(Term, Leaf("weights", "parameter", (axis,), places))
+        whole = Leaf("weights", "parameter", (axis,), places)
         joined = [t for t in joined if t not in [term for _, term in pairs]]
         joined.append(multiply(constant(number), sum_over(_square(whole), axis)))
     return joined
@@ -242,7 +243,7 @@ _SQUARE = ops.power_constant.variant(exponent=2)
 
 
 def _square(term: Term) -> Term:
-    return cast(Term, Map(_SQUARE, (term,)))
+    return Map(_SQUARE, (term,))
 
 
 def _opposite(term: Term) -> Term | None:

@@ -9,7 +9,15 @@ from microgradnet.lifting.algebra import contributions, expand
 from microgradnet.lifting.terms import VJP, Constant, Function, Map, State, Term
 from microgradnet.operation import Operation
 
-__all__ = ["HELPERS", "call", "function_source", "is_native", "number_source", "ufunc", "vjp_source"]
+__all__ = [
+    "HELPERS",
+    "call",
+    "function_source",
+    "is_native",
+    "number_source",
+    "ufunc",
+    "vjp_source",
+]
 
 _UFUNCS: Mapping[Function, str] = {
     ops.add: "add", ops.subtract: "subtract", ops.multiply: "multiply", ops.divide: "divide",
@@ -81,7 +89,7 @@ def function_source(operation: Operation, name: str) -> str:
 def vjp_source(operation: Operation, name: str) -> tuple[str, str]:
     """A definition of the rule of an operation of one operand, and which of g, y and x it takes."""
     letters = [_letter(c) for c in "gyx"]
-    (product,) = contributions(operation, *letters[:2], letters[2:])
+    (product,) = contributions(operation, letters[0], letters[1], letters[2:])
     body = _expression(product)
     used = "".join(c.name for c in letters if c in _leaves(product)) or "g"
     doc = f"The contribution of {_shown(operation)}(x), whose adjoint is g, to the adjoint of x."

@@ -2,13 +2,13 @@
 
 A rule is a function that gives the new term, or None where it does not apply. `STABLE` is for all
 that a program computes. `DIFFERENTIATED` is for what is only differentiated: the logarithm of a
-softmax has the same value by its parts, but its derivative by parts divides by shares that may be 0.
+softmax has the same value by its parts, but its derivative by parts divides by what may be 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def _softmax(term: Term) -> Term | None:
     if not isinstance(below, Sum) or below.operand is not above:
         return None
     exponent = _logarithm(above, below.over)
-    return None if exponent is None else multiply(number, cast(Term, Softmax(exponent, below.over)))
+    return None if exponent is None else multiply(number, Softmax(exponent, below.over))
 
 
 def _quotient(term: Term) -> tuple[Term, Term, Term] | None:
@@ -85,7 +85,7 @@ def _quotient(term: Term) -> tuple[Term, Term, Term] | None:
 
 
 def _logarithm(term: Term, over: Sequence[Axis]) -> Term | None:
-    """The x of a term exp x, up to what is constant along axes, −∞ where the term is masked by 0."""
+    """The x of a term exp x, up to what is constant along axes; −∞ where a mask has made it 0."""
     match term:
         case Map(function, (x,)) if function is ops.exp:
             parts = x.operands if _is(x, ops.add) else (x,)
@@ -95,7 +95,7 @@ def _logarithm(term: Term, over: Sequence[Axis]) -> Term | None:
             inner = _logarithm(x, over)
             if inner is None:
                 return None
-            return cast(Term, Mask(_unmasked(inner, conditions), conditions, -np.inf))
+            return Mask(_unmasked(inner, conditions), conditions, -np.inf)
         case Take(x, axis, Affine() as index, None):
             new = index.renames(axis)
             if new is None or new in x.axes:
@@ -120,7 +120,7 @@ def _log_sum_exp(term: Term) -> Term | None:
     (total,) = term.operands
     if not isinstance(total, Sum) or not _is(total.operand, ops.exp):
         return None
-    return cast(Term, LogSumExp(total.operand.operands[0], total.over))
+    return LogSumExp(total.operand.operands[0], total.over)
 
 
 def _sigmoid(term: Term) -> Term | None:
@@ -134,8 +134,8 @@ def _sigmoid(term: Term) -> Term | None:
         return None
     (x,) = rest[0].operands
     if _is_number(above, 1):
-        return multiply(number, cast(Term, Map(ops.sigmoid, (negative(x),))))
-    return multiply(number, cast(Term, Map(ops.sigmoid, (x,)))) if above is rest[0] else None
+        return multiply(number, Map(ops.sigmoid, (negative(x),)))
+    return multiply(number, Map(ops.sigmoid, (x,))) if above is rest[0] else None
 
 
 def _masks(term: Term) -> Term | None:
@@ -156,7 +156,7 @@ def _log_softmax(term: Term) -> Term | None:
 
 def _log_share(term: Term) -> Term | None:
     if isinstance(term, Softmax):
-        total = cast(Term, LogSumExp(term.operand, term.over))
+        total = LogSumExp(term.operand, term.over)
         return add(term.operand, negative(total))
     if isinstance(term, Take) and (term.fill is None):
         inner = _log_share(term.operand)
@@ -177,7 +177,7 @@ def _cross_entropy(term: Term) -> Term | None:
         if number != -1 or len(a.operands) != 2 or not _is(other, ops.sigmoid):
             return None
         (z,) = other.operands
-    return multiply(constant(-1), *weight, cast(Term, Map(ops.softplus, (z,))))
+    return multiply(constant(-1), *weight, Map(ops.softplus, (z,)))
 
 
 def _is(term: Term, op: Operation) -> bool:

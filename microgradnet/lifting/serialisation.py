@@ -102,9 +102,7 @@ def from_json(data: dict[str, Any]) -> list[Term]:
     reader = _Reader(axes)
     for written in data["terms"]:
         kind = getattr(terms, written["kind"])
-        given = {
-            name: reader.attribute(name, x) for name, x in written.items() if name != "kind"
-        }
+        given = {name: reader.attribute(name, x) for name, x in written.items() if name != "kind"}
         if "places" in given:
             given["axes"] = given.pop("given")
         if kind is Constant:

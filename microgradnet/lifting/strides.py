@@ -9,7 +9,17 @@ from typing import TypeAlias
 
 from microgradnet.lifting.terms import Axis
 
-__all__ = ["MANY", "Plan", "Strides", "collapses", "contiguous", "copy_cost", "extent_of", "plan_product", "run_length"]
+__all__ = [
+    "MANY",
+    "Plan",
+    "Strides",
+    "collapses",
+    "contiguous",
+    "copy_cost",
+    "extent_of",
+    "plan_product",
+    "run_length",
+]
 
 MANY = 1_000_003
 """Stands for the number of examples in strides, so that no product of sizes is equal to it."""
@@ -139,9 +149,7 @@ def copy_cost(strides: Strides, order: Sequence[Axis]) -> float:
     return 1000 + count * (0.4 + 8 / extent_of(run, _FEW))
 
 
-def _split(
-    axes: list[Axis], one: Strides | None, two: Strides
-) -> tuple[list[Axis], list[Axis]]:
+def _split(axes: list[Axis], one: Strides | None, two: Strides) -> tuple[list[Axis], list[Axis]]:
     """The axes to go over one by one, and those that can be read as one."""
     candidates = chain(
         (axes[k:] for k in range(len(axes))),
@@ -151,9 +159,9 @@ def _split(
     best = 1
     for candidate in candidates:
         size = extent_of(candidate, _FEW)
-        if size > best or (not inner and size == best):
-            if (one is None or collapses(one, candidate)) and collapses(two, candidate):
-                inner, best = candidate, size
+        larger = size > best or (not inner and size == best)
+        if larger and (one is None or collapses(one, candidate)) and collapses(two, candidate):
+            inner, best = candidate, size
     return [axis for axis in axes if axis not in inner], inner
 
 

@@ -2,8 +2,8 @@
 
 A term is an array whose entries are numbered by named axes: y[n, i] has the axes n and i. Examples,
 positions, channels, rows and columns are all axes. A term that lacks an axis does not depend on it,
-so nothing has to be broadcast: the sum of b[i] and x[n] has the axes i and n. A matrix product is no
-kind of term. It is a product summed over an axis:
+so nothing has to be broadcast: the sum of b[i] and x[n] has the axes i and n. A product of matrices
+is no kind of term. It is a product summed over an axis:
 
 >>> i, k = Axis("i", 2), Axis("k", 3)
 >>> W, x = Leaf("W", "parameter", (i, k), range(6)), Leaf("x", "input", (k,), range(3))
@@ -30,12 +30,11 @@ from microgradnet import ops
 from microgradnet.operation import Operation
 
 __all__ = [
-    "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index", "Leaf",
-    "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term", "VJP",
-    "add", "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states", "multiply", "negative",
-    "read_at", "rebuild",
-    "rename", "sum_over", "topological_terms", "where_used",
-]  # fmt: skip
+    "VJP", "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index", "Leaf",
+    "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term", "add",
+    "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states", "multiply",
+    "negative", "read_at", "rebuild", "rename", "sum_over", "topological_terms", "where_used",
+]  # fmt: skip  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,7 +97,7 @@ class Affine(NamedTuple):
 
 
 class VJP(NamedTuple):
-    """The function of (g, y, x₁, x₂ …) that is g·∂y/∂xₖ by the rule of an operation y of x₁, x₂ …
+    """The function g·∂y/∂xₖ of g, y, x₁, x₂ … by the rule of an operation y of x₁, x₂ and so on.
 
     operand     k, counted from 0
     """
@@ -171,8 +170,8 @@ def _only(read: Callable[[Any], list[Term]], data: Any) -> Term:
 class Leaf(Term):
     """Numbers that a program is given.
 
-    role    "parameter", of the flat vector; "input" and "target", of the columns of X and Y; "seed",
-            of the columns of V, the adjoints of several outputs
+    role    "parameter", of the flat vector; "input", "target" and "seed", of the columns of X, Y and
+            of V, which holds the adjoints of several outputs
     places  where in these each entry stands, an array over those of its axes that have a size (the
             examples are rows); −1 where there is none, and the entry is 0
 
@@ -476,7 +475,7 @@ def axes_of(terms: Iterable[Term]) -> tuple[Axis, ...]:
 
 def constant(x: ArrayLike, *axes: Axis) -> Constant:
     """A number, or an array over axes."""
-    return cast(Constant, Constant(np.asarray(x, dtype=float), axes))
+    return Constant(np.asarray(x, dtype=float), axes)
 
 
 def add(*terms: Term) -> Term:
@@ -499,7 +498,7 @@ def add(*terms: Term) -> Term:
         collected += [multiply(constant(x), rest) for x in ([total] if moderate else numbers)]
     if len(collected) < 2:
         return collected[0] if collected else constant(0)
-    return cast(Term, Map(ops.add, tuple(collected)))
+    return Map(ops.add, tuple(collected))
 
 
 def as_coefficient(term: Term) -> tuple[float, Term]:
@@ -518,7 +517,7 @@ def as_coefficient(term: Term) -> tuple[float, Term]:
 
 
 def _map(op: Operation, *operands: Term) -> Term:
-    return cast(Term, Map(op, operands))
+    return Map(op, operands)
 
 
 def multiply(*terms: Term) -> Term:
@@ -544,7 +543,7 @@ def multiply(*terms: Term) -> Term:
     if product != 1 or not kept + rest:
         kept.insert(0, constant(product))
     both = (*kept, *rest)
-    return both[0] if len(both) == 1 else cast(Term, Map(ops.multiply, both))
+    return both[0] if len(both) == 1 else Map(ops.multiply, both)
 
 
 _MODERATE = 2.0**-100, 2.0**100
@@ -566,13 +565,13 @@ def sum_over(term: Term, *axes: Axis) -> Term:
     own = tuple(axis for axis in axes if axis in term.axes)
     sizes = [extent(axis) for axis in axes if axis not in term.axes]
     if own and isinstance(term, Sum):
-        term, own = term.operand, (*term.over, *own)
+        return multiply(*sizes, Sum(term.operand, (*term.over, *own)))
     return multiply(*sizes, Sum(term, own) if own else term)
 
 
 def extent(axis: Axis) -> Term:
     """How many coordinates an axis has, as a term."""
-    return cast(Term, Extent(axis)) if axis.size is None else constant(axis.size)
+    return Extent(axis) if axis.size is None else constant(axis.size)
 
 
 def read_at(term: Term, axis: Axis, index: Index | int, fill: float | None = None) -> Term:
@@ -582,7 +581,7 @@ def read_at(term: Term, axis: Axis, index: Index | int, fill: float | None = Non
     at = Affine(index) if isinstance(index, int) else index
     if isinstance(at, Affine) and at.renames(axis) is axis:
         return term
-    return cast(Term, Take(term, axis, at, fill))
+    return Take(term, axis, at, fill)
 
 
 def rename(term: Term, old: Axis, new: Axis) -> Term:
@@ -673,8 +672,8 @@ def check_term(*roots: Term) -> None:
                         f"{term!r}: the initial {state!r} depends on its scan's states"
                     )
     for root in roots:
-        for state in free[root]:
-            raise ValueError(f"{root!r}: the state {state!r} is read outside its scan")
+        for loose in free[root]:
+            raise ValueError(f"{root!r}: the state {loose!r} is read outside its scan")
 
 
 def _problems(term: Term) -> Iterator[str]:

@@ -155,7 +155,9 @@ class Formulas:
                 continue
             if isinstance(term, Scan) and term.out in [state for state, *_ in term.states]:
                 continue
-            if isinstance(term, (Put, Mask, Concatenate)) or (isinstance(term, Scan) and term is not root):
+            if isinstance(term, (Put, Mask, Concatenate)) or (
+                isinstance(term, Scan) and term is not root
+            ):
                 return False
             if isinstance(term, Take) and not is_renaming(term):
                 return False
@@ -189,12 +191,14 @@ class Formulas:
                         stack.append(x)
 
     def _product_of(self, term: Sum) -> tuple[float, Term, Term, str, list[Axis]] | None:
-        """A sum of products as a number, two matrices, which are transposed, and the result's order.
+        """A sum of products as a number, two matrices, which is transposed, and the result's order.
 
         N is a matrix as it is and T one transposed. Data come first where both are matrices.
         """
         number, rest = as_coefficient(term.operand)
-        if not (isinstance(rest, Map) and rest.function is ops.multiply and len(rest.arguments) == 2):
+        if not (
+            isinstance(rest, Map) and rest.function is ops.multiply and len(rest.arguments) == 2
+        ):
             return None
         x, y = rest.arguments
         over = {axis for axis in term.over if axis.size is not None}
@@ -375,8 +379,8 @@ class Formulas:
             exponent = self.form.number(float(function.parameters["exponent"]))
             return self.form.power(self._part(xs[0], FACTOR), exponent), FACTOR + 1
         if base is ops.xlogy:
-            return self._write(multiply(xs[0], cast(Term, Map(ops.log, (xs[1],)))))
-        if isinstance(base.text, str) and "(" in base.text or base.arity == 1:
+            return self._write(multiply(xs[0], Map(ops.log, (xs[1],))))
+        if (isinstance(base.text, str) and "(" in base.text) or base.arity == 1:
             return self.form.call(base.name, [self._part(x, SUM) for x in xs]), ATOM
         return self._write(expand(function, xs))
 
@@ -399,7 +403,9 @@ class Formulas:
     def _multiply(self, term: Map) -> tuple[str, int]:
         """Numbers first, then what is entry by entry."""
         number, rest = as_coefficient(term)
-        factors = rest.operands if isinstance(rest, Map) and rest.function is ops.multiply else (rest,)
+        factors = (
+            rest.operands if isinstance(rest, Map) and rest.function is ops.multiply else (rest,)
+        )
         counts: dict[Term, int] = {}
         for factor in (x for x in factors if not isinstance(x, Extent)):
             counts[factor] = counts.get(factor, 0) + 1
@@ -411,7 +417,9 @@ class Formulas:
         for factor, count in counts.items():
             wide = any(axis.size not in (None, 1) for axis in factor.axes)
             if count > 1:
-                written = self.form.power(self._part(factor, FACTOR), self.form.number(float(count)))
+                written = self.form.power(
+                    self._part(factor, FACTOR), self.form.number(float(count))
+                )
             else:
                 written = self._part(factor, PRODUCT if len(factors) > 1 else SIGN)
             if isinstance(factor, Constant) and written.startswith(self.form.minus):
@@ -431,13 +439,17 @@ class Formulas:
     def _outer(self, term: Map) -> str | None:
         """A product of vectors along different axes as a matrix."""
         _, rest = as_coefficient(term)
-        if not (isinstance(rest, Map) and rest.function is ops.multiply and len(rest.arguments) == 2):
+        if not (
+            isinstance(rest, Map) and rest.function is ops.multiply and len(rest.arguments) == 2
+        ):
             return None
         x, y = rest.arguments
         a, b = _sized(x), _sized(y)
         if not a or not b or {*a} & {*b}:
             return None
-        return f"{self._part(x, PRODUCT)}{self.form.gap}{self.form.transposed(self._part(y, PRODUCT))}"
+        return (
+            f"{self._part(x, PRODUCT)}{self.form.gap}{self.form.transposed(self._part(y, PRODUCT))}"
+        )
 
     def _elementary(self, name: str, xs: Sequence[Term]) -> tuple[str, int]:
         parts = [self._part(x, SUM) for x in xs]
@@ -453,7 +465,7 @@ class Formulas:
         return self.form.call(name, parts), ATOM
 
     def _vjp(self, function: VJP, xs: Sequence[Term]) -> tuple[str, int]:
-        """g ⊙ f′(x), or the rule's formula where more than one operand varies."""
+        """G ⊙ f′(x), or the rule's formula where more than one operand varies."""
         operation, k = function
         g, y, *operands = xs
         varying = [x for x in operands if not isinstance(x, Constant)]

@@ -1,0 +1,188 @@
+"""Parameters, inputs and gradients as views of flat vectors and of columns; else as copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microgradnet.lifting.numpy_functions import number_source
+from microgradnet.lifting.numpy_writer import Array, Writer, shape_code, stem
+from microgradnet.lifting.strides import Strides, contiguous, extent_of
+from microgradnet.lifting.terms import Axis, Constant, Extent, Leaf, Term
+
+__all__ = [
+    "add_decay",
+    "copy_gradient",
+    "emit_constant",
+    "emit_extent",
+    "emit_leaf",
+    "is_dense",
+    "leaf_strides",
+    "leaf_view",
+]
+
+
+def emit_leaf(w: Writer, term: Leaf) -> None:
+    """Bind a leaf to a view; to a copy in a better order where windows are read of it."""
+    found = leaf_view(w, term)
+    order = w.layouts.order(term)
+    if term in w.reading.windowed and order != found.axes:
+        made = w.permanent(f"{stem(found.code)}_copy", order)
+        w.line(f"np.copyto({made.code}, {w.oriented(found, order)})")
+        found = made
+    w.bind(term, found)
+
+
+def emit_extent(w: Writer, term: Extent) -> None:
+    """Bind the number of examples."""
+    w.bind(term, Array("m", (), {}))
+
+
+def emit_constant(w: Writer, term: Constant) -> None:
+    """Bind an array of numbers of the right kind, which is there already."""
+    w.bind(term, constant_array(w, term))
+
+
+def constant_array(w: Writer, term: Constant) -> Array:
+    """The array of a constant: as it is written, or filled."""
+    if term.number is not None:
+        return Array(w.number(float(term.number)), (), {}, True)
+    strides = contiguous(term.axes)
+    if term.values.dtype.kind == "i":
+        return Array(w.table(term.values), term.axes, strides, True)
+    same = np.unique(term.values)
+    if len(same) == 1:
+        code = f"np.full({shape_code(term.axes)}, {number_source(float(same[0]))}, kind)"
+        return Array(w.hoist(code, "ones" if same[0] == 1 else "k"), term.axes, strides, True)
+    name = w.constant_array(term.values, "K")
+    return Array(w.hoist(f"{name}.astype(kind)", name.lower()), term.axes, strides, True)
+
+
+def leaf_view(w: Writer, leaf: Leaf, of: str = "") -> Array:
+    """A leaf as a view of the flat vector, or of the columns of X; else a copy."""
+    vector = of or {"parameter": "p", "input": "X", "target": "Y", "seed": "V"}[leaf.role]
+    name = f"d_{leaf.name}" if of else leaf.name
+    strides = leaf_strides(leaf, w.reading.widths.get(leaf.role, 0))
+    examples = [axis for axis in leaf.axes if axis.size is None]
+    lead = ":, " if vector in "XYV" else ""
+    if strides is None:
+        code = f"{vector}[{lead}{w.table(np.maximum(leaf.places, 0))}]"
+        if (leaf.places < 0).any():
+            code = f"np.where({w.table((leaf.places >= 0).astype(np.intp))}, {code}, 0)"
+        rest = [axis for axis in leaf.axes if axis.size is not None]
+        order = [*examples, *rest] if lead else rest
+        target = w.fresh(name)
+        bottom = w.bottom()
+        bottom.lines.append(f"{bottom.indent}{target} = {code}")
+        return Array(target, tuple(order), contiguous(order))
+    sized = sorted([axis for axis in leaf.axes if axis.size is not None], key=lambda a: -strides[a])
+    first = int(leaf.places.min())
+    count = leaf.places.size
+    if not sized:
+        code = f"{vector}[{lead}{first}]"
+        if not lead:
+            code = f"{vector}[{first}:{first + 1}].reshape(())"
+    else:
+        last = int(leaf.places.max()) + 1
+        outer, inner = sized[0], extent_of(sized[1:])
+        apart = strides[outer]
+        code = f"{vector}[{lead}{first}:{last}]"
+        if last - first == count and is_dense(sized, strides):
+            if len(sized) > 1:
+                shape = ", ".join(["m"] * bool(lead) + [str(a.size) for a in sized])
+                code += f".reshape({shape})"
+        elif len(sized) == 1:
+            code = f"{vector}[{lead}{first}:{last}:{apart}]"
+        else:
+            steps = ", ".join(f"{strides[axis]} * {vector}.itemsize" for axis in sized)
+            shape = ", ".join(str(axis.size) for axis in sized)
+            if lead:
+                shape, steps = f"m, {shape}", f"{vector}.strides[0], {steps}"
+            code = f"as_strided({code}, ({shape},), ({steps},))"
+        del inner
+    order = [*examples, *sized]
+    if lead:
+        code = w.local(code, name)
+        return Array(code, tuple(order), strides)
+    return Array(w.hoist(code, name), tuple(order), strides, True)
+
+
+def copy_gradient(w: Writer, leaf: Leaf, array: Array) -> None:
+    """Copy a gradient to its places in g."""
+    strides = leaf_strides(leaf)
+    if strides is not None:
+        view = leaf_view(w, leaf, "g")
+        w.line(f"{view.code}[...] = {w.oriented(array, view.axes)}")
+        return
+    there = leaf.places >= 0
+    full = w.oriented(array, leaf.axes)
+    if set(array.axes) != set(leaf.axes):
+        full = f"np.broadcast_to({full}, {shape_code(leaf.axes)})"
+    if there.all():
+        w.line(f"g[{w.table(leaf.places)}] = {full}")
+    else:
+        cells = tuple(w.table(x) for x in np.nonzero(there))
+        w.line(f"g[{w.table(leaf.places[there])}] = {full}[{', '.join(cells)}]")
+
+
+def add_decay(w: Writer, factor: Term, leaves: Sequence[Leaf]) -> None:
+    """Add a multiple of parameters to their gradient, of neighbours at once."""
+    for start, stop in runs(np.concatenate([leaf.places.ravel() for leaf in leaves])):
+        axis = Axis("w", stop - start)
+        whole = Leaf("weights", "parameter", (axis,), range(start, stop))
+        p, g = leaf_view(w, whole), leaf_view(w, whole, "g")
+        scaled = w.permanent("decay", (axis,))
+        w.line(f"np.multiply({p.code}, {w.array(factor).code}, out={scaled.code})")
+        w.line(f"np.add({g.code}, {scaled.code}, out={g.code})")
+
+
+def leaf_strides(leaf: Leaf, width: int = 0) -> dict[Axis, int] | None:
+    """The strides of a leaf in its vector, or matrix of so many columns; None if it has none."""
+    sized = [axis for axis in leaf.axes if axis.size is not None]
+    places = leaf.places
+    strides = {}
+    grid = np.full(places.shape, places[(0,) * places.ndim])
+    for k, axis in enumerate(sized):
+        one = [0] * places.ndim
+        one[k] = 1 if places.shape[k] > 1 else 0
+        step = int(places[tuple(one)] - places[(0,) * places.ndim])
+        if places.shape[k] == 1:
+            step = 1
+        elif step <= 0:
+            return None
+        strides[axis] = step
+        shape = [1] * places.ndim
+        shape[k] = -1
+        grid = grid + step * np.arange(places.shape[k]).reshape(shape)
+        if places.shape[k] == 1:
+            strides[axis] = 1
+    if not (grid == places).all() or (places < 0).any():
+        return None
+    if len(sized) < len(leaf.axes):
+        (examples,) = (axis for axis in leaf.axes if axis.size is None)
+        reach = max((strides[axis] * cast(int, axis.size) for axis in sized), default=0)
+        strides[examples] = reach if reach == width else _FAR
+    return strides
+
+
+def runs(places: NDArray[np.intp]) -> list[tuple[int, int]]:
+    """Where runs of neighbours start and stop."""
+    places = np.sort(places)
+    breaks = np.flatnonzero(np.diff(places) > 1)
+    starts = places[np.concatenate([[0], breaks + 1])]
+    stops = places[np.concatenate([breaks, [len(places) - 1]])] + 1
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def is_dense(order: Sequence[Axis], strides: Strides) -> bool:
+    """Whether an array lies in this order without gaps."""
+    return all(
+        strides[axis] == extent or axis.size == 1 for axis, extent in contiguous(order).items()
+    )
+
+
+_FAR = 10**9 + 7
+"""Stands for how far apart rows are that do not lie side by side."""

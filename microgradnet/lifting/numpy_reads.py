@@ -1,0 +1,220 @@
+"""Which arrays the instruction of a term reads, and in which order terms are computed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from microgradnet import ops
+from microgradnet.lifting.layouts import factors
+from microgradnet.lifting.lowering import FACTORED
+from microgradnet.lifting.numpy_functions import ufunc
+from microgradnet.lifting.terms import (
+    VJP,
+    Affine,
+    Leaf,
+    Map,
+    Mask,
+    Put,
+    Scan,
+    Softmax,
+    Sum,
+    Take,
+    Term,
+    free_states,
+)
+
+__all__ = [
+    "Reading",
+    "chain_of",
+    "group_of",
+    "is_map",
+    "is_masked",
+    "is_of",
+    "is_put",
+    "is_renaming",
+    "is_slope",
+    "is_window",
+    "root_of",
+]
+
+
+class Reading:
+    """What the instructions of some terms read.
+
+    states      of each term, those of scans around it that it depends on
+    groups      the scans of each recurrence
+    widths      how many columns X and Y have, by the role of their leaves
+    windowed    inputs of which windows are read
+    """
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self.states = free_states(terms)
+        self.groups: dict[Any, list[Scan]] = defaultdict(list)
+        self.widths: dict[str, int] = {}
+        self.windowed: set[Term] = set()
+        for term in terms:
+            if isinstance(term, Scan):
+                self.groups[group_of(term)].append(term)
+            elif isinstance(term, Leaf) and term.places.size:
+                most = int(term.places.max()) + 1
+                self.widths[term.role] = max(most, self.widths.get(term.role, 0))
+            elif isinstance(term, Take) and is_window(term):
+                for x in (chain_of(term)[-1].operand, root_of(term)):
+                    if isinstance(x, Leaf) and x.role != "parameter":
+                        self.windowed.add(x)
+
+    def reads(self, term: Term) -> Sequence[Term]:
+        """The terms whose arrays the instruction of a term reads."""
+        pair = factors(term)
+        if pair is not None:
+            return pair
+        if isinstance(term, Softmax) and is_masked(term.operand):
+            return term.operand.operands
+        if isinstance(term, (Take, Put)):
+            links = chain_of(term)
+            return (links[-1].operand, *(x for l in links for x in l.operands[1:]))
+        if isinstance(term, Scan):
+            return self.group_reads(self.groups[group_of(term)])
+        if is_slope(term):
+            _, y, x = term.operands
+            return (y,) if is_of(y, x) and is_map(y, ops.sigmoid) else (x, y)
+        if isinstance(term, Sum) and self.is_norm(term):
+            return term.operand.operands
+        if isinstance(term, Map) and self.is_gathering(term):
+            parts = self.parts(term)
+            return [
+                x for t in parts for x in (self.reads(t) if self.is_put_here(t, term) else (t,))
+            ]
+        return term.operands
+
+    def is_norm(self, term: Sum) -> bool:
+        """Whether a term is the sum of all squares of one that lies densely in memory."""
+        x = term.operand
+        return not term.axes and isinstance(x, Map) and ufunc(x.function, repr) == "square({})"
+
+    def is_gathering(self, term: Term) -> bool:
+        """Whether a sum has parts that are put into place, so that it is computed there."""
+        return is_map(term, ops.add) and any(self.is_put_here(x, term) for x in self.parts(term))
+
+    def is_put_here(self, part: Term, term: Term) -> bool:
+        """Whether a part of a term is put into place, and changes where the term does."""
+        return is_put(part) and bool(self.states[part]) == bool(self.states[term])
+
+    def parts(self, term: Term) -> list[Term]:
+        """The terms of a sum of sums that is gathered."""
+        found = []
+        stack = [*term.operands]
+        while stack:
+            x = stack.pop()
+            nested = is_map(x, ops.add) and any(self.is_put_here(y, term) for y in x.operands)
+            if nested and set(x.axes) == set(term.axes):
+                stack.extend(x.operands)
+            else:
+                found.append(x)
+        return found
+
+    def group_reads(self, scans: Sequence[Scan]) -> list[Term]:
+        """What the scans of one recurrence read from outside."""
+        own = {state for state, *_ in scans[0].states}
+        roots = [*(step for *_, step in scans[0].states), *(scan.out for scan in scans)]
+        found: dict[Term, None] = dict.fromkeys(init for _, init, _ in scans[0].states)
+        stack, seen = roots[::-1], set(roots)
+        while stack:
+            term = stack.pop()
+            if self.states[term].isdisjoint(own):
+                found[term] = None
+                continue
+            for x in self.reads(term):
+                if x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+        return list(found)
+
+    def schedule(self, roots: Sequence[Term], inside: frozenset[Term]) -> list[Term]:
+        """What has to be computed in a frame, in an order."""
+        done: dict[Term, None] = {}
+        stack = [(root, False) for root in reversed(roots)]
+        while stack:
+            term, ready = stack.pop()
+            if ready:
+                done[term] = None
+            elif term not in done and (self.states[term] & inside or not inside):
+                stack.append((term, True))
+                stack.extend((x, False) for x in reversed(self.reads(term)) if x not in done)
+        return list(done)
+
+
+def group_of(scan: Scan) -> tuple[Any, ...]:
+    """What the scans of one recurrence have in common."""
+    return scan.axis, scan.states, scan.reverse
+
+
+def is_map(term: Term, op: object) -> bool:
+    """Whether a term applies an operation."""
+    return isinstance(term, Map) and term.function is op
+
+
+def is_put(term: Term) -> bool:
+    """Whether a term is put into place by an affine index."""
+    return isinstance(term, Put) and isinstance(term.index, Affine)
+
+
+def is_masked(term: Term) -> bool:
+    """Whether a term is −∞ where its conditions do not hold."""
+    return isinstance(term, Mask) and term.fill == -np.inf
+
+
+def is_slope(term: Term) -> bool:
+    """Whether a term is f′(x) of an f whose derivative comes cheaply along with its value."""
+    return (
+        isinstance(term, Map)
+        and isinstance(term.function, VJP)
+        and term.function.operation in FACTORED
+    )
+
+
+def chain_of(term: Take | Put) -> list[Any]:
+    """Takes of takes, or puts of puts, along different axes: outermost first."""
+    links: list[Any] = [term]
+    if isinstance(term.index, Term) or (isinstance(term, Take) and term.fill is None):
+        return links
+    while True:
+        inner = links[-1].operand
+        if type(inner) is not type(term) or isinstance(inner.index, Term):
+            return links
+        if isinstance(term, Take) and cast(Take, inner).fill != term.fill:
+            return links
+        own = {a for link in links for a in (link.axis, *link.index.axes)}
+        if own & {inner.axis, *inner.index.axes}:
+            return links
+        links.append(inner)
+
+
+def is_window(term: Term) -> bool:
+    """Whether a term reads an axis at a function of several."""
+    return isinstance(term, Take) and isinstance(term.index, Affine) and len(term.index.parts) > 1
+
+
+def root_of(term: Term) -> Term:
+    """The term that a term reads in the end."""
+    while isinstance(term, Take):
+        term = term.operand
+    return term
+
+
+def is_renaming(term: Term) -> bool:
+    """Whether a term is another with an axis under another name."""
+    return (
+        isinstance(term, Take)
+        and isinstance(term.index, Affine)
+        and term.index.renames(term.axis) not in (None, *term.operand.axes)
+    )
+
+
+def is_of(y: Term, x: Term) -> bool:
+    """Whether y is computed of x, so that its slope can be computed along with it."""
+    return isinstance(y, Map) and y.function in FACTORED and y.arguments == (x,)
