@@ -29,6 +29,7 @@ from microgradnet.lifting.terms import (
     Take,
     Term,
     add,
+    as_coefficient,
     constant,
     free_states,
     multiply,
@@ -92,7 +93,7 @@ def _map(term: Map, g: Term, contribute: Contribute) -> None:
     if function is ops.add:
         products: Sequence[Term] = [g] * len(xs)
     elif function is ops.multiply:
-        products = [multiply(g, *xs[:k], *xs[k + 1 :]) for k in range(len(xs))]
+        products = [_times(g, (*xs[:k], *xs[k + 1 :])) for k in range(len(xs))]
     elif isinstance(function, str):
         products = _ELEMENTARY[function](g, *xs)
     elif isinstance(function, VJP):
@@ -105,6 +106,21 @@ def _map(term: Map, g: Term, contribute: Contribute) -> None:
         products = contributions(function, g, term, xs)
     for x, product in zip(xs, products, strict=True):
         contribute(x, product, term.axes)
+
+
+def _times(g: Term, others: Sequence[Term]) -> Term:
+    """The product of an adjoint and others; the adjoint stays whole, so that it is seen in it."""
+    number, rest = as_coefficient(g)
+    factor, product = as_coefficient(multiply(constant(number), *others))
+    if not _is_product(rest):
+        return multiply(constant(factor), rest, product)
+    factors = product.operands if _is_product(product) else (product,)
+    parts = [x for x in (constant(factor), rest, *factors) if x is not constant(1)]
+    return Map(ops.multiply, tuple(parts)) if len(parts) > 1 else rest
+
+
+def _is_product(term: Term) -> bool:
+    return isinstance(term, Map) and term.function is ops.multiply
 
 
 def contribute_through(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from microgradnet import ops
 from microgradnet.lifting.latex import LATEX
@@ -19,6 +20,7 @@ from microgradnet.lifting.terms import (
     Sum,
     Take,
     Term,
+    as_coefficient,
     topological_terms,
     where_used,
 )
@@ -54,7 +56,7 @@ def equations(
     names   of forward terms; `name_terms` gives what they are called otherwise
 
     >>> from microgradnet.lifting.derivatives import adjoints
-    >>> from microgradnet.lifting.terms import constant, multiply, sum_over
+    >>> from microgradnet.lifting.terms import Axis, constant, multiply, sum_over
     >>> i, k = Axis("i", 2), Axis("k", 3)
     >>> W, x = Leaf("W1", "parameter", (i, k), range(6)), Leaf("a0", "input", (k,), range(3))
     >>> z = sum_over(multiply(W, x), k)
@@ -84,23 +86,61 @@ def equations(
             stem = "δ" if scan.reverse else "v"
             taken = sum(name.startswith(stem) for name in known.values())
             known[scan] = backward[scan] = f"{stem}{taken + 1}"
+    while True:
+        found = _written(cost, gradients, adjoints, forward, backward)
+        long = next((e for e in found if len(e.text) > _LONGEST), None)
+        part = None if long is None else _part_to_name(long, {**forward, **backward})
+        if part is None:
+            return found
+        own = forward if part in topological_terms([cost]) else backward
+        own[part] = f"v{1 + sum(name[0] == 'v' for name in (*forward.values(), *backward.values()))}"
+
+
+_LONGEST = 100
+"""Of a longer equation a part gets one of its own."""
+
+
+def _part_to_name(equation: Equation, known: Mapping[Term, str]) -> Term | None:
+    """The largest part of an equation that is not nearly all of it."""
+    sizes: dict[Term, int] = {}
+    stack: list[Term] = [equation.term]
+    while stack:
+        term = stack.pop()
+        plain = isinstance(term, (Leaf, Constant, Extent, State, Take, Scan))
+        if term is not equation.term and not plain and term.axes and not _bound(term):
+            sizes[term] = len(Formulas(TEXT, known).equation(term, "v"))
+        for x in term.operands:
+            if x not in known and x not in sizes:
+                stack.append(x)
+    fitting = {x: n for x, n in sizes.items() if 20 < n <= 0.8 * len(equation.text)}
+    return max(fitting, key=lambda x: fitting[x], default=None)
+
+
+def _written(
+    cost: Term,
+    gradients: Mapping[Leaf, Term],
+    adjoints: Mapping[Term, Term],
+    forward: Mapping[Term, str],
+    backward: Mapping[Term, str],
+) -> list[Equation]:
+    known = {**forward, **backward}
     writers = Formulas(TEXT, known), Formulas(LATEX, known)
     for term in forward:
-        if term in adjoints and isinstance(adjoints[term], Map | Sum):
+        if isinstance(adjoints.get(term), (Map, Sum)):
             for writer in writers:
                 writer.turn(adjoints[term], writer.order(term))
 
-    def equation(name: str, term: Term, part: str, inside: bool) -> Equation:
-        given = None if inside else term
-        text, latex = (writer.equation(term, name, given) for writer in writers)
-        shape = tuple(axis.size for axis in writers[0].order(term) if axis.size is not None)
+    def equation(name: str, term: Term, part: str) -> Equation:
+        text, latex = (writer.equation(term, name) for writer in writers)
+        shape = tuple(cast(int, axis.size) for axis in writers[0].order(term))
         return Equation(name, term, part, text, latex, shape)
 
-    found = [equation(forward[t], t, "forward", True) for t in topological_terms([cost])
-             if t in forward]  # fmt: skip
-    found.append(equation("C", cost, "forward", True))
+    found = [
+        equation(forward[t], t, "forward") for t in topological_terms([cost]) if t in forward
+    ]
+    found.append(equation("C", cost, "forward"))
     needed = topological_terms(gradients.values())
-    found += [equation(backward[t], t, "backward", True) for t in needed if t in backward]
+    found += [equation(backward[t], t, "backward") for t in needed if t in backward]
     for leaf, g in gradients.items():
         text, latex = (_gradient(writer, leaf, g, known) for writer in writers)
         shape = tuple(axis.size for axis in leaf.axes if axis.size is not None)
@@ -220,15 +260,11 @@ def _is_layer(term: Term) -> bool:
 
 
 def _has_weights(term: Sum) -> bool:
-    product = term.operand
+    _, product = as_coefficient(term.operand)
     if not (isinstance(product, Map) and product.function is ops.multiply):
         return False
     weights = [x for x in product.operands if isinstance(x, Leaf) and x.role == "parameter"]
-    return len(weights) == 1 and len(product.operands) == 2 and not _is_weight_only(product)
-
-
-def _is_weight_only(product: Map) -> bool:
-    return all(isinstance(x, Leaf) and x.role == "parameter" for x in product.operands)
+    return len(weights) == 1 and len(product.operands) == 2
 
 
 def _is_function_of(user: Term, term: Term) -> bool:

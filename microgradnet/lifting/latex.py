@@ -12,6 +12,7 @@ __all__ = ["LATEX", "term_latex"]
 
 
 class _Latex(Form):
+    draws_fractions = True
     minus, hadamard, gap = "-", r"\odot", r"\,"
     at_most, prime, conjunction = r"\le", "'", r" \text{ and } "
 
@@ -42,8 +43,8 @@ class _Latex(Form):
         base = rf"\left({x}\right)" if "^" in x and not x.startswith(r"\left(") else x
         return f"{base}^{{{exponent}}}"
 
-    def quotient(self, x: str, y: str) -> tuple[str, bool]:
-        return rf"\frac{{{x}}}{{{y}}}", False
+    def quotient(self, x: str, y: str) -> str:
+        return rf"\frac{{{x}}}{{{y}}}"
 
     def call(self, name: str, arguments: Sequence[str], prime: bool = False) -> str:
         inner = ", ".join(arguments)

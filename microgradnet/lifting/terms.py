@@ -170,8 +170,8 @@ def _only(read: Callable[[Any], list[Term]], data: Any) -> Term:
 class Leaf(Term):
     """Numbers that a program is given.
 
-    role    "parameter", of the flat vector; "input", "target" and "seed", of the columns of X, Y and
-            of V, which holds the adjoints of several outputs
+    role    "parameter", of the flat vector; "input", "target" and "seed", of the columns of X, Y
+            and V, which holds the adjoints of several outputs
     places  where in these each entry stands, an array over those of its axes that have a size (the
             examples are rows); −1 where there is none, and the entry is 0
 
@@ -664,7 +664,8 @@ def check_term(*roots: Term) -> None:
     free = free_states(order)
     for term in order:
         for problem in _problems(term):
-            raise ValueError(f"{term!r}: {problem}")
+            shown = f"a map of {term.function!r}" if isinstance(term, Map) else repr(term)
+            raise ValueError(f"{shown}: {problem}")
         if isinstance(term, Scan):
             for state, init, _ in term.states:
                 if not free[init].isdisjoint(own for own, *_ in term.states):

@@ -11,6 +11,7 @@ __all__ = ["TEXT", "term_text"]
 
 
 class _Text(Form):
+    draws_fractions = False
     minus, hadamard, gap, at_most, prime, conjunction = "−", "⊙", " ", "≤", "′", " and "
 
     def number(self, x: float) -> str:
@@ -35,8 +36,8 @@ class _Text(Form):
             return x + exponent.translate(_RAISED)
         return f"{x}^{exponent}" if exponent.isalnum() else f"{x}^({exponent})"
 
-    def quotient(self, x: str, y: str) -> tuple[str, bool]:
-        return f"{x} / {y}", True
+    def quotient(self, x: str, y: str) -> str:
+        return f"{x} / {y}"
 
     def call(self, name: str, arguments: Sequence[str], prime: bool = False) -> str:
         shown = "σ" if name == "sigmoid" else name

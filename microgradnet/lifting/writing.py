@@ -53,6 +53,7 @@ class Form(ABC):
     at_most: str
     prime: str
     conjunction: str
+    draws_fractions: bool
 
     @abstractmethod
     def number(self, x: float) -> str:
@@ -79,8 +80,8 @@ class Form(ABC):
         """A power."""
 
     @abstractmethod
-    def quotient(self, x: str, y: str) -> tuple[str, bool]:
-        """A quotient, and whether it needs brackets among factors."""
+    def quotient(self, x: str, y: str) -> str:
+        """A quotient."""
 
     @abstractmethod
     def call(self, name: str, arguments: Sequence[str], prime: bool = False) -> str:
@@ -209,7 +210,7 @@ class Formulas:
         matrices = bool(free[0] and free[1])
         wanted = [s for s in self._orders.get(term, ()) if s not in shared]
         if matrices and wanted:
-            turned = wanted[0] in free[1]
+            turned = wanted[-1] in free[0]
         elif matrices:
             turned = bool(over) and not _is_data(x) and _is_data(y)
         else:
@@ -244,7 +245,7 @@ class Formulas:
         return written if binding > outside or outside == SUM else self.form.brackets(written)
 
     def _named(self, term: Term, name: str) -> str:
-        return self.form.name(name, self._indices(term.axes) if self._indexed else "")
+        return self.form.name(name, self._indices(self.order(term)) if self._indexed else "")
 
     def _indices(self, axes: Iterable[Axis]) -> str:
         """Indices; of examples, one of which a formula is for, it does not speak."""
@@ -271,7 +272,8 @@ class Formulas:
                 return self._read(x, axis, index)
             case Put(x, axis, index, over):
                 at = f"{self._index(index)} = {self._letters.get(axis, axis.name)}"
-                inner = f"{form.total(self._indices(over))}{self._part(x, SIGN)} [{at}]"
+                total = form.total(self._indices(over)) if over else ""
+                inner = f"{total}{self._part(x, SIGN)} [{at}]"
                 return inner, SIGN
             case Mask(x, conditions, fill):
                 where = form.conjunction.join(map(self._condition, conditions))
@@ -323,9 +325,10 @@ class Formulas:
             self._letters = old
             x = x.operand
         old, self._letters = self._letters, self._letters | replaced
-        written = self._part(x, FACTOR)
+        named = x in self.names or x in self._shown
+        written = (self._part(x, SUM), ATOM) if named else self._write(x)
         self._letters = old
-        return written, ATOM
+        return written
 
     def _sum(self, term: Sum) -> tuple[str, int]:
         found = None if self._indexed else self._product_of(term)
@@ -372,9 +375,11 @@ class Formulas:
         if base is ops.subtract:
             return f"{self._part(xs[0], SUM)} {self.form.minus} {self._part(xs[1], SUM + 1)}", SUM
         if base is ops.divide:
-            written, needs = self.form.quotient(*(self._part(x, SIGN + needed) for needed, x in
-                                                 zip((0, 1), xs, strict=True)))  # fmt: skip
-            return written, SIGN + 1 if needs else ATOM
+            within = [SUM, SUM] if self.form.draws_fractions else [SIGN, PRODUCT]
+            parts = [self._part(x, outside) for x, outside in zip(xs, within, strict=True)]
+            return self.form.quotient(*parts), ATOM if self.form.draws_fractions else PRODUCT
+        if base is ops.raise_to:
+            return self.form.power(self._part(xs[0], FACTOR), self._part(xs[1], SUM)), FACTOR + 1
         if base is ops.power_constant:
             exponent = self.form.number(float(function.parameters["exponent"]))
             return self.form.power(self._part(xs[0], FACTOR), exponent), FACTOR + 1
@@ -403,9 +408,7 @@ class Formulas:
     def _multiply(self, term: Map) -> tuple[str, int]:
         """Numbers first, then what is entry by entry."""
         number, rest = as_coefficient(term)
-        factors = (
-            rest.operands if isinstance(rest, Map) and rest.function is ops.multiply else (rest,)
-        )
+        factors = self._factors(rest)
         counts: dict[Term, int] = {}
         for factor in (x for x in factors if not isinstance(x, Extent)):
             counts[factor] = counts.get(factor, 0) + 1
@@ -435,6 +438,16 @@ class Formulas:
             text += written
             before = wide
         return self._scaled(number, text, PRODUCT)
+
+    def _factors(self, term: Term) -> list[Term]:
+        """The factors of a product, and of unnamed ones among them."""
+        if not (isinstance(term, Map) and term.function is ops.multiply):
+            return [term]
+        return [
+            x
+            for t in term.operands
+            for x in ([t] if t in self.names or t in self._shown else self._factors(t))
+        ]
 
     def _outer(self, term: Map) -> str | None:
         """A product of vectors along different axes as a matrix."""
@@ -507,7 +520,7 @@ class Formulas:
             written = self._part(step, PRODUCT) if earlier else self.form.name(state.name, indices)
             self._shown = {**old, state: written}
             starts.append(f"{written} = {self._part(init, SUM)} at {t} = {first}")
-        written = self._part(term.out, SUM, inside=True)
+        written = self._part(term.out, SUM, inside=term.out not in self._shown)
         return f"{written},   {', '.join(starts)}"
 
 
