@@ -388,8 +388,6 @@ class _Assembler:
         factors = [self._read(factor, columns) for factor in kind.factors]
         coefficient = constant(kind.coefficient, self.axis(row))
         product = _product([coefficient, *factors])
-        if not own.dimensions:
-            return self._summed(product, columns)
         flat = np.zeros(len(kind.entry), dtype=np.intp)
         for dimension, values in zip(own.dimensions, own.values, strict=True):
             flat = flat * dimension.size + values[kind.entry]
@@ -775,7 +773,8 @@ class _Leaves:
             if not self._has_rows(array, reads):
                 self._share(array, reads)
             return
-        candidates = []
+        flat = np.arange(array.size)
+        candidates = [Candidate(flat, array.size, 9.0, Dimension(array.size))]
         for dimension, values in zip(array.dimensions, array.values, strict=True):
             candidates.append(Candidate(values, dimension.size, 3.0, dimension))
         for entry, columns in reads:
@@ -783,11 +782,8 @@ class _Leaves:
                 found = _pulled(array, entry, dimension, values)
                 if found is not None:
                     candidates.append(found)
-        chosen = choose(distinct(candidates), array.size)
-        if chosen is None:
-            return
         array.dimensions, array.values = [], []
-        for candidate in chosen:
+        for candidate in choose(distinct(candidates), array.size) or []:
             present, inverse = np.unique(candidate.values, return_inverse=True)
             source = candidate.source
             if source is not None and len(present) == source.size:

@@ -281,7 +281,8 @@ def _extents(
     owner[atoms.place[everything]] = group[everything]
     reached = np.flatnonzero(owner >= 0)
     for array in held.values():
-        owner[array.places] = -2
+        places = array.places.ravel()
+        owner[places[owner[places] < 0]] = -2
     before = np.maximum.accumulate(np.where(owner != -1, np.arange(len(owner)), reached[0]))
     filled = owner[before]  # those that nobody reads belong to the one before
     _, firsts = np.unique(owner[reached], return_index=True)
@@ -539,8 +540,6 @@ class _Chooser:
         dimensions: list[Dimension] = []
         values: list[Indices] = []
         for candidate in chosen:
-            if candidate.size == 1:
-                continue
             source = candidate.source
             present, inverse = np.unique(candidate.values, return_inverse=True)
             if source is not None and len(present) == source.size:

@@ -93,7 +93,9 @@ def equations(
         if part is None:
             return found
         own = forward if part in topological_terms([cost]) else backward
-        own[part] = f"v{1 + sum(name[0] == 'v' for name in (*forward.values(), *backward.values()))}"
+        own[part] = (
+            f"v{1 + sum(name[0] == 'v' for name in (*forward.values(), *backward.values()))}"
+        )
 
 
 _LONGEST = 100
@@ -135,9 +137,7 @@ def _written(
         shape = tuple(cast(int, axis.size) for axis in writers[0].order(term))
         return Equation(name, term, part, text, latex, shape)
 
-    found = [
-        equation(forward[t], t, "forward") for t in topological_terms([cost]) if t in forward
-    ]
+    found = [equation(forward[t], t, "forward") for t in topological_terms([cost]) if t in forward]
     found.append(equation("C", cost, "forward"))
     needed = topological_terms(gradients.values())
     found += [equation(backward[t], t, "backward") for t in needed if t in backward]

@@ -68,8 +68,6 @@ def affine_map(columns: Sequence[Indices], values: Indices) -> AffineMap | None:
             whole = np.rint(solution)
             if (np.abs(solution - whole) > _CLOSE).any() or (matrix @ whole != wanted).any():
                 continue
-            if (whole[1:] == 0).any():
-                continue
             found = AffineMap(
                 int(whole[0]), tuple(zip(subset, map(int, whole[1:].tolist()), strict=True))
             )

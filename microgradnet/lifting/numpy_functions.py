@@ -200,7 +200,7 @@ def softmax_rows(x, ones, sums, out):
     """
     np.exp(x, out=out)
     np.matmul(out, ones, out=sums)
-    if sums.max() < np.inf and sums.min() > 1e-8:
+    if sums.max(initial=0) < np.inf and sums.min(initial=1) > 1e-8:
         out /= sums
     else:
         out[...] = softmax(x, -1)
@@ -211,7 +211,7 @@ def masked_softmax_rows(x, mask, ones, sums, out):
     np.exp(x, out=out)
     out *= mask
     np.matmul(out, ones, out=sums)
-    if sums.max() < np.inf and sums.min() > 1e-8:
+    if sums.max(initial=0) < np.inf and sums.min(initial=1) > 1e-8:
         out /= sums
     else:
         out[...] = softmax(np.where(mask, x, -np.inf), -1)

@@ -22,6 +22,7 @@ __all__ = [
     "is_dense",
     "leaf_strides",
     "leaf_view",
+    "runs",
 ]
 
 

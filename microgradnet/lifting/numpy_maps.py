@@ -81,19 +81,19 @@ def new_array(w: Writer, term: Map, order: Sequence[Axis]) -> str:
         return f"np.where({operands[2]} <= {zero}, {zero}, {operands[0]})"
     if isinstance(function, VJP):
         key = function.operation, "vjp"
-        name = w.functions.get(key)
+        name = w.module.functions.get(key)
         if name is None:
-            name = w.functions[key] = w.fresh(_identifier(function.operation) + "_vjp")
-            w.sources.append(vjp_source(function.operation, name)[0])
+            name = w.module.functions[key] = w.global_name(_identifier(function.operation) + "_vjp")
+            w.module.sources.append(vjp_source(function.operation, name)[0])
         letters = vjp_source(function.operation, name)[1]
         given = dict(zip("gyx", operands, strict=True))
         return f"{name}({', '.join(given[c] for c in letters)})"
     assert isinstance(function, Operation), function
     key = function, "forward"
-    if key not in w.functions:
-        w.functions[key] = name = w.fresh(_identifier(function))
-        w.sources.append(function_source(function, name))
-    return f"{w.functions[key]}({', '.join(operands)})"
+    if key not in w.module.functions:
+        w.module.functions[key] = name = w.fresh(_identifier(function))
+        w.module.sources.append(function_source(function, name))
+    return f"{w.module.functions[key]}({', '.join(operands)})"
 
 
 def in_place(

@@ -2,7 +2,9 @@
 
 The text defines `prepare(p, g, m)`. It makes the arrays that m examples are computed in and views
 of the parameters p and of the gradient g, once, and returns the function of X and Y that computes.
-An array that is no longer read is given to a later result of the same size.
+An array that is no longer read is given to a later result of the same size. `value(p, X, Y)` and
+`value_and_grad(p, X, Y, g)` prepare and compute in one go; of several outputs it is
+`vjp(p, X, V, Y, g)`.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions, expand
 from microgradnet.lifting.layouts import Layouts
 from microgradnet.lifting.lowering import lower
-from microgradnet.lifting.numpy_functions import HELPERS, is_native
+from microgradnet.lifting.numpy_functions import is_native
 from microgradnet.lifting.numpy_leaves import (
     add_decay,
     copy_gradient,
@@ -25,13 +29,14 @@ from microgradnet.lifting.numpy_leaves import (
     emit_leaf,
     leaf_strides,
     leaf_view,
+    runs,
 )
 from microgradnet.lifting.numpy_maps import emit_log_sum_exp, emit_map, emit_mask, emit_softmax
 from microgradnet.lifting.numpy_places import emit_concatenate, emit_put, emit_take
 from microgradnet.lifting.numpy_reads import Reading, is_map
 from microgradnet.lifting.numpy_scans import emit_scan
 from microgradnet.lifting.numpy_sums import emit_sum
-from microgradnet.lifting.numpy_writer import INDENT, Writer, shape_code
+from microgradnet.lifting.numpy_writer import INDENT, Module, Writer, shape_code
 from microgradnet.lifting.strides import Strides
 from microgradnet.lifting.terms import (
     VJP,
@@ -61,24 +66,61 @@ def write_numpy(
     outputs: Sequence[Term],
     gradients: Mapping[Leaf, Term],
     names: Mapping[Term, str] | None = None,
+    *,
+    size: int | None = None,
+    columns: bool = False,
     title: str = "Found in a scalar graph.",
 ) -> str:
-    """The source of `prepare`.
+    """The source of a program.
 
     outputs     what is returned: the cost, over the examples or over nothing
     gradients   what each parameter's part of g is set to
     names       identifiers for some of the terms
+    size        how many parameters there are; those without a gradient have gradient 0
+    columns     whether there are several outputs, which are the columns of what is returned, and
+                whose adjoints are the columns of V
     """
     named = names or {}
     roots = [*outputs, *gradients.values()]
     lowered = lower(_natively([*roots, *named]))
-    n = len(roots)
-    program = _Program(
-        lowered[: len(outputs)],
-        dict(zip(gradients, lowered[len(outputs) : n], strict=True)),
-        dict(zip(lowered[n:], named.values(), strict=True)),
-    )
-    return program.text(title)
+    n = len(outputs)
+    own = dict(zip(lowered[len(roots) :], named.values(), strict=True))
+    slopes = dict(zip(gradients, lowered[n : len(roots)], strict=True))
+    most = [int(leaf.places.max(initial=-1)) + 1 for leaf in gradients]
+    count = max(most, default=0) if size is None else size
+    module = Module()
+    blocks = [
+        _Block(module, lowered[:n], None, own, columns).text(count),
+        _Block(module, lowered[:n], slopes, own, columns).text(count),
+    ]
+    return module.text(title, [*blocks, _WHOLE[columns]])
+
+
+_WHOLE = {
+    False: '''\
+def value(p, X, Y=None):
+    """The costs of the examples: rows of X, targets in Y, parameters p."""
+    return prepare_value(p, len(X))(X, Y)
+
+
+def value_and_grad(p, X, Y=None, g=None):
+    """The costs, and g, the gradient by p summed over the examples."""
+    g = np.zeros_like(p) if g is None else g
+    return prepare(p, g, len(X))(X, Y)
+''',
+    True: '''\
+def value(p, X, Y=None):
+    """The outputs for each example: rows of X, targets in Y, parameters p."""
+    return prepare_value(p, len(X))(X, Y)
+
+
+def vjp(p, X, V, Y=None, g=None):
+    """The outputs, and g, the gradient by p of the sum of V × outputs."""
+    g = np.zeros_like(p) if g is None else g
+    return prepare(p, g, len(X))(X, V, Y)
+''',
+}
+"""What is called with all at once, of a cost and of several outputs."""
 
 
 def _natively(roots: Sequence[Term]) -> list[Term]:
@@ -98,20 +140,31 @@ def _natively(roots: Sequence[Term]) -> list[Term]:
     return rebuild(roots, change)
 
 
-class _Program:
+class _Block:
+    """A function that prepares, and within it the one that computes.
+
+    gradients   None: only the outputs are computed
+    """
+
     def __init__(
-        self, outputs: Sequence[Term], gradients: Mapping[Leaf, Term], names: Mapping[Term, str]
+        self,
+        module: Module,
+        outputs: Sequence[Term],
+        gradients: Mapping[Leaf, Term] | None,
+        names: Mapping[Term, str],
+        columns: bool,
     ) -> None:
-        self.outputs = outputs
+        self.outputs, self.columns, self.is_value = outputs, columns, gradients is None
         self.decays: dict[Term, list[Leaf]] = defaultdict(list)
-        self.gradients = {leaf: self.without_decay(leaf, g) for leaf, g in gradients.items()}
+        given = gradients or {}
+        self.gradients = {leaf: self.without_decay(leaf, g) for leaf, g in given.items()}
         roots = [*outputs, *self.gradients.values(), *self.decays]
         terms = topological_terms(roots)
         self.reading = Reading(terms)
         fixed = self.fixed_strides(terms)
         owners = self.owners(fixed)
         layouts = Layouts(terms, fixed, self.stepped())
-        self.writer = Writer(layouts, self.reading, names, _emit)
+        self.writer = Writer(module, layouts, self.reading, names, _emit)
         for term, leaf in owners.items():
             self.writer.frame.targets[term] = leaf_view(self.writer, leaf, "g")
         self.writer.run(self.writer.frame, roots)
@@ -164,35 +217,47 @@ class _Program:
                     return other
         return g
 
-    def text(self, title: str) -> str:
-        """The whole text."""
+    def text(self, size: int) -> str:
+        """The definition, where there are so many parameters."""
         w = self.writer
-        returned = ", ".join(map(self.returned, self.outputs))
-        body = [*w.frame.lines, f"{INDENT * 2}return {returned}, g"]
-        lines = ["def prepare(p, g, m):"]
-        lines.append(
-            f'{INDENT}"""The function of X and Y for m examples; g becomes the gradient by p."""'
-        )
-        if any("kind" in x for x in (*w.prepared, *self.memory())):
-            lines.append(f"{INDENT}kind = p.dtype")
-        lines += [INDENT + x for x in (*self.memory(), *w.prepared)]
-        lines += ["", f'{INDENT}@np.errstate(all="ignore")']
-        lines.append(f"{INDENT}def value_and_grad(X, Y=None):")
+        returned = self.returned()
+        if self.is_value:
+            head, doc = "prepare_value(p, m)", "The function of X and Y for m examples."
+            name = "value"
+        else:
+            head = "prepare(p, g, m)"
+            doc = "The function of X and Y for m examples; g becomes the gradient by p."
+            name = "vjp" if self.columns else "value_and_grad"
+            returned += ", g"
+            self.clear(size)
+        given = "X, V, Y=None" if self.columns and not self.is_value else "X, Y=None"
+        prepared = [*self.memory(), *w.prepared]
+        kind = ["kind = p.dtype"] if any("kind" in x for x in (*prepared, *w.frame.lines)) else []
         changed = sorted({x.split()[0] for x in w.frame.lines if re.match(r" *\w+ .= ", x)})
-        if changed:
-            lines.append(f"{INDENT * 2}nonlocal {', '.join(changed)}")
-        lines += [*body, "", f"{INDENT}return value_and_grad", ""]
-        text = "\n".join(lines)
-        used = _helpers("\n".join([text, *w.sources]))
-        head = [f'"""{title}"""\n\n']
-        if any("math." in x for x in used):
-            head.append("import math\n\n")
-        head.append("import numpy as np\n")
-        if "as_strided" in text:
-            head.append("from numpy.lib.stride_tricks import as_strided\n")
-        if w.constants:
-            head.append("\n" + "\n".join(f"{n} = {c}" for c, n in w.constants.items()) + "\n")
-        return "\n\n".join(["".join(head), *used, *w.sources, text])
+        shared = [f"{INDENT * 2}nonlocal {', '.join(changed)}"] if changed else []
+        lines = [
+            f"def {head}:",
+            f'{INDENT}"""{doc}"""',
+            *(INDENT + x for x in (*kind, *prepared)),
+            "",
+            f'{INDENT}@np.errstate(all="ignore")',
+            f"{INDENT}def {name}({given}):",
+            *shared,
+            *w.frame.lines,
+            f"{INDENT * 2}return {returned}",
+            "",
+            f"{INDENT}return {name}",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def clear(self, size: int) -> None:
+        """Set the gradient by what the cost does not reach to 0."""
+        reached = [leaf.places.ravel() for leaf in self.gradients]
+        missing = np.setdiff1d(np.arange(size), np.concatenate([np.zeros(0, np.intp), *reached]))
+        for start, stop in runs(missing) if len(missing) else ():
+            part = self.writer.hoist(f"g[{start}:{stop}]", "unreached")
+            self.writer.line(f"{part}.fill(0)")
 
     def memory(self) -> list[str]:
         """The lines that make the arrays."""
@@ -209,12 +274,20 @@ class _Program:
                 lines.append(f"{name} = {memory}.reshape({shape_code(axes)})")
         return lines
 
-    def returned(self, term: Term) -> str:
-        """The code of an output; where its array is kept, of a copy."""
+    def returned(self) -> str:
+        """The code of the outputs, which are the caller's own."""
+        if not self.columns:
+            (cost,) = self.outputs
+            return self.returned_one(cost)
+        return f"np.stack([{', '.join(map(self.returned_one, self.outputs))}], axis=1)"
+
+    def returned_one(self, term: Term) -> str:
+        """The code of an output for all examples; where its array is kept or given, of a copy."""
         array = self.writer.array(term)
         if not term.axes:
-            return f"np.full(m, {array.code})"
-        return f"{array.code}.copy()" if array.slot is not None or array.kept else array.code
+            return f"np.full(m, {array.code}, p.dtype)"
+        own = isinstance(term, Map) and array.slot is None and not array.kept
+        return array.code if own or self.columns else f"{array.code}.copy()"
 
 
 _INSTRUCTIONS: Mapping[type[Term], Any] = {
@@ -237,15 +310,3 @@ _COMPUTED = (Map, Sum, LogSumExp, Softmax, Put, Mask, Concatenate)
 
 def _emit(w: Writer, term: Term) -> None:
     _INSTRUCTIONS[type(term)](w, term)
-
-
-def _helpers(text: str) -> list[str]:
-    """The helpers that a text calls, and those that these call."""
-    wanted: set[str] = set()
-    texts = [text]
-    while texts:
-        called = set(re.findall(r"(?<![.\w])(\w+)\(", texts.pop()))
-        for name in HELPERS.keys() & called - wanted:
-            wanted.add(name)
-            texts.append(HELPERS[name])
-    return [HELPERS[name] for name in HELPERS if name in wanted]

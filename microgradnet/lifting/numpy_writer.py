@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,15 +13,17 @@ from typing import Any, TypeAlias, cast
 from numpy.typing import NDArray
 
 from microgradnet.lifting.layouts import Layouts
-from microgradnet.lifting.numpy_functions import number_source
+from microgradnet.lifting.numpy_functions import HELPERS, number_source
 from microgradnet.lifting.numpy_reads import Reading, group_of
 from microgradnet.lifting.strides import Strides, collapses, contiguous
 from microgradnet.lifting.terms import Affine, Axis, Map, Scan, Term
+from microgradnet.operation import Operation
 
 __all__ = [
     "INDENT",
     "Array",
     "Frame",
+    "Module",
     "Slot",
     "Writer",
     "shape_code",
@@ -79,27 +82,72 @@ class Frame:
     uses: dict[Term, int] = field(default_factory=dict)
 
 
+class Module:
+    """What stands before the functions of a text, which several of them may need.
+
+    constants   arrays by their code, and what they are called
+    functions   what operations' functions and rules are called
+    sources     the definitions of these
+    """
+
+    def __init__(self) -> None:
+        self.constants: dict[str, str] = {}
+        self.functions: dict[tuple[Operation, str], str] = {}
+        self.sources: list[str] = []
+        self.taken: set[str] = {
+            "X", "Y", "V", "as_strided", "g", "k", "kind", "m", "math", "np", "p", "prepare",
+            "prepare_value", "value", "value_and_grad", "vjp", *HELPERS, *keyword.kwlist,
+        }  # fmt: skip
+
+    def text(self, title: str, blocks: Sequence[str]) -> str:
+        """The whole text: what the blocks need, and the blocks."""
+        body = "\n\n".join(blocks)
+        used = _helpers("\n".join([body, *self.sources]))
+        head = [f'"""{title}"""\n\n']
+        if any("math." in x for x in used):
+            head.append("import math\n\n")
+        head.append("import numpy as np\n")
+        if "as_strided(" in body:
+            head.append("from numpy.lib.stride_tricks import as_strided\n")
+        if self.constants:
+            lines = [f"{name} = {code}" for code, name in self.constants.items()]
+            head.append("\n" + "\n".join(lines) + "\n")
+        return "\n\n".join(["".join(head), *used, *self.sources, body])
+
+
+def _helpers(text: str) -> list[str]:
+    """The helpers that a text calls, and those that these call."""
+    wanted: set[str] = set()
+    texts = [text]
+    while texts:
+        called = set(re.findall(r"(?<![.\w])(\w+)\(", texts.pop()))
+        for name in HELPERS.keys() & called - wanted:
+            wanted.add(name)
+            texts.append(HELPERS[name])
+    return [HELPERS[name] for name in HELPERS if name in wanted]
+
+
 Emit: TypeAlias = "Callable[[Writer, Term], None]"
 
 
 class Writer:
-    """The text so far: what is prepared, and the frame that is written.
-
-    sources     definitions of functions, by the operation and by what they are for
-    """
+    """A function so far: what is prepared, and the frame that is written."""
 
     def __init__(
-        self, layouts: Layouts, reading: Reading, names: Mapping[Term, str], emit: Emit
+        self,
+        module: Module,
+        layouts: Layouts,
+        reading: Reading,
+        names: Mapping[Term, str],
+        emit: Emit,
     ) -> None:
-        self.layouts, self.reading, self.names, self.emit = layouts, reading, names, emit
+        self.module, self.layouts, self.reading = module, layouts, reading
+        self.names, self.emit = names, emit
         self.frame = Frame(INDENT * 2)
         self.slots: list[Slot] = []
         self.prepared: list[str] = []
-        self.constants: dict[str, str] = {}
-        self.functions: dict[tuple[object, str], str] = {}
-        self.sources: list[str] = []
         self._free: dict[tuple[int, bool], list[Slot]] = defaultdict(list)
-        self._taken: set[str] = {"np", "p", "g", "m", "X", "Y", "V", "kind", "math"}
+        self._taken = set(module.taken)
         self._hoisted: dict[str, str] = {}
         self._copies: dict[tuple[str, tuple[int, ...]], Array] = {}
         self._readers: dict[Term, list[Term]] = {}
@@ -228,10 +276,17 @@ class Writer:
 
     def constant_array(self, values: NDArray[Any], letter: str) -> str:
         """The name of an array of constants."""
+        constants = self.module.constants
         code = _array_source(values)
-        if code not in self.constants:
-            self.constants[code] = self.fresh(f"{letter}{len(self.constants) + 1}")
-        return self.constants[code]
+        if code not in constants:
+            constants[code] = self.global_name(f"{letter}{len(constants) + 1}")
+        return constants[code]
+
+    def global_name(self, name: str) -> str:
+        """A name that no function of the module has."""
+        found = self.fresh(name)
+        self.module.taken.add(found)
+        return found
 
     def name_for(self, term: Term) -> str:
         """The name of a term, or of the one that is made of it at once."""

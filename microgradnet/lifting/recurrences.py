@@ -60,9 +60,32 @@ def join_steps(vectors: Vectors) -> tuple[Vectors, list[Run]]:
     return _Joiner(vectors).result()
 
 
-def _how_long(run: tuple[int, int, int] | None) -> tuple[int, int]:
-    """By how many steps, and by where they end."""
-    return (run[2], run[0] + run[1] * run[2]) if run else (0, 0)
+def _merged(kinds: list[Kind], classes: list[VectorClass], class_of: Indices) -> list[Kind]:
+    """Kinds of terms that were of several steps' classes and are of one now, as one kind."""
+    found: dict[object, list[Kind]] = {}
+    for kind in kinds:
+        numbers = [int(class_of[factor[0]]) for factor in kind.factors]
+        joined = any(number >= 0 and classes[number].steps > 1 for number in numbers)
+        sign = kind.scaled or kind.coefficient[0]
+        key = (kind.scaled, sign, *numbers) if joined else (kind, len(found))
+        found.setdefault(key, []).append(kind)
+    merged = []
+    for same in found.values():
+        if len(same) == 1:
+            merged += same
+            continue
+        entry = np.concatenate([kind.entry for kind in same])
+        order = np.argsort(entry, kind="stable")
+        factors = zip(*[kind.factors for kind in same], strict=True)
+        merged.append(
+            Kind(
+                entry[order],
+                np.concatenate([kind.coefficient for kind in same])[order],
+                same[0].scaled,
+                [np.concatenate(parts)[order] for parts in factors],
+            )
+        )
+    return merged
 
 
 class _Joiner:
@@ -123,7 +146,7 @@ class _Joiner:
             start, period, _ = best
             # Of the places in a step where it may be cut, the one that leaves least behind.
             shifted = [self._run_from(start + shift, after, period) for shift in range(period)]
-            start, period, count = best = max([best, *shifted], key=_how_long) or best
+            start, period, count = best = max([best, *shifted], key=self._quality) or best
             yield best
             k = start + period * count
 
@@ -142,6 +165,16 @@ class _Joiner:
             if count >= _FEWEST and self._begins(k, period):
                 return k, period, count
         return None
+
+    def _quality(self, run: tuple[int, int, int] | None) -> tuple[int, ...]:
+        """By how many steps; how few states there are, and who reads them; where they end."""
+        if run is None:
+            return (0,)
+        start, period, count = run
+        carried = self._carried(start, period)
+        reads = [number for k in range(start, start + period) for number, _ in self.reads[k]]
+        readers = sum(number in carried for number in reads)
+        return count, -len(carried), -readers, start + period * count
 
     def _reads(self, members: VectorClass) -> Iterator[Indices]:
         yield from members.operands
@@ -250,10 +283,13 @@ class _Joiner:
                 before = next(each)
                 for own in run.classes:
                     self._read_state(classes[own], before, makes, atoms, class_of)
+        class_of = np.concatenate(more_class)
+        for members in classes:
+            members.kinds = _merged(members.kinds, classes, class_of)
         return replace(
             self.vectors,
             classes=classes,
-            class_of=np.concatenate(more_class),
+            class_of=class_of,
             index=np.concatenate(more_index),
             same_as=np.concatenate((self.vectors.same_as, np.arange(len(index), n))),
         )

@@ -436,8 +436,6 @@ def _kinds(
     cuts = [0, *(np.flatnonzero(np.diff(kind)) + 1).tolist(), len(kind)]
     found = []
     for start, end in pairwise(cuts):
-        if start == end:
-            continue
         part = slice(start, end)
         used = int((factors[start] >= 0).sum())
         found.append(

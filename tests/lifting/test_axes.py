@@ -11,7 +11,7 @@ from support.term_oracle import agree
 
 from microgradnet import Value, exp, ops, relu, tanh
 from microgradnet.lifting.assembly import assemble
-from microgradnet.lifting.terms import Constant, Take, Term, topological_terms
+from microgradnet.lifting.terms import Constant, Map, Scan, Take, Term, topological_terms
 
 SEEDS = strategies.integers(0, 2**32)
 
@@ -159,3 +159,102 @@ def test_masks_that_no_conditions_describe():
     norm = [sum(v for at, v in e.items() if at[0] == i) for i in range(4)]
     cost = sum(relu(v / norm[at[0]] - 0.1) + ops.log(v + norm[at[0]]) for at, v in e.items())
     agree([cost], [], [], flat(a))
+
+
+@pytest.mark.parametrize("seed", [8, 9, 27, 54, 75, 221, 249, 578])
+def test_loop_nests_with_every_kind_of_surprise(seed):
+    rng = Random(seed)
+    nest = random_nest(rng, rng.randint(1, 8))
+    agree([nest.cost], nest.inputs, [], nest.parameters)
+
+
+def test_a_softmax_beside_what_it_is_not_of():
+    rng = Random(260)
+    roots, inputs, parameters = random_graph(rng, rng.randint(0, 30))
+    agree(roots, inputs, [], parameters)
+    x = [values(0.1 * i, 0.2, 0.7 - i) for i in range(4)]
+    shares = [ops.softmax([tanh(v) for v in row])[k] for row, k in zip(x, (0, 2, 1, 1), strict=True)]
+    agree([sum(p * p for p in shares)], [], [], flat(x))
+
+
+def test_loops_with_a_readout_at_each_step():
+    rng = Random(2)
+    W, V = ([[Value(rng.gauss(0, 0.5)) for _ in range(3)] for _ in range(3)] for _ in range(2))
+    x = [values(*[rng.gauss(0, 1) for _ in range(3)]) for _ in range(7)]
+    h, cost = values(0.1, 0.2, 0.3), 0.0
+    for row in x:
+        h = [tanh(sum(w * a for w, a in zip(ws, h, strict=True)) + u) for ws, u in zip(W, row, strict=True)]
+        y = [relu(sum(v * a for v, a in zip(vs, h, strict=True))) for vs in V]
+        cost = cost + sum(v * v for v in y)
+    found = agree([cost], flat(x), [], flat([W, V]))
+    scans = {term for term in topological_terms(found.roots) if isinstance(term, Scan)}
+    assert {scan.axis.size for scan in scans} == {7}
+    assert not any(isinstance(t, Map) and t.function is ops.relu for s in scans for t in s.operands)
+
+
+def test_loops_without_anything_new_at_each_step():
+    w, s = Value(0.3), [Value(0.5), Value(0.7)]
+    for _ in range(6):
+        s = [tanh(w * s[0] + s[1]), tanh(s[0] - w * s[1])]
+    agree([s[0] * s[1]], [], [], [w])
+    layers = [values(0.1, 0.2) for _ in range(6)]
+    for u, v in layers:
+        s = [tanh(u * s[0] + s[1]), tanh(s[0] - v * s[1])]
+    found = agree([s[0] * s[1]], [], [], [w, *flat(layers)])  # weights of their own: no loop
+    assert not any(u is not w and isinstance(t, Scan) and t.axis.size != 6
+                   for u in layers[0] for t in topological_terms(found.roots))  # fmt: skip
+
+
+def test_sums_of_very_unequal_lengths_are_scattered():
+    rng = Random(0)
+    x = values(*[rng.gauss(0, 1) for _ in range(60)])
+    w = iter(all_w := values(*[rng.gauss(0, 0.1) for _ in range(3000)]))
+    rows = [tanh(sum(next(w) * rng.choice(x) for _ in range(n))) for n in [1500, *[2] * 300]]
+    agree([sum(r * r for r in rows)], x, [], all_w, gradients=False)
+
+
+def test_named_arrays_beside_what_has_no_name():
+    a, b, rest = values(0.1, 0.2), [values(0.3, 0.4), values(0.5, 0.6)], values(*[0.1] * 9)
+    z = [tanh(b[i][0] * a[0] + b[i][1] * a[1] + rest[2 + 3 * i]) for i in range(2)]
+    cost = sum(v * v for v in z) + sum(p * p for p in [*a, *flat(b)])
+    for k, leaf in enumerate(a):
+        leaf.label = f"a[{k}]"
+    for i, k in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        b[i][k].label = f"b[{i}][{k}]"
+    found = agree([cost], [], [], [*rest[:4], *a, *rest[4:], *flat(b)])
+    names = {t.name for t in topological_terms(found.roots) if hasattr(t, "places")}
+    assert {"a", "b"} <= names
+    mixed = [relu(p) for p in (*a, *flat(b))]  # one operation on entries of both
+    agree([sum(v * v for v in mixed)], parameters={"a": a, "b": b})
+
+
+def test_many_candidates_and_long_windows():
+    rng = Random(4)
+    arrays = {f"p{m}": values(*[rng.gauss(0, 1) for _ in range(4)]) for m in range(10)}
+    walks = [[rng.randrange(4) for _ in range(12)] for _ in arrays]
+    rows = [tanh(sum(p[k[e]] for p, k in zip(arrays.values(), walks, strict=True))) for e in range(12)]
+    agree([sum(r * r for r in rows)], parameters=arrays)
+    x, w = values(*[rng.gauss(0, 1) for _ in range(80)]), values(*[0.01 * k for k in range(70)])
+    out = [tanh(sum(w[t] * x[i + t] for t in range(70))) for i in range(11)]
+    found = agree([sum(v * v for v in out)], x, [], w)
+    assert tables(found.roots) == []
+
+
+def test_taps_of_which_not_all_combinations_are_there():
+    rng = Random(5)
+    x = [values(*[rng.gauss(0, 1) for _ in range(6)]) for _ in range(6)]
+    diagonal = values(0.1, -0.4, 0.3, 0.8)  # the taps (0, 0), (1, 1), (2, 2), (3, 3)
+    out = [tanh(sum(diagonal[t] * x[i + t][j + t] for t in range(4))) for i in range(3) for j in range(3)]
+    agree([sum(v * v for v in out)], flat(x), [], diagonal)
+    less = [tanh(sum(diagonal[t] * x[i + t][j] for t in range(3))) for i in range(3) for j in range(6)]
+    agree([sum(v * v for v in less) + diagonal[3] * less[0]], flat(x), [], diagonal)
+
+
+def test_an_array_read_both_ways():
+    rng = Random(6)
+    A = [values(*[rng.gauss(0, 1) for _ in range(4)]) for _ in range(4)]
+    x = values(*[rng.gauss(0, 1) for _ in range(4)])
+    t = [x[i] + sum(A[i][j] * x[j] for j in range(4)) for i in range(4)]
+    y = [t[j] + sum(A[i][j] * tanh(t[i]) for i in range(4)) for j in range(4)]
+    found = agree([sum(v * v for v in y)], x, [], flat(A))
+    assert tables(found.roots) == []
