@@ -9,10 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.random_terms import KINKED, SMOOTH, sample
-from support.term_examples import EXAMPLES, attention, batch, convolution, gemm, jacobi, network, recurrence
+from support.term_examples import (
+    EXAMPLES,
+    attention,
+    batch,
+    convolution,
+    gemm,
+    jacobi,
+    network,
+    recurrence,
+)
 from support.term_programs import Printed, assert_prints, random_numbers
 
 from microgradnet import operation, ops
+from microgradnet.lifting.derivatives import adjoints
+from microgradnet.lifting.numpy_printer import write_numpy
 from microgradnet.lifting.terms import (
     Affine,
     Axis,
@@ -38,8 +49,8 @@ def printed(example):
 @given(st.randoms(use_true_random=False), st.integers(2, 9))
 def test_random_terms(rng, size):
     found = sample(rng, size, operations=SMOOTH + KINKED)
-    program = Printed(found.cost, found.parameters, found.examples)
-    program.size = found.widths["parameter"]
+    size = found.widths["parameter"] + 2  # with some that no leaf has
+    program = Printed(found.cost, found.parameters, found.examples, size=size)
     assert_prints(program, found.widths["input"] + 1, found.widths["target"] + 1)
 
 
@@ -79,6 +90,48 @@ def test_costs_are_the_callers_own():
     kept = first.copy()
     run(X + 1, Y)
     np.testing.assert_array_equal(first, kept)
+
+
+def test_a_program_can_be_called_at_once():
+    example = network([2, 3, 1])
+    program = printed(example)
+    p, X, Y = random_numbers(program.size, 2, 1)
+    costs, gradient = program(p, X, Y)
+    again = program.space["value_and_grad"](p, X, Y)
+    np.testing.assert_array_equal(again[0], costs)
+    np.testing.assert_array_equal(again[1], gradient)
+    out = np.empty_like(p)
+    assert program.space["value_and_grad"](p, X, Y, out)[1] is out
+
+
+def test_no_examples_have_no_costs_and_gradient_0():
+    for name in ("network", "attention", "recurrence", "convolution"):
+        example = EXAMPLES[name]()
+        program = printed(example)
+        p = np.ones(program.size)
+        nothing = np.zeros((0, example.inputs)), np.zeros((0, example.targets))
+        costs, gradient = program.space["value_and_grad"](p, *nothing)
+        assert costs.shape == (0,)
+        np.testing.assert_array_equal(gradient, 0)
+
+
+def test_several_outputs_are_columns_and_so_are_their_adjoints():
+    n, i, j = Axis("n"), Axis("i", 2), Axis("j", 3)
+    W, x = leaf("W", 0, i, j), Leaf("x", "input", (n, j), range(3))
+    a = Map(ops.tanh, (sum_over(multiply(W, x), j),))
+    outputs = [read_at(a, i, 0), read_at(a, i, 1), constant(2)]
+    seeds = [Leaf(f"V{k}", "seed", (n,), k) for k in range(3)]
+    g = adjoints(zip(outputs, seeds, strict=True), [W])[W]
+    source = write_numpy(outputs, {W: g}, columns=True)
+    space = {}
+    exec(source, space)
+    p, X, _ = random_numbers(6, 3, 0, 4)
+    V = np.random.default_rng(1).normal(size=(4, 3))
+    found, gradient = space["vjp"](p, X, V)
+    want = np.tanh(X @ p.reshape(2, 3).T)
+    np.testing.assert_allclose(found, np.column_stack([want, np.full(4, 2.0)]))
+    np.testing.assert_allclose(space["value"](p, X), found)
+    np.testing.assert_allclose(gradient, ((V[:, :2] * (1 - want**2)).T @ X).ravel())
 
 
 def test_inputs_need_not_lie_densely():

@@ -14,27 +14,31 @@ from support.random_terms import leaves_of, numbers
 class Printed:
     """The NumPy program of a cost, with the terms that it was printed from."""
 
-    def __init__(self, cost, parameters, examples, names=None) -> None:
+    def __init__(self, cost, parameters, examples, names=None, size=None) -> None:
         self.cost, self.examples = cost, examples
         found = adjoints([(cost, constant(1))], parameters)
         self.gradients = {leaf: found[leaf] for leaf in parameters if leaf in found}
-        self.source = write_numpy([cost], self.gradients, names)
+        places = [leaf.places.max(initial=-1) for leaf in parameters]
+        self.size = max(places, default=-1) + 1 if size is None else size
+        self.source = write_numpy([cost], self.gradients, names, size=self.size)
         self.space: dict = {}
         exec(compile(self.source, "<printed>", "exec"), self.space)
-        places = [leaf.places.max(initial=-1) for leaf in parameters]
-        self.size = max(places, default=-1) + 1
 
     @property
     def body(self) -> str:
         """The lines that run at each call."""
-        return self.source.split("def value_and_grad")[1]
+        return self.source.split("def prepare(p, g, m)")[1].split("def value_and_grad")[1]
 
     def __call__(self, p, X, Y):
         """The costs and the gradient; NaN where nothing was written."""
         g = np.full(len(p), np.nan, p.dtype)
         run = self.space["prepare"](p, g, len(X))
         run(X + 1, Y - 1)  # what is kept of one call must not be seen in the next
-        return run(X, Y)
+        g[:] = np.nan
+        costs, g = run(X, Y)
+        close = 1e-12 if p.dtype == np.float64 else 1e-5
+        np.testing.assert_allclose(self.space["value"](p, X, Y), costs, rtol=close, atol=close)
+        return costs, g
 
     def want(self, p, X, Y):
         """What the interpreter says of both."""
@@ -43,7 +47,7 @@ class Printed:
         given = numbers(leaves, p, X, Y, self.examples)
         m = len(X)
         cost, *values = interpret(roots, given, {self.examples: m})
-        gradient = np.full(len(p), np.nan)
+        gradient = np.zeros(len(p))
         for (leaf, g), value in zip(self.gradients.items(), values, strict=True):
             own = [axis for axis in leaf.axes if axis in g.axes]
             there = value.astype(float).transpose([g.axes.index(axis) for axis in own])
