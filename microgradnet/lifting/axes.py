@@ -531,10 +531,6 @@ class _Chooser:
                     chosen = [*best, Candidate(rank, int(rank.max()) + 1, _FLAT)]
                     break
                 best.pop()
-        if chosen is None and self.always:
-            (step,) = self.always
-            rank = running_number(step.values)
-            chosen = [step, Candidate(rank, int(rank.max()) + 1, _FLAT)]
         if chosen is None:
             return Coordinates([Dimension(n)], [np.arange(n)], n)
         dimensions: list[Dimension] = []

@@ -57,7 +57,51 @@ def join_steps(vectors: Vectors) -> tuple[Vectors, list[Run]]:
     >>> run.count, [len(c) for c in vectors.classes]
     (9, [1, 1, 1, 9, 9])
     """
-    return _Joiner(vectors).result()
+    deep, runs = _Joiner(_deepest_first(vectors)).result()
+    return (deep, runs) if runs else (vectors, [])
+
+
+def _read_by(members: VectorClass) -> Iterator[Indices]:
+    """What a class reads: the atoms of each operand and each factor."""
+    yield from members.operands
+    for kind in members.kinds:
+        yield from kind.factors
+
+
+def _deepest_first(vectors: Vectors) -> Vectors:
+    """The classes in an order in which nothing stands between the steps of a loop.
+
+    The class that has most below it comes as early as it can, and what only reads a loop, as the
+    outputs at its steps, behind the loop.
+    """
+    reads = [
+        sorted({int(vectors.class_of[atoms[0]]) for atoms in _read_by(members)})
+        for members in vectors.classes
+    ]
+    depth: list[int] = []
+    for below in reads:
+        depth.append(1 + max((depth[k] for k in below if k >= 0), default=0))
+    order: list[int] = []
+    placed = [False] * len(reads)
+    for top in sorted(range(len(reads)), key=lambda k: -depth[k]):
+        stack = [top]
+        while stack:
+            k = stack[-1]
+            missing = [j for j in reads[k] if j >= 0 and not placed[j]]
+            if placed[k] or not missing:
+                stack.pop()
+                if not placed[k]:
+                    placed[k] = True
+                    order.append(k)
+            else:
+                stack += missing[::-1]
+    number = np.empty(len(order), dtype=np.intp)
+    number[order] = np.arange(len(order))
+    found = vectors.class_of >= 0
+    class_of = vectors.class_of.copy()
+    class_of[found] = number[class_of[found]]
+    classes = [vectors.classes[k] for k in order]
+    return replace(vectors, classes=classes, class_of=class_of)
 
 
 def _merged(kinds: list[Kind], classes: list[VectorClass], class_of: Indices) -> list[Kind]:
@@ -176,11 +220,6 @@ class _Joiner:
         readers = sum(number in carried for number in reads)
         return count, -len(carried), -readers, start + period * count
 
-    def _reads(self, members: VectorClass) -> Iterator[Indices]:
-        yield from members.operands
-        for kind in members.kinds:
-            yield from kind.factors
-
     def _described(self, members: VectorClass) -> tuple[object, list[tuple[int, bytes]]]:
         """What the steps of a class have in common; of what it reads the class and the entries."""
         rough = (
@@ -194,7 +233,7 @@ class _Joiner:
             ],
         )
         reads = []
-        for atoms in self._reads(members):
+        for atoms in _read_by(members):
             number = int(self.class_of[atoms[0]])
             which = b""
             if number == -1 - PARAMETER:  # the same in all steps

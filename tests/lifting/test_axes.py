@@ -173,7 +173,9 @@ def test_a_softmax_beside_what_it_is_not_of():
     roots, inputs, parameters = random_graph(rng, rng.randint(0, 30))
     agree(roots, inputs, [], parameters)
     x = [values(0.1 * i, 0.2, 0.7 - i) for i in range(4)]
-    shares = [ops.softmax([tanh(v) for v in row])[k] for row, k in zip(x, (0, 2, 1, 1), strict=True)]
+    shares = [
+        ops.softmax([tanh(v) for v in row])[k] for row, k in zip(x, (0, 2, 1, 1), strict=True)
+    ]
     agree([sum(p * p for p in shares)], [], [], flat(x))
 
 
@@ -183,12 +185,15 @@ def test_loops_with_a_readout_at_each_step():
     x = [values(*[rng.gauss(0, 1) for _ in range(3)]) for _ in range(7)]
     h, cost = values(0.1, 0.2, 0.3), 0.0
     for row in x:
-        h = [tanh(sum(w * a for w, a in zip(ws, h, strict=True)) + u) for ws, u in zip(W, row, strict=True)]
+        h = [
+            tanh(sum(w * a for w, a in zip(ws, h, strict=True)) + u)
+            for ws, u in zip(W, row, strict=True)
+        ]
         y = [relu(sum(v * a for v, a in zip(vs, h, strict=True))) for vs in V]
         cost = cost + sum(v * v for v in y)
     found = agree([cost], flat(x), [], flat([W, V]))
     scans = {term for term in topological_terms(found.roots) if isinstance(term, Scan)}
-    assert {scan.axis.size for scan in scans} == {7}
+    assert {(scan.axis.size, len(scan.states)) for scan in scans} == {(6, 1)}
     assert not any(isinstance(t, Map) and t.function is ops.relu for s in scans for t in s.operands)
 
 
@@ -200,9 +205,9 @@ def test_loops_without_anything_new_at_each_step():
     layers = [values(0.1, 0.2) for _ in range(6)]
     for u, v in layers:
         s = [tanh(u * s[0] + s[1]), tanh(s[0] - v * s[1])]
-    found = agree([s[0] * s[1]], [], [], [w, *flat(layers)])  # weights of their own: no loop
-    assert not any(u is not w and isinstance(t, Scan) and t.axis.size != 6
-                   for u in layers[0] for t in topological_terms(found.roots))  # fmt: skip
+    roots = agree([s[0] * s[1]], [], [], [w, *flat(layers)]).roots
+    scans = {term for term in topological_terms(roots) if isinstance(term, Scan)}
+    assert len({scan.states for scan in scans}) == 1  # none of layers with weights of their own
 
 
 def test_sums_of_very_unequal_lengths_are_scattered():
@@ -232,7 +237,9 @@ def test_many_candidates_and_long_windows():
     rng = Random(4)
     arrays = {f"p{m}": values(*[rng.gauss(0, 1) for _ in range(4)]) for m in range(10)}
     walks = [[rng.randrange(4) for _ in range(12)] for _ in arrays]
-    rows = [tanh(sum(p[k[e]] for p, k in zip(arrays.values(), walks, strict=True))) for e in range(12)]
+    rows = [
+        tanh(sum(p[k[e]] for p, k in zip(arrays.values(), walks, strict=True))) for e in range(12)
+    ]
     agree([sum(r * r for r in rows)], parameters=arrays)
     x, w = values(*[rng.gauss(0, 1) for _ in range(80)]), values(*[0.01 * k for k in range(70)])
     out = [tanh(sum(w[t] * x[i + t] for t in range(70))) for i in range(11)]
@@ -244,9 +251,15 @@ def test_taps_of_which_not_all_combinations_are_there():
     rng = Random(5)
     x = [values(*[rng.gauss(0, 1) for _ in range(6)]) for _ in range(6)]
     diagonal = values(0.1, -0.4, 0.3, 0.8)  # the taps (0, 0), (1, 1), (2, 2), (3, 3)
-    out = [tanh(sum(diagonal[t] * x[i + t][j + t] for t in range(4))) for i in range(3) for j in range(3)]
+    out = [
+        tanh(sum(diagonal[t] * x[i + t][j + t] for t in range(4)))
+        for i in range(3)
+        for j in range(3)
+    ]
     agree([sum(v * v for v in out)], flat(x), [], diagonal)
-    less = [tanh(sum(diagonal[t] * x[i + t][j] for t in range(3))) for i in range(3) for j in range(6)]
+    less = [
+        tanh(sum(diagonal[t] * x[i + t][j] for t in range(3))) for i in range(3) for j in range(6)
+    ]
     agree([sum(v * v for v in less) + diagonal[3] * less[0]], flat(x), [], diagonal)
 
 
@@ -258,3 +271,35 @@ def test_an_array_read_both_ways():
     y = [t[j] + sum(A[i][j] * tanh(t[i]) for i in range(4)) for j in range(4)]
     found = agree([sum(v * v for v in y)], x, [], flat(A))
     assert tables(found.roots) == []
+
+
+def test_ragged_operations_with_numbers_and_with_what_is_there_once():
+    u, w = values(0.1, -0.3, 0.5, 0.7), values(0.2, 0.9, -0.4, 0.3)
+    a = [[tanh(p * q) for q in w] for p in u]
+    top = tanh(u[0] + w[2])
+    rows = [[ops.maximum(exp(a[i][j]), 0.9) - ops.maximum(a[i][j], top) for j in range(i + 1)]
+            for i in range(4)]  # fmt: skip
+    agree([sum(v * v for v in flat(rows))], [], [], [*u, *w])
+
+
+def test_taps_in_the_form_of_a_cross():
+    rng = Random(7)
+    x = [values(*[rng.gauss(0, 1) for _ in range(8)]) for _ in range(8)]
+    taps = [*[(k, 2) for k in range(5)], *[(2, k) for k in (0, 1, 3, 4)]]
+    w = values(*[rng.gauss(0, 1) for _ in taps])
+    out = [
+        tanh(sum(w[t] * x[i + u][j + v] for t, (u, v) in enumerate(taps)))
+        for i in range(4)
+        for j in range(4)
+    ]
+    agree([sum(v * v for v in out)], flat(x), [], w)
+
+
+def test_a_tap_that_no_window_reads():
+    rng = Random(8)
+    x, w = (
+        [values(*[rng.gauss(0, 1) for _ in range(6)]) for _ in range(6)],
+        values(0.1, 0.2, 0.3, 0.4),
+    )
+    out = [tanh(sum(w[t] * x[i + t][j + t] for t in range(3))) for i in range(4) for j in range(4)]
+    agree([sum(v * v for v in out)], flat(x), [], {"w": w[:3] + w[3:]})
