@@ -46,7 +46,7 @@ from microgradnet.lifting.index_maps import (
     needed_columns,
     table_over,
 )
-from microgradnet.lifting.nesting import flatten
+from microgradnet.lifting.nesting import ParameterArray
 from microgradnet.lifting.recurrences import Run, join_steps
 from microgradnet.lifting.terms import (
     Affine,
@@ -81,14 +81,16 @@ class Assembled:
 
     roots     of each root a term without axes but the examples' one
     examples  the axis of the examples
-    arrays    of each class its term and, over the term's axes, the atoms that its entries are; −1
+    arrays    of each class its term, its axes and, over these, the atoms that its entries are; −1
               where an entry is none
+    held      the leaves that are named as the caller holds them
     atoms     what the numbers in arrays stand for
     """
 
     roots: list[Term]
     examples: Axis
-    arrays: list[tuple[Term, Indices]]
+    arrays: list[tuple[Term, tuple[Axis, ...], Indices]]
+    held: frozenset[Term]
     atoms: Atoms
 
 
@@ -96,11 +98,12 @@ def assemble(
     roots: Sequence[Value],
     inputs: Sequence[Value] = (),
     targets: Sequence[Value] = (),
-    parameters: Any = (),
+    parameters: Sequence[Value] = (),
+    arrays: Sequence[ParameterArray] = (),
 ) -> Assembled:
     """The terms of a graph of one example; its inputs and targets have an axis of examples.
 
-    parameters  a list of Values, or nested lists and dicts of names, as in `nesting`
+    arrays  those of parameters that the caller holds so, as `nesting` finds them
 
     >>> w, x = [[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]], [Value(5.0), Value(6.0)]
     >>> z = [w[0][0] * x[0] + w[0][1] * x[1], w[1][0] * x[0] + w[1][1] * x[1]]
@@ -108,8 +111,7 @@ def assemble(
     >>> assemble([cost], x, [], w[0] + w[1]).roots[0].axes
     (n,)
     """
-    leaves, arrays = flatten(parameters)
-    atoms = canonicalise(roots, inputs, targets, leaves)
+    atoms = canonicalise(roots, inputs, targets, parameters)
     vectors, runs = join_steps(vectorise(atoms))
     layout = find_axes(atoms, vectors, arrays, runs)
     return _Assembler(atoms, vectors, layout, runs).assembled()
@@ -150,10 +152,11 @@ class _Assembler:
             self.terms, self.vectors.classes, self.layout.classes, strict=True
         ):
             nodes = np.where(members.atoms < len(self.atoms), members.atoms, -1)
-            arrays.append((term, _placed(own, nodes)))
-        return Assembled(
-            [self._root(k) for k in self.atoms.roots], self.examples, arrays, self.atoms
-        )
+            axes = tuple(self.axis(d) for d in own.dimensions)
+            arrays.append((term, axes, _placed(own, nodes)))
+        roots = [self._root(k) for k in self.atoms.roots]
+        held = frozenset(term for array, term in self.leaf_terms.items() if array.name)
+        return Assembled(roots, self.examples, arrays, held, self.atoms)
 
     def axis(self, dimension: Dimension) -> Axis:
         """The axis that a dimension is."""

@@ -62,7 +62,7 @@ def test_arrays_say_which_nodes_their_entries_are():
     graph = SIZES["causal attention"][0]()
     found = agree([graph.cost], graph.inputs, [], graph.parameters)
     exponentials = next(
-        (term, grid) for term, grid in found.arrays
+        (term, grid) for term, _, grid in found.arrays
         if grid.max() >= 0 and found.atoms.nodes[grid.max()].op is ops.exp
     )  # fmt: skip
     term, grid = exponentials

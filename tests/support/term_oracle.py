@@ -40,8 +40,8 @@ def agree(
     gradients: bool = True,
 ) -> Assembled:
     """Assert that the terms of a graph have the engine's values."""
-    found = assemble(roots, inputs, targets, parameters)
-    parameters = flatten(parameters)[0]
+    parameters, arrays = flatten(parameters)
+    found = assemble(roots, inputs, targets, parameters, arrays)
     check_term(*found.roots)
     lists = {"input": inputs, "target": targets, "parameter": parameters}
     given = {leaf: numbers_of(leaf, lists) for leaf in leaves_of(found.roots)}

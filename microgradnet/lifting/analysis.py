@@ -1,0 +1,342 @@
+"""From a graph to everything that is said of it: terms, their names, adjoints, equations, nodes."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microgradnet import ops
+from microgradnet.engine import Value
+from microgradnet.lifting import equations as written
+from microgradnet.lifting.arguments import check_leaves, listed, listed_roots
+from microgradnet.lifting.assembly import Assembled, assemble
+from microgradnet.lifting.derivatives import adjoints
+from microgradnet.lifting.nesting import ParameterArray, flatten
+from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
+from microgradnet.lifting.terms import (
+    Leaf,
+    Map,
+    Sum,
+    Take,
+    Term,
+    add,
+    constant,
+    multiply,
+    rebuild,
+    sum_over,
+    topological_terms,
+)
+
+__all__ = ["Analysis", "Equation", "Structure", "Variable", "analyse", "recognise"]
+
+Indices: TypeAlias = "NDArray[np.intp]"
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a program.
+
+    left    the variable that it defines: "z1", "δ1", "∂C/∂W1"
+    text    the equation: "z1 = W1 a0 + b1"
+    latex   the same
+    shape   of what it defines, for one example: () for a number, (n,) for a vector
+    part    "forward", "backward" or "gradient"
+    uses    the variables on its right side
+    term    its right side
+    """
+
+    left: str
+    text: str
+    latex: str
+    shape: tuple[int, ...]
+    part: str
+    uses: tuple[str, ...]
+    term: Term = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An array of a structure, and the scalar nodes that its entries are.
+
+    kind    "input", "target", "parameter" or "value"
+    nodes   row by row; None where an entry is no node of the graph, as the 0 off a mask
+    """
+
+    name: str
+    latex: str
+    shape: tuple[int, ...]
+    kind: str
+    nodes: tuple[Value | None, ...]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The arrays inside a scalar graph.
+
+    variables   by name, in the order of the program
+    equations   those of the program that `lift` would make of the graph
+    """
+
+    variables: dict[str, Variable]
+    equations: tuple[Equation, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found in a graph.
+
+    leaves      the parameters, flat, and `held`, the arrays in which they were given
+    arrays      the terms of `found.arrays` as they are in the outputs
+    outputs     the cost, or each of the outputs, as stable terms
+    whole       the cost; of several outputs the sum of their products with V
+    gradients   of each array of parameters its gradient, and `adjoints` of all terms
+    names       what terms are called
+    """
+
+    leaves: list[Value]
+    held: list[ParameterArray]
+    found: Assembled
+    arrays: list[Term]
+    outputs: list[Term]
+    whole: Term
+    gradients: dict[Leaf, Term]
+    adjoints: dict[Term, Term]
+    names: dict[Term, str]
+    is_cost: bool
+
+    @property
+    def size(self) -> int:
+        """How many nodes the graph has."""
+        return self.found.atoms.size
+
+    def equations(self) -> tuple[Equation, ...]:
+        """The equations, written."""
+        found = written.equations(self.whole, self.gradients, self.adjoints, self.names)
+        known = {equation.term: equation.name for equation in found}
+        result = []
+        for each in found:
+            if each.name == "C" and not self.is_cost:
+                continue
+            result.append(
+                Equation(
+                    each.name,
+                    each.text,
+                    each.latex,
+                    each.shape,
+                    each.part,
+                    tuple(_uses(each.term, known)),
+                    each.term,
+                )  # fmt: skip
+            )
+        return tuple(result)
+
+    def parameter_arrays(self) -> dict[str, Indices]:
+        """The places of all parameters, each once, by names: as given, or else as found."""
+        arrays: dict[str, Indices] = {}
+        seen = np.zeros(len(self.leaves), dtype=bool)
+        named = [(array.name, array.places) for array in self.held]
+        found = {leaf.places.tobytes(): leaf.name for leaf in self.gradients}
+        for name, places in named:
+            name = name or found.get(np.ascontiguousarray(places).tobytes(), "θ")
+            arrays[_free(name, arrays)] = places
+            seen[places] = True
+        for leaf in self.gradients:
+            places = leaf.places
+            if not seen[places[places >= 0]].any():
+                full = places if (places >= 0).all() else np.sort(places[places >= 0])
+                arrays[_free(leaf.name, arrays)] = full
+                seen[full] = True
+        rest = np.flatnonzero(~seen)
+        if len(rest):
+            arrays[_free("θ", arrays)] = rest
+        return arrays
+
+
+def _free(name: str, taken: dict[str, Any]) -> str:
+    """A name that is not taken."""
+    if name not in taken and name:
+        return name
+    k = 1
+    while f"{name or 'θ'}{k}" in taken:
+        k += 1
+    return f"{name or 'θ'}{k}"
+
+
+def analyse(
+    cost: Value | Sequence[Value],
+    inputs: Sequence[Value] = (),
+    targets: Sequence[Value] = (),
+    parameters: Any = (),
+) -> Analysis:
+    """What is inside a graph.
+
+    Raises TypeError for what is no Value, and ValueError for a listed node that is no leaf or
+    stands in the lists twice; only an input may be a target too.
+    """
+    roots = listed_roots(cost)
+    inputs, targets = listed("inputs", inputs), listed("targets", targets)
+    leaves, held = flatten(parameters)
+    if not roots:
+        raise ValueError("there is nothing to lift: give a cost, or a list of outputs")
+    check_leaves(inputs, targets, leaves)
+    with _collector_paused():
+        found = assemble(roots, inputs, targets, leaves, held)
+        is_cost = isinstance(cost, Value)
+        n = len(roots)
+        terms = rewrite([*found.roots, *[term for term, _, _ in found.arrays]], STABLE)
+        names, renamed = _named(terms[:n], found, is_cost)
+        every = rebuild([*terms, *names], lambda term: renamed.get(term, term))
+        outputs, arrays = every[:n], every[n : len(terms)]
+        names = dict(zip(every[len(terms) :], names.values(), strict=True))
+        seeds, whole = _seeds(outputs, found, is_cost)
+        own = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
+        weights = [leaf for leaf in own if leaf.role == "parameter"]
+        slopes = adjoints(seeds, weights, [found.examples])
+        gradients = {leaf: slopes[leaf] for leaf in weights if leaf in slopes}
+    return Analysis(leaves, held, found, arrays, outputs, whole, gradients, slopes, names, is_cost)
+
+
+def _seeds(
+    outputs: Sequence[Term], found: Assembled, is_cost: bool
+) -> tuple[list[tuple[Term, Term]], Term]:
+    """What adjoints begin with: 1 for a cost, else V for the outputs; and the cost in all."""
+    if is_cost:
+        (cost,) = rewrite(outputs, DIFFERENTIATED)
+        return [(cost, constant(1))], outputs[0]
+    by_array: dict[Term, list[tuple[int, Term]]] = {}
+    for k, output in enumerate(outputs):
+        by_array.setdefault(_array_of(output), []).append((k, output))
+    seeds: list[tuple[Term, Term]] = []
+    number = 0
+    for k, output in enumerate(outputs):
+        number += 1
+        name = "V" if len(outputs) == 1 else f"V{number}"
+        seeds.append((output, cast(Term, Leaf(name, "seed", (found.examples,), [k]))))
+    return seeds, add(*[multiply(seed, output) for output, seed in seeds])
+
+
+def _array_of(output: Term) -> Term:
+    while isinstance(output, Take):
+        output = output.operand
+    return output
+
+
+def _named(
+    outputs: Sequence[Term], found: Assembled, is_cost: bool
+) -> tuple[dict[Term, str], dict[Term, Term]]:
+    """What terms are called, and the leaves under the names that fit these: W1 in z1."""
+    whole = outputs[0] if is_cost else add(*outputs)
+    names = written.name_terms(whole)
+    leaves = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
+    called: dict[Leaf, str] = {}
+    for term, name in names.items():
+        if name[0] == "z" and name[1:].isdigit():
+            for leaf, letter in _roles_in(term):
+                if leaf not in called:
+                    called[leaf] = _free(f"{letter}{name[1:]}", dict.fromkeys(called.values()))
+    inputs = [leaf for leaf in leaves if leaf.role == "input"]
+    targets = [leaf for leaf in leaves if leaf.role == "target"]
+    if len(inputs) == 1:
+        called[inputs[0]] = "a0"
+    for those, letter in ((inputs, "x"), (targets, "y")):
+        for k, leaf in enumerate(those, 1):
+            called.setdefault(leaf, letter if len(those) == 1 else f"{letter}{k}")
+    renamed: dict[Term, Term] = {}
+    taken = set(names.values())
+    rest = 0
+    for leaf in leaves:
+        name = leaf.name if leaf in found.held else called.get(leaf, "")
+        if not name:
+            rest += 1
+            name = f"θ{rest}"
+        while name in taken:
+            name += "′"
+        taken.add(name)
+        renamed[leaf] = cast(Term, Leaf(name, leaf.role, leaf.axes, leaf.places))
+    return names, renamed
+
+
+def _roles_in(layer: Term) -> Iterator[tuple[Leaf, str]]:
+    """The parameters of a layer: W, U … before what they are multiplied with, b alone."""
+    adds = isinstance(layer, Map) and layer.function is ops.add
+    letters = iter("WUMN")
+    for part in layer.operands if adds else (layer,):
+        leaves = [t for t in topological_terms([part]) if isinstance(t, Leaf)]
+        weights = [leaf for leaf in leaves if leaf.role == "parameter"]
+        if isinstance(part, (Leaf, Take)) and weights:
+            yield weights[0], "b"
+        elif isinstance(part, Sum):
+            for factor in part.operand.operands:
+                if isinstance(factor, Leaf) and factor.role == "parameter":
+                    yield factor, next(letters, "W")
+                    break
+
+
+def _uses(term: Term, known: dict[Term, str]) -> Iterator[str]:
+    """The names on the right side of an equation, each once."""
+    found: dict[str, None] = {}
+    stack = [*reversed(term.operands)] or [term]
+    while stack:
+        x = stack.pop()
+        if x in known:
+            found[known[x]] = None
+        elif isinstance(x, Leaf):
+            found[x.name] = None
+        else:
+            stack.extend(reversed(x.operands))
+    yield from found
+
+
+def recognise(
+    cost: Value | Sequence[Value],
+    inputs: Sequence[Value] = (),
+    targets: Sequence[Value] = (),
+    parameters: Any = (),
+) -> Structure:
+    """What `lift` finds in a graph; its arguments and errors are those of `lift`.
+
+    >>> from microgradnet import MLP
+    >>> model = MLP(2, [3, 1], activation="tanh")
+    >>> forward = model.forward([0.5, -1.0])
+    >>> found = recognise([forward.output], forward.a[0], parameters=model.parameters())
+    >>> found.equations[0].text, found.variables["z1"].nodes[2] is forward.z[1][2]
+    ('z1 = W1 a0 + b1', True)
+    """
+    analysis = analyse(cost, inputs, targets, parameters)
+    lists = {"parameter": analysis.leaves, "input": inputs, "target": targets}
+    variables: dict[str, Variable] = {}
+    for term in topological_terms(analysis.outputs):
+        if isinstance(term, Leaf) and term.role in lists:
+            nodes = [lists[term.role][k] if k >= 0 else None for k in term.places.ravel()]
+            kind = term.role
+            variables[term.name] = Variable(
+                term.name, term.name, term.places.shape, kind, tuple(nodes)
+            )
+    atoms = analysis.found.atoms
+    for term, (_, _, grid) in zip(analysis.arrays, analysis.found.arrays, strict=True):
+        name = "C" if term is analysis.whole and analysis.is_cost else analysis.names.get(term)
+        if name is not None and name not in variables:
+            entries = tuple(atoms.nodes[k] if k >= 0 else None for k in grid.ravel().tolist())
+            variables[name] = Variable(name, name, grid.shape, "value", entries)
+    return Structure(variables, analysis.equations())
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without Python's garbage collector, which would walk graph and atoms again and again.
+
+    There are no cycles in them to be found, and lifting takes half the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
