@@ -79,7 +79,7 @@ def adjoints(
     found: dict[Term, Term] = {}
     for term in reversed(order):
         if term in pending:
-            found[term] = g = add(*pending.pop(term))
+            found[term] = g = add(*pending.pop(term), flat=False)
             if term not in wanted:
                 _RULES[type(term)](term, g, contribute)
     return found

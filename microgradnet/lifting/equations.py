@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -21,6 +22,7 @@ from microgradnet.lifting.terms import (
     Take,
     Term,
     as_coefficient,
+    free_states,
     topological_terms,
     where_used,
 )
@@ -60,101 +62,146 @@ def equations(
     >>> i, k = Axis("i", 2), Axis("k", 3)
     >>> W, x = Leaf("W1", "parameter", (i, k), range(6)), Leaf("a0", "input", (k,), range(3))
     >>> z = sum_over(multiply(W, x), k)
-    >>> cost = sum_over(multiply(z, z), i)
+    >>> cost = sum_over(Map(ops.tanh, (z,)), i)
     >>> found = adjoints([(cost, constant(1))], [W])
     >>> for equation in equations(cost, {W: found[W]}, found):
     ...     print(equation.text)
     z1 = W1 a0
-    C = Σ z1²
-    δ1 = 2 z1
+    a1 = tanh(z1)
+    C = Σ a1
+    δ1 = tanh′(z1)
     ∂C/∂W1 = δ1 a0ᵀ
     """
-    forward = dict(name_terms(cost) if names is None else names)
-    forward.pop(cost, None)
-    known = dict(forward)
-    backward: dict[Term, str] = {}
-    for term, name in forward.items():
-        g = adjoints.get(term)
-        activation = name[0] == "a" and name[1:].isdigit()
-        if g is None or g in known or isinstance(g, (Leaf, Constant, Extent)) or activation:
-            continue
-        layer = name[0] == "z" and name[1:].isdigit()
-        known[g] = backward[g] = f"δ{name[1:]}" if layer else f"∂C/∂{name}"
-    scans = [t for t in topological_terms(gradients.values()) if isinstance(t, Scan)]
-    for scan in scans:
-        if scan not in known and scan.out not in [state for state, *_ in scan.states]:
-            stem = "δ" if scan.reverse else "v"
-            taken = sum(name.startswith(stem) for name in known.values())
-            known[scan] = backward[scan] = f"{stem}{taken + 1}"
-    while True:
-        found = _written(cost, gradients, adjoints, forward, backward)
-        long = next((e for e in found if len(e.text) > _LONGEST), None)
-        part = None if long is None else _part_to_name(long, {**forward, **backward})
-        if part is None:
-            return found
-        own = forward if part in topological_terms([cost]) else backward
-        own[part] = (
-            f"v{1 + sum(name[0] == 'v' for name in (*forward.values(), *backward.values()))}"
-        )
+    return _Equations(cost, gradients, adjoints, names).written()
 
 
-_LONGEST = 100
-"""Of a longer equation a part gets one of its own."""
+_LONGEST, _DEEPEST = 100, 6
+"""Of longer equations, and of deeper ones, a part gets an equation of its own."""
+_ONE_OF = re.compile(r"[az]\d+")
 
 
-def _part_to_name(equation: Equation, known: Mapping[Term, str]) -> Term | None:
-    """The largest part of an equation that is not nearly all of it."""
-    sizes: dict[Term, int] = {}
-    stack: list[Term] = [equation.term]
-    while stack:
-        term = stack.pop()
-        plain = isinstance(term, (Leaf, Constant, Extent, State, Take, Scan))
-        if term is not equation.term and not plain and term.axes and not _bound(term):
-            sizes[term] = len(Formulas(TEXT, known).equation(term, "v"))
-        for x in term.operands:
-            if x not in known and x not in sizes:
-                stack.append(x)
-    fitting = {x: n for x, n in sizes.items() if 20 < n <= 0.8 * len(equation.text)}
-    return max(fitting, key=lambda x: fitting[x], default=None)
+class _Equations:
+    def __init__(
+        self,
+        cost: Term,
+        gradients: Mapping[Leaf, Term],
+        adjoints: Mapping[Term, Term],
+        names: Mapping[Term, str] | None,
+    ) -> None:
+        self.cost, self.gradients, self.adjoints = cost, gradients, adjoints
+        self.forward = topological_terms([cost])
+        self.order = topological_terms([cost, *gradients.values()])
+        self.bound = {x for x, states in free_states(self.order).items() if states}
+        self.names = dict(name_terms(cost) if names is None else names)
+        self.names.pop(cost, None)
+        self.known = dict(self.names)
+        self.writers = Formulas(TEXT, self.known), Formulas(LATEX, self.known)
+        self.name_adjoints()
+        self.name_scans()
+        self.name_deep()
+        self.parts = {x: "forward" for x in self.forward}
+        self.found: dict[str, list[Equation]] = {"forward": [], "backward": [], "gradient": []}
 
+    def new_name(self, stem: str) -> str:
+        """The stem with the next number."""
+        taken = [int(x[1:]) for x in self.known.values() if x[0] == stem and x[1:].isdigit()]
+        return f"{stem}{max(taken, default=0) + 1}"
 
-def _written(
-    cost: Term,
-    gradients: Mapping[Leaf, Term],
-    adjoints: Mapping[Term, Term],
-    forward: Mapping[Term, str],
-    backward: Mapping[Term, str],
-) -> list[Equation]:
-    known = {**forward, **backward}
-    writers = Formulas(TEXT, known), Formulas(LATEX, known)
-    for term in forward:
-        if isinstance(adjoints.get(term), (Map, Sum)):
-            for writer in writers:
-                writer.turn(adjoints[term], writer.order(term))
+    def is_plain(self, term: Term) -> bool:
+        """Whether a term needs no equation."""
+        kinds = (Leaf, Constant, Extent, State, Take, Scan)
+        return isinstance(term, kinds) or term in self.bound or not term.axes
 
-    def equation(name: str, term: Term, part: str) -> Equation:
-        text, latex = (writer.equation(term, name) for writer in writers)
-        shape = tuple(cast(int, axis.size) for axis in writers[0].order(term))
-        return Equation(name, term, part, text, latex, shape)
+    def name_adjoints(self) -> None:
+        """Call the adjoints of named terms after them; of layers they are δ."""
+        for term, name in self.names.items():
+            g = self.adjoints.get(term)
+            numbered = _ONE_OF.fullmatch(name) is not None
+            if g is None or g in self.known or isinstance(g, (Leaf, Constant, Extent)):
+                continue
+            if not (numbered and name[0] == "a"):
+                self.known[g] = f"δ{name[1:]}" if numbered else f"∂C/∂{name}"
+                if isinstance(g, (Map, Sum)):
+                    for writer in self.writers:
+                        writer.turn(g, writer.order(term))
 
-    found = [equation(forward[t], t, "forward") for t in topological_terms([cost]) if t in forward]
-    found.append(equation("C", cost, "forward"))
-    needed = topological_terms(gradients.values())
-    found += [equation(backward[t], t, "backward") for t in needed if t in backward]
-    for leaf, g in gradients.items():
-        text, latex = (_gradient(writer, leaf, g, known) for writer in writers)
-        shape = tuple(axis.size for axis in leaf.axes if axis.size is not None)
-        found.append(Equation(f"∂C/∂{leaf.name}", g, "gradient", text, latex, shape))
-    return found
+    def name_scans(self) -> None:
+        """Give each recurrence a name, but for what is a state before a step."""
+        for scan in self.order:
+            if not isinstance(scan, Scan) or scan in self.known:
+                continue
+            if scan.out not in [state for state, *_ in scan.states]:
+                self.known[scan] = self.new_name("δ" if scan.reverse else "v")
 
+    def name_deep(self) -> None:
+        """Name what would make a formula too deep, and what is written twice, going back."""
+        uses = where_used(self.order)
+        before = set(self.forward)
+        depths: dict[Term, int] = {}
+        number = int(self.new_name("v")[1:])
+        for term in self.order:
+            inner = [depths[x] for x in term.operands if x not in self.known]
+            depths[term] = depth = 1 if isinstance(term, Scan) else 1 + max(inner, default=0)
+            twice = depth > 3 and term not in before and len(uses.get(term, ())) > 1
+            named = term in self.known or term is self.cost
+            if (depth > _DEEPEST or twice) and not named and not self.is_plain(term):
+                self.known[term] = f"v{number}"
+                number += 1
 
-def _gradient(writer: Formulas, leaf: Leaf, g: Term, known: Mapping[Term, str]) -> str:
-    """The equation of a gradient, which may be no more than the name of an adjoint."""
-    name = writer.form.name(f"∂C/∂{leaf.name}")
-    if g in known:
-        return f"{name} = {writer.form.name(known[g])}"
-    writer.turn(g, leaf.axes)
-    return writer.equation(g, f"∂C/∂{leaf.name}")
+    def written(self) -> list[Equation]:
+        """All equations."""
+        for term in self.order:
+            if term is self.cost:
+                self.write(term, "C")
+            elif term in self.known:
+                self.write(term, self.known[term])
+        for leaf, g in self.gradients.items():
+            name = f"∂C/∂{leaf.name}"
+            if g not in self.known:
+                for writer in self.writers:
+                    writer.turn(g, leaf.axes)
+                self.shorten(g, name)
+            text, latex = (self.gradient(writer, name, g) for writer in self.writers)
+            shape = tuple(axis.size for axis in leaf.axes if axis.size is not None)
+            self.found["gradient"].append(Equation(name, g, "gradient", text, latex, shape))
+        return [equation for part in self.found.values() for equation in part]
+
+    def write(self, term: Term, name: str) -> None:
+        """Write the equation of a term, after those of parts that it is too long without."""
+        self.shorten(term, name)
+        text, latex = (writer.equation(term, name) for writer in self.writers)
+        shape = tuple(cast(int, axis.size) for axis in self.writers[0].order(term))
+        part = self.parts.get(term, "backward")
+        self.found[part].append(Equation(name, term, part, text, latex, shape))
+
+    def shorten(self, term: Term, name: str) -> None:
+        """Give parts of an equation their own, until it is short."""
+        while len(text := self.writers[0].equation(term, name)) > _LONGEST:
+            part = self.part_to_name(term, len(text))
+            if part is None:
+                return
+            self.known[part] = self.new_name("v")
+            self.write(part, self.known[part])
+
+    def part_to_name(self, whole: Term, length: int) -> Term | None:
+        """The largest part of a formula that is not nearly all of it."""
+        sizes: dict[Term, int] = {}
+        stack: list[Term] = [*whole.operands]
+        while stack:
+            term = stack.pop()
+            if term in self.known or term in sizes:
+                continue
+            plain = self.is_plain(term)
+            sizes[term] = 0 if plain else len(Formulas(TEXT, self.known).equation(term, "v"))
+            stack.extend(term.operands)
+        fitting = {x: n for x, n in sizes.items() if 20 < n <= 0.8 * length}
+        return max(fitting, key=lambda x: fitting[x], default=None)
+
+    def gradient(self, writer: Formulas, name: str, g: Term) -> str:
+        """The equation of a gradient, which may be no more than the name of an adjoint."""
+        if g in self.known:
+            return f"{writer.form.name(name)} = {writer.form.name(self.known[g])}"
+        return writer.equation(g, name)
 
 
 def name_terms(cost: Term) -> dict[Term, str]:
@@ -164,13 +211,14 @@ def name_terms(cost: Term) -> dict[Term, str]:
     function of it.
     """
     order = topological_terms([cost])
+    bound = {x for x, states in free_states(order).items() if states}
     uses = where_used(order)
     names: dict[Term, str] = {}
     layer = 0
     for term in order:
         if (
             _is_layer(term)
-            and not _bound(term)
+            and term not in bound
             and not any(_is_layer(x) and _adds(x) for x in uses.get(term, []))
         ):
             layer += 1
@@ -187,7 +235,7 @@ def name_terms(cost: Term) -> dict[Term, str]:
             not plain
             and term.axes
             and (len(readers) > 1 or isinstance(term, Scan))
-            and not _bound(term)
+            and term not in bound
         ):
             state = _state_of(term)
             number += state is None
@@ -236,17 +284,6 @@ def _state_of(term: Term) -> State | None:
             if step is term.out:
                 return state
     return None
-
-
-def _bound(term: Term) -> bool:
-    stack: list[Term] = [term]
-    while stack:
-        x = stack.pop()
-        if isinstance(x, State):
-            return True
-        if not isinstance(x, Scan):
-            stack.extend(x.operands)
-    return False
 
 
 def _adds(term: Term) -> bool:

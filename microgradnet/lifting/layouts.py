@@ -99,8 +99,12 @@ class Layouts:
         self._choose(terms)
 
     def _root(self, term: Term) -> Term:
+        path = []
         while term in self._parents:
+            path.append(term)
             term = self._parents[term]
+        for passed in path[:-1]:
+            self._parents[passed] = term
         return term
 
     def _join(self, one: Term, two: Term) -> None:

@@ -78,16 +78,19 @@ class _Lowering:
 
     def is_bound(self, term: Term) -> bool:
         """Whether a term depends on the state of a scan, so that it changes from step to step."""
-        known = self._bound.get(term)
-        if known is None:
-            known = isinstance(term, State) or (
-                not isinstance(term, Scan) and any(map(self.is_bound, term.operands))
-            )
-            self._bound[term] = known
-        return known
+        known = self._bound
+        stack = [term]
+        while stack:
+            x = stack[-1]
+            unknown = [y for y in x.operands if y not in known and not isinstance(x, Scan)]
+            if x not in known and unknown:
+                stack += unknown
+                continue
+            inside = not isinstance(x, Scan) and any(known[y] for y in x.operands)
+            known[stack.pop()] = isinstance(x, State) or inside
+        return known[term]
 
     def change(self, term: Term) -> Term:
-        self.is_bound(term)
         if isinstance(term, Sum):
             return self.sum(term.operand, term.over)
         if isinstance(term, Put) and not isinstance(term.index, Term):
@@ -119,7 +122,7 @@ class _Lowering:
         positive: list[Term] = []
         negative: list[Term] = []
         for term in _norms_together(terms):
-            opposite = _opposite(term)
+            opposite = self.opposite(term)
             (positive if opposite is None else negative).append(opposite or term)
         positive = self.grouped(positive)
         if not positive:
@@ -131,10 +134,22 @@ class _Lowering:
             total = Map(ops.subtract, (total, term))
         return total
 
+    def opposite(self, term: Term) -> Term | None:
+        """The term without the minus in front of it; None if it has none."""
+        number, rest = as_coefficient(term)
+        return self.multiply((constant(-number), rest)) if number < 0 else None
+
     def multiply(self, terms: Sequence[Term]) -> Term:
-        """A product as binary products."""
-        product = multiply(*self.folded(terms))
-        factors = product.operands if _is(product, ops.multiply) else (product,)
+        """A product as binary products, with its numbers in one."""
+        numbers = [t for t in terms if isinstance(t, Constant) and t.number is not None]
+        factors = [t for t in terms if t not in numbers]
+        first = multiply(*numbers)
+        for k, x in enumerate(factors):
+            if isinstance(x, Constant) and isinstance(first, Constant):  # an array of constants
+                factors[k] = Constant(x.values * cast(float, first.number), x.axes)
+                first = _ONE
+        if first is not _ONE or not factors:
+            factors += first.operands or (first,)
         if len(factors) == 2 and factors[0] is factors[1]:
             return _square(factors[0])
         ordered = self.grouped(factors)
@@ -143,25 +158,18 @@ class _Lowering:
             total = Map(ops.multiply, (total, term))
         return total
 
-    def folded(self, terms: Sequence[Term]) -> list[Term]:
-        """The factors with arrays of constants multiplied by the numbers beside them."""
-        flat = [x for t in terms for x in self.factors(t)]
-        arrays = [t for t in flat if isinstance(t, Constant) and t.number is None]
-        numbers = [t for t in flat if isinstance(t, Constant) and t.number is not None]
-        if not arrays or not numbers:
-            return flat
-        first = arrays[0]
-        values = first.values * prod(cast(float, t.number) for t in numbers)
-        rest = [t for t in flat if t is not first and t not in numbers]
-        return [Constant(values, first.axes), *rest]
-
-    def factors(self, term: Term) -> list[Term]:
-        """The factors of a product of products."""
-        if term in self.shared or not isinstance(term, Map):
-            return [term]
-        if term.function is ops.multiply:
-            return [x for t in term.operands for x in self.factors(t)]
-        return [*term.operands] * 2 if term.function is _SQUARE else [term]
+    def factors(self, term: Term, most: int = 16) -> list[Term]:
+        """The factors of a product of products, if they are not too many."""
+        found = [term]
+        for _ in range(most):
+            nested = [x for x in found if x not in self.shared and _is_product(x)]
+            if not nested or len(found) > most:
+                break
+            inner = nested[0]
+            place = found.index(inner)
+            parts = [*inner.operands] if _is(inner, ops.multiply) else [*inner.operands] * 2
+            found[place : place + 1] = parts
+        return found
 
     def sum(self, term: Term, over: Sequence[Axis]) -> Term:
         """A sum with what does not depend on its axes drawn out."""
@@ -239,17 +247,15 @@ def _is_one(term: Term) -> bool:
     return isinstance(term, Constant) and term.number == 1
 
 
+def _is_product(term: Term) -> bool:
+    return isinstance(term, Map) and (term.function is ops.multiply or term.function is _SQUARE)
+
+
 _SQUARE = ops.power_constant.variant(exponent=2)
 
 
 def _square(term: Term) -> Term:
     return Map(_SQUARE, (term,))
-
-
-def _opposite(term: Term) -> Term | None:
-    """The term without the minus in front of it; None if it has none."""
-    number, rest = as_coefficient(term)
-    return multiply(constant(-number), rest) if number < 0 else None
 
 
 def _vanishes(term: Term, conditions: Sequence[Affine]) -> bool:

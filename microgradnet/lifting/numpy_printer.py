@@ -213,8 +213,7 @@ class _Block:
                 rest = [x for x in factors_ if x is not leaf]
                 if len(rest) == 1 and not rest[0].axes:
                     self.decays[rest[0]].append(leaf)
-                    (other,) = (x for x in parts if x is not part)
-                    return other
+                    return parts[1 - parts.index(part)]
         return g
 
     def text(self, size: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -148,6 +148,7 @@ class Writer:
         self.prepared: list[str] = []
         self._free: dict[tuple[int, bool], list[Slot]] = defaultdict(list)
         self._taken = set(module.taken)
+        self._counts: Counter[str] = Counter()
         self._hoisted: dict[str, str] = {}
         self._copies: dict[tuple[str, tuple[int, ...]], Array] = {}
         self._readers: dict[Term, list[Term]] = {}
@@ -249,10 +250,11 @@ class Writer:
     def fresh(self, name: str) -> str:
         """A name that is not taken yet."""
         base = re.sub(r"\W", "_", name) or "t"
-        found, n = base, 1
+        found, n = base, self._counts[base] or 1
         while found in self._taken:
             n += 1
             found = f"{base}_{n}"
+        self._counts[base] = max(n, 1)
         self._taken.add(found)
         return found
 

@@ -478,16 +478,20 @@ def constant(x: ArrayLike, *axes: Axis) -> Constant:
     return Constant(np.asarray(x, dtype=float), axes)
 
 
-def add(*terms: Term) -> Term:
-    """The sum x₁ + x₂ + …, with sums among them written out and multiples of one term collected.
+def add(*terms: Term, flat: bool = True) -> Term:
+    """The sum x₁ + x₂ + …, with multiples of one term collected.
+
+    flat    whether sums among the terms are written out
 
     >>> x = Leaf("x", "input", (), [0])
     >>> add(x, constant(0), x)
     2 x
     """
-    flat = [t for term in terms for t in (term.operands if _is(term, ops.add) else (term,))]
+    given = [
+        t for term in terms for t in (term.operands if flat and _is(term, ops.add) else (term,))
+    ]
     kept: dict[Term, list[float]] = {}
-    for t in flat:
+    for t in given:
         number, rest = as_coefficient(t)
         if number or rest is not _ONE:
             kept.setdefault(rest, []).append(number)

@@ -96,7 +96,8 @@ class Formulas:
     """Writes terms in a form; those that have names by their names."""
 
     def __init__(self, form: Form, names: Mapping[Term, str] | None = None) -> None:
-        self.form, self.names = form, names or {}
+        self.form = form
+        self.names: Mapping[Term, str] = {} if names is None else names
         self._indexed = True
         self._letters: dict[Axis, str] = {}
         self._orders: dict[Term, list[Axis]] = {}
