@@ -93,6 +93,18 @@ class _Number:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, other: Number) -> Any:
+        return _function(ops.divide, self, other)
+
+    def __rtruediv__(self, other: Number) -> Any:
+        return _function(ops.divide, other, self)
+
+    def __pow__(self, other: Number) -> Any:
+        return _ALGEBRA.power(self, other)
+
+    def __rpow__(self, other: Number) -> Any:
+        return _ALGEBRA.power(other, self)
+
     def __neg__(self) -> _Number:
         return _Number(negative(self.term))
 

@@ -33,7 +33,7 @@ _CALLS: Mapping[Function, str] = {
     "less": "{} < {}",
     "less_equal": "{} <= {}",
     "equal": "{} == {}",
-    "both": "{} & {}",
+    "both": "np.logical_and({}, {})",
     "is_infinite": "np.isinf({})",
     "damped": "damped({}, {})",
     ops.xlogy: "xlogy({}, {})",

@@ -181,10 +181,7 @@ def scatter_view(w: Writer, view: Array, x: Array, apart: Sequence[Axis]) -> Non
             if axis in part.axes:
                 part = w.view(part, axis, Affine(k))
         code = w.oriented(part, into.axes)
-        if into.code.isidentifier():
-            w.line(f"{into.code} += {code}")
-        else:
-            w.line(f"np.add({into.code}, {code}, out={into.code})")
+        w.line(f"{into.code} += {code}")
 
 
 def emit_scatter(w: Writer, term: Put, x: Array) -> None:
@@ -276,13 +273,11 @@ def _overlapping(links: Sequence[Put]) -> list[Axis]:
     for link in links:
         parts = [p for p in cast(Affine, link.index).parts if p[0].size != 1]
         while True:
-            reach = 0
-            clash = None
+            reach, clash = 0, False
             for axis, factor in sorted(parts, key=lambda part: abs(part[1])):
-                if abs(factor) <= reach:
-                    clash = axis
+                clash |= abs(factor) <= reach
                 reach += abs(factor) * (cast(int, axis.size) - 1)
-            if clash is None:
+            if not clash:
                 break
             smallest = min(parts, key=lambda part: cast(int, part[0].size))
             parts.remove(smallest)

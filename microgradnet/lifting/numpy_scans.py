@@ -60,7 +60,8 @@ def emit_scan(w: Writer, term: Scan) -> None:
             )
             step = step.operand
         own = set(step.axes) - {axis} == set(into.axes) - {axis}
-        if step in loop.targets or step in loop.arrays or not own or is_view(w, step):
+        outside = w.reading.states[step].isdisjoint(before)
+        if outside or step in loop.targets or not own or is_view(w, step):
             copies.append((step, step_view(w, loop, into)))
         else:
             loop.targets[step] = step_view(w, loop, into)
@@ -92,7 +93,7 @@ def emit_scan(w: Writer, term: Scan) -> None:
     those = ", ".join(loop.steps.values())
     steps_code = w.hoist(f"[*zip({those})]" + "[::-1]" * reverse, "steps")
     w.line(f"for {names}{',' * (len(loop.steps) == 1)} in {steps_code}:")
-    w.frame.lines += loop.lines
+    w.frame.lines += loop.lines or [f"{loop.indent}pass"]
 
 
 def is_view(w: Writer, term: Term) -> bool:

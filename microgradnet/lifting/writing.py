@@ -416,7 +416,6 @@ class Formulas:
         outer = self._outer(term) if not self._indexed else None
         if outer is not None:
             return self._scaled(number, outer, PRODUCT)
-        signs = 0
         parts: list[tuple[str, bool]] = []
         for factor, count in counts.items():
             wide = any(axis.size not in (None, 1) for axis in factor.axes)
@@ -426,8 +425,6 @@ class Formulas:
                 )
             else:
                 written = self._part(factor, PRODUCT if len(factors) > 1 else SIGN)
-            if isinstance(factor, Constant) and written.startswith(self.form.minus):
-                signs += 1
             parts.append((written, wide))
         parts.sort(key=lambda part: part[1])
         hadamard = f" {self.form.hadamard} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Scan,
     Softmax,
+    State,
     Take,
     add,
     constant,
@@ -50,6 +53,20 @@ def printed(example):
 def test_random_terms(rng, size):
     found = sample(rng, size, operations=SMOOTH + KINKED)
     size = found.widths["parameter"] + 2  # with some that no leaf has
+    program = Printed(found.cost, found.parameters, found.examples, size=size)
+    assert_prints(program, found.widths["input"] + 1, found.widths["target"] + 1)
+
+
+ONCE_WRONG = (2, 6, 9, 12, 23, 28, 42, 46, 50, 56, 63, 71, 77, 83, 90, 91, 93, 98, 103, 104, 119,
+              122, 129, 131, 134, 145, 191, 210, 212, 234, 325, 341, 360, 367, 404)  # fmt: skip
+"""Seeds of random programs that a printer was wrong about while it was being written."""
+
+
+@pytest.mark.parametrize("seed", ONCE_WRONG)
+def test_programs_that_once_were_wrong(seed):
+    rng = Random(seed)
+    found = sample(rng, rng.randint(2, 9))
+    size = found.widths["parameter"]
     program = Printed(found.cost, found.parameters, found.examples, size=size)
     assert_prints(program, found.widths["input"] + 1, found.widths["target"] + 1)
 
@@ -298,3 +315,96 @@ def test_a_parameter_without_axes_and_a_number():
     b = Leaf("b", "parameter", (), [0])
     assert_cost_prints(multiply(b, b), b)
     assert_cost_prints(read_at(multiply(constant([1.0, 2.0, 3.0], J), b), J, 1), b)
+
+
+def test_numbers_of_their_own():
+    w, v = leaf("w", 0, I), leaf("v", 4, I)
+    powers = [ops.power_constant.variant(exponent=3), ops.exponential.variant(base=2)]
+    parts = [Map(op, (w,)) for op in powers]
+    negatives = [Map(ops.negative, (w,)), multiply(constant(-2), v)]
+    assert_cost_prints(sum_over(Map(ops.add, (*parts,)), I), w)
+    assert_cost_prints(sum_over(Map(ops.add, (*negatives,)), I), w, v)
+    assert_cost_prints(sum_over(Map(ops.multiply, (constant(2), constant([1.0, 2, 3, 4], I), w)), I), w)
+    assert_cost_prints(sum_over(multiply(w, w, w, w, w, w), I), w)
+
+
+def test_a_gradient_that_is_a_parameter_or_a_view_or_a_new_array():
+    w, v = leaf("w", 0, I), leaf("v", 4, I)
+    assert_cost_prints(sum_over(multiply(w, v), I), w, v)
+    assert_cost_prints(read_at(w, I, 2), w)
+    turned = read_at(w, I, Affine(3, ((I, -1),)))
+    assert_cost_prints(sum_over(multiply(turned, v), I), w, v)
+    assert_cost_prints(sum_over(Map(ops.gelu, (w,)), I), w)
+    table = Take(v, I, Constant(np.array([3, 3, 0, 1]), (I,)))
+    assert_cost_prints(sum_over(multiply(table, w), I), w, v)
+
+
+def test_norms_of_what_does_not_lie_densely():
+    w = Leaf("w", "parameter", (I, J), 2 * np.arange(12))
+    assert_cost_prints(sum_over(multiply(w, w), I, J), w)
+    v = leaf("v", 24, I)
+    assert_cost_prints(add(sum_over(multiply(w, w), I, J), sum_over(multiply(v, v), I)), w, v)
+
+
+def test_padding_in_two_dimensions_and_back():
+    w, p, q, u, v = leaf("w", 0, I, J), Axis("p", 4), Axis("q", 3), Axis("u", 3), Axis("v", 3)
+    rows = read_at(w, I, Affine(-1, ((p, 1), (u, 1))), 0.0)
+    windows = read_at(rows, J, Affine(-1, ((q, 1), (v, 1))), 0.0)
+    filters = leaf("f", 12, u, v)
+    z = sum_over(multiply(filters, windows), u, v)
+    assert_cost_prints(sum_over(multiply(z, z), p, q), w, filters)
+    other = read_at(rows, J, Affine(-1, ((q, 1), (v, 1))), 1.0)  # not to be padded together
+    assert_cost_prints(sum_over(multiply(other, other), p, u, q, v), w)
+    same = read_at(rows, p, Affine(1, ((u, 1),)), 0.0)  # a diagonal of a window
+    assert_cost_prints(sum_over(multiply(same, same), u, J), w)
+    inside = read_at(w, I, Affine(0, ((p, 1),)), 0.0)  # nothing is read beyond
+    assert_cost_prints(sum_over(multiply(inside, inside), p, J), w)
+
+
+def test_states_that_are_passed_on_as_they_are():
+    t, s, r = Axis("t", 3), State("s", ()), State("r", ())
+    x = leaf("x", 0, t)
+    swapped = ((s, constant(1), r), (r, constant(2), Map(ops.tanh, (add(s, x),))))
+    for out in (s, r, add(s, r), x, multiply(x, s)):
+        assert_cost_prints(sum_over(Scan(t, swapped, out), t), x)
+    alike = Map(ops.tanh, (add(s, x),))
+    twice = ((s, constant(1), alike), (r, constant(2), alike))
+    assert_cost_prints(sum_over(Scan(t, twice, multiply(r, s)), t), x)
+
+
+def test_a_recurrence_within_a_recurrence():
+    t, u = Axis("t", 3), Axis("u", 2)
+    x, y = leaf("x", 0, t), leaf("y", 3, u)
+    s, r = State("s", ()), State("r", ())
+    inner = Scan(u, ((r, s, Map(ops.tanh, (add(r, y),))),), Map(ops.tanh, (add(r, y),)))
+    step = add(read_at(inner, u, 1), multiply(constant(0.5), x))
+    assert_prints(Printed(sum_over(Scan(t, ((s, constant(0.25), step),), step), t), [], N, size=5), 1, 1)
+
+
+def test_inputs_read_step_by_step():
+    n, t = N, Axis("t", 3)
+    x = Leaf("x", "input", (n, t), [0, 1, 2])
+    w, s = Leaf("w", "parameter", (), [0]), State("s", (n,))
+    step = Map(ops.tanh, (add(multiply(w, s), multiply(x, s), x),))
+    cost = sum_over(Scan(t, ((s, constant(0.5), step),), step), t)
+    assert_cost_prints(cost, w, inputs=3)
+
+
+@pytest.mark.parametrize("name", ["network", "attention", "causal", "convolution", "positions"])
+def test_large_examples(name):
+    large = {
+        "network": lambda: network([40, 30, 10], ops.sigmoid),
+        "attention": attention,
+        "causal": lambda: attention(causal=True),
+        "convolution": convolution,
+        "positions": lambda: attention(70, 4, 1),
+    }
+    example = large[name]()
+    program = printed(example)
+    p, X, Y = random_numbers(program.size, example.inputs, example.targets, 3)
+    costs, gradient = program(0.1 * p, X, Y)
+    direction = np.random.default_rng(1).normal(size=program.size)
+    h = 1e-6
+    ends = [program.space["value"](0.1 * p + k * h * direction, X, Y).sum() for k in (1, -1)]
+    assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(gradient @ direction, rel=1e-5)
+    assert costs.shape == (3,)

@@ -22,7 +22,6 @@ from microgradnet.lifting.terms import (
     Scan,
     Softmax,
     State,
-    Take,
     add,
     constant,
     free_states,

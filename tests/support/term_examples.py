@@ -72,7 +72,7 @@ def network(sizes: Sequence[int], operation=ops.tanh) -> Example:
 
 
 def batch(m: int = 100, hidden: int = 16, *, listed: bool = True) -> Example:
-    """micrograd's demo with all examples in one graph: mean hinge loss and an L2 term.
+    """Micrograd's demo with all examples in one graph: mean hinge loss and an L2 term.
 
     listed  whether the examples' numbers are inputs; else they are constants
     """
