@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.nesting import ParameterArray, flatten
 from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
 from microgradnet.lifting.terms import (
+    VJP,
     Leaf,
     Map,
     Sum,
@@ -29,7 +31,6 @@ from microgradnet.lifting.terms import (
     constant,
     multiply,
     rebuild,
-    sum_over,
     topological_terms,
 )
 
@@ -198,6 +199,7 @@ def analyse(
         own = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
         weights = [leaf for leaf in own if leaf.role == "parameter"]
         slopes = adjoints(seeds, weights, [found.examples])
+        weights.sort(key=_by_layer)
         gradients = {leaf: slopes[leaf] for leaf in weights if leaf in slopes}
     return Analysis(leaves, held, found, arrays, outputs, whole, gradients, slopes, names, is_cost)
 
@@ -209,22 +211,11 @@ def _seeds(
     if is_cost:
         (cost,) = rewrite(outputs, DIFFERENTIATED)
         return [(cost, constant(1))], outputs[0]
-    by_array: dict[Term, list[tuple[int, Term]]] = {}
-    for k, output in enumerate(outputs):
-        by_array.setdefault(_array_of(output), []).append((k, output))
     seeds: list[tuple[Term, Term]] = []
-    number = 0
     for k, output in enumerate(outputs):
-        number += 1
-        name = "V" if len(outputs) == 1 else f"V{number}"
+        name = "V" if len(outputs) == 1 else f"V{k + 1}"
         seeds.append((output, cast(Term, Leaf(name, "seed", (found.examples,), [k]))))
     return seeds, add(*[multiply(seed, output) for output, seed in seeds])
-
-
-def _array_of(output: Term) -> Term:
-    while isinstance(output, Take):
-        output = output.operand
-    return output
 
 
 def _named(
@@ -236,10 +227,10 @@ def _named(
     leaves = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
     called: dict[Leaf, str] = {}
     for term, name in names.items():
-        if name[0] == "z" and name[1:].isdigit():
-            for leaf, letter in _roles_in(term):
-                if leaf not in called:
-                    called[leaf] = _free(f"{letter}{name[1:]}", dict.fromkeys(called.values()))
+        number = name[1:] if name[0] == "z" else name if name[0] in "QKV" else ""
+        for leaf, letter in _roles_in(term) if number else ():
+            if leaf not in called:
+                called[leaf] = _free(f"{letter}{number}", dict.fromkeys(called.values()))
     inputs = [leaf for leaf in leaves if leaf.role == "input"]
     targets = [leaf for leaf in leaves if leaf.role == "target"]
     if len(inputs) == 1:
@@ -260,6 +251,12 @@ def _named(
         taken.add(name)
         renamed[leaf] = cast(Term, Leaf(name, leaf.role, leaf.axes, leaf.places))
     return names, renamed
+
+
+def _by_layer(leaf: Leaf) -> tuple[int, bool]:
+    """The last layer first, in each its bias first, as one meets them going backwards."""
+    found = re.fullmatch(r"([WUMNb])(\d+)", leaf.name)
+    return (-int(found[2]), found[1] != "b") if found else (1, False)
 
 
 def _roles_in(layer: Term) -> Iterator[tuple[Leaf, str]]:
@@ -288,8 +285,10 @@ def _uses(term: Term, known: dict[Term, str]) -> Iterator[str]:
             found[known[x]] = None
         elif isinstance(x, Leaf):
             found[x.name] = None
-        else:
-            stack.extend(reversed(x.operands))
+        else:  # of f′(x) only what it is written with
+            primed = isinstance(x, Map) and isinstance(x.function, VJP)
+            below = [*x.operands[:1], *x.operands[2:]] if primed else x.operands
+            stack.extend(reversed(below))
     yield from found
 
 
@@ -308,6 +307,7 @@ def recognise(
     >>> found.equations[0].text, found.variables["z1"].nodes[2] is forward.z[1][2]
     ('z1 = W1 a0 + b1', True)
     """
+    inputs, targets = listed("inputs", inputs), listed("targets", targets)
     analysis = analyse(cost, inputs, targets, parameters)
     lists = {"parameter": analysis.leaves, "input": inputs, "target": targets}
     variables: dict[str, Variable] = {}

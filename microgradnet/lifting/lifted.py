@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from microgradnet.arithmetic import evaluate, ieee
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
-from microgradnet.lifting.analysis import Analysis, Equation, analyse
+from microgradnet.lifting.analysis import Equation, analyse
 from microgradnet.lifting.arguments import listed, listed_roots
 from microgradnet.lifting.canonicalise import number
 from microgradnet.lifting.numpy_printer import write_numpy

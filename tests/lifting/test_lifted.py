@@ -1,0 +1,283 @@
+"""Programs on terms, held against the programs by rules of matrices and against the engine."""
+
+import pickle
+from itertools import pairwise
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies
+from support.loop_nests import random_nest
+from support.loops import SIZES, flat, positions
+from support.random_graphs import random_graph
+
+from microgradnet import MLP, Value, costs, ops, tanh
+from microgradnet.lifting import lift as matrices
+from microgradnet.lifting.analysis import recognise
+from microgradnet.lifting.lifted import check_against, lift
+from microgradnet.lifting.nesting import flatten
+
+SEEDS = strategies.integers(0, 2**32)
+
+
+def close(got, want):
+    scale = max(1.0, np.abs(want[np.isfinite(want)]).max(initial=0.0))
+    return got.shape == want.shape and np.allclose(got, want, 1e-7, 1e-7 * scale, equal_nan=True)
+
+
+def agree(cost, inputs, parameters, seed):
+    """Three examples by both programs; of several outputs with random adjoints."""
+    rng = np.random.default_rng(seed)
+    X = np.array([[float(x.data) for x in inputs]] * 3).reshape(3, len(inputs))
+    X[1:] += rng.uniform(-0.05, 0.05, X[1:].shape)
+    new, old = (
+        lift(cost, inputs, parameters=parameters),
+        matrices(cost, inputs, [], flatten(parameters)[0]),
+    )
+    with np.errstate(all="ignore"):
+        if isinstance(cost, Value):
+            got, want = new.value_and_grad(X), old.value_and_grad(X)
+        else:
+            V = rng.normal(size=(3, len(cost)))
+            got, want = new.vjp(X, V), old.vjp(X, V)
+        assert close(got[0], want[0])
+        assert close(got[1], want[1])
+        assert close(new.value(X), want[0])
+    places = sum(array.size for array in new.gradients.values())
+    assert places == len(new.parameters)
+    return new
+
+
+@given(SEEDS, strategies.integers(1, 25))
+def test_random_graphs(seed, size):
+    roots, inputs, parameters = random_graph(Random(seed), size)
+    agree(roots[0] if len(roots) == 1 else roots, inputs, parameters, seed)
+
+
+@given(SEEDS, strategies.integers(1, 7))
+def test_random_loop_nests(seed, steps):
+    nest = random_nest(Random(seed), steps)
+    agree(nest.cost, nest.inputs, nest.parameters, 1)
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name != "gpt"])
+def test_the_atlas(name):
+    graph = SIZES[name][0]()
+    program = agree(graph.cost, graph.inputs, graph.parameters, 2)
+    assert max(len(equation.text) for equation in program.equations) <= 100
+
+
+def network():
+    model = MLP(2, [3, 2], activation="sigmoid", output_activation="sigmoid")
+    forward, y = model.forward([0.5, -1.0]), [Value(1.0), Value(0.0)]
+    return model, forward, y, costs.quadratic(forward.output, y)
+
+
+X, Y = np.array([[0.5, -1.0], [0.0, 2.0]]), np.array([[1.0, 0.0], [0.0, 0.5]])
+
+
+def test_a_network_has_the_four_equations():
+    model, forward, y, cost = network()
+    program = lift(cost, forward.a[0], y, model.parameters())
+    assert [equation.text for equation in program.equations] == [
+        "z1 = W1 a0 + b1", "a1 = σ(z1)", "z2 = W2 a1 + b2", "a2 = σ(z2)", "C = ½ (Σ (a2 − y)²)",
+        "δ2 = (a2 − y) ⊙ σ′(z2)", "δ1 = (W2ᵀ δ2) ⊙ σ′(z1)",
+        "∂C/∂b2 = δ2", "∂C/∂W2 = δ2 a1ᵀ", "∂C/∂b1 = δ1", "∂C/∂W1 = δ1 a0ᵀ",
+    ]  # fmt: skip
+    by_name = {equation.left: equation for equation in program.equations}
+    assert set(by_name["δ1"].uses) == {"W2", "δ2", "z1"}
+    assert program.terms["δ2"] is by_name["δ2"].term
+    assert by_name["∂C/∂W1"].shape == (3, 2)
+    assert "z^{1}" in program._repr_latex_()
+    assert repr(program) == "<Program of 11 equations, 17 parameters>"
+    assert str(program).splitlines()[0] == "z1 = W1 a0 + b1               (3)"
+    outputs = lift(forward.output, forward.a[0], parameters=model.parameters())
+    assert "C" not in outputs.terms
+
+
+def test_gradients_have_the_shapes_in_which_parameters_are_held():
+    model, forward, y, cost = network()
+    program = lift(cost, forward.a[0], y, model.parameters())
+    with pytest.raises(RuntimeError, match="no gradient yet"):
+        _ = program.gradients
+    _, g = program.value_and_grad(X, Y)
+    shapes = {name: array.shape for name, array in program.gradients.items()}
+    assert shapes == {"W1": (3, 2), "b1": (3,), "W2": (2, 3), "b2": (2,)}
+    assert program.gradients["b1"].tolist() == g[[2, 5, 8]].tolist()
+
+
+def test_parameters_that_are_not_reached_are_there_with_gradient_0():
+    graph = positions(3, 4)
+    rows = [graph.parameters[k : k + 4] for k in range(0, 16, 4)]
+    more = [Value(1.0), Value(2.0)]
+    program = lift(graph.cost, graph.inputs, parameters=[rows, more])
+    program.value_and_grad([[v.data for v in graph.inputs]])
+    assert {name: a.shape for name, a in program.gradients.items()} == {"W1": (4, 4), "θ": (2,)}
+    program = lift(graph.cost, graph.inputs, parameters=[*graph.parameters, *more])
+    program.value_and_grad([[v.data for v in graph.inputs]])
+    assert {name: a.shape for name, a in program.gradients.items()} == {"W1": (4, 4), "θ": (2,)}
+    assert program.gradients["θ"].tolist() == [0.0, 0.0]
+    program = lift(
+        graph.cost, graph.inputs, parameters=[[rows], [[more], [more[:0] or [Value(3.0)]]]]
+    )
+    assert set(program._arrays) == {"W1", "θ", "θ1"}
+
+
+def test_a_pickled_program_computes_the_same():
+    model, forward, y, cost = network()
+    program = lift(cost, forward.a[0], y, model.parameters())
+    again = pickle.loads(pickle.dumps(program))
+    for a, b in zip(program.value_and_grad(X, Y), again.value_and_grad(X, Y), strict=True):
+        assert (a == b).all()
+    assert again.terms.keys() == program.terms.keys()
+
+
+def test_what_is_kept_between_calls_is_not_seen():
+    model, forward, y, cost = network()
+    program = lift(cost, forward.a[0], y, model.parameters())
+    first, g = program.value_and_grad(X, Y)
+    kept, kept_g = first.copy(), g.copy()
+    second, other = program.value_and_grad(X[::-1].copy(), Y[::-1].copy())
+    assert (first == kept).all()
+    assert (g == kept_g).all()
+    assert np.allclose(second, kept[::-1])
+    assert np.allclose(other, g)
+    out = np.empty(17)
+    for _ in range(3):
+        _, given_out = program.value_and_grad(X, Y, out=out)
+        assert given_out is out
+        assert np.allclose(out, g)
+    program.value_and_grad(X[:1], Y[:1], out=out)
+    program.parameters -= 0.1 * g
+    moved = program.value(X, Y)
+    assert not np.allclose(moved, kept)
+    program.write_parameters()
+    assert model.parameters()[0].data == program.parameters[0]
+    program.parameters = np.zeros(17)
+    assert not np.allclose(program.value(X, Y), moved)
+    program.read_parameters()
+    assert np.allclose(program.value(X, Y), moved)
+    for wrong, words in ((np.zeros(16), "parameters has shape"), (np.zeros((17, 1)), "not")):
+        with pytest.raises(ValueError, match=words):
+            program.parameters = wrong
+
+
+def test_examples_of_wrong_shapes_are_refused():
+    model, forward, y, cost = network()
+    program = lift(cost, forward.a[0], y, model.parameters())
+    for x, t, words in [
+        (X[0], Y, "X has shape"), (X[:, :1], Y, "X has shape"), (X, None, "Y is missing"),
+        (X, Y[:1], "a row for each example"), (X, Y[:, 0], "a row for each example"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            program.value(x, t)
+    with pytest.raises(TypeError, match="has a cost"):
+        program.vjp(X, Y, Y)
+    with pytest.raises(ValueError, match="out is float64 of shape"):
+        program.value_and_grad(X, Y, out=np.empty(3))
+    outputs = lift(forward.output, forward.a[0], parameters=model.parameters())
+    with pytest.raises(TypeError, match="has outputs and no cost"):
+        outputs.value_and_grad(X)
+    with pytest.raises(ValueError, match="V has shape"):
+        outputs.vjp(X, Y[:1])
+    with pytest.raises(ValueError, match="has no targets"):
+        outputs.value(X, Y)
+    one = lift((forward.output[0] - y[0]) ** 2, forward.a[0], y[:1], model.parameters())
+    with pytest.raises(ValueError, match=r"write Y\[:, None\]"):
+        one.value(X, Y[:, 0])
+    assert one.value(X.astype(np.int64), Y[:, :1]).dtype == np.float64
+
+
+def test_an_input_may_be_a_target_too():
+    x, w = [Value(0.5), Value(0.25)], [Value(2.0), Value(3.0)]
+    cost = sum((tanh(u * v) - v) ** 2 for u, v in zip(w, x, strict=True))
+    program = lift(cost, x, x, w)
+    assert np.allclose(program.value(X), program.value(X, X))
+    with pytest.raises(ValueError, match=r"columns \[0, 1\] of Y are inputs too"):
+        program.value(X, X + 1)
+    part = lift(cost, x, [*x[:1], Value(0.0)], w)
+    with pytest.raises(ValueError, match="Y is missing"):
+        part.value(X)
+
+
+def test_check_computes_the_graph_anew():
+    w, x = Value(2.0), Value(3.0)
+    product = w * x
+    program = lift(tanh(product), [x], parameters=[w], check=([[0.5], [1.0]],))
+    assert program.value([[0.5]]) == np.tanh(1.0)
+    with pytest.raises(TypeError, match="check is the examples"):
+        lift(product, [x], parameters=[w], check=[[1.0]])
+    with pytest.raises(ValueError, match="example 1: the program gives"):
+        check_against(program, lambda x, y: [np.tanh(2 * x[0]) + (x[0] > 0.7)], ([[0.5], [1.0]],))
+    nan = lift(ops.log(w * x), [x], parameters=[w], check=([[-1.0]], None))
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(nan.value([[-1.0]]))
+
+
+def test_labels_are_no_code():
+    w = [Value(0.5, label=f"__import__('os')[{k}]") for k in range(2)]
+    x = [Value(0.5), Value(0.25)]
+    program = lift(sum(tanh(u * v) for u, v in zip(w, x, strict=True)), x, parameters=w)
+    assert "__import__('os')" not in program.source
+    keyword = lift(tanh(w[0] * x[0]) ** 2 + x[1], x, parameters={"class": w[0], "lambda x": w[1]})
+    keyword.value_and_grad(X)
+    assert set(keyword.gradients) == {"class", "lambda x"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ((3.0,), TypeError, "cost is 3.0"),
+        ((MLP(1, [1]),), TypeError, "which is what it gives when it is called"),
+        (([],), ValueError, "nothing to lift"),
+        ((Value(1.0), Value(2.0)), TypeError, "inputs is one Value"),
+        ((Value(1.0), MLP(1, [1])), TypeError, r"write model.parameters\(\)"),
+        ((Value(1.0), 3), TypeError, "inputs is 3, not a list of Values$"),
+        ((Value(1.0), [[Value(2.0)]]), TypeError, "list row after row"),
+        ((Value(1.0), ["x"]), TypeError, "inputs: entry 0 is 'x', not a Value$"),
+        ((Value(1.0), [Value(1.0) * 2]), ValueError, "is computed from other nodes"),
+        ((Value(1.0), [], [(x := Value(1.0)), x]), ValueError, "entries 0 and 1 are the same"),
+        ((Value(1.0), [(w := Value(1.0))], [], [w]), ValueError, "one of the parameters too"),
+    ],
+)
+def test_what_cannot_be_lifted_is_refused_with_the_way_out(arguments, error, words):
+    with pytest.raises(error, match=words):
+        lift(*arguments)
+
+
+def test_leaves_and_constants_as_costs():
+    w, x = Value(0.5), Value(2.0)
+    assert lift(x, [x]).value([[3.0], [4.0]]).tolist() == [3.0, 4.0]
+    costs_of, g = lift(w, [x], parameters=[w]).value_and_grad([[3.0], [4.0]])
+    assert (costs_of.tolist(), g.tolist()) == ([0.5, 0.5], [2.0])
+    empty = lift([x, Value(3.0)], [x])
+    assert empty.value([[1.0]]).tolist() == [[1.0, 3.0]]
+    assert str(lift([x], [x])).startswith("No equations")
+
+
+def test_recognise_has_the_nodes_of_every_entry():
+    model, forward, y, cost = network()
+    found = recognise(cost, iter(forward.a[0]), y, model.parameters())
+    for l in (1, 2):
+        assert found.variables[f"z{l}"].nodes == tuple(forward.z[l])
+        assert found.variables[f"a{l}"].nodes == tuple(forward.a[l])
+    assert found.variables["a0"].nodes == tuple(forward.a[0])
+    assert found.variables["W1"].kind == "parameter"
+    assert found.variables["C"].nodes == (cost,)
+    assert [e.left for e in found.equations][:2] == ["z1", "a1"]
+    graph = SIZES["causal attention"][0]()
+    ragged = recognise(graph.cost, graph.inputs, [], graph.parameters).variables["A"]
+    assert ragged.nodes.count(None) == 2 * 6
+
+
+def test_names_collide_with_nothing():
+    V, C = [Value(0.1), Value(0.2)], [[Value(0.3), Value(0.4)], [Value(0.5), Value(0.6)]]
+    x = [Value(1.0), Value(2.0)]
+    z = [tanh(row[0] * x[0] + row[1] * x[1] + b) for row, b in zip(C, V, strict=True)]
+    program = agree(sum(v * v for v in z), x, {"z1": C, "C": V}, 3)
+    lefts = [equation.left for equation in program.equations]
+    assert len(set(lefts)) == len(lefts)
+    assert {a.shape for a in program.gradients.values()} == {(2, 2), (2,)}
+    assert list(program.gradients) == ["z1", "C"]
+    assert all(a.part <= b.part or a.part == "forward" for a, b in pairwise(program.equations[:3]))
+    assert flat(C)[0] is C[0][0]
