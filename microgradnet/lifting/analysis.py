@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -22,15 +23,16 @@ from microgradnet.lifting.nesting import ParameterArray, flatten
 from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
 from microgradnet.lifting.terms import (
     VJP,
+    Axis,
     Leaf,
     Map,
-    Sum,
     Take,
     Term,
     add,
     constant,
     multiply,
     rebuild,
+    sum_over,
     topological_terms,
 )
 
@@ -124,16 +126,9 @@ class Analysis:
         for each in found:
             if each.name == "C" and not self.is_cost:
                 continue
+            uses = tuple(_uses(each.term, known))
             result.append(
-                Equation(
-                    each.name,
-                    each.text,
-                    each.latex,
-                    each.shape,
-                    each.part,
-                    tuple(_uses(each.term, known)),
-                    each.term,
-                )  # fmt: skip
+                Equation(each.name, each.text, each.latex, each.shape, each.part, uses, each.term)
             )
         return tuple(result)
 
@@ -161,12 +156,9 @@ class Analysis:
 
 def _free(name: str, taken: dict[str, Any]) -> str:
     """A name that is not taken."""
-    if name not in taken and name:
+    if name not in taken:
         return name
-    k = 1
-    while f"{name or 'θ'}{k}" in taken:
-        k += 1
-    return f"{name or 'θ'}{k}"
+    return next(f"{name}{k}" for k in count(1) if f"{name}{k}" not in taken)
 
 
 def analyse(
@@ -195,7 +187,7 @@ def analyse(
         every = rebuild([*terms, *names], lambda term: renamed.get(term, term))
         outputs, arrays = every[:n], every[n : len(terms)]
         names = dict(zip(every[len(terms) :], names.values(), strict=True))
-        seeds, whole = _seeds(outputs, found, is_cost)
+        seeds, whole = _seeds(outputs, arrays, found, is_cost)
         own = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
         weights = [leaf for leaf in own if leaf.role == "parameter"]
         slopes = adjoints(seeds, weights, [found.examples])
@@ -205,17 +197,30 @@ def analyse(
 
 
 def _seeds(
-    outputs: Sequence[Term], found: Assembled, is_cost: bool
+    outputs: Sequence[Term], arrays: Sequence[Term], found: Assembled, is_cost: bool
 ) -> tuple[list[tuple[Term, Term]], Term]:
     """What adjoints begin with: 1 for a cost, else V for the outputs; and the cost in all."""
     if is_cost:
         (cost,) = rewrite(outputs, DIFFERENTIATED)
         return [(cost, constant(1))], outputs[0]
+    at = {
+        int(atom): (array, axes, place)
+        for array, (_, axes, grid) in zip(arrays, found.arrays, strict=True)
+        for place, atom in np.ndenumerate(grid)
+    }
+    groups: list[tuple[Term, tuple[Axis, ...], Indices]] = []
+    latest: dict[Term, Indices] = {}
+    for number, (output, atom) in enumerate(zip(outputs, found.atoms.roots.tolist(), strict=True)):
+        array, axes, place = at.get(atom, (output, (), ()))
+        if array not in latest or latest[array][place] >= 0:  # or one and the same output again
+            latest[array] = np.full([cast(int, axis.size) for axis in axes], -1)
+            groups.append((array, axes, latest[array]))
+        latest[array][place] = number
     seeds: list[tuple[Term, Term]] = []
-    for k, output in enumerate(outputs):
-        name = "V" if len(outputs) == 1 else f"V{k + 1}"
-        seeds.append((output, cast(Term, Leaf(name, "seed", (found.examples,), [k]))))
-    return seeds, add(*[multiply(seed, output) for output, seed in seeds])
+    for k, (array, axes, places) in enumerate(groups, 1):
+        name = "V" if len(groups) == 1 else f"V{k}"
+        seeds.append((array, cast(Term, Leaf(name, "seed", (found.examples, *axes), places))))
+    return seeds, add(*[sum_over(multiply(V, array), *V.axes[1:]) for array, V in seeds])
 
 
 def _named(
@@ -229,8 +234,8 @@ def _named(
     for term, name in names.items():
         number = name[1:] if name[0] == "z" else name if name[0] in "QKV" else ""
         for leaf, letter in _roles_in(term) if number else ():
-            if leaf not in called:
-                called[leaf] = _free(f"{letter}{number}", dict.fromkeys(called.values()))
+            name = _free(f"{letter}{number}", dict.fromkeys(called.values()))
+            called.setdefault(leaf, name)
     inputs = [leaf for leaf in leaves if leaf.role == "input"]
     targets = [leaf for leaf in leaves if leaf.role == "target"]
     if len(inputs) == 1:
@@ -266,29 +271,25 @@ def _roles_in(layer: Term) -> Iterator[tuple[Leaf, str]]:
     for part in layer.operands if adds else (layer,):
         leaves = [t for t in topological_terms([part]) if isinstance(t, Leaf)]
         weights = [leaf for leaf in leaves if leaf.role == "parameter"]
-        if isinstance(part, (Leaf, Take)) and weights:
-            yield weights[0], "b"
-        elif isinstance(part, Sum):
-            for factor in part.operand.operands:
-                if isinstance(factor, Leaf) and factor.role == "parameter":
-                    yield factor, next(letters, "W")
-                    break
+        bare = isinstance(part, (Leaf, Take))
+        for leaf in weights[:1]:
+            yield leaf, "b" if bare else next(letters, "W")
 
 
 def _uses(term: Term, known: dict[Term, str]) -> Iterator[str]:
     """The names on the right side of an equation, each once."""
     found: dict[str, None] = {}
-    stack = [*reversed(term.operands)] or [term]
+    stack = [term]
     while stack:
         x = stack.pop()
-        if x in known:
+        if x in known and x is not term:
             found[known[x]] = None
         elif isinstance(x, Leaf):
             found[x.name] = None
-        else:  # of f′(x) only what it is written with
-            primed = isinstance(x, Map) and isinstance(x.function, VJP)
-            below = [*x.operands[:1], *x.operands[2:]] if primed else x.operands
-            stack.extend(reversed(below))
+        elif isinstance(x, Map) and isinstance(x.function, VJP):  # f′(x) is written without f(x)
+            stack += [*x.operands[:1:-1], x.operands[0]]
+        else:
+            stack.extend(reversed(x.operands))
     yield from found
 
 

@@ -1,5 +1,6 @@
 """Programs on terms, held against the programs by rules of matrices and against the engine."""
 
+import gc
 import pickle
 from itertools import pairwise
 from random import Random
@@ -90,7 +91,7 @@ def test_a_network_has_the_four_equations():
     assert by_name["∂C/∂W1"].shape == (3, 2)
     assert "z^{1}" in program._repr_latex_()
     assert repr(program) == "<Program of 11 equations, 17 parameters>"
-    assert str(program).splitlines()[0] == "z1 = W1 a0 + b1               (3)"
+    assert str(program).splitlines()[0] == "z1 = W1 a0 + b1          (3)"
     outputs = lift(forward.output, forward.a[0], parameters=model.parameters())
     assert "C" not in outputs.terms
 
@@ -147,6 +148,7 @@ def test_what_is_kept_between_calls_is_not_seen():
         _, given_out = program.value_and_grad(X, Y, out=out)
         assert given_out is out
         assert np.allclose(out, g)
+    program.value_and_grad(X.tolist(), Y.tolist(), out=out)
     program.value_and_grad(X[:1], Y[:1], out=out)
     program.parameters -= 0.1 * g
     moved = program.value(X, Y)
@@ -281,3 +283,24 @@ def test_names_collide_with_nothing():
     assert list(program.gradients) == ["z1", "C"]
     assert all(a.part <= b.part or a.part == "forward" for a, b in pairwise(program.equations[:3]))
     assert flat(C)[0] is C[0][0]
+
+
+def test_the_collector_stays_as_it_was():
+    w, x = Value(0.5), Value(2.0)
+    gc.disable()
+    try:
+        lift(w * x, [x], parameters=[w])
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    lift(w * x, [x], parameters=[w])
+    assert gc.isenabled()
+
+
+def test_outputs_are_differentiated_array_by_array():
+    model, forward, _, _ = network()
+    a = forward.output
+    program = agree([a[1], a[0], a[1], a[1]], forward.a[0], model.parameters(), 4)
+    assert "δ2" in program.terms
+    both = agree([*a, *forward.a[1]], forward.a[0], model.parameters(), 5)
+    assert {"V1", "V2"} <= {name for e in both.equations for name in e.uses}
