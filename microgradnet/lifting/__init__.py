@@ -13,8 +13,11 @@ program      `lift`, and what it returns
 tracing      `trace`: graphs of functions, built of nodes without numbers
 """
 
+from microgradnet.lifting.latex import term_latex
 from microgradnet.lifting.program import Program, lift
+from microgradnet.lifting.serialisation import from_json, to_json
 from microgradnet.lifting.structure import Equation, Structure, Variable, recognise
+from microgradnet.lifting.text import term_text
 from microgradnet.lifting.tracing import TracingError, trace
 
 __all__ = [
@@ -23,7 +26,11 @@ __all__ = [
     "Structure",
     "TracingError",
     "Variable",
+    "from_json",
     "lift",
     "recognise",
+    "term_latex",
+    "term_text",
+    "to_json",
     "trace",
 ]

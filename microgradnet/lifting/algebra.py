@@ -39,7 +39,7 @@ def expand(operation: Operation, operands: Sequence[Term]) -> Term:
     >>> from microgradnet import relu
     >>> from microgradnet.lifting.terms import Leaf
     >>> expand(relu, [Leaf("x", "input", (), [0])])
-    where(x ≤ 0, 0, x)
+    (0 if x ≤ 0, else x)
     """
     (term,) = _traced(operation, operation.forward, operands)
     return term
@@ -56,7 +56,7 @@ def contributions(
     >>> contributions(divide, g, Map(divide, (x, z)), [x, z])[0]
     g / z
     """
-    return _traced(operation, operation.vjp, (g, y, *operands))
+    return _traced(operation, operation.rule, (g, y, *operands))
 
 
 def _traced(
@@ -146,12 +146,30 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     "both": lambda p, q: p and q,
     "where": lambda condition, x, y: x if condition else y,
     "is_infinite": ieee.is_infinite,
-    "damped": ieee.damped,
-    "hypot": ieee.hypot,
+    "vanishing_product": ieee.vanishing_product,
 }
 
 
-class _Algebra(Arithmetic):
+def _named(function: Operation | str) -> Callable[..., _Number]:
+    return lambda *arguments: _function(function, *arguments)
+
+
+_OPERATIONS = (
+    "divide", "abs", "exp", "log", "expm1", "log1p", "sqrt", "hypot", "sin", "cos", "tan", "asin",
+    "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sigmoid",
+    "softplus", "xlogy",
+)  # fmt: skip
+_ELEMENTARY = ("both", "equal", "is_infinite", "vanishing_product")
+"""Functions that are no operations; what else there is follows from others and is written out."""
+
+
+class _Algebra(
+    Arithmetic,
+    functions={
+        **{name: _named(find(name)) for name in _OPERATIONS},
+        **{name: _named(name) for name in _ELEMENTARY},
+    },
+):
     name = "terms"
     pi = 3.141592653589793
 
@@ -163,21 +181,6 @@ class _Algebra(Arithmetic):
         if isinstance(chosen, Constant) and chosen.number is not None:
             return x if chosen.number else y
         return _function("where", condition, x, y)
-
-    def both(self, p: Any, q: Any) -> Any:
-        return _function("both", p, q)
-
-    def equal(self, x: Number, y: Number) -> Any:
-        return _function("equal", x, y)
-
-    def is_infinite(self, x: Number) -> Any:
-        return _function("is_infinite", x)
-
-    def damped(self, x: Number, y: Number) -> Any:
-        return _function("damped", x, y)
-
-    def hypot(self, x: Number, y: Number, /) -> Any:
-        return _function("hypot", x, y)
 
     def power(self, x: Number, y: Number) -> Any:
         exponent = _term(y)
@@ -208,20 +211,4 @@ def _stacked(xs: Sequence[Number], axis: Axis) -> Term:
     return Concatenate(axis, tuple((_term(x), None) for x in xs))
 
 
-def _by_operation(name: str) -> Any:
-    operation = find(name)
-
-    def call(self: _Algebra, *arguments: Number) -> Any:
-        return _function(operation, *arguments)
-
-    return call
-
-
-for _name in (
-    "divide", "abs", "exp", "log", "expm1", "log1p", "sqrt", "sin", "cos", "tan", "asin", "acos",
-    "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sigmoid", "softplus",
-    "xlogy",
-):  # fmt: skip
-    setattr(_Algebra, _name, _by_operation(_name))
-_Algebra.__abstractmethods__ = frozenset()
-_ALGEBRA = _Algebra()  # type: ignore[abstract]  # all are set above
+_ALGEBRA = _Algebra()

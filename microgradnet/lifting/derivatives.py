@@ -53,10 +53,10 @@ def adjoints(
     axes    the axes that the seeds are summed over, where their terms lack them
 
     >>> from microgradnet.lifting.terms import Leaf
-    >>> n, i, k = Axis("n"), Axis("i", 2), Axis("k", 3)
-    >>> W, x = Leaf("W", "parameter", (i, k), range(6)), Leaf("x", "input", (n, k), range(3))
+    >>> n, i, k = Axis("n", 4), Axis("i", 2), Axis("k", 3)
+    >>> W, x = Leaf("W", "parameter", (i, k), range(6)), Leaf("x", "input", (n, k), range(12))
     >>> z = sum_over(multiply(W, x), k)
-    >>> delta = Leaf("δ", "seed", (n, i), range(2))
+    >>> delta = Leaf("δ", "seed", (n, i), range(8))
     >>> adjoints([(z, delta)], [W])[W]
     Σ_n δ[n,i] x[n,k]
     """
@@ -158,13 +158,8 @@ def _where(g: Term, condition: Term, x: Term, y: Term) -> Sequence[Term]:
     return zero, Map("where", (condition, g, zero)), cast(Term, Map("where", (condition, zero, g)))
 
 
-def _damped(g: Term, x: Term, y: Term) -> Sequence[Term]:
+def _vanishing_product(g: Term, x: Term, y: Term) -> Sequence[Term]:
     return multiply(g, y), multiply(g, x)
-
-
-def _hypot(g: Term, x: Term, y: Term) -> Sequence[Term]:
-    length = Map("hypot", (x, y))
-    return tuple(multiply(g, Map(ops.divide, (z, length))) for z in (x, y))
 
 
 def _none(g: Term, *operands: Term) -> Sequence[Term]:
@@ -173,8 +168,7 @@ def _none(g: Term, *operands: Term) -> Sequence[Term]:
 
 _ELEMENTARY: Mapping[str, Callable[..., Sequence[Term]]] = {
     "where": _where,
-    "damped": _damped,
-    "hypot": _hypot,
+    "vanishing_product": _vanishing_product,
     **{name: _none for name in ("both", "equal", "less", "less_equal", "is_infinite")},
 }
 

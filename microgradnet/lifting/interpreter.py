@@ -7,8 +7,10 @@ rules of the table. Fractions stay exact, mpmath's numbers keep their digits.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import accumulate
 from operator import add, mul
 from typing import Any, NamedTuple, cast
 
@@ -174,14 +176,11 @@ class _Interpreter:
                 holds = all(_affine(condition, at) >= 0 for condition in conditions)
                 return _read(known[0], at) if holds else self.converted(fill)
         assert isinstance(term, Concatenate)
-        place = at[term.axis]
-        for piece, (_, part) in zip(known, term.pieces, strict=True):
-            if part is None and place == 0:
-                return _read(piece, at)
-            if part is not None and place < self.size(part):
-                return _read(piece, {**at, part: place})
-            place -= 1 if part is None else self.size(part)
-        raise IndexError(place)  # pragma: no cover  # check_term has seen that there is a piece
+        sizes = [1 if part is None else self.size(part) for _, part in term.pieces]
+        ends = list(accumulate(sizes))
+        k = bisect_right(ends, at[term.axis])
+        part, local = term.pieces[k][1], at[term.axis] - ends[k] + sizes[k]
+        return _read(known[k], at if part is None else {**at, part: local})
 
     def along(self, over: Sequence[Axis], at: dict[Axis, int]) -> Iterator[dict[Axis, int]]:
         """All coordinates that go over the axes and are elsewhere as they are."""
@@ -241,7 +240,8 @@ def _apply(function: Function, xs: Sequence[Any]) -> Any:
     if function is ops.add or function is ops.multiply:
         return reduce(add if function is ops.add else mul, xs)
     if isinstance(function, VJP):
-        return evaluate(function.operation.vjp, *xs)[function.operand]
+        g, y, *operands = xs
+        return function.operation.vjp(g, *operands, out=y)[function.operand]
     if isinstance(function, str):
         return _ELEMENTARY[function](*xs)
     return evaluate(function.forward, *xs)
@@ -256,5 +256,5 @@ _ELEMENTARY: dict[str, Callable[..., Any]] = {
     "both": lambda p, q: bool(p and q),
     "less": lambda x, y: cast(bool, x < y),
     "less_equal": lambda x, y: cast(bool, x <= y),
-    **{name: _elementary(name) for name in ("equal", "is_infinite", "damped", "hypot")},
+    **{name: _elementary(name) for name in ("equal", "is_infinite", "vanishing_product")},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions, expand
@@ -26,7 +27,7 @@ _UFUNCS: Mapping[Function, str] = {
     ops.sin: "sin", ops.cos: "cos", ops.tan: "tan", ops.asin: "arcsin", ops.acos: "arccos",
     ops.atan: "arctan", ops.sinh: "sinh", ops.cosh: "cosh", ops.tanh: "tanh",
     ops.asinh: "arcsinh", ops.acosh: "arccosh", ops.atanh: "arctanh", ops.raise_to: "power",
-    "hypot": "hypot",
+    ops.hypot: "hypot",
 }  # fmt: skip
 _CALLS: Mapping[Function, str] = {
     "where": "np.where({}, {}, {})",
@@ -35,7 +36,7 @@ _CALLS: Mapping[Function, str] = {
     "equal": "{} == {}",
     "both": "np.logical_and({}, {})",
     "is_infinite": "np.isinf({})",
-    "damped": "damped({}, {})",
+    "vanishing_product": "vanishing_product({}, {})",
     ops.xlogy: "xlogy({}, {})",
     ops.erf: "erf({})",
     ops.erfc: "erfc({})",
@@ -48,7 +49,7 @@ _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 def ufunc(function: Function, number: Callable[[float], str]) -> str | None:
     """The name of NumPy's function, and operands that it takes besides, with a gap for the others.
 
-    >>> from microgradnet import raise_to, relu, tanh
+    >>> from microgradnet import relu, tanh
     >>> ufunc(tanh, repr), ufunc(relu, repr), ufunc("where", repr)
     ('tanh({})', 'maximum({}, 0.0)', None)
     """
@@ -66,7 +67,7 @@ def ufunc(function: Function, number: Callable[[float], str]) -> str | None:
 
 
 def _arity(function: Function) -> int | None:
-    return 2 if function == "hypot" else function.arity  # type: ignore[union-attr]
+    return cast(Operation, function).arity
 
 
 def call(function: Function) -> str | None:
@@ -177,8 +178,8 @@ def xlogy(x, y):
     """x log y, where 0 log 0 = 0."""
     return np.where((x == 0) & ~np.isnan(y), 0, x * np.log(y))
 ''',
-    "damped": '''\
-def damped(x, y):
+    "vanishing_product": '''\
+def vanishing_product(x, y):
     """x y, where inf 0 = 0."""
     return np.where((y == 0) & np.isinf(x), 0, x * y)
 ''',

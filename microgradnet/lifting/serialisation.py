@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import math
 from collections.abc import Sequence
 from dataclasses import fields
@@ -17,6 +18,9 @@ from microgradnet.lifting.terms import (
     Axis,
     Constant,
     Function,
+    LogSumExp,
+    Softmax,
+    Sum,
     Term,
     topological_terms,
 )
@@ -49,6 +53,16 @@ def to_json(roots: Sequence[Term]) -> dict[str, Any]:
         "terms": written,
         "roots": [writer.numbers[root] for root in roots],
     }
+
+
+def _from_one(data: dict[str, Any]) -> Term:
+    (term,) = from_json(data)
+    return term
+
+
+def _reduce(term: Term) -> tuple[Any, ...]:
+    """How `pickle` stores a term: as data, without a recursion."""
+    return _from_one, (to_json([term]),)
 
 
 class _Writer:
@@ -182,3 +196,8 @@ def _number_from_json(x: Any) -> Any:
     if isinstance(x, list):
         return [_number_from_json(y) for y in x]
     return float(x) if isinstance(x, str) else x
+
+
+_kinds: list[type[Term]] = [*Term.__subclasses__(), Sum, LogSumExp, Softmax]
+for _kind in _kinds:
+    copyreg.pickle(_kind, _reduce)

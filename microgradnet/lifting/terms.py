@@ -33,8 +33,9 @@ __all__ = [
     "VJP", "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index", "Leaf",
     "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term", "add",
     "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states", "multiply",
-    "negative", "read_at", "rebuild", "rename", "sum_over", "topological_terms", "where_used",
-]  # fmt: skip  # fmt: skip
+    "negative", "read_at", "rebuild", "rename", "show_by", "sum_over", "topological_terms",
+    "where_used",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,7 +112,7 @@ Function: TypeAlias = "Operation | VJP | str"
 
 An operation of the table, where `add` and `multiply` take any number of operands, a derivative
 rule, or, by its name in `Arithmetic`, an elementary function that is no operation: `where`, `both`,
-`equal`, `less`, `less_equal`, `is_infinite`, `damped` or `hypot`.
+`equal`, `less`, `less_equal`, `is_infinite` or `vanishing_product`.
 """
 
 _KNOWN: WeakValueDictionary[tuple[Any, ...], Term] = WeakValueDictionary()
@@ -151,19 +152,15 @@ class Term(metaclass=_Interned):
         return tuple(getattr(self, f.name) for f in fields(self) if f.init)
 
     def __repr__(self) -> str:
-        from microgradnet.lifting.text import term_text
-
-        return term_text(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from microgradnet.lifting.serialisation import from_json, to_json
-
-        return _only, (from_json, to_json([self]))
+        return _WRITERS[-1](self)
 
 
-def _only(read: Callable[[Any], list[Term]], data: Any) -> Term:
-    (term,) = read(data)
-    return term
+_WRITERS: list[Callable[[Term], str]] = [object.__repr__]
+
+
+def show_by(write: Callable[[Term], str]) -> None:
+    """Have terms shown by a function from now on."""
+    _WRITERS.append(write)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -532,7 +529,7 @@ def multiply(*terms: Term) -> Term:
 
     >>> x = Leaf("x", "input", (), [0])
     >>> multiply(x, constant(2), multiply(x, constant(0.5)))
-    x x
+    x²
     """
     flat = [t for term in terms for t in (term.operands if _is(term, ops.multiply) else (term,))]
     product, kept, rest = 1.0, [], []
@@ -562,9 +559,9 @@ def negative(term: Term) -> Term:
 def sum_over(term: Term, *axes: Axis) -> Term:
     """The sum over axes; over one that the term lacks, its size times the term.
 
-    >>> n, i = Axis("n"), Axis("i", 3)
-    >>> sum_over(Leaf("x", "input", (n,), [0]), i, n)
-    3 Σ_n x[n]
+    >>> i, j = Axis("i", 3), Axis("j", 2)
+    >>> sum_over(Leaf("x", "input", (j,), [0, 1]), i, j)
+    3 (Σ_j x[j])
     """
     own = tuple(axis for axis in axes if axis in term.axes)
     sizes = [extent(axis) for axis in axes if axis not in term.axes]
@@ -804,6 +801,6 @@ _CHECKS: Mapping[type[Term], Callable[[Any], Iterable[str]]] = {
 }
 _ROLES = ("parameter", "input", "target", "seed")
 _ELEMENTARY = {
-    "where": 3, "both": 2, "equal": 2, "less": 2, "less_equal": 2, "is_infinite": 1, "damped": 2,
-    "hypot": 2,
+    "where": 3, "both": 2, "equal": 2, "less": 2, "less_equal": 2, "is_infinite": 1,
+    "vanishing_product": 2,
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from microgradnet.lifting.terms import Term
+from microgradnet.lifting.terms import Term, show_by
 from microgradnet.lifting.writing import Form, Formulas
 
 __all__ = ["TEXT", "term_text"]
@@ -63,3 +63,6 @@ def term_text(term: Term) -> str:
     'Σ_k W[i,k] x[k]'
     """
     return Formulas(TEXT).formula(term)
+
+
+show_by(term_text)

@@ -409,7 +409,12 @@ class Formulas:
     def _multiply(self, term: Map) -> tuple[str, int]:
         """Numbers first, then what is entry by entry."""
         number, rest = as_coefficient(term)
-        factors = self._factors(rest)
+        factors = []
+        for x in self._factors(rest):
+            if isinstance(x, Constant) and x.number is not None:
+                number *= float(x.number)
+            else:
+                factors.append(x)
         counts: dict[Term, int] = {}
         for factor in (x for x in factors if not isinstance(x, Extent)):
             counts[factor] = counts.get(factor, 0) + 1
@@ -471,7 +476,7 @@ class Formulas:
             return f" {signs[name]} ".join(parts), SUM
         if name == "both":
             return self.form.conjunction.join(parts), SUM
-        if name == "damped":
+        if name == "vanishing_product":
             return self._write(multiply(*xs))
         return self.form.call(name, parts), ATOM
 
