@@ -17,8 +17,8 @@ class _Latex(Form):
     at_most, prime, conjunction = r"\le", "'", r" \text{ and } "
 
     def number(self, x: float) -> str:
-        if x == 0.5:
-            return r"\tfrac{1}{2}"
+        if abs(x) == 0.5:
+            return r"\tfrac{1}{2}" if x > 0 else r"-\tfrac{1}{2}"
         digits, e, exponent = f"{x:.6g}".partition("e")
         if not e:
             return digits.replace("inf", r"\infty")

@@ -60,6 +60,8 @@ def ufunc(function: Function, number: Callable[[float], str]) -> str | None:
         return f"maximum({{}}, {number(0.0)})"
     if isinstance(function, Operation) and (function.base or function) is ops.power_constant:
         exponent = float(function.parameters["exponent"])
+        if not exponent.is_integer():
+            return None
         return "square({})" if exponent == 2 else f"power({{}}, {number(exponent)})"
     if isinstance(function, Operation) and (function.base or function) is ops.exponential:
         return f"power({number(float(function.parameters['base']))}, {{}})"
@@ -72,6 +74,9 @@ def _arity(function: Function) -> int | None:
 
 def call(function: Function) -> str | None:
     """An expression with gaps for the operands, which gives a new array."""
+    if isinstance(function, Operation) and (function.base or function) is ops.power_constant:
+        exponent = float(function.parameters["exponent"])
+        return None if exponent.is_integer() else f"fractional_power({{}}, {exponent!r})"
     return _CALLS.get(function)
 
 
@@ -182,6 +187,11 @@ def xlogy(x, y):
 def vanishing_product(x, y):
     """x y, where inf 0 = 0."""
     return np.where((y == 0) & np.isinf(x), 0, x * y)
+''',
+    "fractional_power": '''\
+def fractional_power(x, exponent):
+    """x**exponent, an exponent that is not whole; at -inf as at inf, where NumPy has nan."""
+    return np.power(np.where(x == -np.inf, np.inf, x), exponent)
 ''',
     "erf": '''\
 def erf(x):

@@ -31,6 +31,7 @@ from microgradnet.lifting.terms import (
     negative,
     read_at,
     rebuild,
+    sum_over,
 )
 from microgradnet.operation import Operation
 
@@ -157,7 +158,7 @@ def _log_softmax(term: Term) -> Term | None:
 def _log_share(term: Term) -> Term | None:
     if isinstance(term, Softmax):
         total = LogSumExp(term.operand, term.over)
-        return add(term.operand, negative(total))
+        return add(term.operand, negative(total), flat=False)
     if isinstance(term, Take) and (term.fill is None):
         inner = _log_share(term.operand)
         return None if inner is None else read_at(inner, term.axis, term.index)
@@ -180,6 +181,56 @@ def _cross_entropy(term: Term) -> Term | None:
     return multiply(constant(-1), *weight, Map(ops.softplus, (z,)))
 
 
+def _cross_entropies(term: Term) -> Term | None:
+    """Pairs of c Σ y softplus(−z) and c Σ (1 − y) softplus(z), as c Σ (softplus(z) − y z)."""
+    if not _is(term, ops.add):
+        return None
+    rest = [*term.operands]
+    joined: list[Term] = []
+    for one in term.operands:
+        for two in term.operands:
+            found = _pair(one, two) if one in rest and two in rest else None
+            if found is not None:
+                rest.remove(one)
+                rest.remove(two)
+                joined.append(found)
+    return add(*rest, *joined, flat=False) if joined else None
+
+
+def _pair(one: Term, two: Term) -> Term | None:
+    parts = [_weighted_softplus(t) for t in (one, two)]
+    if parts[0] is None or parts[1] is None:
+        return None
+    (number, over, weight, z), (same, axes, complement, opposite) = parts[0], parts[1]
+    if number != same or over != axes or negative(z) is not opposite:
+        return None
+    if add(constant(1), negative(weight)) is not add(*_sorted_complement(complement)):
+        return None
+    linear = negative(multiply(weight, opposite))
+    inner = add(Map(ops.softplus, (opposite,)), linear, flat=False)
+    return multiply(constant(number), sum_over(inner, *over))
+
+
+def _sorted_complement(term: Term) -> list[Term]:
+    """The addends of a term, a number among them first."""
+    parts = term.operands if _is(term, ops.add) else (term,)
+    return sorted(parts, key=lambda t: not isinstance(t, Constant))
+
+
+def _weighted_softplus(term: Term) -> tuple[float, tuple[Axis, ...], Term, Term] | None:
+    """The parts of c Σ w softplus(x)."""
+    number, rest = as_coefficient(term)
+    over: tuple[Axis, ...] = ()
+    if isinstance(rest, Sum):
+        inner, over = rest.operand, rest.over
+        factor, rest = as_coefficient(inner)
+        number *= factor
+    factors = rest.operands if _is(rest, ops.multiply) else ()
+    if len(factors) != 2 or not _is(factors[1], ops.softplus):
+        return None
+    return number, over, factors[0], factors[1].operands[0]
+
+
 def _is(term: Term, op: Operation) -> bool:
     return isinstance(term, Map) and term.function is op
 
@@ -199,5 +250,6 @@ STABLE = (
 DIFFERENTIATED = (
     Rule("ln softmax(x) = x − log_sum_exp(x)", _log_softmax),
     Rule("ln σ(x) = −softplus(−x), ln(1 − σ(x)) = −softplus(x)", _cross_entropy),
+    Rule("Σ y softplus(−z) + Σ (1 − y) softplus(z) = Σ (softplus(z) − y z)", _cross_entropies),
 )
 """Rules for what is differentiated, besides those."""

@@ -510,15 +510,15 @@ def as_coefficient(term: Term) -> tuple[float, Term]:
     """
     if isinstance(term, Constant) and term.number is not None:
         return float(term.number), _ONE
-    first = term.operands[0] if _is(term, ops.multiply) else None
-    if isinstance(first, Constant) and first.number is not None:
-        rest = term.operands[1:]
-        return float(first.number), rest[0] if len(rest) == 1 else _map(ops.multiply, *rest)
+    if _is(term, ops.negative):
+        number, rest = as_coefficient(term.operands[0])
+        return -number, rest
+    factors = term.operands if _is(term, ops.multiply) else ()
+    for k, x in enumerate(factors):
+        if isinstance(x, Constant) and x.number is not None:
+            others = (*factors[:k], *factors[k + 1 :])
+            return float(x.number), others[0] if len(others) == 1 else Map(ops.multiply, others)
     return 1.0, term
-
-
-def _map(op: Operation, *operands: Term) -> Term:
-    return Map(op, operands)
 
 
 def multiply(*terms: Term) -> Term:

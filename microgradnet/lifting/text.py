@@ -15,8 +15,8 @@ class _Text(Form):
     minus, hadamard, gap, at_most, prime, conjunction = "−", "⊙", " ", "≤", "′", " and "
 
     def number(self, x: float) -> str:
-        if x == 0.5:
-            return "½"
+        if abs(x) == 0.5:
+            return "½" if x > 0 else "−½"
         return f"{x:.6g}".replace("-", "−").replace("inf", "∞")
 
     def name(self, name: str, indices: str = "") -> str:

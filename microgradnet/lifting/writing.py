@@ -391,28 +391,28 @@ class Formulas:
         return self._write(expand(function, xs))
 
     def _add(self, terms: Sequence[Term]) -> str:
-        written = ""
-        for term in terms:
-            number, rest = as_coefficient(term)
-            negative = number < 0 and not isinstance(term, Constant)
-            size = multiply(Constant(-number), rest) if negative else term
-            part = self._part(size, SUM + (1 if negative else 0))
-            sign = self.form.minus if negative else "+"
-            if part.startswith(self.form.minus) and written and not negative:
-                sign, part = self.form.minus, part.removeprefix(self.form.minus)
-            if not written:
-                written = (sign if negative else "") + part
-            else:
-                written += f" {sign} {part}"
-        return written
+        """A sum, which does not begin with a minus if it need not."""
+        minus = self.form.minus
+        parts = [self._part(term, SUM) for term in terms]
+        begins = next((k for k, part in enumerate(parts) if not part.startswith(minus)), 0)
+        parts.insert(0, parts.pop(begins))
+        signed = [
+            f" {minus} {part.removeprefix(minus)}" if part.startswith(minus) else f" + {part}"
+            for part in parts[1:]
+        ]
+        return parts[0] + "".join(signed)
 
     def _multiply(self, term: Map) -> tuple[str, int]:
         """Numbers first, then what is entry by entry."""
         number, rest = as_coefficient(term)
         factors = []
         for x in self._factors(rest):
+            inner, within = as_coefficient(x.operand if isinstance(x, Sum) else x)
             if isinstance(x, Constant) and x.number is not None:
                 number *= float(x.number)
+            elif isinstance(x, Sum) and inner != 1 and x not in self.names:
+                number *= inner
+                factors.append(Sum(within, x.over))
             else:
                 factors.append(x)
         counts: dict[Term, int] = {}
@@ -421,26 +421,28 @@ class Formulas:
         outer = self._outer(term) if not self._indexed else None
         if outer is not None:
             return self._scaled(number, outer, PRODUCT)
-        parts: list[tuple[str, bool]] = []
-        for factor, count in counts.items():
-            wide = any(axis.size not in (None, 1) for axis in factor.axes)
-            if count > 1:
-                written = self.form.power(
-                    self._part(factor, FACTOR), self.form.number(float(count))
-                )
-            else:
-                written = self._part(factor, PRODUCT if len(factors) > 1 else SIGN)
-            parts.append((written, wide))
-        parts.sort(key=lambda part: part[1])
+        ordered = sorted(counts, key=self._is_wide)
         hadamard = f" {self.form.hadamard} "
-        text = ""
+        text, binding = "", PRODUCT
         before = False
-        for written, wide in parts:
+        for factor in ordered:
+            wide = self._is_wide(factor)
             if text:
                 text += hadamard if before and wide and not self._indexed else self.form.gap
-            text += written
+            if counts[factor] > 1:
+                exponent = self.form.number(float(counts[factor]))
+                text += self.form.power(self._part(factor, FACTOR), exponent)
+            elif factor is ordered[-1] and isinstance(factor, Sum) and factor not in self.names:
+                written, binding = self._write(factor)  # nothing stands behind it
+                text += written
+            else:
+                text += self._part(factor, PRODUCT if len(factors) > 1 else SIGN)
             before = wide
-        return self._scaled(number, text, PRODUCT)
+        return self._scaled(number, text, binding)
+
+    def _is_wide(self, term: Term) -> bool:
+        """Whether a term has more than one entry for an example."""
+        return any(axis.size not in (None, 1) for axis in term.axes)
 
     def _factors(self, term: Term) -> list[Term]:
         """The factors of a product, and of unnamed ones among them."""
