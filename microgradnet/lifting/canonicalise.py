@@ -44,6 +44,8 @@ class Atoms:
     role        of each atom its role, by number
     place       of an input, target or parameter its place in its list; else −1
     value       of a constant its number, of a sum its constant
+    shifted     whether a number is added to a sum; 0 too, if it was subtracted like a target, but
+                not the 0 that a sum begins with
     nodes       the scalar that each atom is
     operation   of an atom that is one, its operation; else None
     operands    the operands of all operations, and `starts`, where those of each atom begin
@@ -57,6 +59,7 @@ class Atoms:
     role: NDArray[np.int8]
     place: Indices
     value: Floats
+    shifted: NDArray[np.bool_]
     nodes: list[Value]
     operation: list[Operation | None]
     operands: Indices
@@ -322,9 +325,10 @@ class _Canonical:
         self.sum_of, self.sign_of = up, sign
 
     def _named_sums(self, up: Indices) -> Indices:
-        """The sums W a + b that are added to something without parameters: they stay by themselves.
+        """The sums W a + b that are added to what has no parameters: they stay by themselves.
 
-        So a cost of z − y leaves z an array, and a residual x + W a has W a as one.
+        So a cost of z − y leaves z an array, and a residual x + W a has W a as one. A number that
+        is added may be a bias that is not learned, but not if there is a bias already.
         """
         n = len(self.kind)
         kind = self._term_kinds()
@@ -334,9 +338,8 @@ class _Canonical:
         melted = up[self.child] != self.child
         group = whole[self.owner]
         edge = additive & ~melted
-        mixed = (np.bincount(group[edge], kind[edge] == _AFFINE, minlength=n) > 1) & (
-            np.bincount(group[edge], kind[edge] == _PLAIN, minlength=n) > 0
-        )
+        mixed = np.bincount(group[edge], kind[edge] == _AFFINE, minlength=n) > 0
+        mixed &= np.bincount(group[edge], kind[edge] <= _PLAIN, minlength=n) > 0
         edges = np.flatnonzero(additive & mixed[group])
         edges = edges[np.argsort(group[edges], kind="stable")]
         owner, child, melted, kind = (a[edges] for a in (self.owner, self.child, melted, kind))
@@ -355,9 +358,12 @@ class _Canonical:
         if not len(edges):
             return edges
         plain = below(kind == _PLAIN)
+        numbers, biases = below(kind == _NUMBER), below(kind == _BIAS)
         named = (plain == 0) & (below(kind == _AFFINE) > 0) & (below(kind != _NUMBER) > 1)
         part = child[melted]
-        return part[named[part] & (plain[up[part]] > 0)]
+        beside = plain[up[part]] > 0
+        beside |= (biases[part] > 0) & (numbers[up[part]] > numbers[part])
+        return part[named[part] & beside]
 
     def _term_kinds(self) -> Indices:
         """Of each edge what its child is as a term: W a, a parameter, without either, a number."""
@@ -391,6 +397,8 @@ class _Canonical:
         fixed = self.fixed[edge]
         with np.errstate(invalid="ignore"):
             np.add.at(constant, total[fixed], sign[fixed] * self.number[edge[fixed]])
+        counts = (self.number[edge] != 0) | self._is(ops.subtract)[self.owner[edge]]
+        shifted = np.bincount(total, fixed & counts, minlength=n) > 0
         edge, sign, total = edge[~fixed], sign[~fixed], total[~fixed]
         whole = (self.kind == _MULTIPLICATIVE) & (self.product_of == ids) & ~self.is_term
         whole = np.flatnonzero(whole & ~self.constant)
@@ -414,7 +422,7 @@ class _Canonical:
         # A sum of one bare term, as 0 + u, is that.
         same = ids.copy()
         terms = np.bincount(owner, minlength=n)
-        bare = (terms[owner] == 1) & (c == 1.0) & ~scaled & (constant[owner] == 0.0)
+        bare = (terms[owner] == 1) & (c == 1.0) & ~scaled & ~shifted[owner]
         bare &= rows[:, 1] < 0 if rows.shape[1] > 1 else True
         same[owner[bare]] = rows[bare, 0]
         _jump(same)
@@ -441,6 +449,7 @@ class _Canonical:
             role=role,
             place=place,
             value=np.where(role == SUM, constant[kept_ids], self.value[kept_ids]),
+            shifted=shifted[kept_ids],
             nodes=[self.nodes[k] for k in kept_ids.tolist()],
             operation=operation,
             operands=atom[self.child[used]],

@@ -128,7 +128,7 @@ class _Classes:
         columns = [column.tolist() for column in atoms.factors.T]
         c = atoms.coefficient
         flag = np.where(atoms.scaled, np.where(c == 0, _ZERO, _SCALED), np.where(c < 0, _MINUS, 0))
-        flags, has_constant = flag.tolist(), (atoms.value != 0).tolist()
+        flags, has_constant = flag.tolist(), atoms.shifted.tolist()
         coefficients, values = c.tolist(), atoms.value.tolist()
         merged = False
         for k, role in enumerate(roles):
@@ -173,7 +173,8 @@ class _Classes:
                     else (kind[0], *sorted(kind[2:]))
                     for kind in kinds
                 )  # fmt: skip
-                key = (normal, has_constant[k])
+                # Whatever constant is added: it may be 0 in one sum and another number elsewhere.
+                key = normal
                 if len(normal) == 1 and not has_constant[k]:
                     ((how, element, *rest),) = normal
                     if how != _PLUS or rest or element < 4 or element in pure:

@@ -81,7 +81,7 @@ def test_a_network_has_the_four_equations():
     model, forward, y, cost = network()
     program = lift(cost, forward.a[0], y, model.parameters())
     assert [equation.text for equation in program.equations] == [
-        "z1 = W1 a0 + b1", "a1 = σ(z1)", "z2 = W2 a1 + b2", "a2 = σ(z2)", "C = ½ (Σ (a2 − y)²)",
+        "z1 = W1 a0 + b1", "a1 = σ(z1)", "z2 = W2 a1 + b2", "a2 = σ(z2)", "C = ½ Σ (a2 − y)²",
         "δ2 = (a2 − y) ⊙ σ′(z2)", "δ1 = (W2ᵀ δ2) ⊙ σ′(z1)",
         "∂C/∂b2 = δ2", "∂C/∂W2 = δ2 a1ᵀ", "∂C/∂b1 = δ1", "∂C/∂W1 = δ1 a0ᵀ",
     ]  # fmt: skip
@@ -304,3 +304,24 @@ def test_outputs_are_differentiated_array_by_array():
     assert "δ2" in program.terms
     both = agree([*a, *forward.a[1]], forward.a[0], model.parameters(), 5)
     assert {"V1", "V2"} <= {name for e in both.equations for name in e.uses}
+
+
+def test_targets_that_are_numbers_leave_the_weighted_inputs_alone():
+    model = MLP(2, [3, 2], activation="tanh")
+    forward = model.forward([0.5, -1.0])
+    program = lift(costs.quadratic(forward.output, [0, 1]), forward.a[0], [], model.parameters())
+    texts = [equation.text for equation in program.equations]
+    assert texts[2] == "z2 = W2 a1 + b2"
+    assert "∂C/∂W2 = δ2 a1ᵀ" in texts
+    batch = [([0.0, 0.0], 0.0), ([0.0, 1.0], 1.0), ([1.0, 0.0], 1.0), ([1.0, 1.0], 0.0)]
+    model = MLP(2, [2, 1], activation="tanh")
+    cost = sum((model(x) - y) ** 2 for x, y in batch)
+    program = agree(cost, [], model.parameters(), 6)
+    assert program.terms["z2"].axes[0].size == 4
+    assert program.gradients["W1"].shape == (2, 2)
+
+
+def test_shared_biases_are_summed_over_their_uses():
+    b, x = [Value(0.1), Value(0.2)], [Value(v) for v in (0.3, 0.4, 0.5, 0.6)]
+    program = agree(sum(3 * tanh(x[i] + b[i % 2]) for i in range(4)), x, b, 7)
+    assert program.gradients["θ1"].shape == (2,)
