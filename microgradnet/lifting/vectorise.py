@@ -166,8 +166,8 @@ class _Classes:
                         strict=True,
                     )
                 )
-                if len(kinds) > 1:
-                    kinds = {kind for kind in kinds if kind[0] != _ZERO} or kinds
+                if any(kind[0] == _ZERO for kind in kinds):
+                    kinds = _without_padding(kinds)
                 normal = frozenset(
                     (kind[0], kind[1]) if kind[0] < _SCALED and kind[3] < 0
                     else (kind[0], *sorted(kind[2:]))
@@ -272,16 +272,12 @@ class _Classes:
         return found
 
     def _zeros(self) -> NDArray[np.bool_]:
-        """Which terms are 0 times something, beside others: such as a border's padding."""
+        """Which terms are padding; what else is 0 times something is scaled by a number."""
         zero = self.flag == _ZERO
-        if not zero.any():
-            return zero
-        signs = self.sign[self.owner]
-        # Where all sums of a signature have the kind with other constants, it is no padding.
-        scaled = np.bincount(signs, self.flag == _SCALED, minlength=self.n_signs)
-        others = np.bincount(self.owner, ~zero, minlength=self.n)
-        self.flag = np.where(zero & (scaled[signs] > 0), _SCALED, self.flag)
-        return (self.flag == _ZERO) & (others[self.owner] > 0)
+        products = np.bincount(self.owner, ~zero & (self.factors[:, 1] >= 0), minlength=self.n)
+        padding = zero & (self.factors[:, 1] < 0) & (products[self.owner] > 0)
+        self.flag = np.where(zero, _SCALED, self.flag)
+        return padding
 
     # From above
 
@@ -424,6 +420,16 @@ class _Classes:
                     found.operands = list(op_atom[part].reshape(len(those), -1).T)
             classes.append(found)
         return Vectors(classes, class_of, index, self.same)
+
+
+def _without_padding(kinds: set[tuple[int, ...]]) -> set[tuple[int, ...]]:
+    """Without w·0 beside products w·x, as at the border of an image; elsewhere 0 is a number."""
+    padded = any(kind[0] != _ZERO and kind[3] >= 0 for kind in kinds)
+    return {
+        (_SCALED, *kind[1:]) if kind[0] == _ZERO else kind
+        for kind in kinds
+        if not (padded and kind[0] == _ZERO and kind[3] < 0)
+    }
 
 
 def _kinds(

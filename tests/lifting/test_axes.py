@@ -303,3 +303,18 @@ def test_a_tap_that_no_window_reads():
     )
     out = [tanh(sum(w[t] * x[i + t][j + t] for t in range(3))) for i in range(4) for j in range(4)]
     agree([sum(v * v for v in out)], flat(x), [], {"w": w[:3] + w[3:]})
+
+
+def test_zeros_that_pad_are_no_terms_and_zeros_among_data_are_numbers():
+    rng = Random(9)
+    w = [values(*[rng.gauss(0, 1) for _ in range(3)]) for _ in range(2)]
+    x = values(*[rng.gauss(0, 1) for _ in range(6)])
+    padded = [0.0, *x, 0.0]
+    out = [tanh(sum(f[t] * padded[i + t] for t in range(3))) for f in w for i in range(6)]
+    found = agree([sum(v * v for v in out)], x, [], flat(w))
+    assert len(found.arrays) == 3
+    assert tables(found.roots) == []
+    data = [[0.0, 0.0], [0.0, 1.0], [2.0, 0.0]]
+    u = [values(*[rng.gauss(0, 1) for _ in range(2)]) for _ in range(4)]
+    out = [tanh(sum(p * v for p, v in zip(row, x, strict=True))) for x in data for row in u]
+    assert len(agree([sum(v * v for v in out)], [], [], flat(u)).arrays) == 3
