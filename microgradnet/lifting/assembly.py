@@ -523,7 +523,7 @@ class _Assembler:
 
     def _array(self, array: Coordinates, atom: int) -> Term:
         if array.role < 0:
-            return self.terms[self.vectors.class_of[atom]]
+            return self.terms[int(self.vectors.class_of[atom])]
         if array not in self.leaf_terms:
             self.leaf_terms[array] = self._leaf(array)
         return self.leaf_terms[array]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -217,7 +217,8 @@ class _Canonical:
 
     def _is(self, op: Operation) -> NDArray[np.bool_]:
         """Of each node whether it is that operation."""
-        return self.code == (self.ops.index(op) if op in self.ops else -2)
+        found: NDArray[np.bool_] = self.code == (self.ops.index(op) if op in self.ops else -2)
+        return found
 
     def atoms(self) -> Atoms:
         self._expand_weighted_sums()
@@ -353,7 +354,7 @@ class _Canonical:
 
         def below(counted: NDArray[np.bool_]) -> Indices:
             total = np.concatenate(([0], np.cumsum(counted & ~melted)))
-            return total[end + 1] - total[start[down]]
+            return cast(Indices, total[end + 1] - total[start[down]])
 
         if not len(edges):
             return edges
@@ -363,7 +364,7 @@ class _Canonical:
         part = child[melted]
         beside = plain[up[part]] > 0
         beside |= (biases[part] > 0) & (numbers[up[part]] > numbers[part])
-        return part[named[part] & beside]
+        return cast(Indices, part[named[part] & beside])
 
     def _term_kinds(self) -> Indices:
         """Of each edge what its child is as a term: W a, a parameter, without either, a number."""

@@ -275,7 +275,7 @@ class _Classes:
         """Which terms are padding; what else is 0 times something is scaled by a number."""
         zero = self.flag == _ZERO
         products = np.bincount(self.owner, ~zero & (self.factors[:, 1] >= 0), minlength=self.n)
-        padding = zero & (self.factors[:, 1] < 0) & (products[self.owner] > 0)
+        padding: NDArray[np.bool_] = zero & (self.factors[:, 1] < 0) & (products[self.owner] > 0)
         self.flag = np.where(zero, _SCALED, self.flag)
         return padding
 
