@@ -187,7 +187,7 @@ class _Algebra(
         if not isinstance(exponent, Constant) or exponent.number is None:
             base = _term(x)
             if isinstance(base, Constant) and base.number is not None:
-                return _function(ops.exponential.variant(base=base.number), exponent)
+                return _function(ops.exponential.variant(base=base.number), y)
             return _Number(Map(ops.raise_to, (base, exponent)))
         number = exponent.number
         if number == 0 or number == 1:

@@ -161,9 +161,9 @@ class _Lowering:
     def factors(self, term: Term, most: int = 16) -> list[Term]:
         """The factors of a product of products, if they are not too many."""
         found = [term]
-        for _ in range(most):
+        while len(found) <= most:
             nested = [x for x in found if x not in self.shared and _is_product(x)]
-            if not nested or len(found) > most:
+            if not nested:
                 break
             inner = nested[0]
             place = found.index(inner)
@@ -173,8 +173,6 @@ class _Lowering:
 
     def sum(self, term: Term, over: Sequence[Axis]) -> Term:
         """A sum with what does not depend on its axes drawn out."""
-        if isinstance(term, Sum):
-            return self.sum(term.operand, (*term.over, *over))
         factors = self.factors(term)
         inner = [x for x in factors if not set(over).isdisjoint(x.axes)]
         outer = [x for x in factors if set(over).isdisjoint(x.axes)]

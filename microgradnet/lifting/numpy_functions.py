@@ -120,7 +120,7 @@ def _expression(term: Term) -> str:
         return term.name
     if isinstance(term, Constant) and term.number is not None:
         return number_source(term.number)
-    if not isinstance(term, Map) or isinstance(term.function, VJP):
+    if not isinstance(term, Map):
         raise TypeError(f"{term!r} is no function of numbers")
     written = [_expression(x) for x in term.arguments]
     return _joined(term.function, written)
@@ -133,8 +133,7 @@ def _joined(function: Function, written: Sequence[str]) -> str:
         return filled if "(" in template else f"({filled})"
     name = ufunc(function, number_source)
     if name is None:
-        assert isinstance(function, Operation)
-        raise TypeError(f"{function.name} within a rule of another operation")
+        raise TypeError(f"a rule calls {function!r}, which NumPy has not")
     sign = _INFIX.get(name.split("(")[0])
     if sign is not None:
         return f"({f' {sign} '.join(written)})"

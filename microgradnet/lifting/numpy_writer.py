@@ -381,8 +381,6 @@ class Writer:
 
     def local(self, code: str, name: str) -> str:
         """A name for an expression that is evaluated at each call, first of all."""
-        if code.isidentifier():
-            return code
         bottom = self.bottom()
         target = self.fresh(name)
         bottom.lines.append(f"{bottom.indent}{target} = {code}")

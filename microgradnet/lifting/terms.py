@@ -582,6 +582,9 @@ def read_at(term: Term, axis: Axis, index: Index | int, fill: float | None = Non
     at = Affine(index) if isinstance(index, int) else index
     if isinstance(at, Affine) and at.renames(axis) is axis:
         return term
+    if isinstance(at, Affine) and at.renames(axis) is not None:
+        number, rest = as_coefficient(term)
+        return multiply(constant(number), Take(rest, axis, at, fill))
     return Take(term, axis, at, fill)
 
 

@@ -26,6 +26,7 @@ from microgradnet import operation, ops
 from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.numpy_printer import write_numpy
 from microgradnet.lifting.terms import (
+    VJP,
     Affine,
     Axis,
     Constant,
@@ -33,6 +34,7 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Put,
     Scan,
     Softmax,
     State,
@@ -41,6 +43,7 @@ from microgradnet.lifting.terms import (
     constant,
     multiply,
     read_at,
+    rename,
     sum_over,
 )
 
@@ -408,3 +411,89 @@ def test_large_examples(name):
     ends = [program.space["value"](0.1 * p + k * h * direction, X, Y).sum() for k in (1, -1)]
     assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(gradient @ direction, rel=1e-5)
     assert costs.shape == (3,)
+
+
+def test_softmax_of_small_numbers_far_from_the_end():
+    w, over = leaf("w", 0, I, J), (I,)
+    masked = Mask(w, (Affine(3, ((I, -1), (J, 1))),), -np.inf)
+    weights = constant(np.arange(12.0).reshape(4, 3), I, J)
+    assert_cost_prints(sum_over(multiply(weights, Softmax(masked, over)), I, J), w)
+    partly = Mask(Softmax(w, (J,)), (Affine(0, ((I, 1), (J, -1))),))
+    assert_cost_prints(sum_over(multiply(weights, partly), I, J), w)
+
+
+def test_products_that_are_put_into_place_and_added():
+    w, v, q = leaf("w", 0, I), leaf("v", 4, I), Axis("q", 6)
+    both = add(Put(w, q, Affine(0, ((I, 1),)), (I,)), Put(v, q, Affine(2, ((I, 1),)), (I,)))
+    again = Put(both, I, Affine(-1, ((q, 1),)), (q,))
+    assert_cost_prints(sum_over(multiply(again, again), I), w, v)
+
+
+def test_decay_by_a_parameter_is_no_decay():
+    w, v = leaf("w", 0, I), Leaf("v", "parameter", (), [4])
+    norm = sum_over(multiply(w, w), I)
+    assert_cost_prints(add(multiply(v, v, norm), sum_over(w, I), norm), w, v)
+
+
+def test_rules_with_more_than_one_varying_operand():
+    w, v = leaf("w", 0, I), leaf("v", 4, I)
+    g = Map(VJP(ops.maximum, 0), (w, Map(ops.maximum, (w, v)), w, v))
+    assert_cost_prints(sum_over(g, I), w, v)
+    h = Map(VJP(ops.maximum, 1), (w, Map(ops.maximum, (constant(0.1), v)), constant(0.1), v))
+    assert_cost_prints(sum_over(h, I), w, v)
+
+
+def test_gradients_that_lie_apart():
+    n = N
+    w = Leaf("w", "parameter", (I, J), 2 * np.arange(12).reshape(4, 3))
+    x = Leaf("x", "input", (n, I, J), np.arange(12))
+    assert_cost_prints(sum_over(multiply(w, x), I, J), w, inputs=12)
+    assert_cost_prints(sum_over(Map(ops.sin, (add(w, x),)), I, J), w, inputs=12)
+
+
+def test_long_chains_keep_their_names():
+    w = leaf("w", 0, I)
+    term = w
+    for _ in range(12):
+        term = Map(ops.sin, (term,))
+    program = Printed(sum_over(term, I), [w], N, {term: "last"})
+    assert "out=last)" in program.source
+
+
+def test_steps_that_are_read_elsewhere():
+    t, k = Axis("t", 3), Axis("k", 4)
+    x, s = leaf("x", 0, t), State("s", (I,))
+    turned = Take(s, I, Constant(np.array([1, 2, 3, 0]), (I,)))
+    moved = read_at(s, I, Affine(1, ((I, 1),)), 0.0)
+    for step in (turned, moved, rename(turned, I, k)):
+        inner = rename(step, k, I) if k in step.axes else step
+        scan = Scan(t, ((s, constant([1.0, 2.0, 3.0, 4.0], I), inner),), multiply(x, s))
+        assert_cost_prints(sum_over(scan, t, I), x)
+
+
+def test_an_operation_that_a_rule_calls_and_numpy_lacks():
+    def outer_vjp(m, g, y, x):
+        return (g * m.softmax([x, x])[0],)
+
+    @operation(outer_vjp)
+    def outer(m, x):
+        """X."""
+        return x
+
+    w = leaf("w", 0, I)
+    with pytest.raises(TypeError, match="no function of numbers"):
+        Printed(sum_over(Map(outer, (w,)), I), [w], N)
+
+
+def test_functions_whose_names_are_taken():
+    def prepare_vjp(m, g, y, x):
+        return (g * y,)
+
+    @operation(prepare_vjp)
+    def prepare(m, x):
+        """eˣ."""
+        return m.exp(x)
+
+    w = leaf("w", 0, I)
+    assert_cost_prints(sum_over(Map(prepare, (w,)), I), w)
+    assert_cost_prints(sum_over(Map(ops.power_constant.variant(exponent=0.5), (Map(ops.exp, (w,)),)), I), w)

@@ -108,8 +108,10 @@ REMAINS = {
 
 
 def values(term):
-    rng = np.random.default_rng(0)
-    given_numbers = {x: rng.normal(size=[a.size for a in x.axes]) for x in leaves_of(term)}
+    given_numbers = {
+        x: np.random.default_rng(ord(x.name)).normal(size=[a.size for a in x.axes])
+        for x in leaves_of(term)
+    }
     (found,) = interpret([term], given_numbers)
     return found.astype(float)
 
@@ -184,3 +186,31 @@ def test_random_terms_keep_their_values(rng):
 def test_every_rule_says_what_it_does():
     assert all("=" in rule.equation for rule in (*STABLE, *DIFFERENTIATED))
     assert Constant(1) is not None
+
+
+def cross(y, a, *over):
+    one = sum_over(Map(ops.xlogy, (y, a)), *over)
+    rest = add(constant(1), negative(y)), add(constant(1), negative(a))
+    return add(negative(one), negative(sum_over(Map(ops.xlogy, rest), *over)))
+
+
+@pytest.mark.parametrize("over", [(), (J,), (I, J)])
+def test_cross_entropies_are_joined(over):
+    term = cross(Y, ACTIVATION, *over)
+    (got,) = rewrite([term], DIFFERENTIATED)
+    assert repr(got).count("softplus") == 1
+    order = [term.axes.index(axis) for axis in got.axes]
+    np.testing.assert_allclose(values(got), values(term).transpose(order), rtol=1e-12)
+
+
+def test_cross_entropies_apart_are_not():
+    half = add(constant(1), negative(Y)), add(constant(1), negative(Map(ops.sigmoid, (Y,))))
+    for term in (
+        add(Map(ops.xlogy, (Y, ACTIVATION)), Map(ops.xlogy, half)),
+        add(Map(ops.xlogy, (X, ACTIVATION)), Map(ops.xlogy, (half[0], add(constant(1), negative(ACTIVATION))))),
+        add(Map(ops.xlogy, (Y, ACTIVATION)), multiply(constant(2), Map(ops.xlogy, half)), Z),
+        add(X, Map(ops.softplus, (X,)), multiply(X, Y, Z)),
+    ):
+        (got,) = rewrite([term], DIFFERENTIATED)
+        order = [term.axes.index(axis) for axis in got.axes]
+        np.testing.assert_allclose(values(got), values(term).transpose(order), rtol=1e-12)
