@@ -136,7 +136,9 @@ def emit_gathered(w: Writer, term: Term) -> None:
         w.line(f"{whole.code}.fill(0)")
     for links in puts:
         apart, array = _apart(links, w.array(links[-1].operand))
-        view = whole
+        indexed = {link.axis for link in links}
+        beside = {a: (0, 0) if a in indexed else margin for a, margin in margins.items()}
+        view = middle_of(w, whole, beside) if any(map(sum, beside.values())) else whole
         for link in apart:
             view = w.view(view, link.axis, cast(Affine, link.index), margins[link.axis][0])
         over = [a for link in apart for a in link.over]

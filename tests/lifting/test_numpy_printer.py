@@ -429,6 +429,17 @@ def test_products_that_are_put_into_place_and_added():
     assert_cost_prints(sum_over(multiply(again, again), I), w, v)
 
 
+def test_what_is_put_beside_what_reaches_beyond_the_ends():
+    w, v, q, r = leaf("w", 0, I, J), leaf("v", 12, I, J), Axis("q", 6), Axis("r", 4)
+    wide = Put(Put(w, q, Affine(-1, ((I, 1),)), (I,)), r, Affine(2, ((J, 1),)), (J,))
+    narrow = Put(read_at(v, J, 1), q, Affine(1, ((I, 1),)), (I,))
+    both = add(wide, Put(narrow, r, Affine(1), ()))
+    assert_cost_prints(sum_over(multiply(both, both), q, r), w, v)
+    plain = leaf("u", 24, r, I)
+    mixed = add(wide, Put(plain, q, Affine(1, ((I, 1),)), (I,)))
+    assert_cost_prints(sum_over(multiply(mixed, mixed), q, r), w, v, plain)
+
+
 def test_decay_by_a_parameter_is_no_decay():
     w, v = leaf("w", 0, I), Leaf("v", "parameter", (), [4])
     norm = sum_over(multiply(w, w), I)
