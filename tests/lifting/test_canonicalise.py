@@ -127,10 +127,10 @@ def test_constants_are_folded_and_must_be_numbers():
 def test_long_chains_are_no_recursion():
     x = Value(1.0)
     total, product, nested = x, x, x
-    for _ in range(100_000):
+    for _ in range(20_000):
         total, product, nested = total + x, product * 1.0, (nested * 0.5).tanh()
     atoms = canonicalise([total, product], [x])
-    assert len(atoms.coefficient) == 100_002
+    assert len(atoms.coefficient) == 20_002
     assert atoms.role.tolist().count(SUM) == 2
-    assert len(canonicalise([nested], [x])) == 200_001
-    assert np.isclose(evaluate_atoms(canonicalise([total], [x]))[-1], 100_001)
+    assert len(canonicalise([nested], [x])) == 40_001
+    assert np.isclose(evaluate_atoms(canonicalise([total], [x]))[-1], 20_001)
