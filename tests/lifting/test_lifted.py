@@ -221,9 +221,9 @@ def test_labels_are_no_code():
     x = [Value(0.5), Value(0.25)]
     program = lift(sum(tanh(u * v) for u, v in zip(w, x, strict=True)), x, parameters=w)
     assert "__import__('os')" not in program.source
-    keyword = lift(tanh(w[0] * x[0]) ** 2 + x[1], x, parameters={"class": w[0], "lambda x": w[1]})
+    keyword = lift(tanh(w[0] * x[0]) ** 2 + x[1], x, parameters={"class": w[0], "1x": w[1]})
     keyword.value_and_grad(X)
-    assert set(keyword.gradients) == {"class", "lambda x"}
+    assert set(keyword.gradients) == {"class", "1x"}
 
 
 @pytest.mark.parametrize(
