@@ -53,7 +53,7 @@ def lower(roots: Sequence[Term]) -> list[Term]:
     >>> i, j = Axis("i", 2), Axis("j", 2)
     >>> x, y = (Leaf(name, "input", (i,), [0, 1]) for name in "xy")
     >>> lower([sum_over(multiply(constant(3), x, y), i)])
-    [3 (Σ_i x[i] y[i])]
+    [3 Σ_i x[i] y[i]]
     """
     order = topological_terms(roots)
     lowering = _Lowering()

@@ -7,7 +7,7 @@ from typing import cast
 
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions, expand
-from microgradnet.lifting.terms import VJP, Constant, Function, Map, State, Term
+from microgradnet.lifting.terms import Constant, Function, Map, State, Term
 from microgradnet.operation import Operation
 
 __all__ = [
@@ -132,8 +132,7 @@ def _joined(function: Function, written: Sequence[str]) -> str:
         filled = template.format(*written)
         return filled if "(" in template else f"({filled})"
     name = ufunc(function, number_source)
-    if name is None:
-        raise TypeError(f"a rule calls {function!r}, which NumPy has not")
+    assert name is not None, function
     sign = _INFIX.get(name.split("(")[0])
     if sign is not None:
         return f"({f' {sign} '.join(written)})"

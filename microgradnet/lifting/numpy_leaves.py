@@ -76,8 +76,7 @@ def leaf_view(w: Writer, leaf: Leaf, of: str = "") -> Array:
         rest = [axis for axis in leaf.axes if axis.size is not None]
         order = [*examples, *rest] if lead else rest
         target = w.fresh(name)
-        bottom = w.bottom()
-        bottom.lines.append(f"{bottom.indent}{target} = {code}")
+        w.line(f"{target} = {code}")
         return Array(target, tuple(order), contiguous(order))
     sized = sorted([axis for axis in leaf.axes if axis.size is not None], key=lambda a: -strides[a])
     first = int(leaf.places.min())

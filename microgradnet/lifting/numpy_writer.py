@@ -205,13 +205,6 @@ class Writer:
         """What stands for a term here."""
         return self.look_up(term, self.frame)
 
-    def bottom(self) -> Frame:
-        """The frame of the function itself."""
-        frame = self.frame
-        while frame.outer is not None:
-            frame = frame.outer
-        return frame
-
     def look_up(self, term: Term, frame: Frame) -> Array:
         """What stands for a term in a frame; in a loop, the part of the present step."""
         if term in frame.arrays:
@@ -249,7 +242,9 @@ class Writer:
 
     def fresh(self, name: str) -> str:
         """A name that is not taken yet."""
-        base = re.sub(r"\W", "_", name) or "t"
+        base = re.sub(r"\W", "_", name)
+        if not base.isidentifier():  # as "1x" is none
+            base = f"t_{base}"
         found, n = base, self._counts[base] or 1
         while found in self._taken:
             n += 1
@@ -381,9 +376,8 @@ class Writer:
 
     def local(self, code: str, name: str) -> str:
         """A name for an expression that is evaluated at each call, first of all."""
-        bottom = self.bottom()
         target = self.fresh(name)
-        bottom.lines.append(f"{bottom.indent}{target} = {code}")
+        self.line(f"{target} = {code}")
         return target
 
     def view(self, x: Array, axis: Axis, index: Affine, shift: int = 0) -> Array:

@@ -561,7 +561,7 @@ def sum_over(term: Term, *axes: Axis) -> Term:
 
     >>> i, j = Axis("i", 3), Axis("j", 2)
     >>> sum_over(Leaf("x", "input", (j,), [0, 1]), i, j)
-    3 (Σ_j x[j])
+    3 Σ_j x[j]
     """
     own = tuple(axis for axis in axes if axis in term.axes)
     sizes = [extent(axis) for axis in axes if axis not in term.axes]

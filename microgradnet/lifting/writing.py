@@ -221,8 +221,6 @@ class Formulas:
         a, b = ([s for s in self.order(t) if s not in shared] for t in (x, y))
         rows, columns = [s for s in a if s not in over], [s for s in b if s not in over]
         result = [*(s for s in self.order(x) if s in shared), *rows, *columns]
-        if wanted and (wanted[-1] in columns) != bool(columns):
-            return None
         result = self._orders.get(term, result)
         if not over:
             return (number, x, y, "NT", result) if rows and columns and not shared else None
@@ -521,12 +519,17 @@ class Formulas:
                 starts.append(f"{self.form.name(kept[step], first)} = {self._part(init, SUM)}")
                 continue
             earlier = {out: self.form.name(name, before) for out, name in kept.items()}
-            old, self._shown = self._shown, self._shown | earlier
-            written = self._part(step, PRODUCT) if earlier else self.form.name(state.name, indices)
-            self._shown = {**old, state: written}
-            starts.append(f"{written} = {self._part(init, SUM)} at {t} = {first}")
+            if earlier.keys() & set(topological_terms([step])):
+                old, self._shown = self._shown, self._shown | earlier
+                written = self._part(step, PRODUCT)
+                self._shown = {**old, state: written}
+                starts.append(f"{written} = {self._part(init, SUM)} at {t} = {first}")
+                continue
+            self._shown[state] = self.form.name(state.name, indices)
+            starts.append(f"{self._named(state, state.name)} = {self._part(step, SUM)}")
+            starts.append(f"{self.form.name(state.name, first)} = {self._part(init, SUM)}")
         written = self._part(term.out, SUM, inside=term.out not in self._shown)
-        return f"{written},   {', '.join(starts)}"
+        return f"{written},   {',   '.join(starts)}"
 
 
 def is_renaming(term: Take) -> bool:

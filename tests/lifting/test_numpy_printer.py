@@ -508,3 +508,33 @@ def test_functions_whose_names_are_taken():
     w = leaf("w", 0, I)
     assert_cost_prints(sum_over(Map(prepare, (w,)), I), w)
     assert_cost_prints(sum_over(Map(ops.power_constant.variant(exponent=0.5), (Map(ops.exp, (w,)),)), I), w)
+
+
+def test_a_rule_is_defined_once():
+    w, v = leaf("w", 0, I), leaf("v", 4, I)
+    cost = sum_over(multiply(Map(ops.gelu, (w,)), Map(ops.gelu, (v,))), I)
+    assert_cost_prints(cost, w, v)
+    assert Printed(cost, [w, v], N).source.count("def gelu_vjp") == 1
+
+
+def test_a_parameter_times_others_is_no_decay():
+    w, v = leaf("w", 0, I), leaf("v", 4, I)
+    assert_cost_prints(add(sum_over(multiply(w, w, v), I), sum_over(Map(ops.sin, (w,)), I)), w, v)
+
+
+def test_a_gradient_whose_rows_lie_apart():
+    places = np.arange(4)[:, None] * 5 + np.arange(3)
+    w, x = Leaf("w", "parameter", (I, J), places), Leaf("x", "input", (N, I, J), np.arange(12))
+    k = constant(np.arange(1.0, 13.0).reshape(4, 3), I, J)
+    assert_cost_prints(sum_over(multiply(w, Map(ops.sin, (multiply(x, k),))), I, J), w, inputs=12)
+
+
+def test_sums_of_long_products_and_masks_of_masks():
+    w = leaf("w", 0, I)
+    long = w
+    for k in range(20):
+        long = multiply(Map(ops.cos, (multiply(constant(k + 1), w),)), long)
+    nested = Map(ops.multiply, (Map(ops.multiply, (w, w)), Map(ops.multiply, (w, long))))
+    assert_cost_prints(sum_over(nested, I), w)
+    inside = (Affine(2, ((I, -1),)),)
+    assert_cost_prints(sum_over(Mask(multiply(w, Mask(w, inside)), inside), I), w)

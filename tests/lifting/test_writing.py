@@ -89,6 +89,8 @@ T = State("s", ())
         (Map(VJP(ops.tanh, 0), (constant([1.0, 2.0], I), B, B)), "K[i] tanh′(b[i])"),
         (Map(VJP(ops.divide, 0), (B, B, B, B)), "b[i] / b[i]"),
         (Map(VJP(ops.maximum, 0), (B, B, B, constant(2))), "b[i] maximum′(b[i], 2)"),
+        (Map("is_infinite", (B,)), "is_infinite(b[i])"),
+        (Map(ops.multiply, (B, Map(ops.multiply, (constant(3), B)))), "3 b[i]²"),
         (LogSumExp(W, (J,)), "log_sum_exp_j(W[i,j])"),
         (Softmax(W, (I, J)), "softmax_i,j(W[i,j])"),
         (rename(B, I, K), "b[k]"),
@@ -116,9 +118,9 @@ def test_a_recurrence_is_told_with_where_it_begins():
     x = leaf("x", J)
     step = add(T, x)
     scan = Scan(J, ((T, constant(0), step),), step)
-    assert term_text(scan) == "(s[j − 1] + x[j],   s[j − 1] = 0 at j = −1)"
+    assert term_text(scan) == "(s[j − 1] + x[j],   s = s[j − 1] + x[j],   s[−1] = 0)"
     back = Scan(J, ((T, constant(0), step),), T, True)
-    assert term_text(back) == "(s[j + 1],   s[j + 1] = 0 at j = 3)"
+    assert term_text(back) == "(s[j + 1],   s = s[j + 1] + x[j],   s[3] = 0)"
 
 
 @pytest.mark.parametrize(
@@ -229,3 +231,119 @@ def test_given_names_are_kept():
     example = attention(3, 4)
     assert "out = O Woᵀ" in printed(example, example.names)
     assert name_terms(example.cost).keys() & example.names.keys()
+
+
+# What is rare
+
+
+def bare(cost, *parameters, names=None):
+    found = adjoints([(cost, constant(1))], parameters)
+    gradients = {leaf: found[leaf] for leaf in parameters if leaf in found}
+    return [e.text for e in equations(cost, gradients, found, names)]
+
+
+def test_outer_products_and_products_without_rows():
+    v, w = leaf("v", J), leaf("w", J)
+    outer = multiply(B, v)
+    assert "C = Σ sin(b vᵀ)" in bare(sum_over(Map(ops.sin, (outer,)), I, J), B, v)
+    assert bare(multiply(sum_over(multiply(v, w), J), constant(2)), v)[0] == "C = 2 Σ v ⊙ w"
+    turned = leaf("U", J, I)
+    assert bare(sum_over(Map(ops.sin, (sum_over(multiply(W, turned), I, J),)), ), W)[0]
+
+
+def test_products_whose_axes_are_in_another_order_have_indices():
+    a, b = leaf("a", I, J, K), leaf("b", J, I, K)
+    crossed = sum_over(multiply(a, rename(b, K, Axis("m", 2))), I, J)
+    texts = bare(sum_over(Map(ops.sin, (crossed,)), *crossed.axes), a)
+    assert texts[0] == "z1[k,m] = Σ_i,j a[i,j,k] b[j,i,m]"
+
+
+def test_softmax_along_two_axes_has_indices():
+    assert bare(sum_over(multiply(Softmax(W, (I, J)), W), I, J), W)[0].startswith("C = Σ_")
+
+
+def test_operations_without_notation_are_written_out():
+    rows = [Map(ops.softmax_component.variant(index=1), (B, B, B)), Map(ops.log_sum_exp, (B, B))]
+    for term in rows:
+        assert "softmax" in term_text(term) or "log_sum_exp" in term_text(term)
+    assert "b[i]" in term_text(Map(ops.weighted_sum, (B, B, B)))
+
+
+def test_an_equation_that_cannot_be_shortened_stays_long():
+    names = {leaf(f"parameter_{k}_of_a_hundred", I): None for k in range(6)}
+    cost = sum_over(add(*names), I)
+    (text, *_) = bare(cost, *names)
+    assert len(text) > 100
+
+
+def test_terms_with_one_name_twice_are_written_by_it():
+    z = Map(ops.sin, (sum_over(multiply(W, X), J),))
+    shared = add(z, multiply(z, z))
+    texts = bare(sum_over(shared, I), W)
+    assert texts[0] == "z1 = W x"
+    assert texts[1] == "a1 = sin(z1)"
+
+
+def test_two_attentions_are_numbered():
+    q = attention(3, 4)
+    r = attention(3, 4)
+    both = add(q.cost, r.cost)
+    names = set(name_terms(both).values())
+    assert {"A1", "S1", "O1", "Q1", "K1", "V1", "A2", "O2"} <= names
+
+
+def test_a_softmax_of_other_things_is_no_attention():
+    scores = multiply(W, W)
+    A = Softmax(Map(ops.tanh, (add(scores, W),)), (J,))
+    assert "A" not in name_terms(sum_over(multiply(A, W), I, J)).values()
+    alone = Softmax(sum_over(multiply(W, leaf("U", J, K)), J), (K,))
+    assert "A" not in name_terms(sum_over(alone, I, K)).values()
+
+
+def test_a_renamed_key_is_a_key():
+    example = attention(3, 4)
+    assert {"Q", "K", "V"} <= set(name_terms(example.cost).values())
+
+
+def test_what_a_state_passes_on_is_shown_by_its_steps():
+    x, s = leaf("x", J), State("s", ())
+    total = Scan(J, ((s, constant(0), add(s, x)),), multiply(s, x))
+    texts = bare(sum_over(total, J), x)
+    assert texts[0] == "v1 = s[j − 1] x,   s = s[j − 1] + x,   s[−1] = 0"
+
+
+def test_a_minus_within_a_sum_over_axes():
+    assert term_text(sum_over(Map(ops.negative, (B,)), I)) == "−Σ_i b[i]"
+    assert term_text(multiply(B, sum_over(negative(W), J))) == "−b[i] Σ_j W[i,j]"
+    assert term_text(Map(ops.multiply, (B, constant(2)))) == "2 b[i]"
+
+
+def test_gradients_are_turned_as_their_parameters_are():
+    turned = leaf("U", J, I)
+    cost = sum_over(Map(ops.sin, (sum_over(multiply(turned, X), J),)), I)
+    assert "∂C/∂U = x δ1ᵀ" in bare(cost, turned)
+    bias = leaf("b1", I)
+    z = add(sum_over(multiply(W, X), J), bias)
+    assert "∂C/∂b1 = δ1" in bare(sum_over(Map(ops.sin, (z,)), I), W, bias)
+
+
+def test_a_gradient_that_is_an_adjoint_is_its_name():
+    x, bias = leaf("x", J, role="input"), leaf("b1", I)
+    z = add(sum_over(multiply(W, x), J), bias)
+    texts = bare(sum_over(Map(ops.sin, (z,)), I), W, bias)
+    assert texts[-2:] == ["∂C/∂W = δ1 xᵀ", "∂C/∂b1 = δ1"]
+
+
+def test_an_attention_to_what_is_given():
+    i, j, k = Axis("i", 3), Axis("j", 3), Axis("k", 2)
+    q = sum_over(multiply(leaf("Wq", k, J), leaf("x", i, J, role="input")), J)
+    scores = sum_over(multiply(q, rename(q, i, j)), k)
+    out = sum_over(multiply(Softmax(scores, (j,)), leaf("v", j, k, role="input")), j)
+    names = name_terms(sum_over(multiply(out, out), i, k))
+    assert sorted(names.values()) == ["A", "K", "O", "S"]  # q is both Q and K
+
+
+def test_what_is_read_twice_has_a_name():
+    norm = Softmax(B, (I,))
+    cost = sum_over(add(Map(ops.sin, (norm,)), Map(ops.cos, (norm,))), I)
+    assert bare(cost, B)[0] == "v1 = softmax(b)"
