@@ -60,7 +60,7 @@ class Equation:
     shape: tuple[int, ...]
     part: str
     uses: tuple[str, ...]
-    term: Term = field(repr=False, compare=False)
+    term: Term | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

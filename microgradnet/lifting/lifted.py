@@ -141,7 +141,7 @@ class Program:
     @property
     def terms(self) -> dict[str, Term]:
         """Its terms over named axes, by what their equations define: "z1", "C", "∂C/∂W1"."""
-        return {equation.left: equation.term for equation in self.equations}
+        return {each.left: each.term for each in self.equations if each.term is not None}
 
     def __getstate__(self) -> dict[str, Any]:
         """For `pickle` and `copy`: all but the functions and the arrays that they work in."""
@@ -234,8 +234,8 @@ class Program:
         if not self._scalar_cost:
             raise TypeError("this program has outputs and no cost: vjp(X, V) is its gradient")
         X, Y, call = self._prepared(X, Y, out)
-        costs, self._gradient = call.compute(X, Y)
-        return costs, self._gradient
+        costs, g = call.compute(X, Y)
+        return costs, self._kept(g, out)
 
     def vjp(
         self, X: ArrayLike, V: ArrayLike, Y: ArrayLike | None = None, out: Floats | None = None
@@ -250,8 +250,8 @@ class Program:
         given = np.asarray(V, dtype=X.dtype)
         if given.shape != (len(X), self._n_outputs):
             raise ValueError(f"V has shape {given.shape}, not {(len(X), self._n_outputs)}")
-        outputs, self._gradient = call.compute(X, given, Y)
-        return outputs, self._gradient
+        outputs, g = call.compute(X, given, Y)
+        return outputs, self._kept(g, out)
 
     def _examples(self, X: ArrayLike, Y: ArrayLike | None) -> tuple[Floats, Floats | None]:
         """X and Y as arrays of one kind of float, of the right shapes."""
@@ -295,6 +295,15 @@ class Program:
             )
         return out
 
+    def _kept(self, g: Floats, out: Floats | None) -> Floats:
+        """The gradient where the caller wants it."""
+        if out is None or out is g:
+            self._gradient = g
+        else:
+            out[:] = g
+            self._gradient = out
+        return self._gradient
+
     def _prepared(
         self, X: ArrayLike, Y: ArrayLike | None, out: Floats | None
     ) -> tuple[Floats, Floats | None, _Call]:
@@ -310,7 +319,8 @@ class Program:
             return X, Y, last  # all is as it was at the last call, but for the numbers
         x, y = self._examples(X, Y)
         p = self._in_kind(x.dtype)
-        g = self._own(out, p)
+        g = self._own(out, p)  # a copy of it, where it does not lie in one piece
+        g = g if g.flags.c_contiguous else np.empty_like(p)
         examples = None if y is None or len(self._shared) else (x.shape, y.shape, x.dtype, y.dtype)
         if last is not None and last.p is p and last.g is g and last.m == len(x):
             last.examples = examples

@@ -149,6 +149,11 @@ def test_what_is_kept_between_calls_is_not_seen():
         assert given_out is out
         assert np.allclose(out, g)
     program.value_and_grad(X.tolist(), Y.tolist(), out=out)
+    wide = np.empty(34)
+    for _ in range(2):
+        assert program.value_and_grad(X, Y, out=wide[::2])[1].base is wide
+        assert np.allclose(wide[::2], g)
+        assert np.allclose(program.gradients["b1"], g[[2, 5, 8]])
     program.value_and_grad(X[:1], Y[:1], out=out)
     program.parameters -= 0.1 * g
     moved = program.value(X, Y)
