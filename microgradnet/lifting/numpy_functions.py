@@ -167,9 +167,10 @@ def tanh_slope(z, a, one, slope):
     """The derivative 1 - a**2 of a = tanh(z) into slope, by z where it would lose its digits."""
     np.square(a, out=slope)
     np.subtract(one, slope, out=slope)
-    if slope.min(initial=1) < 1 / 64:
-        far = slope < 1 / 64
-        slope[far] = np.cosh(z[far]) ** -2
+    if slope.min(initial=1) < 2**-10:
+        far = np.flatnonzero(slope < 2**-10)
+        e = np.exp(-2 * np.abs(z.reshape(-1)[far]))
+        np.put(slope, far, 4 * e / (1 + e) ** 2)
 ''',
     "softplus": '''\
 def softplus(x):

@@ -217,23 +217,25 @@ def _sorted_complement(term: Term) -> list[Term]:
     return sorted(parts, key=lambda t: not isinstance(t, Constant))
 
 
-def _number_of(term: Term) -> tuple[float, Term, tuple[Axis, ...]]:
-    """All numbers in front of a term, in one, the rest, and no axes."""
+def _number_of(term: Term) -> tuple[float, Term]:
+    """All numbers in front of a term, in one, and the rest."""
     product = 1.0
     while True:
         number, rest = as_coefficient(term)
         product *= number
         if rest is term or number == 1:
-            return product, rest, ()
+            return product, rest
         term = rest
 
 
 def _weighted_softplus(term: Term) -> tuple[float, tuple[Axis, ...], Term, Term] | None:
     """The parts of c Σ w softplus(x)."""
-    number, rest, over = _number_of(term)
+    number, rest = _number_of(term)
+    over: tuple[Axis, ...] = ()
     if isinstance(rest, Sum):
-        factor, inner, _ = _number_of(rest.operand)
-        number, rest, over = number * factor, inner, rest.over
+        over = rest.over
+        factor, rest = _number_of(rest.operand)
+        number *= factor
     factors = rest.operands if _is(rest, ops.multiply) else ()
     if len(factors) != 2 or not _is(factors[1], ops.softplus):
         return None

@@ -403,7 +403,7 @@ class Formulas:
     def _multiply(self, term: Map) -> tuple[str, int]:
         """Numbers first, then what is entry by entry."""
         number, rest = as_coefficient(term)
-        factors = []
+        factors: list[Term] = []
         for x in self._factors(rest):
             inner, within = as_coefficient(x.operand if isinstance(x, Sum) else x)
             if isinstance(x, Constant) and x.number is not None:

@@ -37,9 +37,9 @@ def test_random_terms_keep_their_values(rng):
     p = np.linspace(-1, 1, found.widths["parameter"])
     X, Y = np.ones((2, found.widths["input"])), np.full((2, found.widths["target"]), 0.5)
     results = [
-        interpret(
-            [term], numbers(leaves_of(term), p, X, Y, found.examples), {found.examples: 2}
-        )[0].astype(float)
+        interpret([term], numbers(leaves_of(term), p, X, Y, found.examples), {found.examples: 2})[
+            0
+        ].astype(float)
         for term in (found.cost, new)
     ]
     np.testing.assert_allclose(results[1], results[0], rtol=1e-9, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Terms as NumPy: against the plain interpreter on random terms, and which instructions are chosen."""
+"""Terms as NumPy: against the plain interpreter, and which instructions are chosen."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_slopes_of_tanh_and_sigmoid_keep_their_digits(x):
     for op in (ops.tanh, ops.sigmoid):
         program = Printed(sum_over(Map(op, (w,)), I), [w], N)
         _, gradient = program(np.full(4, x), np.zeros((1, 1)), np.zeros((1, 1)))
-        np.testing.assert_allclose(gradient, op.vjp(1.0, x)[0], rtol=2e-14, atol=1e-300)
+        np.testing.assert_allclose(gradient, op.vjp(1.0, x)[0], rtol=5e-13, atol=1e-300)
 
 
 def test_an_operation_of_ones_own_and_its_variants():
@@ -327,7 +327,8 @@ def test_numbers_of_their_own():
     negatives = [Map(ops.negative, (w,)), multiply(constant(-2), v)]
     assert_cost_prints(sum_over(Map(ops.add, (*parts,)), I), w)
     assert_cost_prints(sum_over(Map(ops.add, (*negatives,)), I), w, v)
-    assert_cost_prints(sum_over(Map(ops.multiply, (constant(2), constant([1.0, 2, 3, 4], I), w)), I), w)
+    array = constant([1.0, 2, 3, 4], I)
+    assert_cost_prints(sum_over(Map(ops.multiply, (constant(2), array, w)), I), w)
     assert_cost_prints(sum_over(multiply(w, w, w, w, w, w), I), w)
 
 
@@ -381,7 +382,8 @@ def test_a_recurrence_within_a_recurrence():
     s, r = State("s", ()), State("r", ())
     inner = Scan(u, ((r, s, Map(ops.tanh, (add(r, y),))),), Map(ops.tanh, (add(r, y),)))
     step = add(read_at(inner, u, 1), multiply(constant(0.5), x))
-    assert_prints(Printed(sum_over(Scan(t, ((s, constant(0.25), step),), step), t), [], N, size=5), 1, 1)
+    cost = sum_over(Scan(t, ((s, constant(0.25), step),), step), t)
+    assert_prints(Printed(cost, [], N, size=5), 1, 1)
 
 
 def test_inputs_read_step_by_step():
@@ -507,7 +509,8 @@ def test_functions_whose_names_are_taken():
 
     w = leaf("w", 0, I)
     assert_cost_prints(sum_over(Map(prepare, (w,)), I), w)
-    assert_cost_prints(sum_over(Map(ops.power_constant.variant(exponent=0.5), (Map(ops.exp, (w,)),)), I), w)
+    root = ops.power_constant.variant(exponent=0.5)
+    assert_cost_prints(sum_over(Map(root, (Map(ops.exp, (w,)),)), I), w)
 
 
 def test_a_rule_is_defined_once():
@@ -538,3 +541,9 @@ def test_sums_of_long_products_and_masks_of_masks():
     assert_cost_prints(sum_over(nested, I), w)
     inside = (Affine(2, ((I, -1),)),)
     assert_cost_prints(sum_over(Mask(multiply(w, Mask(w, inside)), inside), I), w)
+
+
+@pytest.mark.parametrize("name", ["1x", "def", "p", "X", "kind", "w; import os", "", "λ", "_1"])
+def test_names_that_are_no_names_or_taken(name):
+    w = Leaf(name, "parameter", (I,), range(4))
+    assert_cost_prints(sum_over(Map(ops.gelu, (w,)), I), w)

@@ -205,9 +205,10 @@ def test_cross_entropies_are_joined(over):
 
 def test_cross_entropies_apart_are_not():
     half = add(constant(1), negative(Y)), add(constant(1), negative(Map(ops.sigmoid, (Y,))))
+    rest = half[0], add(constant(1), negative(ACTIVATION))
     for term in (
         add(Map(ops.xlogy, (Y, ACTIVATION)), Map(ops.xlogy, half)),
-        add(Map(ops.xlogy, (X, ACTIVATION)), Map(ops.xlogy, (half[0], add(constant(1), negative(ACTIVATION))))),
+        add(Map(ops.xlogy, (X, ACTIVATION)), Map(ops.xlogy, rest)),
         add(Map(ops.xlogy, (Y, ACTIVATION)), multiply(constant(2), Map(ops.xlogy, half)), Z),
         add(X, Map(ops.softplus, (X,)), multiply(X, Y, Z)),
     ):

@@ -78,8 +78,10 @@ T = State("s", ())
         (Map(ops.power_constant.variant(exponent=3), (B,)), "b[i]³"),
         (Map(ops.power_constant.variant(exponent=0.5), (B,)), "b[i]^½"),
         (Map(ops.power_constant.variant(exponent=-1.5), (B,)), "b[i]^(−1.5)"),
-        (Map("where", (Map("less", (B, constant(0))), B, constant(0))), "(b[i] if b[i] < 0, else 0)"),
-        (Map("both", (Map("less_equal", (B, B)), Map("equal", (B, B)))), "b[i] ≤ b[i] and b[i] = b[i]"),
+        (Map("where", (Map("less", (B, constant(0))), B, constant(0))),
+         "(b[i] if b[i] < 0, else 0)"),
+        (Map("both", (Map("less_equal", (B, B)), Map("equal", (B, B)))),
+         "b[i] ≤ b[i] and b[i] = b[i]"),
         (Map(ops.hypot, (B, B)), "hypot(b[i], b[i])"),
         (Map("vanishing_product", (B, constant(2))), "2 b[i]"),
         (Map(VJP(ops.tanh, 0), (B, B, B)), "b[i] tanh′(b[i])"),
@@ -213,7 +215,8 @@ def test_a_recurrence():
         "h = tanh(W h[t − 1] + x Uᵀ + b),   h[−1] = 0",
         "C = Σ_i h[3,i]²",
         "v1 = W h[t − 1] + x Uᵀ + b,   h[−1] = 0",
-        "δ1[t,i] = (Σ_i′ δ1[t + 1] W[i′,i]) tanh′(v1[t,i]),   (Σ_i′ δ1[t + 1] W[i′,i]) = 2 h[3,i] at t = 4",
+        "δ1[t,i] = (Σ_i′ δ1[t + 1] W[i′,i]) tanh′(v1[t,i]),   "
+        "(Σ_i′ δ1[t + 1] W[i′,i]) = 2 h[3,i] at t = 4",
         "∂C/∂W = δ1ᵀ h[t − 1]",
         "∂C/∂U = δ1ᵀ x",
         "∂C/∂b[i] = Σ_t δ1[t,i]",
@@ -248,7 +251,12 @@ def test_outer_products_and_products_without_rows():
     assert "C = Σ sin(b vᵀ)" in bare(sum_over(Map(ops.sin, (outer,)), I, J), B, v)
     assert bare(multiply(sum_over(multiply(v, w), J), constant(2)), v)[0] == "C = 2 Σ v ⊙ w"
     turned = leaf("U", J, I)
-    assert bare(sum_over(Map(ops.sin, (sum_over(multiply(W, turned), I, J),)), ), W)[0]
+    assert bare(
+        sum_over(
+            Map(ops.sin, (sum_over(multiply(W, turned), I, J),)),
+        ),
+        W,
+    )[0]
 
 
 def test_products_whose_axes_are_in_another_order_have_indices():

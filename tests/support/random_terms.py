@@ -24,14 +24,14 @@ from microgradnet.lifting.terms import (
     State,
     add,
     constant,
-    free_states,
     multiply,
-    negative,
     read_at,
     rename,
     sum_over,
     topological_terms,
 )
+
+__all__ = ["KINKED", "SMOOTH", "Grower", "Sample", "leaves_of", "numbers", "sample"]
 
 SMOOTH = (ops.tanh, ops.sigmoid, ops.sin, ops.softplus, ops.silu, ops.gelu, ops.softsign, ops.atan,
           ops.power_constant, ops.erf, ops.power_constant.variant(exponent=3))  # fmt: skip
@@ -40,7 +40,7 @@ KINKED = (ops.relu, ops.leaky_relu, ops.abs, ops.hard_tanh)
 
 @dataclass
 class Sample:
-    """A cost over the examples, its leaves, and how many inputs, targets and parameters there are."""
+    """A cost over the examples, its leaves, and how many numbers of each role there are."""
 
     cost: Any
     examples: Axis
@@ -143,7 +143,7 @@ class Grower:
             return None
         rng, axis = self.rng, self.rng.choice(axes)
         n = axis.size
-        way = rng.choice(["at", "slice", "stride", "flip", "window", "pad", "split", "diagonal", "wide"])
+        way = rng.choice(_WAYS)
         if way == "at":
             return read_at(x, axis, rng.randrange(n))
         if way == "slice":
@@ -155,11 +155,14 @@ class Grower:
             return read_at(x, axis, Affine(n - 1, ((Axis("f", n), -1),)))
         if way == "window":
             width = rng.randint(1, n)
-            return read_at(x, axis, Affine(0, ((Axis("p", n - width + 1), 1), (Axis("w", width), 1))))
+            places, inside = Axis("p", n - width + 1), Axis("w", width)
+            return read_at(x, axis, Affine(0, ((places, 1), (inside, 1))))
         if way == "pad":
             shift = rng.randint(-2, 2)
-            parts = ((Axis("p", rng.randint(1, n + 2)), 1), *([(Axis("w", 2), 1)] if rng.random() < 0.5 else []))
-            return read_at(x, axis, Affine(shift, parts), rng.choice([0.0, 1.5]))
+            parts = [(Axis("p", rng.randint(1, n + 2)), 1)]
+            if rng.random() < 0.5:
+                parts.append((Axis("w", 2), 1))
+            return read_at(x, axis, Affine(shift, tuple(parts)), rng.choice([0.0, 1.5]))
         if way == "split" and n % 2 == 0:
             return read_at(x, axis, Affine(0, ((Axis("a", n // 2), 2), (Axis("b", 2), 1))))
         same = [a for a in axes if a is not axis and a.size == n]
@@ -230,7 +233,8 @@ class Grower:
         init = z if rng.random() < 0.5 else constant(0)
         out = rng.choice([step, state, multiply(step, x)])
         scan = Scan(steps, ((state, init, step),), out, rng.random() < 0.4)
-        return scan if rng.random() < 0.6 else read_at(scan, steps, 0 if scan.reverse else steps.size - 1)
+        last = 0 if scan.reverse else steps.size - 1
+        return scan if rng.random() < 0.6 else read_at(scan, steps, last)
 
     def sample(self, size: int) -> Sample:
         """A cost of so many random terms."""
@@ -242,8 +246,11 @@ class Grower:
         return Sample(cost, self.examples, self.parameters, self.widths, self.pool)
 
 
-_KINDS = ("map", "map", "add", "multiply", "divide", "contract", "contract", "contract", "sum", "norm",
-          "rename", "take", "take", "put", "mask", "softmax", "concatenate", "scan")  # fmt: skip
+_WAYS = ("at", "slice", "stride", "flip", "window", "pad", "split", "diagonal", "wide")
+_KINDS = (
+    "map", "map", "add", "multiply", "divide", "contract", "contract", "contract", "sum", "norm",
+    "rename", "take", "take", "put", "mask", "softmax", "concatenate", "scan",
+)  # fmt: skip
 
 
 def sample(rng: Random, size: int = 8, **how) -> Sample:
@@ -266,7 +273,3 @@ def numbers(leaves, p, X, Y, examples):
 def leaves_of(*roots):
     """All leaves in terms."""
     return [t for t in topological_terms(roots) if isinstance(t, Leaf)]
-
-
-__all__ = ["KINKED", "SMOOTH", "Grower", "Sample", "free_states", "leaves_of", "negative", "numbers",
-           "sample"]  # fmt: skip

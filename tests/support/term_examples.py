@@ -1,4 +1,4 @@
-"""Programs written as terms: a batch through a network, attention, a convolution, a recurrence …"""
+"""Programs written as terms: a batch through a network, attention, a recurrence and others."""
 
 from __future__ import annotations
 
@@ -156,7 +156,8 @@ def convolution(size: int = 12, filters: int = 4, width: int = 3, classes: int =
 def recurrence(steps: int = 12, units: int = 16, inputs: int = 4) -> Example:
     """The recurrence h ← tanh(W h + U x + b) from h = 0; C = Σ h² of the last h."""
     found = Example(Axis("n"), inputs=steps * inputs)
-    n, t, i, j, k = found.examples, Axis("t", steps), Axis("i", units), Axis("j", units), Axis("k", inputs)  # fmt: skip
+    n, t, k = found.examples, Axis("t", steps), Axis("k", inputs)
+    i, j = Axis("i", units), Axis("j", units)
     x = Leaf("x", "input", (n, t, k), range(steps * inputs))
     W, U, b = found.parameter("W", i, j), found.parameter("U", i, k), found.parameter("b", i)
     h = State("h", (n, i))
