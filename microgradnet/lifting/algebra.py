@@ -105,6 +105,12 @@ class _Number:
     def __rpow__(self, other: Number) -> Any:
         return _ALGEBRA.power(other, self)
 
+    def __abs__(self) -> Any:
+        return _function(ops.abs, self)
+
+    def __pos__(self) -> _Number:
+        return self
+
     def __neg__(self) -> _Number:
         return _Number(negative(self.term))
 

@@ -110,8 +110,8 @@ def _letter(c: str) -> State:
     return State(c, ())
 
 
-def _leaves(term: Term) -> set[Term]:
-    return {term}.union(*map(_leaves, term.operands))
+def _leaves(term: Term) -> list[Term]:
+    return [term] if not term.operands else [x for t in term.operands for x in _leaves(t)]
 
 
 def _expression(term: Term) -> str:
@@ -123,6 +123,9 @@ def _expression(term: Term) -> str:
     if not isinstance(term, Map):
         raise TypeError(f"{term!r} is no function of numbers")
     written = [_expression(x) for x in term.arguments]
+    if term.function == "where" and all(isinstance(x, Constant) for x in term.arguments[1:]):
+        first = next(x for x in _leaves(term) if isinstance(x, State))  # for the kind of float
+        return f"np.where({', '.join(written)}).astype({first.name}.dtype)"
     return _joined(term.function, written)
 
 

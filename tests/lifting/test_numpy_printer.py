@@ -547,3 +547,15 @@ def test_sums_of_long_products_and_masks_of_masks():
 def test_names_that_are_no_names_or_taken(name):
     w = Leaf(name, "parameter", (I,), range(4))
     assert_cost_prints(sum_over(Map(ops.gelu, (w,)), I), w)
+
+
+@pytest.mark.parametrize("op", SMOOTH + KINKED + (ops.elu, ops.hard_sigmoid, ops.softsign))
+def test_every_activation_stays_float32(op):
+    w = leaf("w", 0, I)
+    program = Printed(sum_over(Map(op, (w,)), I), [w], N)
+    p, X, Y = np.array([-2.0, -0.5, 0.25, 3.0]), np.zeros((1, 1)), np.zeros((1, 1))
+    costs, gradient = program(p, X, Y)
+    costs32, gradient32 = program(*(a.astype(np.float32) for a in (p, X, Y)))
+    assert costs32.dtype == gradient32.dtype == np.float32
+    np.testing.assert_allclose(costs32, costs, rtol=1e-5)
+    np.testing.assert_allclose(gradient32, gradient, rtol=1e-4, atol=1e-6)
