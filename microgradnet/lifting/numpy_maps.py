@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from microgradnet import ops
+from microgradnet.lifting.algebra import expand
 from microgradnet.lifting.numpy_functions import call, function_source, ufunc, vjp_source
 from microgradnet.lifting.numpy_places import emit_gathered
 from microgradnet.lifting.numpy_reads import is_masked, is_slope
@@ -45,7 +46,9 @@ def emit_map(w: Writer, term: Map) -> None:
     name = ufunc(function, w.number)
     order = w.order(term)
     if name is None:
-        code = new_array(w, term, order)
+        code, read = new_array(w, term, order)
+        if {axis for x in read for axis in w.array(x).axes} != set(order):  # a rule left some out
+            code = f"np.full({shape_code(order)}, {code}, kind)"
         target = w.frame.targets.get(term)
         if target is not None:
             w.line(f"{target.code}[...] = {code}")
@@ -53,8 +56,7 @@ def emit_map(w: Writer, term: Map) -> None:
             return
         fresh = w.fresh(w.name_for(term))
         w.line(f"{fresh} = {code}")
-        shape = tuple(a for a in order if any(a in w.array(x).axes for x in xs))
-        w.bind(term, Array(fresh, shape, contiguous(shape)))
+        w.bind(term, Array(fresh, order, contiguous(order)))
         return
     arrays = [w.array(x) for x in xs]
     out = in_place(w, term, order, xs, arrays) or w.store(term)
@@ -69,16 +71,16 @@ def emit_map(w: Writer, term: Map) -> None:
     w.bind(term, out)
 
 
-def new_array(w: Writer, term: Map, order: Sequence[Axis]) -> str:
-    """The call of a function that gives a new array."""
-    function = term.function
+def new_array(w: Writer, term: Map, order: Sequence[Axis]) -> tuple[str, Sequence[Term]]:
+    """The call of a function that gives a new array, and the operands that it is given."""
+    function, xs = term.function, term.arguments
     operands = [w.oriented(w.array(x), order) for x in term.arguments]
     template = call(function)
     if template is not None:
-        return template.format(*operands)
+        return template.format(*operands), xs
     if isinstance(function, VJP) and function.operation is ops.relu:
         zero = w.number(0.0)
-        return f"np.where({operands[2]} <= {zero}, {zero}, {operands[0]})"
+        return f"np.where({operands[2]} <= {zero}, {zero}, {operands[0]})", xs
     if isinstance(function, VJP):
         key = function.operation, "vjp"
         name = w.module.functions.get(key)
@@ -86,14 +88,16 @@ def new_array(w: Writer, term: Map, order: Sequence[Axis]) -> str:
             name = w.module.functions[key] = w.global_name(_identifier(function.operation) + "_vjp")
             w.module.sources.append(vjp_source(function.operation, name)[0])
         letters = vjp_source(function.operation, name)[1]
-        given = dict(zip("gyx", operands, strict=True))
-        return f"{name}({', '.join(given[c] for c in letters)})"
+        given = dict(zip("gyx", zip(operands, xs, strict=True), strict=True))
+        code = f"{name}({', '.join(given[c][0] for c in letters)})"
+        return code, [given[c][1] for c in letters]
     assert isinstance(function, Operation), function
     key = function, "forward"
     if key not in w.module.functions:
-        w.module.functions[key] = name = w.fresh(_identifier(function))
+        w.module.functions[key] = name = w.global_name(_identifier(function))
         w.module.sources.append(function_source(function, name))
-    return f"{w.module.functions[key]}({', '.join(operands)})"
+    constant = isinstance(expand(function, xs), Constant)
+    return f"{w.module.functions[key]}({', '.join(operands)})", () if constant else xs
 
 
 def in_place(

@@ -559,3 +559,26 @@ def test_every_activation_stays_float32(op):
     assert costs32.dtype == gradient32.dtype == np.float32
     np.testing.assert_allclose(costs32, costs, rtol=1e-5)
     np.testing.assert_allclose(gradient32, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_rules_and_functions_that_do_not_depend_on_their_operand():
+    def same_vjp(m, g, y, x):
+        return (g * 1,)
+
+    @operation(same_vjp)
+    def same(m, x):
+        """X."""
+        return x * 1
+
+    def two_vjp(m, g, y, x):
+        return (g * 0,)
+
+    @operation(two_vjp)
+    def two(m, x):
+        """2, whatever x is."""
+        return m.convert(2)
+
+    w, x = leaf("w", 0, I), Leaf("x", "input", (N, I), range(4))
+    for op in (same, two):
+        cost = sum_over(add(Map(op, (multiply(w, x),)), w), I)
+        assert_cost_prints(cost, w, inputs=4)
