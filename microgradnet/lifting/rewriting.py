@@ -8,7 +8,8 @@ softmax has the same value by its parts, but its derivative by parts divides by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from itertools import permutations
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -185,23 +186,21 @@ def _cross_entropies(term: Term) -> Term | None:
     """Pairs of c Σ y softplus(−z) and c Σ (1 − y) softplus(z), as c Σ (softplus(z) − y z)."""
     if not _is(term, ops.add):
         return None
-    rest = [*term.operands]
+    left = [t for t in term.operands if _weighted_softplus(t) is not None]
+    rest = [t for t in term.operands if t not in set(left)]
     joined: list[Term] = []
-    for one in term.operands:
-        for two in term.operands:
-            found = _pair(one, two) if one in rest and two in rest else None
-            if found is not None:
-                rest.remove(one)
-                rest.remove(two)
-                joined.append(found)
-    return add(*rest, *joined, flat=False) if joined else None
+    for one, two in permutations(left, 2):
+        found = _pair(one, two) if one in left and two in left else None
+        if found is not None:
+            left = [t for t in left if t is not one and t is not two]
+            joined.append(found)
+    return add(*rest, *left, *joined, flat=False) if joined else None
 
 
 def _pair(one: Term, two: Term) -> Term | None:
-    parts = [_weighted_softplus(t) for t in (one, two)]
-    if parts[0] is None or parts[1] is None:
-        return None
-    (number, over, weight, z), (same, axes, complement, opposite) = parts[0], parts[1]
+    (number, over, weight, z), (same, axes, complement, opposite) = (
+        cast(_Parts, _weighted_softplus(t)) for t in (one, two)
+    )
     if number != same or over != axes or negative(z) is not opposite:
         return None
     if add(constant(1), negative(weight)) is not add(*_sorted_complement(complement)):
@@ -228,7 +227,10 @@ def _number_of(term: Term) -> tuple[float, Term]:
         term = rest
 
 
-def _weighted_softplus(term: Term) -> tuple[float, tuple[Axis, ...], Term, Term] | None:
+_Parts: TypeAlias = "tuple[float, tuple[Axis, ...], Term, Term]"
+
+
+def _weighted_softplus(term: Term) -> _Parts | None:
     """The parts of c Σ w softplus(x)."""
     number, rest = _number_of(term)
     over: tuple[Axis, ...] = ()
