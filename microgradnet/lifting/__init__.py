@@ -11,6 +11,18 @@ source       equations → Python that needs NumPy alone: lines, the arrays of i
 structure    `recognise`: what was found, with the nodes still attached
 program      `lift`, and what it returns
 tracing      `trace`: graphs of functions, built of nodes without numbers
+
+Beside these grows what will replace them: programs on arrays with axes (examples, positions, heads,
+channels), reached by `microgradnet.lifting.lifted.lift` until all callers stand on it.
+
+inputs, nesting, arguments   what is an input; parameters in nested lists and dicts
+canonicalise, vectorise      nodes → atoms in arrays → classes of what is computed and used alike
+recurrences, index_maps, axes, assembly   classes → terms over named axes
+terms, serialisation, interpreter         the language of terms, as JSON, and run entry by entry
+algebra, derivatives, rewriting           rules as terms, adjoints of terms, rewrites as data
+writing, text, latex, equations           terms as formulas
+lowering, strides, layouts, numpy_*       terms → NumPy
+analysis, lifted                          what was found; `Program` and `lift`
 """
 
 from microgradnet.lifting.latex import term_latex
