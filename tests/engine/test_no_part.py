@@ -156,6 +156,7 @@ def test_no_part_reaches_through_nodes_of_every_shape_and_adds_to_nothing() -> N
 def test_a_rule_says_so_and_numbers_say_0() -> None:
     y = maximum(Value(3.0), Value(5.0))
     assert contributions(y, 2.0) == (NO_PART, 2.0)
+    assert repr(contributions(y, 2.0)) == "(NO_PART, 2.0)"
     recorded = contributions(y, Value(2.0))
     assert recorded[0] is NO_PART and recorded[1].data == 2.0
     assert y.partials() == (0.0, 1.0)
