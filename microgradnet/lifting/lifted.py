@@ -58,26 +58,26 @@ def lift(
     a check fails.
 
     >>> from microgradnet import MLP, costs
-    >>> model = MLP(2, [3, 1], activation="sigmoid", output_activation="sigmoid")
-    >>> forward, y = model.forward([0.5, -1.0]), [Value(1.0)]
+    >>> model = MLP(2, [3, 2], activation="sigmoid", output_activation="sigmoid")
+    >>> forward, y = model.forward([0.5, -1.0]), [Value(1.0), Value(0.0)]
     >>> program = lift(costs.quadratic(forward.output, y), forward.a[0], y, model.parameters())
     >>> print(program)
     z1 = W1 a0 + b1          (3)
     a1 = σ(z1)               (3)
-    z2 = W2 a1 + b2          (1)
-    a2 = σ(z2)               (1)
-    C = ½ (a2 − y)²
+    z2 = W2 a1 + b2          (2)
+    a2 = σ(z2)               (2)
+    C = ½ Σ (a2 − y)²
     <BLANKLINE>
-    δ2 = (a2 − y) σ′(z2)     (1)
+    δ2 = (a2 − y) ⊙ σ′(z2)   (2)
     δ1 = (W2ᵀ δ2) ⊙ σ′(z1)   (3)
     <BLANKLINE>
-    ∂C/∂b2 = δ2              (1)
-    ∂C/∂W2 = δ2 a1ᵀ          (1 × 3)
+    ∂C/∂b2 = δ2              (2)
+    ∂C/∂W2 = δ2 a1ᵀ          (2 × 3)
     ∂C/∂b1 = δ1              (3)
     ∂C/∂W1 = δ1 a0ᵀ          (3 × 2)
-    >>> costs, gradient = program.value_and_grad([[0.5, -1.0], [0.0, 2.0]], [[1.0], [0.0]])
+    >>> costs, gradient = program.value_and_grad([[0.5, -1.0], [0.0, 2.0]], [[1, 0], [0, 1]])
     >>> costs.shape, gradient.shape
-    ((2,), (13,))
+    ((2,), (17,))
     """
     inputs, targets = listed("inputs", inputs), listed("targets", targets)
     roots = listed_roots(cost)
