@@ -6,7 +6,8 @@ import gc
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from typing import Any, TypeAlias, cast
 
@@ -17,7 +18,8 @@ from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.lifting import equations as written
 from microgradnet.lifting.arguments import check_leaves, listed, listed_roots
-from microgradnet.lifting.assembly import Assembled, assemble
+from microgradnet.lifting.assembly import Assembled, assemble_classes
+from microgradnet.lifting.canonicalise import Atoms, canonicalise
 from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.nesting import ParameterArray, flatten
 from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
@@ -35,8 +37,9 @@ from microgradnet.lifting.terms import (
     sum_over,
     topological_terms,
 )
+from microgradnet.lifting.vectorise import vectorise
 
-__all__ = ["Analysis", "Equation", "Structure", "Variable", "analyse", "recognise"]
+__all__ = ["Analysis", "Equation", "Structure", "Terms", "Variable", "analyse", "recognise"]
 
 Indices: TypeAlias = "NDArray[np.intp]"
 
@@ -91,10 +94,10 @@ class Structure:
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """What was found in a graph.
+class Terms:
+    """A graph as terms.
 
-    leaves      the parameters, flat, and `held`, the arrays in which they were given
+    found       what assembly has made of it
     arrays      the terms of `found.arrays` as they are in the outputs
     outputs     the cost, or each of the outputs, as stable terms
     whole       the cost; of several outputs the sum of their products with V
@@ -102,8 +105,6 @@ class Analysis:
     names       what terms are called
     """
 
-    leaves: list[Value]
-    held: list[ParameterArray]
     found: Assembled
     arrays: list[Term]
     outputs: list[Term]
@@ -111,16 +112,35 @@ class Analysis:
     gradients: dict[Leaf, Term]
     adjoints: dict[Term, Term]
     names: dict[Term, str]
-    is_cost: bool
 
-    @property
-    def size(self) -> int:
-        """How many nodes the graph has."""
-        return self.found.atoms.size
+
+class Analysis:
+    """What was found in a graph: its atoms and their classes, and when they are asked for, terms.
+
+    leaves      the parameters, flat, and `held`, the arrays in which they were given
+    is_cost     whether it has one root, and not a list of outputs
+    """
+
+    def __init__(
+        self, atoms: Atoms, leaves: list[Value], held: list[ParameterArray], is_cost: bool
+    ) -> None:
+        self.atoms, self.leaves, self.held, self.is_cost = atoms, leaves, held, is_cost
+        self._classes = vectorise(atoms)
+
+    def forget_nodes(self) -> None:
+        """Let go of the graph, of which nothing but its numbers is needed from here on."""
+        self.atoms = replace(self.atoms, nodes=[])
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The graph as terms, with their adjoints."""
+        with _collector_paused():
+            return _terms(assemble_classes(self.atoms, self._classes, self.held), self.is_cost)
 
     def equations(self) -> tuple[Equation, ...]:
         """The equations, written."""
-        found = written.equations(self.whole, self.gradients, self.adjoints, self.names)
+        terms = self.terms
+        found = written.equations(terms.whole, terms.gradients, terms.adjoints, terms.names)
         known = {equation.term: equation.name for equation in found}
         result = []
         for each in found:
@@ -136,13 +156,14 @@ class Analysis:
         """The places of all parameters, each once, by names: as given, or else as found."""
         arrays: dict[str, Indices] = {}
         seen = np.zeros(len(self.leaves), dtype=bool)
+        gradients = self.terms.gradients
         named = [(array.name, array.places) for array in self.held]
-        found = {leaf.places.tobytes(): leaf.name for leaf in self.gradients}
+        found = {leaf.places.tobytes(): leaf.name for leaf in gradients}
         for name, places in named:
             name = name or found.get(np.ascontiguousarray(places).tobytes(), "θ")
             arrays[_free(name, arrays)] = places
             seen[places] = True
-        for leaf in self.gradients:
+        for leaf in gradients:
             places = leaf.places
             if not seen[places[places >= 0]].any():
                 full = places if (places >= 0).all() else np.sort(places[places >= 0])
@@ -179,21 +200,25 @@ def analyse(
         raise ValueError("there is nothing to lift: give a cost, or a list of outputs")
     check_leaves(inputs, targets, leaves)
     with _collector_paused():
-        found = assemble(roots, inputs, targets, leaves, held)
-        is_cost = isinstance(cost, Value)
-        n = len(roots)
-        terms = rewrite([*found.roots, *[term for term, _, _ in found.arrays]], STABLE)
-        names, renamed = _named(terms[:n], found, is_cost)
-        every = rebuild([*terms, *names], lambda term: renamed.get(term, term))
-        outputs, arrays = every[:n], every[n : len(terms)]
-        names = dict(zip(every[len(terms) :], names.values(), strict=True))
-        seeds, whole = _seeds(outputs, arrays, found, is_cost)
-        own = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
-        weights = [leaf for leaf in own if leaf.role == "parameter"]
-        slopes = adjoints(seeds, weights, [found.examples])
-        weights.sort(key=_by_layer)
-        gradients = {leaf: slopes[leaf] for leaf in weights if leaf in slopes}
-    return Analysis(leaves, held, found, arrays, outputs, whole, gradients, slopes, names, is_cost)
+        atoms = canonicalise(roots, inputs, targets, leaves)
+        return Analysis(atoms, leaves, held, isinstance(cost, Value))
+
+
+def _terms(found: Assembled, is_cost: bool) -> Terms:
+    """Stable terms under the names that fit them, and their adjoints."""
+    n = len(found.roots)
+    terms = rewrite([*found.roots, *[term for term, _, _ in found.arrays]], STABLE)
+    names, renamed = _named(terms[:n], found, is_cost)
+    every = rebuild([*terms, *names], lambda term: renamed.get(term, term))
+    outputs, arrays = every[:n], every[n : len(terms)]
+    names = dict(zip(every[len(terms) :], names.values(), strict=True))
+    seeds, whole = _seeds(outputs, arrays, found, is_cost)
+    own = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
+    weights = [leaf for leaf in own if leaf.role == "parameter"]
+    slopes = adjoints(seeds, weights, [found.examples])
+    weights.sort(key=_by_layer)
+    gradients = {leaf: slopes[leaf] for leaf in weights if leaf in slopes}
+    return Terms(found, arrays, outputs, whole, gradients, slopes, names)
 
 
 def _seeds(
@@ -312,18 +337,18 @@ def recognise(
     analysis = analyse(cost, inputs, targets, parameters)
     lists = {"parameter": analysis.leaves, "input": inputs, "target": targets}
     variables: dict[str, Variable] = {}
-    for term in topological_terms(analysis.outputs):
+    terms, graph = analysis.terms, analysis.atoms.nodes
+    for term in topological_terms(terms.outputs):
         if isinstance(term, Leaf) and term.role in lists:
             nodes = [lists[term.role][k] if k >= 0 else None for k in term.places.ravel()]
             kind = term.role
             variables[term.name] = Variable(
                 term.name, term.name, term.places.shape, kind, tuple(nodes)
             )
-    atoms = analysis.found.atoms
-    for term, (_, _, grid) in zip(analysis.arrays, analysis.found.arrays, strict=True):
-        name = "C" if term is analysis.whole and analysis.is_cost else analysis.names.get(term)
+    for term, (_, _, grid) in zip(terms.arrays, terms.found.arrays, strict=True):
+        name = "C" if term is terms.whole and analysis.is_cost else terms.names.get(term)
         if name is not None and name not in variables:
-            entries = tuple(atoms.nodes[k] if k >= 0 else None for k in grid.ravel().tolist())
+            entries = tuple(graph[k] if k >= 0 else None for k in grid.ravel().tolist())
             variables[name] = Variable(name, name, grid.shape, "value", entries)
     return Structure(variables, analysis.equations())
 

@@ -69,7 +69,7 @@ from microgradnet.lifting.terms import (
 from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors, vectorise
 from microgradnet.operation import Operation
 
-__all__ = ["Assembled", "assemble"]
+__all__ = ["Assembled", "assemble", "assemble_classes"]
 
 Indices: TypeAlias = "NDArray[np.intp]"
 Columns: TypeAlias = "list[tuple[Dimension, Indices]]"
@@ -112,7 +112,14 @@ def assemble(
     (n,)
     """
     atoms = canonicalise(roots, inputs, targets, parameters)
-    vectors, runs = join_steps(vectorise(atoms))
+    return assemble_classes(atoms, vectorise(atoms), arrays)
+
+
+def assemble_classes(
+    atoms: Atoms, classes: Vectors, arrays: Sequence[ParameterArray] = ()
+) -> Assembled:
+    """The terms of a graph whose atoms and classes are known already."""
+    vectors, runs = join_steps(classes)
     layout = find_axes(atoms, vectors, arrays, runs)
     return _Assembler(atoms, vectors, layout, runs).assembled()
 

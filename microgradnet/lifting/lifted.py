@@ -6,6 +6,7 @@ import linecache
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import count
 from keyword import iskeyword
 from typing import Any
@@ -20,6 +21,7 @@ from microgradnet.graph import topological_order
 from microgradnet.lifting.analysis import Equation, analyse
 from microgradnet.lifting.arguments import listed, listed_roots
 from microgradnet.lifting.canonicalise import number
+from microgradnet.lifting.numpy_functions import check_functions
 from microgradnet.lifting.numpy_printer import write_numpy
 from microgradnet.lifting.terms import Term
 from microgradnet.notation import counted
@@ -96,6 +98,7 @@ class Program:
     equations   its equations, forward, backward and of the gradients: `Equation`s
     source      the Python that runs, which needs NumPy alone
 
+    What it prints, and the functions that it runs, are written when they are first asked for.
     Rows of X and Y are examples. What a call returns is the caller's own. A program keeps work
     arrays from call to call, so two threads must not call one program at once.
     """
@@ -113,30 +116,46 @@ class Program:
         places = {node: k for k, node in enumerate(inputs)}
         shared = [(places[y], k) for k, y in enumerate(targets) if y in places]
         self._shared = np.array(shared, dtype=int).reshape(len(shared), 2)
-        found = analyse(cost, inputs, targets, parameters)
-        self._leaves = found.leaves
-        self.equations: tuple[Equation, ...] = found.equations()
-        self._arrays = {name: places for name, places in found.parameter_arrays().items()}
-        size = len(self._leaves)
-        self.source: str = write_numpy(
-            found.outputs,
-            found.gradients,
-            _identifiers(found.names),
-            size=size,
-            columns=not self._scalar_cost,
-            title=f"Found in a scalar graph of {counted(found.size, 'node')}.",
-        )
-        self._compile()
+        self._found = analyse(cost, inputs, targets, parameters)
+        self._found.forget_nodes()
+        terms = self._found.terms
+        check_functions([*terms.outputs, *terms.gradients.values()])
+        self._leaves = self._found.leaves
         self._gradient: Floats | None = None
-        self._parameters: Floats = np.empty(size)
+        self._parameters: Floats = np.empty(len(self._leaves))
         self.read_parameters()
+        self._forget_calls()
 
-    def _compile(self) -> None:
-        """Make functions of the source text."""
-        space = _compiled(self, self.source)
-        self._prepare_value, self._prepare = space["prepare_value"], space["prepare"]
+    def _forget_calls(self) -> None:
         self._last: _Call | None = None
         self._last_value: tuple[Any, ...] = (None, None, 0)
+
+    @cached_property
+    def equations(self) -> tuple[Equation, ...]:
+        """Its equations: forward, backward and of the gradients."""
+        return self._found.equations()
+
+    @cached_property
+    def source(self) -> str:
+        """The Python that runs. It needs NumPy alone."""
+        terms = self._found.terms
+        return write_numpy(
+            terms.outputs,
+            terms.gradients,
+            _identifiers(terms.names),
+            size=len(self._leaves),
+            columns=not self._scalar_cost,
+            title=f"Found in a scalar graph of {counted(self._found.atoms.size, 'node')}.",
+        )
+
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray[np.intp]]:
+        return self._found.parameter_arrays()
+
+    @cached_property
+    def _functions(self) -> dict[str, Any]:
+        """What the source defines."""
+        return _compiled(self, self.source)
 
     @property
     def terms(self) -> dict[str, Term]:
@@ -144,14 +163,15 @@ class Program:
         return {each.left: each.term for each in self.equations if each.term is not None}
 
     def __getstate__(self) -> dict[str, Any]:
-        """For `pickle` and `copy`: all but the functions and the arrays that they work in."""
-        compiled = {"_prepare_value", "_prepare", "_last", "_last_value"}
-        return {name: x for name, x in self.__dict__.items() if name not in compiled}
+        """For `pickle` and `copy`: what was found, written out, without what was compiled."""
+        kept = {"equations": self.equations, "source": self.source, "_arrays": self._arrays}
+        left_out = {"_found", "_functions", "_last", "_last_value"}
+        return {name: x for name, x in self.__dict__.items() if name not in left_out} | kept
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._parameters = self._parameters.copy()  # a copy's own
-        self._compile()
+        self._forget_calls()
 
     def __repr__(self) -> str:
         parameters = counted(len(self._leaves), "parameter")
@@ -219,7 +239,7 @@ class Program:
         p = self._in_kind(X.dtype)
         last, compute, m = self._last_value
         if last is not p or m != len(X):
-            compute = self._prepare_value(p, len(X))
+            compute = self._functions["prepare_value"](p, len(X))
             self._last_value = p, compute, len(X)
         return np.array(compute(X, Y))
 
@@ -325,7 +345,8 @@ class Program:
         if last is not None and last.p is p and last.g is g and last.m == len(x):
             last.examples = examples
         else:
-            self._last = last = _Call(examples, len(x), p, g, self._prepare(p, g, len(x)))
+            compute = self._functions["prepare"](p, g, len(x))
+            self._last = last = _Call(examples, len(x), p, g, compute)
         return x, y, last
 
 

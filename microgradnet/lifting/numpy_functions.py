@@ -7,12 +7,21 @@ from typing import cast
 
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions, expand
-from microgradnet.lifting.terms import Constant, Function, Map, State, Term
+from microgradnet.lifting.terms import (
+    VJP,
+    Constant,
+    Function,
+    Map,
+    State,
+    Term,
+    topological_terms,
+)
 from microgradnet.operation import Operation
 
 __all__ = [
     "HELPERS",
     "call",
+    "check_functions",
     "function_source",
     "is_native",
     "number_source",
@@ -83,6 +92,20 @@ def call(function: Function) -> str | None:
 def is_native(function: Function) -> bool:
     """Whether NumPy or a helper has the function."""
     return call(function) is not None or ufunc(function, repr) is not None
+
+
+def check_functions(roots: Sequence[Term]) -> None:
+    """Raise TypeError for an operation in some terms that cannot be written in NumPy."""
+    known: set[Function] = set()
+    for term in topological_terms(roots):
+        if not isinstance(term, Map) or term.function in known:
+            continue
+        function, xs = term.function, term.arguments
+        known.add(function)
+        if isinstance(function, VJP):
+            contributions(function.operation, xs[0], xs[1], xs[2:])
+        elif not isinstance(function, str) and not is_native(function):
+            expand(function, xs)
 
 
 def function_source(operation: Operation, name: str) -> str:

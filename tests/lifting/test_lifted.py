@@ -12,7 +12,7 @@ from support.loop_nests import random_nest
 from support.loops import SIZES, flat, positions
 from support.random_graphs import random_graph
 
-from microgradnet import MLP, Value, costs, ops, tanh
+from microgradnet import MLP, Value, costs, operation, ops, tanh
 from microgradnet.lifting import lift as matrices
 from microgradnet.lifting.analysis import recognise
 from microgradnet.lifting.lifted import check_against, lift
@@ -330,3 +330,27 @@ def test_shared_biases_are_summed_over_their_uses():
     b, x = [Value(0.1), Value(0.2)], [Value(v) for v in (0.3, 0.4, 0.5, 0.6)]
     program = agree(sum(3 * tanh(x[i] + b[i % 2]) for i in range(4)), x, b, 7)
     assert program.gradients["θ1"].shape == (2,)
+
+
+def test_what_is_written_is_written_when_it_is_asked_for():
+    model, forward, y, cost = network()
+    program = lift(cost, forward.a[0], y, model.parameters())
+    assert not {"equations", "source", "_functions"} & program.__dict__.keys()
+    program.value(X, Y)
+    assert "equations" not in program.__dict__
+    assert program.source is program.source
+
+
+@pytest.mark.parametrize("which", ["value", "rule"])
+def test_what_cannot_be_written_is_refused_at_once(which):
+    def slope_vjp(m, g, y, x):
+        return (g if which == "value" or x > 0 else -g,)
+
+    @operation(slope_vjp)
+    def steep(m, x):
+        """Its operand, but for its sign."""
+        return x if which == "rule" or x > 0 else -x
+
+    w, x = Value(0.5), Value(2.0)
+    with pytest.raises(TypeError, match="steep cannot be lifted: it branches"):
+        lift(steep(w * x), [x], parameters=[w])
