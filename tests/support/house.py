@@ -18,6 +18,7 @@ lifting
 views
 verification training files drawing
 exploring experiments interop
+judging
 cli
 __main__
 """
