@@ -6,6 +6,11 @@ faster one. Hand-written NumPy is what one writes down from the book: a new arra
 σ(z) = 1/(1 + e⁻ᶻ), σ′ = a(1 − a). The lifted program keeps its work arrays, and its σ′ keeps its
 digits on both sides, where 1 − a has none left beyond z = 37.
 
+The first table is of networks of one example. The second is of graphs built by bare loops, as in
+`tests/support/loops.py`: a batch, positions, attention, products, stencils. By hand is there what
+one writes who knows the arrays, in several forms, of which the fastest counts; each call is on new
+numbers in X. Set OPENBLAS_NUM_THREADS=1 for it, as its products are small.
+
 Peers that are not installed are left out: `pip install -e ".[bench]"` brings micrograd and CasADi;
 PyTorch is taken along where it is there.
 
@@ -30,11 +35,13 @@ What was predicted and what came of it, on CPython 3.11 and NumPy 2, each pair m
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import cycle, pairwise
+from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any
@@ -43,8 +50,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from microgradnet import MLP, Value, costs, lift, ops
-from microgradnet.lifting import Program
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from support import by_hand, loops  # found beside this folder
+
+from microgradnet import MLP, Value, costs, ops
+from microgradnet.lifting.lifted import Program, lift
 
 DIGITS, MOONS = (784, 30, 10), (2, 16, 16, 1)
 
@@ -187,6 +198,86 @@ def compare_steps(table: Table, seconds: float, batches: Sequence[int]) -> None:
         table.add_row(*row)
 
 
+def loop_rows(tiny: bool) -> dict[str, tuple[loops.Graph, int, Callable[..., list[Any]]]]:
+    """Graphs built by loops, how many examples are computed at once, and the same by hand."""
+    n, N, T, few, many, G, J, m = (
+        (3, 6, 4, 3, 5, 3, 5, 2) if tiny else (8, 12, 12, 25, 100, 24, 48, 32)
+    )
+    rows: dict[str, tuple[loops.Graph, int, Callable[..., list[Any]]]] = {}
+    for k in (few, many):
+        for listed in (True, False):
+            graph = loops.demo_batch(k, listed=listed)
+            x, y = (np.array(graph.data[c]) for c in "xy")
+            given = (k, 16, y) if listed else (k, 16, y, x)
+            how = "listed" if listed else "constant"
+            rows[f"batch of {k}, {how}"] = (
+                graph,
+                1,
+                lambda p, m, g=given: by_hand.demo_batch(p, m, *g),
+            )
+    for k in (2 * n, 8 * n):
+        graph = loops.positions(k)
+        rows[f"{k} positions"] = graph, m, lambda p, m, k=k: by_hand.positions(p, m, k, 16)
+    for name, causal in (("attention", False), ("causal attention", True)):
+        graph = loops.attention(n, causal=causal)
+        rows[name] = graph, m, lambda p, m, c=causal: by_hand.attention(p, m, n, 16, 2, c)
+    rows["convolution"] = loops.convolution(N), m, lambda p, m: by_hand.convolution(p, m, N, 4, 10)
+    rows["recurrence"] = loops.recurrence(T), m, lambda p, m: by_hand.recurrence(p, m, T, 16, 4)
+    for k in (few,) if tiny else (4, 8, 16):
+        graph = loops.gpt(k)
+        tokens = graph.data["tokens"]
+        rows[f"GPT, {k} tokens"] = (
+            graph, 1, lambda p, m, k=k, t=tokens: by_hand.gpt(p, m, k, 16, 4, 27, t)
+        )  # fmt: skip
+    graph = loops.gemm(G)
+    weights = np.array(graph.data["weights"])
+    rows[f"gemm {G}"] = graph, 1, lambda p, m: by_hand.gemm(p, m, G, weights)
+    rows[f"Jacobi {J}"] = loops.jacobi(J), 1, lambda p, m: by_hand.jacobi(p, m, J)
+    return rows
+
+
+def measure_forms(
+    found: Program, n_inputs: int, m: int, hand: Callable[..., list[by_hand.Form]], seconds: float
+) -> tuple[list[float], float]:
+    """The ratios of a program to forms of the same by hand, and its time in seconds."""
+    rng = np.random.default_rng(0)
+    Xs = [rng.normal(size=(m, n_inputs)) for _ in range(3)]
+    forms = hand(found.parameters, m)
+    costs, gradient = found.value_and_grad(Xs[0])
+    out = np.empty_like(gradient)
+    ratios, times = [], []
+    for form in forms:
+        by_form, parts = form(Xs[0])
+        np.testing.assert_allclose(by_form, costs, rtol=1e-9)
+        flat = np.concatenate([np.ravel(part) for part in parts])
+        np.testing.assert_allclose(flat, gradient, rtol=1e-6, atol=1e-9)
+        ours, theirs = cycle(Xs), cycle(Xs)
+        to_form, taken = ratio(
+            lambda Xs=ours: found.value_and_grad(next(Xs), out=out),
+            lambda Xs=theirs, form=form: form(next(Xs)),
+            seconds / len(forms),
+        )
+        ratios.append(to_form)
+        times.append(taken)
+    return ratios, min(times)
+
+
+def compare_loops(console: Console, seconds: float, tiny: bool, only: str) -> None:
+    """A row for each graph built by loops: our time, and ratios to the forms written by hand."""
+    table = Table(
+        title="value_and_grad of graphs built by loops, ratios to NumPy by hand", box=None
+    )
+    for heading in ("graph", "examples", "equations", "lifted, µs", "the fastest", "plain"):
+        table.add_column(heading, justify="left" if heading == "graph" else "right")
+    for name, (graph, m, hand) in loop_rows(tiny).items():
+        if only in name:
+            found = lift(graph.cost, graph.inputs, graph.targets, graph.parameters)
+            ratios, taken = measure_forms(found, len(graph.inputs), m, hand, seconds)
+            row = [name, str(m), str(len(found.equations)), f"{taken * 1e6:,.0f}"]
+            table.add_row(*row, f"{max(ratios):.2f}", f"{ratios[0]:.2f}")
+    console.print(table)
+
+
 def compare_lifting(console: Console, seconds: float, sizes: Sequence[int]) -> None:
     """From the parameters to a program, beside CasADi's way to a function with its gradient."""
     *_, model = build(sizes)
@@ -306,15 +397,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Lifted programs beside hand-written NumPy.")
     parser.add_argument("--tiny", action="store_true", help="small sizes: does it run at all?")
-    tiny = parser.parse_args(arguments).tiny
-    seconds = 0.0 if tiny else 4.0
+    parser.add_argument("--only", help="of the graphs built by loops those named like this")
+    given = parser.parse_args(arguments)
+    tiny, seconds = given.tiny, 0.0 if given.tiny else 4.0
+    console = Console(width=120)
+    compare_loops(console, seconds, tiny, given.only or "")
+    if given.only is not None:
+        return
     table = Table(title="value_and_grad, ratios to …", title_justify="left", box=None)
     headings = ["network", "examples", "lifted, µs", "NumPy by hand", "float32 to float64"]
     headings += ["PyTorch float64", "PyTorch float32"] if find_spec("torch") else []
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "network" else "right")
     compare_steps(table, seconds, (10,) if tiny else (10, 500, 5000))
-    console = Console(width=120)
     console.print(table)
     compare_lifting(console, seconds, (8, 4, 2) if tiny else DIGITS)
     if find_spec("micrograd"):

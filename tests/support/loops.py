@@ -21,12 +21,16 @@ __all__ = [
 
 @dataclass
 class Graph:
-    """A cost, or outputs, and the leaves below."""
+    """A cost, or outputs, and the leaves below.
+
+    data    plain numbers that it is made of, by name
+    """
 
     cost: Any
     inputs: list[Value] = field(default_factory=list)
     targets: list[Value] = field(default_factory=list)
     parameters: list[Value] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def _array(rng: Random, *sizes: int, scale: float = 0.5) -> Any:
@@ -72,7 +76,8 @@ def demo_batch(n: int = 25, *, listed: bool = False, hidden: int = 16, seed: int
     parameters = [p for layer in layers for ws, b in layer for p in (*ws, b)]
     data = sum(losses) * (1.0 / n)
     cost = data + 1e-4 * sum(p * p for p in parameters)
-    return Graph(cost, flat(leaves) if listed else [], [], parameters)
+    data = {"x": xs, "y": ys}
+    return Graph(cost, flat(leaves) if listed else [], [], parameters, data)
 
 
 def positions(n: int = 16, width: int = 16, *, seed: int = 0) -> Graph:
@@ -193,7 +198,7 @@ def gemm(n: int = 5, *, kind: str = "plain", seed: int = 0) -> Graph:
     for i in range(n):
         for j in range(n):
             cost = cost + weights[i][j] * tanh(out[i][j])
-    return Graph(cost, [], [], flat([A, B, C]))
+    return Graph(cost, [], [], flat([A, B, C]), {"weights": weights})
 
 
 def covariance(n: int = 5, m: int = 7, *, seed: int = 0) -> Graph:
@@ -281,7 +286,7 @@ def gpt(
         x = [a + b for a, b in zip(linear(x, down), residual, strict=True)]
         losses.append(-log(softmax(linear(x, head))[tokens[i + 1]]))
     parameters = flat([wte, wpe, head, wq, wk, wv, wo, up, down])
-    return Graph((1 / n) * sum(losses), [], [], parameters)
+    return Graph((1 / n) * sum(losses), [], [], parameters, {"tokens": tokens})
 
 
 SIZES: dict[str, tuple[Callable[[], Graph], Callable[[], Graph]]] = {
