@@ -12,11 +12,11 @@ from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.lifting import Structure, Variable, recognise
+from microgradnet.lifting.inputs import leaf_roles
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import indices
-from microgradnet.roles import roles, values_in
 
-__all__ = ["GraphView", "NeuronView", "factor_pairs", "neurons_of_pass", "role_of"]
+__all__ = ["GraphView", "NeuronView", "factor_pairs", "neurons_of_pass", "role_of", "values_in"]
 
 
 @dataclass
@@ -44,7 +44,10 @@ class GraphView:
     roots   what the graph computes
     order   its nodes, each behind all its parents
     place   where in the order each node stands
-    roles   the role of each, in the order; see `microgradnet.roles`
+    roles   the role of each, in the order: computed, or what `microgradnet.lifting.inputs` says of
+            a leaf: input, target, parameter or constant
+    leaves  the inputs, targets and parameters among the leaves: as they were listed, then as they
+            stand in the graph
 
     >>> from microgradnet import MLP
     >>> view = GraphView([MLP(2, [3, 1]).forward([1.0, 2.0]).output])
@@ -57,35 +60,28 @@ class GraphView:
     def __init__(
         self,
         roots: Iterable[Value],
-        inputs: Iterable[Any] = (),
-        targets: Iterable[Any] = (),
-        parameters: Iterable[Any] = (),
-        unknown: str = "leaf",
+        inputs: Iterable[Any] | None = None,
+        targets: Iterable[Any] | None = None,
+        parameters: Iterable[Any] | None = None,
     ) -> None:
-        named = (("inputs", inputs), ("targets", targets), ("parameters", parameters))
-        x, y, w = (values_in(nodes, what) for what, nodes in named)
+        named = {"inputs": inputs, "targets": targets, "parameters": parameters}
+        lists = {
+            what: None if nodes is None else values_in(nodes, what) for what, nodes in named.items()
+        }
         self.roots = list(roots)
         self.order = topological_order(self.roots)
         self.place = {node: k for k, node in enumerate(self.order)}
-        self.roles = roles(self.order, x, y, w, unknown)
-        self._named = [node for node in (*x, *y, *w) if node in self.place]
+        found = vars(leaf_roles(self.order, **lists))
+        role_of = {node: what[:-1] for what, nodes in found.items() for node in nodes}
+        self.roles = [role_of.get(node, "computed") for node in self.order]
+        self.leaves: dict[str, list[Value]] = {
+            what: [node for node in found[what] if node.op is None and node in self.place]
+            for what in named
+        }
 
     def role(self, node: Value) -> str:
         """Return the role of a node."""
         return self.roles[self.place[node]]
-
-    @property
-    def leaves(self) -> dict[str, list[Value]]:
-        """The inputs, targets and parameters among the leaves: those named first, then the others.
-
-        A leaf whose label tells nothing counts as an input.
-        """
-        leaves: dict[str, list[Value]] = {"inputs": [], "targets": [], "parameters": []}
-        for node in dict.fromkeys([*self._named, *self.order]):
-            role = self.role(node).replace("leaf", "input")
-            if node.op is None and role != "constant":
-                leaves[f"{role}s"].append(node)
-        return leaves
 
     @cached_property
     def matrices(self) -> Structure:
@@ -217,3 +213,21 @@ def factor_pairs(node: Value) -> Iterator[tuple[Value, Value]]:
         weights, activations, _ = ops.split_weighted_sum(parents)
         yield from zip(weights, activations, strict=True)
         yield from zip(activations, weights, strict=True)
+
+
+def values_in(nested: Any, what: str) -> list[Value]:
+    """List the Values in a Value, a sequence, or sequences of sequences, without plain numbers.
+
+    Raises TypeError for what cannot hold Values.
+    """
+    if isinstance(nested, Value):
+        return [nested]
+    if isinstance(nested, (str, bytes)) or not isinstance(nested, Iterable):
+        raise TypeError(f"{what} is a Value or a sequence of them, not {nested!r}")
+    values: list[Value] = []
+    for entry in nested:
+        if isinstance(entry, Value):
+            values.append(entry)
+        elif isinstance(entry, Iterable) and not isinstance(entry, (str, bytes)):
+            values += values_in(entry, what)
+    return values

@@ -40,8 +40,8 @@ def add(verbs: Any) -> None:
     )
     add_expression(lift, "in place of a network")
     lift.add_argument("--inputs", metavar="NAME,NAME",
-        help="which names of the expression are an example's; the others are parameters "
-        "(default: x)")  # fmt: skip
+        help="which names of the expression are an example's (default: x, alone or with "
+        "digits); of the others y and t are targets, and the rest parameters")  # fmt: skip
     add_network(lift, "64,16,10", "sigmoid")
     output = lift.add_mutually_exclusive_group()
     output.add_argument("--source", action="store_true", help="print the Python that runs")
@@ -73,6 +73,7 @@ def _of_network(options: argparse.Namespace) -> Program:
 
 def _of_expression(options: argparse.Namespace) -> Program:
     from microgradnet.lifting import lift
+    from microgradnet.lifting.inputs import leaf_roles
 
     value = expression(options)
     if not value.op:
@@ -80,9 +81,12 @@ def _of_expression(options: argparse.Namespace) -> Program:
             f"{options.expression!r} has no operation on a name: there is nothing to lift"
         )
     leaves = expression_leaves(value)
-    names = options.inputs.split(",") if options.inputs is not None else [*leaves.keys() & {"x"}]
-    for name in names:
-        if name not in leaves:
-            raise UsageError(f"--inputs {name}: the names are {', '.join(leaves) or 'none'}")
-    parameters = [leaf for name, leaf in leaves.items() if name not in names]
-    return lift(value, [leaves[name] for name in dict.fromkeys(names)], parameters=parameters)
+    inputs = None
+    if options.inputs is not None:
+        names = dict.fromkeys(options.inputs.split(","))
+        for name in names:
+            if name not in leaves:
+                raise UsageError(f"--inputs {name}: the names are {', '.join(leaves) or 'none'}")
+        inputs = [leaves[name] for name in names]
+    found = leaf_roles(leaves.values(), inputs)
+    return lift(value, found.inputs, found.targets, found.parameters)

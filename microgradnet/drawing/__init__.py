@@ -16,8 +16,7 @@ from microgradnet.drawing.rendering import FORMATS, RENDERERS, RenderError, inli
 from microgradnet.drawing.scalars import scalar as _scalar
 from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
-from microgradnet.roles import values_in
-from microgradnet.views import GraphView
+from microgradnet.views import GraphView, values_in
 
 __all__ = ["Picture", "RenderError", "draw", "inline", "render", "svg"]
 
@@ -35,9 +34,9 @@ def draw(
     values: Value | Iterable[Any] | AnomalyError,
     *,
     zoom: str = "auto",
-    inputs: Iterable[Any] = (),
-    targets: Iterable[Any] = (),
-    parameters: Iterable[Any] = (),
+    inputs: Iterable[Any] | None = None,
+    targets: Iterable[Any] | None = None,
+    parameters: Iterable[Any] | None = None,
     highlight: Value | None = None,
     edges: str = "weight",
     rankdir: str = "LR",
@@ -52,7 +51,9 @@ def draw(
     zoom       scalar, a box a number; neuron, a box a neuron; layer, a box a matrix or vector;
                auto, the finest of these that can be read
     inputs, targets, parameters
-               which leaves are what; where it is not said the labels tell, see `microgradnet.roles`
+               which leaves are what. A list that is given is complete, and what it leaves open
+               goes by its label: x, alone or with indices, is an input, as is nn's a⁰ₖ; y or t is a
+               target; any other label is a parameter's; what has no label is a constant
     highlight  a node: shows the paths by which its gradient came from the one value given
     edges      what the lines of the neuron zoom show, weight or gradient
     rankdir    LR, RL, TB or BT: where the picture goes, left, right, top, bottom

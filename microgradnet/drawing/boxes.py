@@ -10,7 +10,6 @@ from microgradnet.engine import Value, is_unset
 from microgradnet.notation import superscript
 from microgradnet.numerals import numeral
 from microgradnet.operation import Operation
-from microgradnet.roles import ROLES
 
 __all__ = [
     "DIM",
@@ -31,7 +30,6 @@ STYLES: dict[str, dict[str, str]] = {
     "target": {"shape": "hexagon", "color": '"#009E73"', "fillcolor": '"#D6EFE6"'},
     "parameter": {"style": "filled", "color": '"#E69F00"', "fillcolor": '"#FCEBC8"'},
     "constant": {"style": '"filled,dashed"', "color": '"#777777"', "fillcolor": '"#F4F4F4"'},
-    "leaf": {"shape": "note", "style": "filled", "fillcolor": '"#F4F4F4"'},
     "computed": {},
 }
 _SHAPES = {
@@ -39,7 +37,6 @@ _SHAPES = {
     "target": "hexagon",
     "parameter": "box",
     "constant": "dashed",
-    "leaf": "folded corner",
     "computed": "rounded",
 }
 _ROUND = ("ellipse", "hexagon")
@@ -98,5 +95,5 @@ def shapes(roles: Iterable[str], computed: str = "computed") -> str:
     'ellipse: input, rounded: computed, double line: the result'
     """
     there = {*roles, "computed"}
-    named = [f"{_SHAPES[role]}: {role}" for role in ROLES if role in there and role != "computed"]
+    named = [f"{_SHAPES[role]}: {role}" for role in _SHAPES if role in there and role != "computed"]
     return ", ".join([*named, f"{_SHAPES['computed']}: {computed}", "double line: the result"])

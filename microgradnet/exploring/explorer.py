@@ -22,7 +22,6 @@ from microgradnet.exploring.tape import play
 from microgradnet.exploring.zooms import Zoom, boxes_zoom, scalars_zoom
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import counted
-from microgradnet.roles import values_in
 from microgradnet.views import GraphView, neurons_of_pass
 
 __all__ = ["explore"]
@@ -44,7 +43,7 @@ def explore(
     path: str | Path | None = None,
     forward_pass: ForwardPass | None = None,
     *,
-    inputs: Iterable[Value] = (),
+    inputs: Iterable[Value] | None = None,
     parameters: Iterable[Value] | None = None,
     title: str = "",
 ) -> Page:
@@ -58,11 +57,13 @@ def explore(
     path          where to write it at once
     forward_pass  model.forward(x), if the graph is a network's: the page then has the six
                   equations and a zoom for neurons; else what `lift` finds
-    inputs        leaves that are inputs, where neither a forward pass nor their label says so, see
-                  `microgradnet.roles`
-    parameters    leaves that gradient descent moves; the model's, or else every leaf whose label
-                  says nothing else
+    inputs        leaves that are inputs, besides those of a forward pass
+    parameters    leaves that gradient descent moves; of a forward pass the model's
     title         the heading
+
+    A list that is given is complete, and what it leaves open goes by its label: x, alone or with
+    indices, is an input, as is nn's a⁰ₖ; y or t is a target; any other label is a parameter's; what
+    has no label is a constant.
 
     The graph stays as it is: no `grad` is touched, and `backward` need not have been called.
     Raises ValueError for a graph of more than 50,000 nodes, TypeError for a cost that is no
@@ -153,23 +154,14 @@ def explore(
 def _view(
     cost: Value,
     forward_pass: ForwardPass | None,
-    inputs: Iterable[Value],
+    inputs: Iterable[Value] | None,
     parameters: Iterable[Value] | None,
 ) -> GraphView:
-    """View the graph; where it is said what the parameters are, there are no others."""
+    """View the graph; of a forward pass it is known what its inputs and parameters are."""
     if forward_pass is not None:
-        inputs = [*inputs, *forward_pass.a[0]]
+        inputs = [*(inputs or ()), *forward_pass.a[0]]
         parameters = forward_pass.model.parameters() if parameters is None else parameters
-    if parameters is None:
-        return GraphView([cost], inputs, unknown="parameter")
-    parameters = values_in(parameters, "parameters")
-    view = GraphView([cost], inputs, (), parameters, unknown="target")
-    moved = set(parameters)
-    view.roles = [
-        "target" if role == "parameter" and node not in moved else role
-        for node, role in zip(view.order, view.roles, strict=True)
-    ]
-    return view
+    return GraphView([cost], inputs, None, parameters)
 
 
 def _first_zoom(zooms: list[Zoom]) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.lifting import equations as written
-from microgradnet.lifting.arguments import check_leaves, listed, listed_roots
+from microgradnet.lifting.arguments import check_leaves, listed, listed_roots, read_arguments
 from microgradnet.lifting.assembly import Assembled, assemble_classes
 from microgradnet.lifting.canonicalise import Atoms, canonicalise
 from microgradnet.lifting.derivatives import adjoints
@@ -320,9 +320,9 @@ def _uses(term: Term, known: dict[Term, str]) -> Iterator[str]:
 
 def recognise(
     cost: Value | Sequence[Value],
-    inputs: Sequence[Value] = (),
-    targets: Sequence[Value] = (),
-    parameters: Any = (),
+    inputs: Sequence[Value] | None = None,
+    targets: Sequence[Value] | None = None,
+    parameters: Any = None,
 ) -> Structure:
     """What `lift` finds in a graph; its arguments and errors are those of `lift`.
 
@@ -333,8 +333,8 @@ def recognise(
     >>> found.equations[0].text, found.variables["z1"].nodes[2] is forward.z[1][2]
     ('z1 = W1 a0 + b1', True)
     """
-    inputs, targets = listed("inputs", inputs), listed("targets", targets)
-    analysis = analyse(cost, inputs, targets, parameters)
+    roots, inputs, targets, parameters = read_arguments(cost, inputs, targets, parameters)
+    analysis = analyse(cost if isinstance(cost, Value) else roots, inputs, targets, parameters)
     lists = {"parameter": analysis.leaves, "input": inputs, "target": targets}
     variables: dict[str, Variable] = {}
     terms, graph = analysis.terms, analysis.atoms.nodes

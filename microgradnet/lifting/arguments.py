@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from microgradnet.engine import Value
+from microgradnet.graph import topological_order
+from microgradnet.lifting.inputs import leaf_roles
+from microgradnet.lifting.nesting import flatten
 
-__all__ = ["check_leaves", "listed", "listed_roots"]
+__all__ = ["Arguments", "check_leaves", "listed", "listed_roots", "read_arguments"]
+
+
+class Arguments(NamedTuple):
+    """What is lifted, as lists; parameters as they are nested."""
+
+    roots: list[Value]
+    inputs: list[Value]
+    targets: list[Value]
+    parameters: Any
+
+
+def read_arguments(
+    cost: Value | Sequence[Value],
+    inputs: Iterable[Value] | None,
+    targets: Iterable[Value] | None,
+    parameters: Any,
+) -> Arguments:
+    """The arguments of `lift` as lists, checked; those that are None by the leaves' labels.
+
+    >>> w, x, b = Value(0.5, label="w"), Value(2.0, label="x1"), Value(1.0, label="b")
+    >>> found = read_arguments((w * x + b).tanh(), None, None, None)
+    >>> found.inputs == [x], found.targets, found.parameters == [w, b]
+    (True, [], True)
+    """
+    roots = listed_roots(cost)
+    x = None if inputs is None else listed("inputs", inputs)
+    y = None if targets is None else listed("targets", targets)
+    if x is None or y is None or parameters is None:
+        own = None if parameters is None else flatten(parameters)[0]
+        found = leaf_roles(topological_order(roots), x, y, own)
+        x = found.inputs if x is None else x
+        y = found.targets if y is None else y
+        parameters = found.parameters if parameters is None else parameters
+    return Arguments(roots, x, y, parameters)
 
 
 def listed_roots(cost: Value | Sequence[Value]) -> list[Value]:

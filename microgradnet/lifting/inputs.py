@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from microgradnet.engine import Value
+from microgradnet.notation import INDEX_DIGITS
 
 __all__ = ["LeafRoles", "leaf_roles", "role_of_label"]
 
-_INDEX = r"[\W\d_⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉]*"
+_INDEX = rf"[\W\d_{INDEX_DIGITS}]*"
 _INPUT, _TARGET = re.compile(rf"(x|a⁰){_INDEX}"), re.compile(rf"[yt]{_INDEX}")
 
 
@@ -44,11 +45,11 @@ def role_of_label(label: str) -> str:
 
 def leaf_roles(
     order: Iterable[Value],
-    inputs: Sequence[Value] = (),
-    targets: Sequence[Value] = (),
-    parameters: Sequence[Value] = (),
+    inputs: Sequence[Value] | None = None,
+    targets: Sequence[Value] | None = None,
+    parameters: Sequence[Value] | None = None,
 ) -> LeafRoles:
-    """What the leaves among some nodes are, by the rule above. An empty list is none.
+    """What the leaves among some nodes are, by the rule above; None is a list that is not given.
 
     A leaf that stands in several lists is an input rather than a target, and a target rather than a
     parameter. What is listed need not be among the nodes.
@@ -63,17 +64,14 @@ def leaf_roles(
     given = {"input": inputs, "target": targets, "parameter": parameters}
     said: dict[Value, str] = {}
     for role in ("parameter", "target", "input"):
-        said.update(dict.fromkeys(given[role], role))
+        said.update(dict.fromkeys(given[role] or (), role))
+    found: dict[str, list[Value]] = {
+        role: [leaf for leaf in dict.fromkeys(given[role] or ()) if said[leaf] == role]
+        for role in given
+    }
+    found["constant"] = []
     for node in order:
         if node.op is None and node not in said:
             role = role_of_label(node.label)
-            said[node] = "constant" if given.get(role) else role
-    found: dict[str, list[Value]] = {
-        role: [leaf for leaf in given[role] if said[leaf] == role] for role in given
-    }
-    found["constant"] = []
-    listed = set().union(*given.values())
-    for node, role in said.items():
-        if node not in listed:
-            found[role].append(node)
+            found["constant" if given.get(role) is not None else role].append(node)
     return LeafRoles(found["input"], found["target"], found["parameter"], found["constant"])

@@ -19,7 +19,7 @@ from microgradnet.arithmetic import evaluate, ieee
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.lifting.analysis import Equation, analyse
-from microgradnet.lifting.arguments import listed, listed_roots
+from microgradnet.lifting.arguments import listed_roots, read_arguments
 from microgradnet.lifting.canonicalise import number
 from microgradnet.lifting.numpy_functions import check_functions
 from microgradnet.lifting.numpy_printer import write_numpy
@@ -33,9 +33,9 @@ Floats = NDArray[np.floating[Any]]
 
 def lift(
     cost: Value | Sequence[Value],
-    inputs: Sequence[Value] = (),
-    targets: Sequence[Value] = (),
-    parameters: Any = (),
+    inputs: Sequence[Value] | None = None,
+    targets: Sequence[Value] | None = None,
+    parameters: Any = None,
     *,
     check: tuple[ArrayLike, ArrayLike] | tuple[ArrayLike] | None = None,
 ) -> Program:
@@ -49,8 +49,10 @@ def lift(
     check       examples (X, Y) on which the graph is computed anew, node by node, and the program
                 must agree
 
-    A leaf in none of the lists is a constant. Who built the graph, and in which order of
-    summation, does not matter. Numbers are floats from here on.
+    A list that is given is complete, and what it leaves open goes by its label: x, alone or with
+    indices, is an input, as is nn's a⁰ₖ; y or t is a target; any other label is a parameter's; what
+    has no label is a constant. Who built the graph, and in which order of summation, does not
+    matter. Numbers are floats from here on.
 
     A branch that the graph's builder took on the number of a node, as in `if v.data > 0`, is not
     in the graph: the program takes the same branch for every example. `trace` sees such branches.
@@ -81,8 +83,7 @@ def lift(
     >>> costs.shape, gradient.shape
     ((2,), (17,))
     """
-    inputs, targets = listed("inputs", inputs), listed("targets", targets)
-    roots = listed_roots(cost)
+    roots, inputs, targets, parameters = read_arguments(cost, inputs, targets, parameters)
     whole = cost if isinstance(cost, Value) else roots
     program = Program(whole, inputs, targets, parameters)
     if check is not None:

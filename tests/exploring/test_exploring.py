@@ -356,7 +356,7 @@ def test_labels_say_what_leaves_are_as_they_do_in_pictures():
     assert moved == ["w", "b", "speed"]
     # What is said to be learned is all that is.
     found, moved = roles(inputs=[leaves[1]], parameters=[leaves[5], leaves[2]])
-    assert found == ["target", "input", "parameter", "input", "target", "parameter"]
+    assert found == ["constant", "input", "parameter", "constant", "target", "parameter"]
     assert moved == ["speed", "x"]
 
 

@@ -13,7 +13,7 @@ complements node_arithmetic backpropagation
 chain_rule
 engine
 layerwise
-nn roles costs optim explanation transforms anomaly expression
+nn costs optim explanation transforms anomaly expression
 lifting
 views
 verification training files drawing
