@@ -17,7 +17,7 @@ from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_
 from microgradnet.backpropagation import backpropagate
 from microgradnet.chain_rule import Gradients, reverse_mode
 from microgradnet.complements import SENSITIVE, may_have_complement, sharpened
-from microgradnet.conversion import check_conversion
+from microgradnet.escapes import check_conversion
 from microgradnet.node import Node, Vector, number_of
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find_by_symbol, method, methods_on

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.conversion import differentiated
+from microgradnet.escapes import differentiated
 from microgradnet.costs import Cost, entry
 from microgradnet.nn import MLP
 from microgradnet.numerals import numeral, percent

@@ -1,13 +1,16 @@
 """Networks of neurons, z = Σₖ wₖaₖ + b and a = σ(z), and the forward pass that keeps z and a."""
 
+from microgradnet.deprecation import moved_module as _moved_module
 from microgradnet.nn.forward import Deltas, ForwardPass
 from microgradnet.nn.initialisers import INITIALISERS
-from microgradnet.nn.layers import ACTIVATIONS, Activation, Layer, Module, Neuron
+from microgradnet.nn.layers import ACTIVATIONS, Activation, Layer, Neuron
 from microgradnet.nn.matrices import Matrices
-from microgradnet.nn.modules import MLP
-from microgradnet.nn.state import Keys
+from microgradnet.nn.mlp import MLP
+from microgradnet.nn.module import Keys, Module
 
 __all__ = [
     "ACTIVATIONS", "INITIALISERS", "MLP", "Activation", "Deltas", "ForwardPass", "Keys", "Layer",
     "Matrices", "Module", "Neuron",
 ]  # fmt: skip
+
+_moved_module("microgradnet.nn.modules", MLP=MLP, Layer=Layer, Module=Module, Neuron=Neuron)

@@ -1,34 +1,27 @@
-"""Modules, which have parameters; neurons and layers of neurons.
-
-Everything is a scalar: a layer is a list of neurons.
-"""
+"""Neurons, and layers of them. Everything is a scalar: a layer is a list of neurons."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 from microgradnet import ops
-from microgradnet.conversion import differentiated
-from microgradnet.engine import UNSET, Value, record_unary
+from microgradnet.escapes import differentiated
+from microgradnet.engine import Value, record_unary
 from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
-from microgradnet.nn.state import Keys, by_name, entries, numbers
+from microgradnet.nn.module import Module
 from microgradnet.node import Vector
 from microgradnet.operation import Operation, find
 from microgradnet.randomness import generator
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
     "Layer",
     "Layered",
-    "Module",
     "Neuron",
     "checked_activation",
 ]
@@ -54,85 +47,6 @@ ACTIVATIONS: tuple[str, ...] = (
 """The activations by name; softmax, which mixes a whole layer, at the output only."""
 
 GRANULARITIES = ("atomic", "neuron")
-
-
-class Module:
-    """Something with parameters. They are its Values, also those in its lists and its modules.
-
-    >>> class Scale(Module):
-    ...     def __init__(self):
-    ...         self.factor = Value(2.0)
-    ...         self.inner = [Neuron(1, init="zeros")]
-    >>> [name for name, _ in Scale().named_parameters()]
-    ['factor', 'inner.0.weight[1]', 'inner.0.bias']
-    """
-
-    def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """Yield name and parameter, in the order of the attributes."""
-        for name, attribute in vars(self).items():
-            yield from _named(name, attribute)
-
-    def parameters(self) -> list[Value]:
-        """List the parameters in the order of `named_parameters`."""
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Return the parameters' numbers by name, those of one matrix or vector together.
-
-        Copies, as from `MLP.weights`. In an `MLP` they are layers.1.weight, of shape (n_out, n_in),
-        layers.1.bias and so on, numbered as in the equations.
-
-        >>> from microgradnet import MLP
-        >>> {name: array.shape for name, array in MLP(2, [3]).state_dict().items()}
-        {'layers.1.weight': (3, 2), 'layers.1.bias': (3,)}
-        """
-        return {name: numbers(nodes) for name, nodes in by_name(self.named_parameters()).items()}
-
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
-        """Write the numbers of a `state_dict` into the parameters, all of them or none.
-
-        Raises ValueError, and leaves the parameters as they were, where shapes differ, and with
-        `strict` where names are missing or unexpected; without, these are what is returned.
-
-        >>> layer = Layer(2, 1)
-        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bias": [0.0]})
-        Keys(missing_keys=[], unexpected_keys=[])
-        >>> layer([1.0, 1.0]).data
-        7.0
-        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bais": [0.0]})
-        Traceback (most recent call last):
-            ...
-        ValueError: the names are not those of the parameters: missing 'bias'; unexpected 'bais'
-        """
-        own = by_name(self.named_parameters())
-        keys = Keys([k for k in own if k not in state], [k for k in state if k not in own])
-        if strict and (keys.missing_keys or keys.unexpected_keys):
-            raise ValueError(f"the names are not those of the parameters: {keys}")
-        new = [
-            (node, x)
-            for name, nodes in own.items()
-            if name in state
-            for node, x in zip(nodes.flat, entries(name, nodes.shape, state[name]), strict=True)
-        ]  # every one of them, before the first is written
-        for node, x in new:
-            node.data = x
-        return keys
-
-    def zero_grad(self) -> None:
-        """Forget the gradients that have accumulated in the parameters."""
-        for parameter in self.parameters():
-            parameter.grad = UNSET
-
-
-def _named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
-    if isinstance(attribute, Value):
-        yield name, attribute
-    elif isinstance(attribute, Module):
-        for inner, parameter in attribute.named_parameters():
-            yield f"{name}.{inner}", parameter
-    elif isinstance(attribute, (list, tuple)):
-        for k, item in enumerate(attribute):
-            yield from _named(f"{name}.{k}", item)
 
 
 class Neuron(Module):
@@ -309,7 +223,8 @@ class Layered(Module):
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Yield layers.l.weight[j,k] and layers.l.bias[j], numbered from 1 as in the equations."""
         for l, layer in enumerate(self.layers, 1):
-            yield from _named(f"layers.{l}", layer)
+            for name, parameter in layer.named_parameters():
+                yield f"layers.{l}.{name}", parameter
 
 
 def checked_activation(activation: Activation) -> Activation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.nn.state import entries, numbers
+from microgradnet.nn.module import entries, numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from microgradnet.arithmetic import is_finite
-from microgradnet.conversion import differentiated
+from microgradnet.escapes import differentiated
 from microgradnet.engine import Value, is_unset
 from microgradnet.lifting import trace
 from microgradnet.nn import Module

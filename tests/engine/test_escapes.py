@@ -205,7 +205,7 @@ def test_other_threads_are_not_asked() -> None:
 
 
 def test_where_nothing_is_differentiated_the_graph_is_not_walked(monkeypatch: Any) -> None:
-    monkeypatch.setattr("microgradnet.conversion.topological_order", None)
+    monkeypatch.setattr("microgradnet.escapes.topological_order", None)
     with pytest.warns(UserWarning, match="float"):
         assert float(Value(2.0) * 3) == 6.0
 

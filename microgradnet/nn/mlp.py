@@ -13,11 +13,11 @@ from typing import Any
 
 from microgradnet.nn.forward import ForwardPass
 from microgradnet.nn.initialisers import Initialiser
-from microgradnet.nn.layers import Activation, Layer, Layered, Module, Neuron, checked_activation
+from microgradnet.nn.layers import Activation, Layer, Layered, checked_activation
 from microgradnet.notation import indexed
 from microgradnet.randomness import generator
 
-__all__ = ["MLP", "Layer", "Module", "Neuron"]
+__all__ = ["MLP"]
 
 
 class MLP(Layered):
