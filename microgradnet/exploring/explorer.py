@@ -19,7 +19,7 @@ from microgradnet.exploring.equations import is_cut, lifted_equations, network_e
 from microgradnet.exploring.inlining import render
 from microgradnet.exploring.javascript import Rules
 from microgradnet.exploring.tape import play
-from microgradnet.exploring.zooms import Zoom, boxes_zoom, scalars_zoom
+from microgradnet.exploring.zooms import Zoom, boxes_zoom, scalar_zoom
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import counted
 from microgradnet.views import GraphView, neurons_of_pass
@@ -96,18 +96,18 @@ def explore(
             notes.append(f"Not the equations of the whole network: {error}.")
         layers = neurons_of_pass(forward_pass)
         boxes = {
-            "layers": layer_boxes(view, forward_pass),
-            "neurons": neuron_boxes(view, forward_pass.a[0], layers),
+            "layer": layer_boxes(view, forward_pass),
+            "neuron": neuron_boxes(view, forward_pass.a[0], layers),
         }
-        if len(boxes["neurons"]) > _NEURONS:
-            del boxes["neurons"]
+        if len(boxes["neuron"]) > _NEURONS:
+            del boxes["neuron"]
             count = sum(map(len, layers))
             notes.append(f"{counted(count, 'neuron')}: too many to draw one by one.")
     if network is None:
         try:
             sections = lifted_equations(view.matrices, view.place)
             gradient = program_gradient(view)
-            boxes.setdefault("layers", matrix_boxes(view))
+            boxes.setdefault("layer", matrix_boxes(view))
         except ValueError as error:  # no floats, or an operation without a formula
             notes.append(f"No equations: {error.__cause__}.")
     if any(is_cut(section) for section in sections):
@@ -119,7 +119,7 @@ def explore(
         for name, each in boxes.items()
     ]
     if len(view.order) < _SCALARS:
-        zooms.append(scalars_zoom(view, tape, names, roles))
+        zooms.append(scalar_zoom(view, tape, names, roles))
     else:
         notes.append(
             f"{counted(len(view.order), 'node')}: too many to draw one by one; "
@@ -167,6 +167,6 @@ def _view(
 def _first_zoom(zooms: list[Zoom]) -> str:
     """Choose the finest zoom that can be read at once; of a network the neurons, if they can."""
     few = [zoom.name for zoom in zooms if len(zoom.boxes) <= _READABLE]
-    if "neurons" in few:
-        return "neurons"
+    if "neuron" in few:
+        return "neuron"
     return (few[-1:] or [zoom.name for zoom in zooms[:1]] or [""])[0]

@@ -11,7 +11,7 @@ from microgradnet.exploring.layout import lay_out
 from microgradnet.exploring.tape import Tape
 from microgradnet.views import GraphView
 
-__all__ = ["PlacedBox", "Zoom", "boxes_zoom", "scalars_zoom"]
+__all__ = ["PlacedBox", "Zoom", "boxes_zoom", "scalar_zoom"]
 
 Arrow: TypeAlias = "tuple[int, int, str, list[int]]"
 """From one box to another: its path, and the weights that it stands for."""
@@ -47,7 +47,7 @@ class Zoom:
     arrows: list[Arrow]
 
 
-def scalars_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str]) -> Zoom:
+def scalar_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Sequence[str]) -> Zoom:
     """Draw every node as a box: its name, the operation, data and gradient."""
     width, height = 136.0, 58.0
     edges = [(p, k) for k, parents in enumerate(tape.parents) for p in parents]
@@ -64,7 +64,7 @@ def scalars_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Seque
     arrows: list[Arrow] = [
         (a, b, path, []) for (a, b), path in zip(edges, layout.paths, strict=True)
     ]
-    return Zoom("scalars", layout.width, layout.height, drawn, arrows)
+    return Zoom("scalar", layout.width, layout.height, drawn, arrows)
 
 
 def boxes_zoom(
@@ -88,7 +88,7 @@ def boxes_zoom(
     for number, box in enumerate(boxes):
         if box.column >= 0:
             columns.setdefault(box.column, []).append(number)
-    gap = 78 if name == "neurons" else 40
+    gap = 78 if name == "neuron" else 40
     layout = lay_out(sizes, edges, gap, columns.values())
     drawn = []
     for number, box in enumerate(boxes):

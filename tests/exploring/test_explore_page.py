@@ -57,7 +57,7 @@ def network(sizes=(2, 3, 2), seed=0, **options):
 def boxes(tab):
     """Of every scalar its data and gradient as the page has them: number, "not yet", "… so far"."""
     titles = tab.evaluate(
-        "[...document.querySelectorAll('#picture-scalars .box title')].map(t => t.textContent)"
+        "[...document.querySelectorAll('#picture-scalar .box title')].map(t => t.textContent)"
     )
     lines = [plain_ascii(title) for title in titles]
     return [dict(re.findall(r"^(data|gradient) (.*)$", title, re.MULTILINE)) for title in lines]
@@ -100,7 +100,7 @@ def close(told, want, terms=None):
 
 def test_every_number_at_every_step_is_pythons(visit):
     _, forward, cost = network((2, 3, 1))
-    tab = visit(cost, forward, "#zoom=scalars")
+    tab = visit(cost, forward, "#zoom=scalar")
     order = topological_order([cost])
     interior = [node for node in order if node.op is not None]
     uses = {node: 0 for node in order}
@@ -143,7 +143,7 @@ def test_every_number_at_every_step_is_pythons(visit):
 
 def test_stepping_back_shows_what_stepping_forward_did(visit):
     _, forward, cost = network((2, 3, 1))
-    tab = visit(cost, forward, "#zoom=scalars")
+    tab = visit(cost, forward, "#zoom=scalar")
     last = steps(tab)
     seen = []
     for _ in range(last + 1):
@@ -209,7 +209,7 @@ def test_the_sentences_are_those_of_explain(visit):
 
 def test_pointing_at_an_error_shows_why_the_matrix_is_transposed(visit):
     _, forward, cost = network()
-    tab = visit(cost, forward, "#zoom=neurons")
+    tab = visit(cost, forward, "#zoom=neuron")
     tab.keyboard.press("End")
     tab.hover("[data-key=BP2] mtd.slot >> nth=1")  # δ¹₂
     lit = tab.evaluate("[...document.querySelectorAll('.box.lit')].map(b => b.dataset.title)")
@@ -233,11 +233,11 @@ def test_pointing_at_an_error_shows_why_the_matrix_is_transposed(visit):
 
 def test_pointing_at_a_node_lights_every_entry_it_appears_in(visit):
     model, forward, cost = network()
-    tab = visit(cost, forward, "#zoom=scalars")
+    tab = visit(cost, forward, "#zoom=scalar")
     tab.keyboard.press("End")
     weight = model.layers[1].neurons[0].w[1]
     place = topological_order([cost]).index(weight)
-    box = tab.locator(f"#picture-scalars .box[data-box='{place}']")
+    box = tab.locator(f"#picture-scalar .box[data-box='{place}']")
     box.dispatch_event("pointerenter")
     lit = tab.locator("mtd.lit").evaluate_all(FAMILIES)
     assert set(lit) == {"forward", "BP2", "BP4", "update"}
@@ -261,18 +261,18 @@ def test_the_entry_being_computed_is_lit(visit):
 
 def test_a_click_keeps_and_the_address_links_to_the_moment(visit):
     _, forward, cost = network()
-    tab = visit(cost, forward, "#step=30&zoom=layers&order=wrong")
+    tab = visit(cost, forward, "#step=30&zoom=layer&order=wrong")
     assert tab.input_value("#scrub") == "30"
     assert tab.is_checked("#wrong")
-    assert tab.get_attribute("button[data-zoom=layers]", "aria-pressed") == "true"
+    assert tab.get_attribute("button[data-zoom=layer]", "aria-pressed") == "true"
     tab.click("[data-key=BP1] mtd.slot >> nth=0")
-    tab.click("button[data-zoom=scalars]")
+    tab.click("button[data-zoom=scalar]")
     tab.uncheck("#wrong")
     tab.hover("h1")
     assert "kept" in tab.inner_text("#explanation-heading")
-    until(tab, "/scalars&keep=grad:[0-9]+$/.test(location.hash)")
+    until(tab, "/scalar&keep=grad:[0-9]+$/.test(location.hash)")
     address = tab.url
-    assert "step=30&zoom=scalars&keep=grad:" in address
+    assert "step=30&zoom=scalar&keep=grad:" in address
     again = tab.context.new_page()
     again.goto(address)
     assert again.inner_text("#explanation-heading") == tab.inner_text("#explanation-heading")
@@ -286,22 +286,22 @@ def test_a_click_keeps_and_the_address_links_to_the_moment(visit):
 
 def test_a_layer_opens_its_neurons_and_a_neuron_its_scalars(visit):
     _, forward, cost = network()
-    tab = visit(cost, forward, "#zoom=layers")
+    tab = visit(cost, forward, "#zoom=layer")
     tab.click(".box[data-title='z²']")
-    assert tab.is_visible("#picture-neurons") and not tab.is_visible("#picture-layers")
-    tab.click("#picture-neurons .box[data-title='neuron 2, layer 2']")
-    assert tab.is_visible("#picture-scalars")
+    assert tab.is_visible("#picture-neuron") and not tab.is_visible("#picture-layer")
+    tab.click("#picture-neuron .box[data-title='neuron 2, layer 2']")
+    assert tab.is_visible("#picture-scalar")
     canvas = tab.locator("#canvas").bounding_box()
-    box = tab.locator("#picture-scalars .box[data-title='z²₂']").bounding_box()
+    box = tab.locator("#picture-scalar .box[data-title='z²₂']").bounding_box()
     assert canvas["x"] < box["x"] < canvas["x"] + canvas["width"]
     assert canvas["y"] < box["y"] < canvas["y"] + canvas["height"]
 
 
 def test_dragging_pans_and_the_wheel_zooms(visit):
     _, forward, cost = network()
-    tab = visit(cost, forward, "#zoom=scalars")
+    tab = visit(cost, forward, "#zoom=scalar")
     place = tab.locator("#canvas").bounding_box()
-    box = tab.locator("#picture-scalars .box >> nth=0")
+    box = tab.locator("#picture-scalar .box >> nth=0")
     before = box.bounding_box()
     x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
     tab.mouse.move(x, y)
@@ -404,7 +404,7 @@ def test_the_wrong_order_loses_what_comes_too_late(visit):
     a = Value(1.0, label="a")
     b = a * 2
     d = b + b * 3
-    tab = visit(d, fragment="#zoom=scalars")
+    tab = visit(d, fragment="#zoom=scalar")
     tab.keyboard.press("End")
     assert boxes(tab)[0]["gradient"] == "8.0"
     tab.keyboard.press("w")
@@ -449,7 +449,7 @@ def test_keys_alone_do_everything(visit):
     press("Escape")
     assert not tab.is_visible("#help")
     press("3")
-    assert tab.is_visible("#picture-scalars")
+    assert tab.is_visible("#picture-scalar")
     press("2")
     # Into the graph by Tab, along an edge by an arrow, open by Enter.
     tab.locator("#whole").focus()
@@ -464,7 +464,7 @@ def test_keys_alone_do_everything(visit):
     press("ArrowLeft")
     assert "layer 1" in tab.evaluate(focused)
     press("Enter")
-    assert tab.is_visible("#picture-scalars")
+    assert tab.is_visible("#picture-scalar")
     press("Enter")
     assert "kept" in tab.inner_text("#explanation-heading")
     # Into the equations, from number to number.
@@ -506,8 +506,8 @@ def test_a_loop_written_by_hand_has_matrices_too(visit):
     x = [Value(0.5 - k, label=f"x{k}") for k in range(3)]
     z = [sum((w * a for w, a in zip(row, x, strict=True)), Value(0.0)) for row in W]
     cost = z[0].tanh() * z[1].tanh()
-    tab = visit(cost, explore={"inputs": x}, fragment="#zoom=layers")
-    titles = "[...document.querySelectorAll('#picture-layers .box')].map(b => b.dataset.title)"
+    tab = visit(cost, explore={"inputs": x}, fragment="#zoom=layer")
+    titles = "[...document.querySelectorAll('#picture-layer .box')].map(b => b.dataset.title)"
     assert {"W1", "a0", "z1", "C"} <= set(tab.evaluate(titles))
     tab.keyboard.press("End")
     assert "not yet" not in entries(tab).values()
@@ -566,7 +566,7 @@ def test_ones_own_operation_is_played_and_moved(visit, own_table):
     x = Value(2.0, label="x")
     y = own(x) + 1
     y.label = "C"
-    tab = visit(y, fragment="#zoom=scalars")
+    tab = visit(y, fragment="#zoom=scalar")
     assert tab.is_hidden("#alarm")
     tab.keyboard.press("End")
     field = tab.locator("input[aria-label='x, as a number']")
@@ -583,7 +583,7 @@ def test_ones_own_operation_is_played_and_moved(visit, own_table):
 def test_what_has_no_part_passes_nothing_on_when_moved(visit):
     x, y = Value(1.0, label="x"), Value(2.0, label="y")
     cost = minimum(1 / (x * x), 5) + relu(y - 1 / (x * x))
-    tab = visit(cost, fragment="#zoom=scalars")
+    tab = visit(cost, fragment="#zoom=scalar")
     assert tab.is_hidden("#alarm")
     tab.keyboard.press("End")
     field = tab.locator("input[aria-label='x, as a number']")
@@ -599,7 +599,7 @@ def test_what_has_no_rule_in_javascript_is_played_but_not_moved(visit, own_table
         return x**3 if x > 0 else -((-x) ** 3)
 
     x = Value(2.0, label="x")
-    tab = visit(cube(x) + 1, fragment="#zoom=scalars")
+    tab = visit(cube(x) + 1, fragment="#zoom=scalar")
     assert "cube" in tab.inner_text("#fixed")
     assert tab.locator("#sliders input").count() == 0
     assert not tab.is_visible("#descend")
@@ -610,7 +610,7 @@ def test_what_has_no_rule_in_javascript_is_played_but_not_moved(visit, own_table
 def test_formulas_are_played_too(visit, require_oracle):
     sympy = require_oracle("sympy")
     x = Value(sympy.Symbol("t"), label="x")
-    tab = visit(x * x * x, fragment="#zoom=scalars&order=wrong")
+    tab = visit(x * x * x, fragment="#zoom=scalar&order=wrong")
     assert not tab.is_checked("#wrong")
     told = []
     for step in range(steps(tab) + 1):
@@ -627,7 +627,7 @@ def test_infinities_are_pythons(visit, numbers):
     x, y = (Value(number, label=label) for number, label in zip(numbers, "xy", strict=True))
     cost = x.log() * y + x * y
     cost.backward()
-    tab = visit(cost, fragment="#zoom=scalars")
+    tab = visit(cost, fragment="#zoom=scalar")
     assert tab.is_hidden("#alarm")
     tab.keyboard.press("End")
     order = topological_order([cost])
@@ -646,7 +646,7 @@ def test_hostile_labels_do_nothing(visit):
     total.label = "<b>" + evil[0]
     tab = visit(total, explore={"title": evil[0]})
     tab.keyboard.press("End")
-    for box in tab.locator("#picture-scalars .box").all():
+    for box in tab.locator("#picture-scalar .box").all():
         box.dispatch_event("pointerenter")
     tab.hover("#check tbody tr >> nth=1")
     tab.wait_for_timeout(200)
@@ -680,7 +680,7 @@ def test_axe_finds_nothing(visit, axe, scheme, width):
     scrub(tab, 45)
     tab.hover("[data-key=BP1] mtd.slot >> nth=0")
     assert violations(tab) == []
-    tab.click(f"button[data-zoom={'layers' if width == 360 else 'scalars'}]")
+    tab.click(f"button[data-zoom={'layer' if width == 360 else 'scalar'}]")
     tab.keyboard.press("End")
     tab.keyboard.press("w")
     assert violations(tab) == []
@@ -722,7 +722,7 @@ def test_the_sentence_is_read_aloud_but_not_while_it_plays(visit):
     assert tab.get_attribute("#sentence", "aria-live") == "off"
     tab.keyboard.press("Space")
     assert tab.get_attribute("#sentence", "aria-live") == "polite"
-    labels = tab.locator("#picture-neurons .box").evaluate_all(
+    labels = tab.locator("#picture-neuron .box").evaluate_all(
         "all => all.map(b => b.getAttribute('aria-label'))"
     )
     assert all(re.search(r"(data|gradient) (−?\d|not yet)", label) for label in labels)
@@ -748,5 +748,5 @@ def test_in_a_notebooks_frame_it_plays_too(browser, tmp_path):
 
 def test_a_derivative_that_cancels_is_not_called_wrong(visit):
     x = Value(-0.7517915246935645, label="x")  # where gelu is least
-    tab = visit(x.gelu(), fragment="#zoom=scalars")
+    tab = visit(x.gelu(), fragment="#zoom=scalar")
     assert not tab.is_visible("#alarm")

@@ -165,11 +165,11 @@ def test_a_large_graph_opens_at_its_layers_and_says_what_is_left_out():
     text = html(cost, forward)
     data = model_of(text)
     assert len(data["nodes"]) > 3000
-    assert data["zoom"] == "layers"
+    assert data["zoom"] == "layer"
     assert "too many to draw one by one" in text
     assert "Of larger matrices the first rows and columns are shown" in text
-    assert 'id="picture-scalars"' not in text
-    assert 'id="picture-layers"' in text
+    assert 'id="picture-scalar"' not in text
+    assert 'id="picture-layer"' in text
 
 
 def test_a_cost_that_leaves_a_part_of_the_network_out_has_no_equations():

@@ -168,7 +168,7 @@ export class Pictures {
         const so = status === "partial" ? " so far" : "";
         return `${name}${what} ${status === "missing" ? "not yet" : fullNumeral(value)}${so}`;
       });
-      const uses = this.shown.zoom === "scalars" ? view.graph.consumers[number].length : 0;
+      const uses = this.shown.zoom === "scalar" ? view.graph.consumers[number].length : 0;
       const partial = uses > 1 && playback.status(frame, number) === "partial";
       box.badge.textContent = late ? "too late" : partial ? `${frame.reported[number]} of ${uses}` : "";
       const tooltip = [box.title, ...words].join("\n");
