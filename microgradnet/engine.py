@@ -349,7 +349,7 @@ class Value(Node):
         )
 
     @staticmethod
-    def _record(op: Operation, operands: Sequence[Any]) -> Value:
+    def __operation__(op: Operation, operands: Sequence[Any]) -> Value:
         """Apply op to the operands, and return the node: what `Operation` calls."""
         if len(operands) == 1:
             return record_unary(op, operands[0])

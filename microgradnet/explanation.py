@@ -94,9 +94,9 @@ def _differs(grad: Number, total: Number, terms: Sequence[Number]) -> bool:
 
 
 def _require(cost: Any, node: Any) -> None:
-    for what, given in (("cost", cost), ("node", node)):
-        if not isinstance(given, Value):
-            raise TypeError(f"the {what} is a Value, not {given!r:.60}")
+    for what, x in (("cost", cost), ("node", node)):
+        if not isinstance(x, Value):
+            raise TypeError(f"the {what} is a Value, not {x!r:.60}")
 
 
 def _unrelated(cost: Value, node: Value) -> ValueError:
@@ -172,7 +172,7 @@ def _routes(
     consumers: dict[Value, list[tuple[Value, int]]], node: Value, cost: Value
 ) -> list[list[tuple[Value, int]]]:
     """List the ways from the node to the cost, as steps: to a consumer, by operand number."""
-    found = []
+    routes = []
     route: list[tuple[Value, int]] = []
     stack: list[tuple[int, tuple[Value, int] | None]] = [(0, None)]
     while stack:
@@ -182,10 +182,10 @@ def _routes(
             route.append(step)
         here = route[-1][0] if route else node
         if here is cost:
-            found.append(list(route))
+            routes.append(list(route))
         else:
             stack.extend((depth + 1, onward) for onward in reversed(consumers[here]))
-    return found
+    return routes
 
 
 def _path(

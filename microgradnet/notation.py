@@ -19,6 +19,7 @@ __all__ = [
     "printable",
     "subscript",
     "superscript",
+    "symbol",
 ]
 
 _UP = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -45,6 +46,19 @@ def function_name(name: str) -> str:
     ('σ', 'tanh')
     """
     return "σ" if name == "sigmoid" else name
+
+
+def symbol(op: Any) -> str:
+    """Write an operation's symbol as it is printed: ×, −, σ, x².
+
+    >>> from microgradnet import Value, multiply, sigmoid
+    >>> symbol(multiply), symbol(sigmoid), symbol((Value(3.0) ** 2).op)
+    ('×', 'σ', 'x²')
+    """
+    exponent = op.parameters.get("exponent")
+    if op.name == "power_constant" and type(exponent) is int and 0 <= exponent < 100:
+        return f"x{superscript(exponent)}"
+    return {"*": "×", "-": "−"}.get(op.symbol) or function_name(op.symbol)
 
 
 def superscript(n: int) -> str:

@@ -13,7 +13,7 @@ the `op` that a node records, all in one::
 
 From there on `cube(v)` and `v.cube()` work like the built-in ones. The arithmetic m is explained
 in `microgradnet.arithmetic`. This file knows nothing of nodes: a class whose objects can be
-operands has a static method `_record(op, operands)`.
+operands has a static method `__operation__(op, operands)`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Recorder(Protocol):
     """An operand that remembers the operations applied to it."""
 
     @staticmethod
-    def _record(op: Operation, operands: Sequence[Any]) -> Any: ...
+    def __operation__(op: Operation, operands: Sequence[Any]) -> Any: ...
 
 
 R = TypeVar("R", bound=Recorder)
@@ -111,8 +111,8 @@ class Operation:
         return function.__module__
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
-        return f"<operation {self.name}{f'({given})' if given else ''}>"
+        parameters = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
+        return f"<operation {self.name}{f'({parameters})' if parameters else ''}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return find, (self.name, self.parameters)
@@ -134,7 +134,7 @@ class Operation:
             raise TypeError(f"{self.name} takes {wanted}, not {len(operands)}")
         kind = recorder(operands)
         if kind is not None:
-            return kind._record(op, operands)
+            return kind.__operation__(op, operands)
         return evaluate(op.forward, *map(operand, operands))
 
     def vjp(self, g: Number, /, *xs: Number, out: Number = None) -> tuple[Number, ...]:
@@ -216,28 +216,22 @@ class Operation:
                 f"{self.name} has no parameter {', '.join(sorted(unknown))}: "
                 f"it has {', '.join(base.parameters) or 'none'}"
             )
-        merged = {
-            **self.parameters,
-            **{k: _constant(self.name, k, parameters[k]) for k in parameters},
-        }
+        new = {key: _constant(self.name, key, x) for key, x in parameters.items()}
+        merged = self.parameters | new
         if _identity(merged) == _identity(base.parameters):
             return base
         key = (base, _identity(merged))
-        found = _VARIANTS.get(key)
-        if found is None:
-            forward, rule = _with_defaults(base.forward, merged), _with_defaults(base.rule, merged)
-            complement = base.complement and _with_defaults(base.complement, merged)
-            found = replace(
-                base,
-                forward=forward,
-                rule=rule,
-                parameters=merged,
-                base=base,
-                complement=complement,
-            )
-            _describe(found, base.__doc__, getattr(base, "__signature__", None))
-            found = _VARIANTS.setdefault(key, found)  # another thread may have come first
-        return found
+        variant = _VARIANTS.get(key)
+        if variant is None:
+            functions = {
+                name: _with_defaults(getattr(base, name), merged)
+                for name in ("forward", "rule", "complement")
+                if getattr(base, name) is not None
+            }
+            variant = replace(base, parameters=merged, base=base, **functions)
+            _describe(variant, base.__doc__, getattr(base, "__signature__", None))
+            variant = _VARIANTS.setdefault(key, variant)  # another thread may have come first
+        return variant
 
     @property
     def parenthesises(self) -> bool:
@@ -420,7 +414,7 @@ def method(op: Operation) -> Callable[..., Any]:
 
     def applied(self: Any, *others: Any, **parameters: Number) -> Any:
         if not others and not parameters and op.arity == 1:
-            return self._record(op, (self,))
+            return self.__operation__(op, (self,))
         return op(self, *others, **parameters)
 
     applied.__name__ = applied.__qualname__ = op.name
@@ -484,6 +478,6 @@ def find_by_symbol(symbol: str, arity: int) -> Operation:
 def recorder(operands: Sequence[Any]) -> type[Recorder] | None:
     """Return the class that records an operation on these operands; None if all are numbers."""
     for x in operands:
-        if hasattr(type(x), "_record"):
+        if hasattr(type(x), "__operation__"):
             return type(x)
     return None

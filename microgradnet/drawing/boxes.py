@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from microgradnet.arithmetic import Number
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, lines_box, tooltip
 from microgradnet.engine import Value, is_unset
-from microgradnet.notation import superscript
 from microgradnet.numerals import numeral
-from microgradnet.operation import Operation
 
 __all__ = [
     "DIM",
@@ -21,7 +19,6 @@ __all__ = [
     "name_of",
     "shapes",
     "statement",
-    "symbol",
 ]
 
 # The colours of Okabe and Ito, the fills lightened; a shape of its own for each role besides.
@@ -44,7 +41,6 @@ WRONG = {"color": '"#D55E00"', "fillcolor": '"#FBDCCB"', "penwidth": "2.5"}
 LIT = {"color": '"#0072B2"', "fontcolor": '"#0072B2"', "penwidth": "2.5"}
 DIM = {"color": '"#C8C8C8"', "fontcolor": '"#A0A0A0"'}
 _FRAME = {"style": '"rounded,filled"', "color": '"#DDDDDD"', "fillcolor": '"#FAFAFA"'}
-_PRINTED = {"*": "×", "-": "−"}
 
 
 def statement(
@@ -55,14 +51,6 @@ def statement(
     own = {"id": name.strip('"'), "class": kind, "label": label(*lines)}
     size = {"width": width, "height": height, "tooltip": tooltip(*hover)}
     return f"{name}{attributes({**own, **style, **size})}"
-
-
-def symbol(op: Operation) -> str:
-    """Return the operation's symbol as it is printed: ×, −, x²."""
-    exponent = op.parameters.get("exponent")
-    if op.name == "power_constant" and type(exponent) is int and 0 <= exponent < 100:
-        return f"x{superscript(exponent)}"
-    return _PRINTED.get(op.symbol, op.symbol)
 
 
 def gradient(x: Number, write: Callable[[Number], str] = numeral) -> str:

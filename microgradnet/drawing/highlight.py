@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import reduce
 
 from microgradnet import ops
-from microgradnet.drawing.boxes import symbol
 from microgradnet.drawing.dot import clean
 from microgradnet.engine import Value
 from microgradnet.explanation import adjoint, paths
+from microgradnet.notation import symbol
 from microgradnet.numerals import numeral
 
 __all__ = ["downstream", "sum_of_paths"]

@@ -11,7 +11,7 @@ from microgradnet.drawing.boxes import DIM, WRONG, gradient, statement
 from microgradnet.drawing.dot import attributes, clean, label, tooltip
 from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
-from microgradnet.notation import counted, indexed, is_weighted_input
+from microgradnet.notation import counted, indexed, is_weighted_input, symbol
 from microgradnet.numerals import full_numeral, numeral
 from microgradnet.views import NeuronView
 
@@ -95,7 +95,7 @@ def _box(each: NeuronView, scene: Scene) -> str:
         style["penwidth"] = "2.5"
     hover = [f"{named}: neuron {each.j} of layer {each.l}"]
     if each.a.op is not None and each.a is not each.z:
-        hover.append(f"activation {each.a.op.symbol}")
+        hover.append(f"activation {symbol(each.a.op)}")
     hover += [f"z {full_numeral(each.z.data)}", f"a {full_numeral(each.a.data)}"]
     hover.append(f"δ {gradient(each.z.grad, full_numeral)}")
     if each.bias is not None:

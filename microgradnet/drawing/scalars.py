@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 from microgradnet import ops
 from microgradnet.arithmetic import Number
-from microgradnet.drawing.boxes import DIM, LIT, frame, name_of, symbol
+from microgradnet.drawing.boxes import DIM, LIT, frame, name_of
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, text_width, tooltip
 from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
 from microgradnet.explanation import made
-from microgradnet.notation import counted
+from microgradnet.notation import counted, symbol
 from microgradnet.numerals import full_numeral, numeral
 
 __all__ = ["scalar"]

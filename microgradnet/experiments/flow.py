@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.escapes import differentiated
 from microgradnet.costs import Cost, entry
+from microgradnet.escapes import differentiated
 from microgradnet.nn import MLP
 from microgradnet.numerals import numeral, percent
 from microgradnet.tables import Table, Tabular

@@ -93,7 +93,6 @@ def nodes_of(
             forward, nodes = evaluation(node.op, node.parents)
             entry |= {
                 "op": node.op.name,
-                "symbol": node.op.symbol,
                 "rule": rules.place(node.op, len(node.parents), (forward, len(nodes))),
                 "from": [view.place[other] for other in nodes],
                 "parents": tape.parents[k],

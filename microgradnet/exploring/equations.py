@@ -9,7 +9,7 @@ from typing import TypeAlias
 from microgradnet.engine import Value
 from microgradnet.lifting import Structure, Variable
 from microgradnet.nn import ForwardPass
-from microgradnet.notation import function_name, indexed, superscript
+from microgradnet.notation import function_name, indexed, superscript, symbol
 from microgradnet.operation import Operation
 
 __all__ = [
@@ -222,7 +222,7 @@ class _Writer:
         """Name the activation of a layer as the equations do."""
         activation = self.model.layers[l - 1].activation
         if isinstance(activation, Operation):
-            return activation.symbol
+            return symbol(activation)
         known = isinstance(activation, str) and activation != "linear"
         return function_name(str(activation)) if known else "σ"
 

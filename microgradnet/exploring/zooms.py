@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from microgradnet.exploring.boxes import Box
 from microgradnet.exploring.layout import lay_out
 from microgradnet.exploring.tape import Tape
+from microgradnet.notation import symbol
 from microgradnet.views import GraphView
 
 __all__ = ["PlacedBox", "Zoom", "boxes_zoom", "scalar_zoom"]
@@ -55,7 +56,7 @@ def scalar_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Sequen
     drawn = []
     for k, node in enumerate(view.order):
         slots = [("data", k, "data", -35.0, 9.0), ("grad", k, "gradient", 34.0, 9.0)]
-        detail = "" if node.op is None else node.op.symbol
+        detail = "" if node.op is None else symbol(node.op)
         if roles[k] == "constant":
             slots = [("data", k, "data", 0.0, 9.0)]
             detail = "constant"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 from microgradnet import ops
-from microgradnet.escapes import differentiated
 from microgradnet.engine import Value, record_unary
+from microgradnet.escapes import differentiated
 from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from microgradnet.arithmetic import is_finite
-from microgradnet.escapes import differentiated
 from microgradnet.engine import Value, is_unset
+from microgradnet.escapes import differentiated
 from microgradnet.lifting import trace
 from microgradnet.nn import Module
 from microgradnet.optim import Optimizer

@@ -26,8 +26,8 @@ from typing import Any
 from microgradnet import recording
 from microgradnet.arithmetic import coerce, common
 from microgradnet.chain_rule import forward_mode, partials, reverse_mode
-from microgradnet.escapes import differentiated
 from microgradnet.engine import Value
+from microgradnet.escapes import differentiated
 from microgradnet.graph import topological_order
 from microgradnet.node import number_of
 from microgradnet.notation import counted
