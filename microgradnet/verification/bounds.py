@@ -16,8 +16,8 @@ overflow there is no bound: it is inf or NaN, and only equal numbers are the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,39 +148,99 @@ def _density(x: Array) -> Array:
     return _array(np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
 
 
-def _complement(activation: str, z: Array, a: Array) -> tuple[Array, Array]:
-    """Compute 1 − a once more, by itself, and the relative bound of both sides."""
-    if activation == "sigmoid":  # σ(−z)
-        e = np.exp(-np.abs(z))
-        return np.where(z > 0, e, 1) / (1 + e), _gamma(sum(_SIGMA["sigmoid"]) + 0 * z)
-    if activation == "softmax":  # the sum of the other shares
-        n = a.shape[-1]
-        error = _softmax(z).max(axis=-1, keepdims=True) + _gamma(2 * n) + 0 * z
-        return a @ (1 - np.eye(n)), error
-    return 1 - a, 0 * a  # of the same a by the same subtraction
+class _Output(NamedTuple):
+    """Hold the numbers of the last layer, and the targets."""
+
+    activation: str
+    z: Array
+    a: Array
+    y: Array
+
+    def complement(self) -> tuple[Array, Array]:
+        """Compute 1 − a once more, by itself, and the relative bound of both sides."""
+        z, a = self.z, self.a
+        if self.activation == "sigmoid":  # σ(−z)
+            e = np.exp(-np.abs(z))
+            return np.where(z > 0, e, 1) / (1 + e), _gamma(sum(_SIGMA["sigmoid"]) + 0 * z)
+        if self.activation == "softmax":  # the sum of the other shares
+            n = a.shape[-1]
+            error = _softmax(z).max(axis=-1, keepdims=True) + _gamma(2 * n) + 0 * z
+            return a @ (1 - np.eye(n)), error
+        return 1 - a, 0 * a  # of the same a by the same subtraction
 
 
-def _cost_prime(name: str, activation: str, z: Array, a: Array, y: Array) -> tuple[Array, Array]:
-    """Compute Σ|terms| of C′(a) and its relative bound."""
-    n = a.shape[-1]
-    if name == "quadratic":  # pow(a − y, 1);  a − y
-        return np.abs(a - y), _gamma((_P + 1) + 1 + 0 * y)
-    if name == "hinge":  # −y, −y/2 or 0, both
-        return np.abs(y), _gamma(0 * y)
-    if name == "cross_entropy":  # (1 − y)/(1 − a) − y/a, both: the first 3, the difference 1
-        rest, error = _complement(activation, z, a)
-        return _quotient(y, a) + _quotient(1 - y, rest), _gamma(4 + 4 + 0 * y) + error
-    if name == "log_likelihood":  # −y/a, both
-        return _quotient(y, a), _gamma(1 + 1 + 0 * y)
-    if name == "cross_entropy_from_z":  # (1 − y) σ(z) − y σ(−z): 1, σ, 1, 1;  σ(z) − y: σ, 1
-        terms, _ = _sigma_prime("softplus", a)
-        return terms + np.abs(y), _gamma((_P + 5) + (_N + 3) + 0 * y)
-    if name == "log_likelihood_from_z":  # softmax(z) Σy − y, both: Σ n − 1, the product, 1
-        power = np.exp(a - a.max(axis=-1, keepdims=True))
-        share = power / power.sum(axis=-1, keepdims=True)
-        total = np.abs(y).sum(axis=-1, keepdims=True)
-        return share * total + np.abs(y), _gamma(2 * (n + 1)) + _softmax(a)
-    raise ValueError(f"no bound for the cost {name!r}")
+def _cross_entropy(o: _Output) -> tuple[Any, ...]:
+    # (1 − y) ln(1 − a), both: 1, the logarithm, the product; and the sum with y ln a. On the
+    # graph's side 1 − a rounds, which the logarithm is off by, absolutely; so it is by what
+    # 1 − a from z is off by, and ln a, which comes from there, relatively.
+    rest, error = o.complement()
+    of_a, of_rest = _entropy(o.y, o.a, rest), _entropy(1 - o.y, rest, o.a)
+    once = np.abs(1 - o.y)
+    return (_P + 3) + (_N + 3), of_a + of_rest, _gamma(1) * once, error * (of_a + once)
+
+
+def _cross_entropy_prime(o: _Output) -> tuple[Array, Array]:
+    # (1 − y)/(1 − a) − y/a, both: the first 3, the difference 1
+    rest, error = o.complement()
+    return _quotient(o.y, o.a) + _quotient(1 - o.y, rest), _gamma(4 + 4 + 0 * o.y) + error
+
+
+def _log_likelihood(o: _Output) -> tuple[Any, ...]:
+    rest, error = o.complement()  # y ln a, both
+    terms = _entropy(o.y, o.a, rest)
+    return (_P + 1) + (_N + 1), terms, error * terms
+
+
+def _cross_entropy_from_z(o: _Output) -> tuple[Any, ...]:
+    # (1 − y) softplus(z) + y softplus(−z): 1, softplus, the product, the sum;
+    # max(z, 0) − y z + log1p(e): log1p and exp, the sum; y z has 3.
+    size, y = np.abs(o.a), np.abs(o.y)
+    terms = np.maximum(o.a, 0) + y * size + (1 + 2 * y) * np.log1p(np.exp(-size))
+    return (2 * _P + 4) + (2 * _N + 1), terms
+
+
+def _log_likelihood_from_z(o: _Output) -> tuple[Any, ...]:
+    # y (ln Σ exp z − z): exp, fsum, log1p, the sum with max z, the difference, the product;
+    # exp, n − 1 additions, log, the difference, the product. The shifts as in _softmax.
+    n, size = o.a.shape[-1], np.abs(o.a)
+    terms = np.abs(o.y) * (1 + np.log(n) + size + size.max(axis=-1, keepdims=True))
+    return (2 * _P + 4 + n / 2) + (2 * _N + n + 1 + n / 2), terms
+
+
+def _log_likelihood_from_z_prime(o: _Output) -> tuple[Array, Array]:
+    # softmax(z) Σy − y, both: Σ n − 1, the product, 1
+    power, y = np.exp(o.a - o.a.max(axis=-1, keepdims=True)), np.abs(o.y)
+    share = power / power.sum(axis=-1, keepdims=True)
+    total = y.sum(axis=-1, keepdims=True)
+    return share * total + y, _gamma(2 * (o.a.shape[-1] + 1)) + _softmax(o.a)
+
+
+# Of C at an output: its roundings on both sides, Σ|terms|, and what else it is off by.
+_COST: dict[str, Callable[[_Output], tuple[Any, ...]]] = {
+    # pow(a − y, 2), which doubles what a − y is off;  (a − y)²
+    "quadratic": lambda o: ((2 + _P) + (2 + 1), (o.a - o.y) ** 2 / 2),
+    "cross_entropy": _cross_entropy,
+    "log_likelihood": _log_likelihood,
+    "hinge": lambda o: (2 + 2, 1 + np.abs(o.y * o.a)),  # 1 − y a, both
+    "cross_entropy_from_z": _cross_entropy_from_z,
+    "log_likelihood_from_z": _log_likelihood_from_z,
+}
+
+# Of C′(a): Σ|terms|, and the relative bound.
+_COST_PRIME: dict[str, Callable[[_Output], tuple[Array, Array]]] = {
+    # pow(a − y, 1);  a − y
+    "quadratic": lambda o: (np.abs(o.a - o.y), _gamma((_P + 1) + 1 + 0 * o.y)),
+    "cross_entropy": _cross_entropy_prime,
+    # −y/a, both
+    "log_likelihood": lambda o: (_quotient(o.y, o.a), _gamma(1 + 1 + 0 * o.y)),
+    "hinge": lambda o: (np.abs(o.y), _gamma(0 * o.y)),  # −y, −y/2 or 0, both
+    # (1 − y) σ(z) − y σ(−z): 1, σ, 1, 1;  σ(z) − y: σ, 1
+    "cross_entropy_from_z": lambda o: (
+        _sigma_prime("softplus", o.a)[0] + np.abs(o.y),
+        _gamma((_P + 5) + (_N + 3) + 0 * o.y),
+    ),
+    "log_likelihood_from_z": _log_likelihood_from_z_prime,
+}
 
 
 def _quotient(y: Array, a: Array) -> Array:
@@ -189,7 +249,7 @@ def _quotient(y: Array, a: Array) -> Array:
 
 def output_error(cost: str, activation: str, z: Array, a: Array, y: Array) -> Array:
     """Bound BP1, δᴸ = C′(aᴸ) ⊙ σ′(zᴸ): a product on each side; for softmax Jᵀ C′."""
-    terms, rounding = _cost_prime(cost, activation, z, a, y)
+    terms, rounding = _COST_PRIME[cost](_Output(activation, z, a, y))
     if activation == "softmax":
         return _output_error_softmax(terms, rounding, z, a)
     sigma_prime, error = _sigma_prime(activation, z)
@@ -247,39 +307,8 @@ def update(w: Array, gradient: Array, lr: Any, m: int) -> Array:
 def cost(name: str, activation: str, z: Array, a: Array, y: Array) -> Array:
     """Bound C of each example, a sum over n outputs: n − 1 additions on each side."""
     n = a.shape[-1]
-    rest, rest_error = _complement(activation, z, a)
-    z, e = np.abs(a), np.log1p(np.exp(-np.abs(a)))
-    once = 0 * y  # what is off by one rounding only
-    from_rest = 0 * y  # what 1 − a is off by
-    if name == "quadratic":  # pow(a − y, 2), which doubles what a − y is off;  (a − y)²
-        roundings, terms = (2 + _P) + (2 + 1), (a - y) ** 2 / 2
-    elif name == "hinge":  # 1 − y a, both
-        roundings, terms = 2 + 2, 1 + np.abs(y * a)
-    elif name == "cross_entropy":
-        # (1 − y) ln(1 − a), both: 1, the logarithm, the product; and the sum with y ln a. On the
-        # graph's side 1 − a rounds, which the logarithm is off by, absolutely; so it is by what
-        # 1 − a from z is off by, and ln a, which comes from there, relatively.
-        roundings = (_P + 3) + (_N + 3)
-        terms, once = _entropy(y, a, rest) + _entropy(1 - y, rest, a), np.abs(1 - y)
-        from_rest = rest_error * (_entropy(y, a, rest) + np.abs(1 - y))
-    elif name == "log_likelihood":  # y ln a, both
-        roundings, terms = (_P + 1) + (_N + 1), _entropy(y, a, rest)
-        from_rest = rest_error * terms
-    elif name == "cross_entropy_from_z":
-        # (1 − y) softplus(z) + y softplus(−z): 1, softplus, the product, the sum;
-        # max(z, 0) − y z + log1p(e): log1p and exp, the sum; y z has 3.
-        roundings = (2 * _P + 4) + (2 * _N + 1)
-        terms = np.maximum(a, 0) + np.abs(y) * z + (1 + 2 * np.abs(y)) * e
-    elif name == "log_likelihood_from_z":
-        # y (ln Σ exp z − z): exp, fsum, log1p, the sum with max z, the difference, the product;
-        # exp, n − 1 additions, log, the difference, the product. The shifts as in _softmax.
-        roundings = (2 * _P + 4 + n / 2) + (2 * _N + n + 1 + n / 2)
-        terms = np.abs(y) * (1 + np.log(n) + z + z.max(axis=-1, keepdims=True))
-    else:
-        raise ValueError(f"no bound for the cost {name!r}")
-    error: Array = (_gamma(roundings + 2 * (n - 1)) * terms + _gamma(1) * once + from_rest).sum(
-        axis=-1
-    )
+    roundings, terms, *others = _COST[name](_Output(activation, z, a, y))
+    error: Array = sum(others, _gamma(roundings + 2 * (n - 1)) * terms).sum(axis=-1)
     return _array(error + n * _TINY)
 
 
