@@ -15,9 +15,17 @@ from functools import cache
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.arithmetic import NO_PART, PRIMITIVES, Arithmetic, Function, Number, common, ieee
-from microgradnet.arithmetic.exact import IrrationalError
-from microgradnet.arithmetic.ieee import product_in_order
+from microgradnet.arithmetic import (
+    NO_PART,
+    PRIMITIVES,
+    Arithmetic,
+    Function,
+    IrrationalError,
+    Number,
+    common,
+    ieee,
+    product_in_order,
+)
 from microgradnet.node import Node, number_of
 from microgradnet.operation import Operation
 

@@ -23,7 +23,7 @@ from microgradnet.arithmetic.base import (
     Number,
 )
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
-from microgradnet.arithmetic.ieee import ieee
+from microgradnet.arithmetic.ieee import ieee, product_in_order
 from microgradnet.deprecation import warn_renamed
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "PRIMITIVES",
     "Arithmetic",
     "Function",
+    "IrrationalError",
     "Number",
     "coerce",
     "common",
@@ -41,6 +42,7 @@ __all__ = [
     "is_array",
     "is_finite",
     "operand",
+    "product_in_order",
     "register",
 ]
 

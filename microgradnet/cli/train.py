@@ -185,13 +185,13 @@ def _look_ahead(options: argparse.Namespace) -> None:
         if options.save.suffix == ".safetensors" and find_spec("safetensors") is None:
             raise UsageError(f"--save {options.save} needs safetensors: pip install safetensors")
     if options.plot is not None:
-        from microgradnet.training import pictures
+        from microgradnet.plotting import figure
 
         try:
-            figure, _ = pictures.figure(1)
+            plot, _ = figure(1)
         except ImportError as error:
             raise UsageError(f"--plot: {error}") from None
-        endings = {**figure.canvas.get_supported_filetypes()}
+        endings = {**plot.canvas.get_supported_filetypes()}
         endings.pop("pgf", None)  # matplotlib runs LaTeX for it
         if options.plot.suffix[1:].lower() not in endings:
             raise UsageError(f"--plot {options.plot}: the name ends in .{', .'.join(endings)}")

@@ -8,12 +8,13 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from microgradnet import plotting
 from microgradnet.costs import entry
 from microgradnet.nn import MLP
 from microgradnet.numerals import numeral, percent
 from microgradnet.randomness import generator
 from microgradnet.tables import Table, Tabular
-from microgradnet.training import History, fit, pictures
+from microgradnet.training import History, fit
 
 __all__ = ["Comparison", "compare"]
 
@@ -45,12 +46,12 @@ class Comparison(Tabular):
         """Plot cost and accuracy by epoch, a line for each training, as a matplotlib figure."""
         histories = list(self.histories.items())
         titles = ["cost"] + ["accuracy"] * (histories[0][1][0].accuracy is not None)
-        figure, axes = pictures.figure(len(titles))
+        figure, axes = plotting.figure(len(titles))
         for panel, title in zip(axes, titles, strict=True):
             for k, (name, history) in enumerate(histories):
-                colour = pictures.CLASSES[k % len(pictures.CLASSES)]
-                pictures.curve(panel, name, colour, history, getattr(history, title))
-            pictures.caption(panel, title)
+                colour = plotting.CLASSES[k % len(plotting.CLASSES)]
+                plotting.curve(panel, name, colour, history, getattr(history, title))
+            plotting.caption(panel, title)
         axes[0].legend(frameon=False, fontsize=8, title=self.changed, title_fontsize=8)
         return figure
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from microgradnet import plotting
 from microgradnet.costs import Cost, entry
 from microgradnet.escapes import differentiated
 from microgradnet.nn import MLP
 from microgradnet.numerals import numeral, percent
 from microgradnet.tables import Table, Tabular
-from microgradnet.training import pictures
 
 __all__ = ["Flow", "LayerFlow", "gradient_flow"]
 
@@ -77,19 +77,19 @@ class Flow(Tabular):
 
     def plot(self) -> Any:
         """Plot |δ| and |∂C/∂W| by layer, on a logarithmic scale, as a matplotlib figure."""
-        figure, (axes,) = pictures.figure(1, width=5.2)
+        figure, (axes,) = plotting.figure(1, width=5.2)
         layers = [row.layer for row in self.layers]
         for name, colour, sizes in (
-            ("δ", pictures.TRAIN, [row.delta for row in self.layers]),
-            ("∂C/∂W", pictures.TEST, [row.weight_gradient for row in self.layers]),
+            ("δ", plotting.TRAIN, [row.delta for row in self.layers]),
+            ("∂C/∂W", plotting.TEST, [row.weight_gradient for row in self.layers]),
         ):
             positive = [(l, size) for l, size in zip(layers, sizes, strict=True) if size > 0]
             x, y = zip(*positive, strict=True) if positive else ((), ())
             axes.plot(x, y, "o-", color=colour, label=name)
         axes.set_yscale("log")
         axes.set_xticks(layers, [f"{row.layer}\n{row.activation}" for row in self.layers])
-        axes.set_xlabel("layer", color=pictures.INK, fontsize=9)
-        axes.set_title("size of the error δ and of the gradients", color=pictures.INK, fontsize=10)
+        axes.set_xlabel("layer", color=plotting.INK, fontsize=9)
+        axes.set_title("size of the error δ and of the gradients", color=plotting.INK, fontsize=10)
         axes.legend(frameon=False, fontsize=8)
         return figure
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, overload
 
+from microgradnet import plotting
 from microgradnet.arithmetic import Number
 from microgradnet.deprecation import renamed_attribute, renamed_keywords
 from microgradnet.nn import Module
 from microgradnet.notation import counted
 from microgradnet.numerals import numeral, percent
 from microgradnet.tables import Table, Tabular
+from microgradnet.training.metrics import outputs
 
 __all__ = ["DivergenceError", "Epoch", "History"]
 
@@ -140,8 +143,6 @@ class History(Tabular, Sequence[Epoch]):
         decision boundary; names are those of the classes. Raises ImportError where matplotlib is
         missing, and ValueError for an empty history and for another number of features.
         """
-        from microgradnet.training import pictures
-
         if not self:
             raise ValueError("there is nothing to plot: the history has no epochs")
         if (model is None) != (examples is None):
@@ -154,16 +155,16 @@ class History(Tabular, Sequence[Epoch]):
                 f"a decision boundary is drawn for 2 features, not {len(examples[0][0])}"
             )
         with_accuracy = any(x is not None for x in self.accuracy)
-        figure, axes = pictures.figure(1 + with_accuracy + (model is not None))
+        figure, axes = plotting.figure(1 + with_accuracy + (model is not None))
         for panel, title in zip(axes, ("cost", "accuracy")[: 1 + with_accuracy], strict=False):
             train, test = getattr(self, title), getattr(self, f"test_{title}")
-            pictures.curve(panel, "training", pictures.TRAIN, self, train)
+            plotting.curve(panel, "training", plotting.TRAIN, self, train)
             if test[-1] is not None:
-                pictures.curve(panel, "test", pictures.TEST, self, test)
-            pictures.caption(panel, title)
+                plotting.curve(panel, "test", plotting.TEST, self, test)
+            plotting.caption(panel, title)
             panel.legend(frameon=False, fontsize=8)
         if model is not None:
-            pictures.boundary(axes[-1], model, examples[0], examples[2], names)
+            plotting.boundary(axes[-1], partial(outputs, model), examples[0], examples[2], names)
         return figure
 
 

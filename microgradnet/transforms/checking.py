@@ -3,7 +3,7 @@
 Two numbers are held against the gradient, neither of which knows the derivative rules:
 
 The complex step: f's graph is evaluated once more in dual numbers, whose elementary functions are
-differentiated by Im f(x + ih) / h (`arithmetic.complex_step`). They say how far they may be off,
+differentiated by Im f(x + ih) / h (`microgradnet.complex_step`). They say how far they may be off,
 and the gradient lies within the roundings of its rules, each carried along all paths to the input.
 
 The central difference of four points, f itself being called anew: so it sees also what the graph
@@ -24,8 +24,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from microgradnet.arithmetic import coerce, ieee
-from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
 from microgradnet.complements import evaluation
+from microgradnet.complex_step import Dual, KinkError, complex_step
 from microgradnet.engine import Value
 from microgradnet.numerals import full_numeral, numeral
 from microgradnet.transforms.derivatives import Function, Trace, arguments

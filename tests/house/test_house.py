@@ -8,6 +8,7 @@ import subprocess
 import sys
 from configparser import ConfigParser
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from support.house import FLOORS
@@ -58,6 +59,18 @@ def test_a_module_imports_only_from_smaller_floors(path):
             assert here == "cli"
             continue
         assert floor(there) < floor(here), f"{here} imports {name}, from no floor below it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_folder_offers_is_in_its_init(path):
+    here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imported(path):
+        package, _, last = name.rpartition(".")
+        if room(name) not in (None, here):
+            inside = package.count(".") > 1
+            if package.count(".") == 1 and name in MODULES:  # a module, or what bears its name
+                inside = isinstance(getattr(importlib.import_module(package), last), ModuleType)
+            assert not inside, f"{here} imports {name}, past its __init__"
 
 
 def dotted(path):

@@ -7,7 +7,7 @@ __all__ = ["FLOORS"]
 _PLAN = """
 deprecation frames progress randomness
 arithmetic graph delta datasets notation numerals recording tables unrolled unset
-conventions escapes operation serialisation
+complex_step conventions escapes operation plotting serialisation
 ops node
 complements node_arithmetic backpropagation
 chain_rule

@@ -28,7 +28,7 @@ from support.oracles import (
 
 from microgradnet import Value, check_grad, grad, hessian, jvp, ops
 from microgradnet.arithmetic import evaluate
-from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
+from microgradnet.complex_step import Dual, KinkError, complex_step
 from microgradnet.operation import Operation
 
 each_variant = pytest.mark.parametrize("op", variants(), ids=repr)

@@ -40,7 +40,7 @@ from microgradnet import (
     vjp,
     xlogy,
 )
-from microgradnet.arithmetic.complex_step import Dual, KinkError, complex_step
+from microgradnet.complex_step import Dual, KinkError, complex_step
 from microgradnet.notation import annotate
 from microgradnet.transforms.derivatives import Trace
 

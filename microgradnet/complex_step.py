@@ -21,8 +21,7 @@ from fractions import Fraction
 from math import inf, nan
 from typing import Any
 
-from microgradnet.arithmetic.base import Arithmetic, Number
-from microgradnet.arithmetic.ieee import ieee
+from microgradnet.arithmetic import Arithmetic, Number, ieee
 
 __all__ = ["Dual", "KinkError", "complex_step"]
 

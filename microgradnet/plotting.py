@@ -1,17 +1,15 @@
-"""Pictures of a training, by matplotlib."""
+"""Plots, by matplotlib: curves of a training, and the decision boundary between classes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from microgradnet.nn import Module
 from microgradnet.numerals import numeral
-from microgradnet.training.metrics import outputs
 
 __all__ = ["boundary", "caption", "curve", "figure"]
 
@@ -68,7 +66,11 @@ def caption(axes: Any, title: str) -> None:
 
 
 def boundary(
-    axes: Any, model: Module, X: ArrayLike, labels: ArrayLike, names: Sequence[str] = ()
+    axes: Any,
+    outputs: Callable[[NDArray[Any]], NDArray[Any]],
+    X: ArrayLike,
+    labels: ArrayLike,
+    names: Sequence[str] = (),
 ) -> None:
     """Draw examples with two features over the outputs of the network between them.
 
@@ -82,7 +84,7 @@ def boundary(
     margin = 0.08 * np.where(high > low, high - low, 1.0)
     low, high = low - margin, high + margin
     x, y = (np.linspace(low[k], high[k], _GRID) for k in (0, 1))
-    values = outputs(model, np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2))
+    values = outputs(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2))
     if values.shape[1] == 1:  # one output above ½ or not, as two
         values = np.hstack([1 - values, values])
     largest, order = values.argmax(axis=1), np.sort(values, axis=1)
