@@ -223,7 +223,7 @@ class Operation:
         key = (base, _identity(merged))
         variant = _VARIANTS.get(key)
         if variant is None:
-            functions = {
+            functions: dict[str, Any] = {
                 name: _with_defaults(getattr(base, name), merged)
                 for name in ("forward", "rule", "complement")
                 if getattr(base, name) is not None
