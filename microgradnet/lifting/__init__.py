@@ -21,7 +21,7 @@ recurrences, index_maps, axes, assembly   classes → terms over named axes
 terms, serialisation, interpreter         the language of terms, as JSON, and run entry by entry
 algebra, derivatives, rewriting           rules as terms, adjoints of terms, rewrites as data
 writing, text, latex, equations           terms as formulas
-lowering, strides, layouts, numpy_*       terms → NumPy
+lowering, strides, layouts, numpy_*       terms → NumPy; numpy_scalars: graphs without arrays
 analysis, lifted                          what was found; `Program` and `lift`
 """
 

@@ -22,6 +22,7 @@ from microgradnet.lifting.assembly import Assembled, assemble_classes
 from microgradnet.lifting.canonicalise import Atoms, canonicalise
 from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.nesting import ParameterArray, flatten
+from microgradnet.lifting.recurrences import join_steps
 from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
 from microgradnet.lifting.terms import (
     VJP,
@@ -125,7 +126,13 @@ class Analysis:
         self, atoms: Atoms, leaves: list[Value], held: list[ParameterArray], is_cost: bool
     ) -> None:
         self.atoms, self.leaves, self.held, self.is_cost = atoms, leaves, held, is_cost
-        self._classes = vectorise(atoms)
+        self._classes, self._runs = join_steps(vectorise(atoms))
+
+    @property
+    def has_arrays(self) -> bool:
+        """Whether there are few arrays, or arrays of several numbers: else it is a scalar graph."""
+        classes = self._classes.classes
+        return len(classes) <= _FEW or sum(map(len, classes)) >= _SEVERAL * len(classes)
 
     def forget_nodes(self) -> None:
         """Let go of the graph, of which nothing but its numbers is needed from here on."""
@@ -135,7 +142,8 @@ class Analysis:
     def terms(self) -> Terms:
         """The graph as terms, with their adjoints."""
         with _collector_paused():
-            return _terms(assemble_classes(self.atoms, self._classes, self.held), self.is_cost)
+            found = assemble_classes(self.atoms, self._classes, self._runs, self.held)
+            return _terms(found, self.is_cost)
 
     def equations(self) -> tuple[Equation, ...]:
         """The equations, written."""
@@ -173,6 +181,10 @@ class Analysis:
         if len(rest):
             arrays[_free("θ", arrays)] = rest
         return arrays
+
+
+_FEW, _SEVERAL = 24, 4
+"""Beyond so many arrays of less than so many numbers on the average, arrays do not pay."""
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:

@@ -112,14 +112,13 @@ def assemble(
     (n,)
     """
     atoms = canonicalise(roots, inputs, targets, parameters)
-    return assemble_classes(atoms, vectorise(atoms), arrays)
+    return assemble_classes(atoms, *join_steps(vectorise(atoms)), arrays)
 
 
 def assemble_classes(
-    atoms: Atoms, classes: Vectors, arrays: Sequence[ParameterArray] = ()
+    atoms: Atoms, vectors: Vectors, runs: Sequence[Run], arrays: Sequence[ParameterArray] = ()
 ) -> Assembled:
-    """The terms of a graph whose atoms and classes are known already."""
-    vectors, runs = join_steps(classes)
+    """The terms of a graph whose atoms, classes and loops are known already."""
     layout = find_axes(atoms, vectors, arrays, runs)
     return _Assembler(atoms, vectors, layout, runs).assembled()
 

@@ -23,6 +23,7 @@ from microgradnet.lifting.arguments import listed_roots, read_arguments
 from microgradnet.lifting.canonicalise import number
 from microgradnet.lifting.numpy_functions import check_functions
 from microgradnet.lifting.numpy_printer import write_numpy
+from microgradnet.lifting.numpy_scalars import write_scalars
 from microgradnet.lifting.terms import Term
 from microgradnet.notation import counted
 
@@ -119,8 +120,11 @@ class Program:
         self._shared = np.array(shared, dtype=int).reshape(len(shared), 2)
         self._found = analyse(cost, inputs, targets, parameters)
         self._found.forget_nodes()
-        terms = self._found.terms
-        check_functions([*terms.outputs, *terms.gradients.values()])
+        if self._found.has_arrays:
+            terms = self._found.terms
+            check_functions([*terms.outputs, *terms.gradients.values()])
+        else:
+            self.source = self._written()
         self._leaves = self._found.leaves
         self._gradient: Floats | None = None
         self._parameters: Floats = np.empty(len(self._leaves))
@@ -139,14 +143,21 @@ class Program:
     @cached_property
     def source(self) -> str:
         """The Python that runs. It needs NumPy alone."""
+        return self._written()
+
+    def _written(self) -> str:
+        columns = not self._scalar_cost
+        title = f"Found in a scalar graph of {counted(self._found.atoms.size, 'node')}."
+        if not self._found.has_arrays:
+            return write_scalars(self._found.atoms, columns=columns, title=title)
         terms = self._found.terms
         return write_numpy(
             terms.outputs,
             terms.gradients,
             _identifiers(terms.names),
             size=len(self._leaves),
-            columns=not self._scalar_cost,
-            title=f"Found in a scalar graph of {counted(self._found.atoms.size, 'node')}.",
+            columns=columns,
+            title=title,
         )
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -13,6 +14,7 @@ from microgradnet.lifting.terms import (
     Function,
     Map,
     State,
+    Take,
     Term,
     topological_terms,
 )
@@ -21,7 +23,9 @@ from microgradnet.operation import Operation
 __all__ = [
     "HELPERS",
     "call",
+    "called_helpers",
     "check_functions",
+    "expression",
     "function_source",
     "is_native",
     "number_source",
@@ -111,7 +115,7 @@ def check_functions(roots: Sequence[Term]) -> None:
 def function_source(operation: Operation, name: str) -> str:
     """A definition of an operation of one operand that NumPy lacks."""
     x = _letter("x")
-    body = _expression(expand(operation, [x]))
+    body = expression(expand(operation, [x]))
     return f'def {name}(x):\n    """{_shown(operation)}(x)."""\n    return {body}\n'
 
 
@@ -119,7 +123,7 @@ def vjp_source(operation: Operation, name: str) -> tuple[str, str]:
     """A definition of the rule of an operation of one operand, and which of g, y and x it takes."""
     letters = [_letter(c) for c in "gyx"]
     (product,) = contributions(operation, letters[0], letters[1], letters[2:])
-    body = _expression(product)
+    body = expression(product)
     used = "".join(c.name for c in letters if c in _leaves(product)) or "g"
     doc = f"The contribution of {_shown(operation)}(x), whose adjoint is g, to the adjoint of x."
     return f'def {name}({", ".join(used)}):\n    """{doc}"""\n    return {body}\n', used
@@ -137,15 +141,20 @@ def _leaves(term: Term) -> list[Term]:
     return [term] if not term.operands else [x for t in term.operands for x in _leaves(t)]
 
 
-def _expression(term: Term) -> str:
-    """An expression without names for its parts; operators in brackets."""
+def expression(term: Term, names: Mapping[Term, str] | None = None) -> str:
+    """An expression of letters and numbers, with names for some parts; operators in brackets."""
+    known = names or {}
     if isinstance(term, State):
         return term.name
+    if term in known:
+        return known[term]
+    if isinstance(term, Take) and term.operand in known:
+        return f"{known[term.operand]}[{term.index}]"
     if isinstance(term, Constant) and term.number is not None:
         return number_source(term.number)
     if not isinstance(term, Map):
         raise TypeError(f"{term!r} is no function of numbers")
-    written = [_expression(x) for x in term.arguments]
+    written = [expression(x, known) for x in term.arguments]
     if term.function == "where" and all(isinstance(x, Constant) for x in term.arguments[1:]):
         first = next(x for x in _leaves(term) if isinstance(x, State))  # for the kind of float
         return f"np.where({', '.join(written)}).astype({first.name}.dtype)"
@@ -276,3 +285,15 @@ def log_sum_exp(x, axis):
 ''',
 }
 """The source of each by its name."""
+
+
+def called_helpers(text: str) -> list[str]:
+    """The helpers that a text calls, and those that these call."""
+    wanted: set[str] = set()
+    texts = [text]
+    while texts:
+        called = set(re.findall(r"(?<![.\w])(\w+)\(", texts.pop()))
+        for name in HELPERS.keys() & called - wanted:
+            wanted.add(name)
+            texts.append(HELPERS[name])
+    return [HELPERS[name] for name in HELPERS if name in wanted]

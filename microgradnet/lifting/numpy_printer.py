@@ -59,7 +59,7 @@ from microgradnet.lifting.terms import (
 )
 from microgradnet.operation import Operation
 
-__all__ = ["write_numpy"]
+__all__ = ["WHOLE", "write_numpy"]
 
 
 def write_numpy(
@@ -93,10 +93,10 @@ def write_numpy(
         _Block(module, lowered[:n], None, own, columns).text(count),
         _Block(module, lowered[:n], slopes, own, columns).text(count),
     ]
-    return module.text(title, [*blocks, _WHOLE[columns]])
+    return module.text(title, [*blocks, WHOLE[columns]])
 
 
-_WHOLE = {
+WHOLE = {
     False: '''\
 def value(p, X, Y=None):
     """The costs of the examples: rows of X, targets in Y, parameters p."""

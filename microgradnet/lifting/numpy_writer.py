@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 from numpy.typing import NDArray
 
 from microgradnet.lifting.layouts import Layouts
-from microgradnet.lifting.numpy_functions import HELPERS, number_source
+from microgradnet.lifting.numpy_functions import HELPERS, called_helpers, number_source
 from microgradnet.lifting.numpy_reads import Reading, group_of
 from microgradnet.lifting.strides import Strides, collapses, contiguous
 from microgradnet.lifting.terms import Affine, Axis, Map, Scan, Term
@@ -102,7 +102,7 @@ class Module:
     def text(self, title: str, blocks: Sequence[str]) -> str:
         """The whole text: what the blocks need, and the blocks."""
         body = "\n\n".join(blocks)
-        used = _helpers("\n".join([body, *self.sources]))
+        used = called_helpers("\n".join([body, *self.sources]))
         head = [f'"""{title}"""\n\n']
         if any("math." in x for x in used):
             head.append("import math\n\n")
@@ -113,18 +113,6 @@ class Module:
             lines = [f"{name} = {code}" for code, name in self.constants.items()]
             head.append("\n" + "\n".join(lines) + "\n")
         return "\n\n".join(["".join(head), *used, *self.sources, body])
-
-
-def _helpers(text: str) -> list[str]:
-    """The helpers that a text calls, and those that these call."""
-    wanted: set[str] = set()
-    texts = [text]
-    while texts:
-        called = set(re.findall(r"(?<![.\w])(\w+)\(", texts.pop()))
-        for name in HELPERS.keys() & called - wanted:
-            wanted.add(name)
-            texts.append(HELPERS[name])
-    return [HELPERS[name] for name in HELPERS if name in wanted]
 
 
 Emit: TypeAlias = "Callable[[Writer, Term], None]"

@@ -354,3 +354,32 @@ def test_what_cannot_be_written_is_refused_at_once(which):
     w, x = Value(0.5), Value(2.0)
     with pytest.raises(TypeError, match="steep cannot be lifted: it branches"):
         lift(steep(w * x), [x], parameters=[w])
+
+
+def unstructured(nodes):
+    """A graph in which nothing is like anything: each node on two random ones before it."""
+    rng = Random(0)
+    x, w = ([Value(rng.uniform(-1, 1)) for _ in range(n)] for n in (5, 10))
+    pool = x + w
+    for _ in range(nodes):
+        u, v = rng.choice(pool), rng.choice(pool)
+        pool.append(rng.choice([u * v, tanh(u), ops.sigmoid(v), 0.5 * (u - v), u + 0.1 * v]))
+    return tanh(sum(pool[nodes // 2 :])), x, w
+
+
+def test_graphs_without_arrays_are_tables():
+    cost, x, w = unstructured(120)
+    program = agree(cost, x, w, 8)
+    assert "GRADIENT = " in program.source
+    assert sum(a.size for a in program.gradients.values()) == len(w)
+    again = pickle.loads(pickle.dumps(program))
+    for a, b in zip(
+        program.value_and_grad([[0.5] * 5]), again.value_and_grad([[0.5] * 5]), strict=True
+    ):
+        assert (a == b).all()
+    small, x, w = unstructured(12)
+    assert "GRADIENT = " not in lift(small, x, parameters=w).source
+    deep = [Value(0.1)]
+    for _ in range(60):  # many arrays of several numbers each
+        deep = [tanh(a + v) for a, v in zip(deep * 5, w[:5], strict=False)][:5]
+    assert "GRADIENT = " not in lift(sum(deep), parameters=w).source

@@ -1,0 +1,532 @@
+"""Graphs without arrays as Python that needs NumPy alone: a table of instructions, one a number.
+
+Where nothing is like anything, nothing can be said of many numbers at once. A line of a table has a
+function of NumPy, or one that the program brings along, the names of what it reads, and the name of
+what it fills: a number for each example, or one that is the same for all. A table is read in a
+tenth of the time that the same statements would take to be compiled, and runs as fast.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from microgradnet import ops
+from microgradnet.lifting.algebra import contributions, expand
+from microgradnet.lifting.canonicalise import (
+    CONSTANT,
+    INPUT,
+    OPERATION,
+    PARAMETER,
+    SUM,
+    TARGET,
+    Atoms,
+)
+from microgradnet.lifting.numpy_functions import called_helpers, expression, number_source, ufunc
+from microgradnet.lifting.numpy_printer import WHOLE
+from microgradnet.lifting.terms import (
+    Constant,
+    LogSumExp,
+    Map,
+    Softmax,
+    State,
+    Term,
+    topological_terms,
+)
+from microgradnet.operation import Operation
+
+__all__ = ["write_scalars"]
+
+
+def write_scalars(atoms: Atoms, *, columns: bool = False, title: str = "A scalar graph.") -> str:
+    """The source of a program of a graph's atoms. It defines what that of `write_numpy` does.
+
+    columns     whether there are several outputs, which are the columns of what is returned, and
+                whose adjoints are the columns of V
+
+    >>> from microgradnet import Value, tanh
+    >>> from microgradnet.lifting.canonicalise import canonicalise
+    >>> w, x = Value(0.5), Value(2.0)
+    >>> source = write_scalars(canonicalise([tanh(w * x)], [x], [], [w]))
+    >>> print(source[source.index("VALUE") : source.index("GRADIENT")].strip())
+    VALUE = '''
+    multiply p0 x0 a0
+    tanh a0 a1
+    '''
+
+    Raises TypeError for an operation that branches in Python on its operands.
+    """
+    tables = _Tables(atoms, columns)
+    tables.write_forward()
+    tables.write_backward()
+    return tables.text(title)
+
+
+class _Adjoint(NamedTuple):
+    """The contributions so far, added up: a name and a sign."""
+
+    name: str
+    sign: int
+
+
+Step: TypeAlias = "tuple[str, Sequence[str]]"
+"""A function, and the names of what it reads and fills."""
+
+_OF_EXAMPLES = frozenset("xyvado")
+"""Numbers for each example have names that begin so: inputs, targets, the adjoints of outputs,
+results and their adjoints, and ones. Parameters p, constants k, other results s, their adjoints t
+and gradients g are the same for all examples."""
+
+_LEAVES = {PARAMETER: "p", TARGET: "y", INPUT: "x"}
+_BY_KEYWORD = "maximum", "minimum"
+"""NumPy's functions whose third argument is not what they fill."""
+_HELPERS = ("sigmoid_and_slope", "tanh_slope")
+
+
+class _Tables:
+    """The tables so far.
+
+    names       what the number of each atom is called
+    active      whether it depends on parameters
+    recipes     the instructions of each operation, and of its rule
+    holders     how many contributions are in each of the names that are used again
+    """
+
+    def __init__(self, atoms: Atoms, columns: bool) -> None:
+        self.atoms, self.columns = atoms, columns
+        self.roles, self.places = atoms.role.tolist(), atoms.place.tolist()
+        self.starts, self.operands = atoms.starts.tolist(), atoms.operands.tolist()
+        self.first_term, self.coefficients = atoms.first_term.tolist(), atoms.coefficient.tolist()
+        self.factors = [[k for k in row if k >= 0] for row in atoms.factors.tolist()]
+        self.roots = atoms.roots.tolist()
+        self.value: list[str] = []
+        self.gradient: list[str] = []
+        self.lines = self.value
+        self.names: list[str] = []
+        self.active: list[bool] = []
+        self.constants: dict[str, str] = {}
+        self.functions: dict[str, None] = {}
+        self.sources: dict[str, str] = {}
+        self.recipes: dict[object, list[Step]] = {}
+        self.counts: Counter[str] = Counter()
+        self.free: dict[str, list[str]] = defaultdict(list)
+        self.holders: dict[str, int] = {}
+        self.slopes: dict[int, str] = {}
+        self.adjoints: dict[int, _Adjoint] = {}
+        self.reached: set[int] = set()
+
+    # Names
+
+    def constant(self, x: float) -> str:
+        """The name of a number."""
+        return self.constants.setdefault(number_source(x), f"k{len(self.constants)}")
+
+    def new(self, letters: str, of_examples: bool) -> str:
+        """A new name: with the first letter for each example, with the second for all."""
+        letter = letters[0] if of_examples else letters[1]
+        self.counts[letter] += 1
+        return f"{letter}{self.counts[letter] - 1}"
+
+    def scratch(self, of_examples: bool) -> str:
+        """A name that is used again after its release."""
+        free = self.free["d" if of_examples else "t"]
+        name = free.pop() if free else self.new("dt", of_examples)
+        self.holders[name] = 1
+        return name
+
+    def hold(self, name: str) -> None:
+        """Count one more holder of a name, if it is one that is used again."""
+        if name in self.holders:
+            self.holders[name] += 1
+
+    def release(self, name: str) -> None:
+        """Count a holder of a name off."""
+        if name in self.holders:
+            self.holders[name] -= 1
+            if not self.holders[name]:
+                self.free[name[0]].append(name)
+
+    def line(self, function: str, *names: str) -> None:
+        """Write an instruction."""
+        self.functions[function] = None
+        self.lines.append(f"{function} {' '.join(names)}")
+
+    def follow(self, recipe: Sequence[Step], names: dict[str, str]) -> None:
+        """Write the instructions of a recipe with names in place of its letters."""
+        for function, letters in recipe:
+            self.line(function, *[names.get(x, x) for x in letters])
+
+    def is_of_examples(self, k: int) -> bool:
+        """Whether an atom is another number for each example."""
+        return self.names[k][0] in _OF_EXAMPLES
+
+    # Forward
+
+    def write_forward(self) -> None:
+        """Write instructions for all atoms."""
+        values = self.atoms.value.tolist()
+        for k, role in enumerate(self.roles):
+            if role == OPERATION:
+                self.operation(k)
+            elif role == SUM:
+                self.sum(k, values[k])
+            else:
+                self.active.append(role == PARAMETER)
+                leaf = role != CONSTANT
+                name = f"{_LEAVES[role]}{self.places[k]}" if leaf else self.constant(values[k])
+                self.names.append(name)
+
+    def result(self, parts: Sequence[int]) -> str:
+        """The name of the next atom, which is computed from others."""
+        self.active.append(any([self.active[j] for j in parts]))
+        name = self.new("as", any([self.is_of_examples(j) for j in parts]))
+        self.names.append(name)
+        return name
+
+    def parts(self, k: int) -> tuple[Operation, list[int]]:
+        """The operation of an atom, and its operands."""
+        op = self.atoms.operation[k]
+        assert op is not None
+        return op, self.operands[self.starts[k] : self.starts[k + 1]]
+
+    def operation(self, k: int) -> None:
+        """Write the instruction of an operation."""
+        op, xs = self.parts(k)
+        out, given = self.result(xs), [self.names[j] for j in xs]
+        if op is ops.sigmoid and self.active[k]:
+            self.slopes[k] = slope = self.new("as", out[0] == "a")
+            self.line("sigmoid_and_slope", *given, self.constant(1.0), "top", out, slope)
+            return
+        key = op, len(xs)
+        if key not in self.recipes:
+            letters = [State(f"x{j}", ()) for j in range(len(xs))]
+            direct = self.direct(Map(op, tuple(letters)), "out0")
+            self.recipes[key] = direct or [
+                self.function(op, "", letters, {"out0": expand(op, letters)})
+            ]
+        self.follow(self.recipes[key], {**_lettered("x", given), "out0": out})
+
+    def sum(self, k: int, constant: float) -> None:
+        """Write c₀ + Σ c·u·v, added up in the order of writing."""
+        terms = range(self.first_term[k], self.first_term[k + 1])
+        out = self.result([j for t in terms for j in self.factors[t]])
+        total = self.constant(constant) if constant or not terms else ""
+        for t in terms:
+            c = self.coefficients[t]
+            product, *rest = [self.names[j] for j in self.factors[t]]
+            scaled = c != 1 and (c != -1 or not total)
+            target = self.scratch(out[0] == "a") if total and (scaled or rest) else out
+            if scaled:
+                self.line("multiply", product, self.constant(c), target)
+                product, c = target, 1.0
+            for factor in rest:
+                self.line("multiply", product, factor, target)
+                product = target
+            if total:
+                self.line("add" if c == 1 else "subtract", total, product, out)
+                self.release(target)
+            total = out if total else product
+        if total != out:
+            self.line("positive", total, out)
+
+    # Functions
+
+    def direct(self, term: Term, out: str) -> list[Step]:
+        """The instructions of a term that is one of NumPy's functions of letters and numbers."""
+        template = ufunc(term.function, number_source) if isinstance(term, Map) else None
+        given = [name for x in term.operands if (name := self.letter(x))]
+        if template is None or template.startswith(_BY_KEYWORD) or len(given) < len(term.operands):
+            return []
+        function, _, rest = template.removesuffix(")").partition("(")
+        letters = iter(given)
+        filled = [next(letters) if x == "{}" else self.constant(float(x)) for x in rest.split(", ")]
+        more = [(function, [out, x, out]) for x in letters]  # of a product of more than two
+        return [(function, [*filled, out]), *more]
+
+    def letter(self, x: Term) -> str | None:
+        """What an instruction calls a letter or a number; None if a term is neither."""
+        if isinstance(x, State):
+            return x.name
+        number = x.number if isinstance(x, Constant) else None
+        return None if number is None else self.constant(number)
+
+    def function(
+        self, op: Operation, suffix: str, given: Sequence[State], filled: dict[str, Term]
+    ) -> Step:
+        """A function that is brought along. It fills its last arguments with terms."""
+        stem = f"{op.name if op.forward_module == ops.__name__ else 'own'}_{suffix}into"
+        self.counts[stem] += 1
+        name = stem if self.counts[stem] == 1 else f"{stem}_{self.counts[stem]}"
+        called: dict[Term, str] = {}
+        lines = []
+        for term in topological_terms(filled.values()):
+            if isinstance(term, (Softmax, LogSumExp)):
+                rows = ", ".join(expression(x, called) for x in term.operand.operands)
+                stacked = f"np.stack(np.broadcast_arrays({rows}))"
+                called[term] = name_of_row = f"s{len(called)}"
+                row = "softmax({}, 0)" if isinstance(term, Softmax) else "log_sum_exp({}, (0,))"
+                lines.append(f"{name_of_row} = {row.format(stacked)}")
+        lines += [f"{out}[...] = {expression(term, called)}" for out, term in filled.items()]
+        letters = [*[x.name for x in given], *filled]
+        shown = op.name if op.name.isidentifier() else "an operation"
+        doc = f"The contributions of {shown}, whose adjoint is g," if suffix else f"{shown}(...)"
+        body = "\n    ".join([f'"""{doc} into the last arguments."""', *lines])
+        self.sources[name] = f"def {name}({', '.join(letters)}):\n    {body}\n"
+        return name, letters
+
+    # Backward
+
+    def write_backward(self) -> None:
+        """Write instructions for the adjoints of all atoms that depend on parameters."""
+        self.lines = self.gradient
+        for number, root in enumerate(self.roots):
+            self.contribute(root, f"v{number}" if self.columns else "ones", 1)
+        for k in range(len(self.roles) - 1, -1, -1):
+            adjoint = self.adjoints.pop(k, None)
+            if adjoint is None:
+                continue
+            if self.roles[k] == PARAMETER:
+                self.reached.add(self.places[k])
+                gradient = f"g{self.places[k]}"
+                if adjoint != (gradient, 1):
+                    function = "positive" if adjoint.sign > 0 else "negative"
+                    self.line(function, adjoint.name, gradient)
+            elif self.roles[k] == SUM:
+                self.sum_vjp(k, *adjoint)
+            else:
+                self.operation_vjp(k, *adjoint)
+            self.release(adjoint.name)
+
+    def place_for(self, k: int) -> str:
+        """Where a contribution to an atom goes: to a parameter, at once into its gradient."""
+        if self.roles[k] == PARAMETER:
+            gradient = f"g{self.places[k]}"
+            if k not in self.adjoints or self.adjoints[k].name != gradient:
+                return gradient
+        return self.scratch(self.is_of_examples(k))
+
+    def is_own(self, name: str) -> bool:
+        """Whether nothing else holds a name, so that it may be written to."""
+        return name[0] == "g" or self.holders.get(name) == 1
+
+    def contribute(self, k: int, name: str, sign: int) -> None:
+        """Add a contribution to an atom's adjoint, which is summed over the examples if it must."""
+        if not self.active[k]:
+            return
+        if name[0] in _OF_EXAMPLES and not self.is_of_examples(k):
+            total = self.place_for(k)
+            self.line("dot", name, "ones", total)
+            self.contribute(k, total, sign)
+            self.release(total)
+            return
+        before = self.adjoints.get(k)
+        if before is None:
+            out = name
+        else:
+            one, other = (before.name, name) if before.sign >= sign else (name, before.name)
+            own = [x for x in (name, before.name) if self.is_own(x)]
+            out = min(own, key=lambda x: x[0] != "g") if own else self.place_for(k)
+            self.line("add" if before.sign == sign else "subtract", one, other, out)
+            sign = sign if before.sign == sign else 1
+            if out != before.name:
+                self.release(before.name)
+        if out == name:
+            self.hold(name)
+        self.adjoints[k] = _Adjoint(out, sign)
+
+    def sum_vjp(self, k: int, g: str, sign: int) -> None:
+        """Write the contributions g·c·v of a sum to the u of its terms c·u·v."""
+        self.hold(g)  # it is contributed as it is, and must not be written to before the last
+        for t in range(self.first_term[k], self.first_term[k + 1]):
+            c, factors = self.coefficients[t] * sign, self.factors[t]
+            if not any([self.active[j] for j in factors]):
+                continue
+            if abs(c) == 1:
+                self.product_vjp(factors, g, int(c))
+            elif len(factors) == 1 and self.is_of_examples(factors[0]) == (g[0] in _OF_EXAMPLES):
+                out = self.place_for(factors[0])
+                self.line("multiply", g, self.constant(c), out)
+                self.contribute(factors[0], out, 1)
+                self.release(out)
+            else:
+                scaled = self.scratch(g[0] in _OF_EXAMPLES)
+                self.line("multiply", g, self.constant(c), scaled)
+                self.product_vjp(factors, scaled, 1)
+                self.release(scaled)
+        self.release(g)
+
+    def product_vjp(self, factors: Sequence[int], g: str, sign: int) -> None:
+        """Write the contributions of a product: g times the other factors to each."""
+        for place, j in enumerate(factors):
+            if not self.active[j]:
+                continue
+            others = [self.names[i] for i in (*factors[:place], *factors[place + 1 :])]
+            product, held = g, ""
+            if g[0] in _OF_EXAMPLES and not self.is_of_examples(j):
+                rows = [x for x in others if x[0] in _OF_EXAMPLES] or ["ones"]
+                others = [x for x in others if x[0] not in _OF_EXAMPLES]
+                for x in rows[:-1]:
+                    held = held or self.scratch(True)
+                    self.line("multiply", product, x, held)
+                    product = held
+                total = self.place_for(j)
+                self.line("dot", product, rows[-1], total)
+                self.release(held)
+                product = held = total
+            for x in others:
+                held = held or self.place_for(j)
+                self.line("multiply", product, x, held)
+                product = held
+            self.contribute(j, product, sign)
+            self.release(held)
+
+    def operation_vjp(self, k: int, g: str, sign: int) -> None:
+        """Write the contributions of an operation by its rule."""
+        op, xs = self.parts(k)
+        of_examples = self.is_of_examples(k)
+        if sign < 0:
+            held = self.scratch(of_examples)
+            self.line("negative", g, held)
+            self.operation_vjp(k, held, 1)
+            self.release(held)
+            return
+        if k in self.slopes or op is ops.tanh:
+            out = self.place_for(xs[0])
+            slope = self.slopes.get(k, out)
+            if slope == out:
+                z, y = self.names[xs[0]], self.names[k]
+                self.line("tanh_slope", z, y, self.constant(1.0), out)
+            self.line("multiply", g, slope, out)
+            self.contribute(xs[0], out, 1)
+            self.release(out)
+            return
+        wanted = tuple([self.active[j] for j in xs])
+        key = op, wanted
+        if key not in self.recipes:
+            self.recipes[key] = self.rule(op, wanted)
+        recipe = self.recipes[key]
+        outs = {x for _, letters in recipe for x in letters if x.startswith("out")}
+        names = {x: self.scratch(of_examples) for x in outs}
+        given = _lettered("x", [self.names[j] for j in xs])
+        self.follow(recipe, {"g": g, "y": self.names[k], **given, **names})
+        for j, x in enumerate(xs):
+            if f"out{j}" in names:
+                self.contribute(x, names[f"out{j}"], 1)
+                self.release(names[f"out{j}"])
+
+    def rule(self, op: Operation, wanted: Sequence[bool]) -> list[Step]:
+        """The instructions of a rule, for the operands that depend on parameters."""
+        letters = [State(x, ()) for x in ("g", "y", *[f"x{j}" for j in range(len(wanted))])]
+        found = contributions(op, letters[0], letters[1], letters[2:])
+        steps: list[Step] = []
+        rest: dict[str, Term] = {}
+        for j, term in enumerate(found):
+            if wanted[j] and not (isinstance(term, Constant) and term.number == 0):
+                direct = self.direct(term, f"out{j}")
+                steps += direct
+                if not direct:
+                    rest[f"out{j}"] = term
+        return [*steps, self.function(op, "vjp_", letters, rest)] if rest else steps
+
+    # Text
+
+    def text(self, title: str) -> str:
+        """The whole source."""
+        own = {name: name for name in (*self.sources, *_HELPERS)}
+        functions = "".join([f'    "{x}": {own.get(x, f"np.{x}")},\n' for x in self.functions])
+        sources = list(self.sources.values())
+        helpers = called_helpers("".join([*sources, *[f"{x}(" for x in self.functions]]))
+        math = "import math\n\n" if any("math." in x for x in helpers) else ""
+        tables = (("VALUE", self.value), ("GRADIENT", self.gradient))
+        return "\n\n".join([
+            f'"""{title}\n\n{_LEGEND}"""\n\n{math}import numpy as np\n',
+            *helpers,
+            *sources,
+            f"CONSTANTS = [{', '.join(self.constants)}]\n\nFUNCTIONS = {{\n{functions}}}\n",
+            *["\n".join([f"{name} = '''", *lines, "'''\n"]) for name, lines in tables],
+            _PREPARED.format(arrays=self.arrays()),
+            self.computed(False),
+            self.computed(True),
+            WHOLE[self.columns],
+        ])  # fmt: skip
+
+    def lengths(self) -> dict[str, int]:
+        """How many numbers have names that begin with a letter."""
+        given = {_LEAVES[role]: n for role, n in self.atoms.lengths.items() if role != PARAMETER}
+        outputs = len(self.roots) if self.columns else 0
+        return {**given, "v": outputs, **{letter: self.counts[letter] for letter in "adst"}}
+
+    def arrays(self) -> str:
+        """The code of the arrays of numbers."""
+        shapes = {x: f"({n}, m)" if x in _OF_EXAMPLES else n for x, n in self.lengths().items()}
+        return "\n".join(
+            [f'        "{x}": np.empty({shape}, kind),' for x, shape in shapes.items()]
+        )
+
+    def computed(self, with_gradient: bool) -> str:
+        """The definition of what prepares, and within it of what computes."""
+        lengths = self.lengths()
+        copies = {"x": "X", "y": "Y", **({"v": "V"} if with_gradient else {})}
+        lines = [f'arrays["{x}"][...] = {X}.T' for x, X in copies.items() if lengths[x]]
+        if with_gradient and len(self.reached) < self.atoms.lengths[PARAMETER]:
+            lines.append("g.fill(0)")
+        lines += ["for function, given in steps:", "    function(*given)"]
+        outputs = [self.names[k] for k in self.roots]
+        found = f'np.array(np.broadcast_to(names["{outputs[0]}"], m))'
+        if self.columns:
+            found = f"np.stack([np.broadcast_to(names[x], m) for x in {outputs}], axis=1)"
+        if with_gradient:
+            head, given = "prepare(p, g, m)", "VALUE + GRADIENT, p, g, m"
+            doc = "The function of X and Y for m examples; g becomes the gradient by p."
+            name = "vjp(X, V, Y=None)" if self.columns else "value_and_grad(X, Y=None)"
+            found += ", g"
+        else:
+            head, given, name = "prepare_value(p, m)", "VALUE, p, p, m", "value(X, Y=None)"
+            doc = "The function of X and Y for m examples."
+        return _COMPUTED.format(
+            head=head, given=given, name=name, doc=doc, body="\n        ".join(lines), found=found,
+            function=name.partition("(")[0],
+        )  # fmt: skip
+
+
+def _lettered(letter: str, names: Iterable[str]) -> dict[str, str]:
+    return {f"{letter}{k}": name for k, name in enumerate(names)}
+
+
+_LEGEND = """\
+A line of a table is a function, what it reads and what it fills: numbers x, y and v of the columns
+of X, Y and V, results a and their adjoints d for each example; parameters p, gradients g, constants
+k, results s and their adjoints t that are the same for all examples.
+"""
+
+_PREPARED = '''\
+def prepared(table, p, g, m):
+    """Arrays for m examples, their parts by name, and the instructions of a table with these."""
+    kind = p.dtype
+    arrays = {{
+        "k": np.array(CONSTANTS).astype(kind),
+        "p": p,
+        "g": g,
+{arrays}
+    }}
+    names = {{"ones": np.ones(m, kind), "top": np.floor(np.log(np.finfo(kind).max)).astype(kind)}}
+    for letter, array in arrays.items():
+        names.update((f"{{letter}}{{k}}", array[k, ...]) for k in range(len(array)))
+    lines = map(str.split, table.split("\\n"))
+    steps = [(FUNCTIONS[line[0]], [names[x] for x in line[1:]]) for line in lines if line]
+    return arrays, names, steps
+'''
+
+_COMPUTED = '''\
+def {head}:
+    """{doc}"""
+    arrays, names, steps = prepared({given})
+
+    @np.errstate(all="ignore")
+    def {name}:
+        {body}
+        return {found}
+
+    return {function}
+'''
