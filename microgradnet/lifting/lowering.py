@@ -6,7 +6,7 @@ the axes of a sum is drawn out of it, and a sum of a product of many factors bec
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from math import prod
@@ -55,6 +55,7 @@ def lower(roots: Sequence[Term]) -> list[Term]:
     >>> lower([sum_over(multiply(constant(3), x, y), i)])
     [3 Σ_i x[i] y[i]]
     """
+    roots = _with_common_products(roots)
     order = topological_terms(roots)
     lowering = _Lowering()
     uses = where_used(order)
@@ -64,6 +65,43 @@ def lower(roots: Sequence[Term]) -> list[Term]:
         if len(uses.get(term, ())) > 1:
             lowering.shared.add(new[term])
     return [new[root] for root in roots]
+
+
+def _with_common_products(roots: Sequence[Term]) -> list[Term]:
+    """The roots with products as factors of others, where they are computed anyway.
+
+    A product that is larger than all of its factors may never be computed, as it may be summed.
+    """
+    order = topological_terms(roots)
+    factors: dict[Term, tuple[Term, ...]] = {}
+    for term in order:
+        if _is(term, ops.multiply):
+            flat = tuple(x for t in term.operands for x in factors.get(t, (t,)))
+            factors[term] = flat if len(flat) <= _MOST else term.operands
+    uses = Counter(x for flat in factors.values() for x in flat)
+    parts: dict[Term, list[Term]] = defaultdict(list)
+    for part, flat in factors.items():
+        varying = [x for x in flat if not isinstance(x, Constant)]
+        if len(varying) > 1 and max(len(x.axes) for x in varying) == len(part.axes):
+            parts[min(varying, key=uses.__getitem__)].append(part)
+    new: dict[Term, Term] = {}
+
+    def made(term: Term) -> Term:
+        own = Counter(factors.get(term, ()))
+        inner = [x for factor in own for x in parts.get(factor, ()) if Counter(factors[x]) < own]
+        if not inner:
+            return term.with_operands([new[x] for x in term.operands])
+        largest = max(inner, key=lambda part: len(factors[part]))
+        rest = (own - Counter(factors[largest])).elements()
+        return Map(ops.multiply, (new.get(largest) or made(largest), *(new[x] for x in rest)))
+
+    for term in order:
+        new[term] = made(term)
+    return [new[root] for root in roots]
+
+
+_MOST = 16
+"""Of products of so many factors."""
 
 
 class _Lowering:
@@ -158,10 +196,10 @@ class _Lowering:
             total = Map(ops.multiply, (total, term))
         return total
 
-    def factors(self, term: Term, most: int = 16) -> list[Term]:
+    def factors(self, term: Term) -> list[Term]:
         """The factors of a product of products, if they are not too many."""
         found = [term]
-        while len(found) <= most:
+        while len(found) <= _MOST:
             nested = [x for x in found if x not in self.shared and _is_product(x)]
             if not nested:
                 break
@@ -221,8 +259,8 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
     norms: dict[float, list[tuple[Leaf, Term]]] = defaultdict(list)
     for term in terms:
         number, rest = as_coefficient(term)
-        x = rest.operand if isinstance(rest, Sum) and not rest.axes else None
-        if isinstance(x, Map) and x.function is _SQUARE and isinstance(x.operands[0], Leaf):
+        x = rest.operand if isinstance(rest, Sum) else rest
+        if not rest.axes and _is(x, _SQUARE) and isinstance(x.operands[0], Leaf):
             norms[number].append((x.operands[0], term))
     joined = [*terms]
     for number, pairs in norms.items():

@@ -47,6 +47,8 @@ _CALLS: Mapping[Function, str] = {
     "less": "{} < {}",
     "less_equal": "{} <= {}",
     "equal": "{} == {}",
+    "different": "{} != {}",
+    "no": "~{}",
     "both": "np.logical_and({}, {})",
     "is_infinite": "np.isinf({})",
     "vanishing_product": "vanishing_product({}, {})",
@@ -198,14 +200,21 @@ def sigmoid_and_slope(z, one, top, a, slope):
     np.divide(a, slope, out=slope)
 ''',
     "tanh_slope": '''\
-def tanh_slope(z, a, one, slope):
-    """The derivative 1 - a**2 of a = tanh(z) into slope, by z where it would lose its digits."""
+def tanh_slope(z, a, one, least, slope):
+    """The derivative of a = tanh(z) into slope: 1 - a**2, where that is small 1 / cosh(z)**2."""
     np.square(a, out=slope)
     np.subtract(one, slope, out=slope)
-    if slope.min(initial=1) < 2**-10:
-        far = np.flatnonzero(slope < 2**-10)
-        e = np.exp(-2 * np.abs(z.reshape(-1)[far]))
-        np.put(slope, far, 4 * e / (1 + e) ** 2)
+    far = np.flatnonzero(slope < least)
+    if far.size:
+        c = np.cosh(z.take(far))
+        slope.put(far, 1 / c / c)
+''',
+    "keep": '''\
+def keep(kept, x, out):
+    """x into out where it is kept, else 0: a product, as a choice branches at each entry."""
+    np.multiply(x, kept, out=out)
+    if not out.min(initial=0) <= 0:  # there is NaN, as inf times 0 is
+        np.copyto(out, 0, where=~kept)
 ''',
     "softplus": '''\
 def softplus(x):

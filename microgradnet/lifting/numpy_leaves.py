@@ -163,7 +163,7 @@ def leaf_strides(leaf: Leaf, width: int = 0) -> dict[Axis, int] | None:
         return None
     if len(sized) < len(leaf.axes):
         (examples,) = (axis for axis in leaf.axes if axis.size is None)
-        reach = max((strides[axis] * cast(int, axis.size) for axis in sized), default=0)
+        reach = max((strides[axis] * cast(int, axis.size) for axis in sized), default=1)
         strides[examples] = reach if reach == width else _FAR
     return strides
 

@@ -43,6 +43,9 @@ def emit_map(w: Writer, term: Map) -> None:
         if slope in w.frame.needed:
             emit_with_slope(w, term, slope)
             return
+    if function == "keep":
+        emit_keep(w, term)
+        return
     name = ufunc(function, w.number)
     order = w.order(term)
     if name is None:
@@ -78,9 +81,6 @@ def new_array(w: Writer, term: Map, order: Sequence[Axis]) -> tuple[str, Sequenc
     template = call(function)
     if template is not None:
         return template.format(*operands), xs
-    if isinstance(function, VJP) and function.operation is ops.relu:
-        zero = w.number(0.0)
-        return f"np.where({operands[2]} <= {zero}, {zero}, {operands[0]})", xs
     if isinstance(function, VJP):
         key = function.operation, "vjp"
         name = w.module.functions.get(key)
@@ -98,6 +98,15 @@ def new_array(w: Writer, term: Map, order: Sequence[Axis]) -> tuple[str, Sequenc
         w.module.sources.append(function_source(function, name))
     constant = isinstance(expand(function, xs), Constant)
     return f"{w.module.functions[key]}({', '.join(operands)})", () if constant else xs
+
+
+def emit_keep(w: Writer, term: Map) -> None:
+    """An operand, and 0 where it is not kept."""
+    kept, x = map(w.array, term.arguments)
+    out = in_place(w, term, w.order(term), term.arguments[1:], [x]) or w.store(term)
+    given = [w.oriented(a, out.axes) for a in (kept, x)]
+    w.line(f"keep({', '.join(given)}, {out.code})")
+    w.bind(term, out)
 
 
 def in_place(
@@ -137,14 +146,15 @@ def emit_with_slope(w: Writer, term: Map, slope: Term) -> None:
 
 
 def emit_slope(w: Writer, term: Map) -> None:
-    """f′(x) where f(x) is computed elsewhere."""
+    """f′(x) where f(x) is computed elsewhere; 1 − a² where it keeps seven tenths of its digits."""
     _, y, x = term.arguments
     operation = cast(VJP, term.function).operation
     out = w.store(term)
     z = w.oriented(w.array(x), out.axes)
     if operation is ops.tanh:
         a = w.oriented(w.array(y), out.axes)
-        w.line(f"tanh_slope({z}, {a}, {w.number(1.0)}, {out.code})")
+        least = w.hoist("np.array(np.finfo(kind).eps ** 0.3, kind)", "least")
+        w.line(f"tanh_slope({z}, {a}, {w.number(1.0)}, {least}, {out.code})")
     else:
         w.line(f"np.multiply(sigmoid({z}), sigmoid(-{z}), out={out.code})")
     w.bind(term, out)

@@ -54,6 +54,8 @@ from microgradnet.lifting.terms import (
     Sum,
     Take,
     Term,
+    add,
+    multiply,
     rebuild,
     topological_terms,
 )
@@ -81,17 +83,18 @@ def write_numpy(
                 whose adjoints are the columns of V
     """
     named = names or {}
-    roots = [*outputs, *gradients.values()]
-    lowered = lower(_natively([*roots, *named]))
-    n = len(outputs)
-    own = dict(zip(lowered[len(roots) :], named.values(), strict=True))
-    slopes = dict(zip(gradients, lowered[n : len(roots)], strict=True))
+    parts, decays = _without_decays(gradients)
+    lowered = iter(lower(_natively([*outputs, *parts, *decays, *named])))
+    roots = [next(lowered) for _ in outputs]
+    slopes = {leaf: next(lowered) for leaf in gradients}
+    decayed = {next(lowered): leaves for leaves in decays.values()}
+    own = {next(lowered): name for name in named.values()}
     most = [int(leaf.places.max(initial=-1)) + 1 for leaf in gradients]
     count = max(most, default=0) if size is None else size
     module = Module()
     blocks = [
-        _Block(module, lowered[:n], None, own, columns).text(count),
-        _Block(module, lowered[:n], slopes, own, columns).text(count),
+        _Block(module, roots, None, {}, own, columns).text(count),
+        _Block(module, roots, slopes, decayed, own, columns).text(count),
     ]
     return module.text(title, [*blocks, WHOLE[columns]])
 
@@ -123,27 +126,69 @@ def vjp(p, X, V, Y=None, g=None):
 """What is called with all at once, of a cost and of several outputs."""
 
 
+def _without_decays(gradients: Mapping[Leaf, Term]) -> tuple[list[Term], dict[Term, list[Leaf]]]:
+    """The gradients but for a number times the parameter itself, and by these numbers the leaves.
+
+    Of parameters side by side such parts are added in one go.
+    """
+    parts = []
+    decays: dict[Term, list[Leaf]] = defaultdict(list)
+    for leaf, g in gradients.items():
+        terms = g.operands if is_map(g, ops.add) and leaf_strides(leaf) is not None else (g,)
+        for term in terms if len(terms) > 1 else ():
+            factors = [*term.operands] if is_map(term, ops.multiply) else [term]
+            if leaf not in factors:
+                continue
+            factors.remove(leaf)
+            if not any(x.axes for x in factors):
+                decays[multiply(*factors)].append(leaf)
+                g = add(*(x for x in terms if x is not term))
+                break
+        parts.append(g)
+    return parts, decays
+
+
 def _natively(roots: Sequence[Term]) -> list[Term]:
-    """The roots with operations of several operands that NumPy lacks written out."""
+    """The roots in functions that NumPy has: rules written out, choices of 0 as products."""
 
     def change(term: Term) -> Term:
         if not isinstance(term, Map):
             return term
         function, xs = term.function, term.arguments
+        if isinstance(function, VJP) and function.operation is ops.relu:
+            return _kept(Map("different", (xs[1], _ZERO)), xs[0])  # it is 0 where relu is
         if isinstance(function, VJP) and len(xs) > 3:
             rule = contributions(function.operation, xs[0], xs[1], xs[2:])[function.operand]
             return _natively([rule])[0]
         if isinstance(function, Operation) and len(xs) > 1 and not is_native(function):
             return _natively([expand(function, xs)])[0]
+        if function == "where" and xs[1] is _ZERO:
+            return _kept(Map("no", (xs[0],)), xs[2])
         return term
 
     return rebuild(roots, change)
+
+
+def _kept(condition: Term, x: Term) -> Term:
+    """A term where a condition holds, else 0."""
+    return Map(ops.multiply if _is_finite(x) else "keep", (condition, x))
+
+
+def _is_finite(term: Term) -> bool:
+    """Whether a term is chosen from finite numbers."""
+    if isinstance(term, Map) and term.function == "where":
+        return all(map(_is_finite, term.arguments[1:]))
+    return isinstance(term, Constant) and bool(np.isfinite(term.values).all())
+
+
+_ZERO = Constant(0.0)
 
 
 class _Block:
     """A function that prepares, and within it the one that computes.
 
     gradients   None: only the outputs are computed
+    decays      numbers of which multiples of parameters are added to their gradients
     """
 
     def __init__(
@@ -151,14 +196,13 @@ class _Block:
         module: Module,
         outputs: Sequence[Term],
         gradients: Mapping[Leaf, Term] | None,
+        decays: Mapping[Term, list[Leaf]],
         names: Mapping[Term, str],
         columns: bool,
     ) -> None:
         self.outputs, self.columns, self.is_value = outputs, columns, gradients is None
-        self.decays: dict[Term, list[Leaf]] = defaultdict(list)
-        given = gradients or {}
-        self.gradients = {leaf: self.without_decay(leaf, g) for leaf, g in given.items()}
-        roots = [*outputs, *self.gradients.values(), *self.decays]
+        self.gradients = gradients or {}
+        roots = [*outputs, *self.gradients.values(), *decays]
         terms = topological_terms(roots)
         self.reading = Reading(terms)
         fixed = self.fixed_strides(terms)
@@ -171,7 +215,7 @@ class _Block:
         for leaf, term in self.gradients.items():
             if owners.get(term) is not leaf:
                 copy_gradient(self.writer, leaf, self.writer.array(term))
-        for factor, leaves in self.decays.items():
+        for factor, leaves in decays.items():
             add_decay(self.writer, factor, leaves)
 
     def fixed_strides(self, terms: Sequence[Term]) -> dict[Term, Strides]:
@@ -204,18 +248,6 @@ class _Block:
             if scans[0].axis in x.axes
         }
 
-    def without_decay(self, leaf: Leaf, g: Term) -> Term:
-        """A gradient without a multiple of the parameter itself, which is added to g in one go."""
-        parts = g.operands if is_map(g, ops.add) else (g,)
-        for part in parts:
-            factors_ = part.operands if is_map(part, ops.multiply) else ()
-            if leaf in factors_ and len(parts) > 1 and leaf_strides(leaf) is not None:
-                rest = [x for x in factors_ if x is not leaf]
-                if len(rest) == 1 and not rest[0].axes:
-                    self.decays[rest[0]].append(leaf)
-                    return parts[1 - parts.index(part)]
-        return g
-
     def text(self, size: int) -> str:
         """The definition, where there are so many parameters."""
         w = self.writer
@@ -235,6 +267,7 @@ class _Block:
         changed = sorted({x.split()[0] for x in w.frame.lines if re.match(r" *\w+ .= ", x)})
         shared = [f"{INDENT * 2}nonlocal {', '.join(changed)}"] if changed else []
         lines = [
+            '@np.errstate(all="ignore")',
             f"def {head}:",
             f'{INDENT}"""{doc}"""',
             *(INDENT + x for x in (*kind, *prepared)),

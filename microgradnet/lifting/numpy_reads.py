@@ -21,6 +21,7 @@ from microgradnet.lifting.terms import (
     Put,
     Scan,
     Softmax,
+    State,
     Sum,
     Take,
     Term,
@@ -56,7 +57,11 @@ class Reading:
         self.groups: dict[Any, list[Scan]] = defaultdict(list)
         self.widths: dict[str, int] = {}
         self.windowed: set[Term] = set()
+        self._fixed: set[Term] = set()
         for term in terms:
+            given = isinstance(term, (Leaf, State, Scan))
+            if not given and self._fixed.issuperset(term.operands):
+                self._fixed.add(term)
             if isinstance(term, Scan):
                 self.groups[group_of(term)].append(term)
             elif isinstance(term, Leaf) and term.places.size:
@@ -90,6 +95,10 @@ class Reading:
                 x for t in parts for x in (self.reads(t) if self.is_put_here(t, term) else (t,))
             ]
         return term.operands
+
+    def is_fixed(self, term: Term) -> bool:
+        """Whether a term depends on nothing that changes from call to call."""
+        return term in self._fixed
 
     def is_norm(self, term: Sum) -> bool:
         """Whether a term is the sum of all squares of one that lies densely in memory."""

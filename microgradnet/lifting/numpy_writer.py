@@ -140,6 +140,7 @@ class Writer:
         self._hoisted: dict[str, str] = {}
         self._copies: dict[tuple[str, tuple[int, ...]], Array] = {}
         self._readers: dict[Term, list[Term]] = {}
+        self._preparing = False
 
     def run(self, frame: Frame, roots: Sequence[Term], inside: Iterable[Term] = ()) -> None:
         """Write the instructions of a frame."""
@@ -165,10 +166,20 @@ class Writer:
         for term in items:
             if term in frame.arrays:
                 continue
-            self.emit(self, term)
+            if self.reading.is_fixed(term) and term not in frame.targets:
+                self.prepare(term)
+            else:
+                self.emit(self, term)
             for x in dict.fromkeys(self.reading.reads(term)):
                 self.release(x)
         self.frame = outer
+
+    def prepare(self, term: Term) -> None:
+        """Compute a term, which is the same at each call, before X is there."""
+        self._preparing = True
+        self.emit(self, term)
+        self._preparing = False
+        self.frame.arrays[term] = replace(self.frame.arrays[term], kept=True)
 
     def release(self, term: Term) -> None:
         """Count a use of an array; after the last its memory is free."""
@@ -226,7 +237,10 @@ class Writer:
 
     def line(self, code: str) -> None:
         """Write a line of the present frame."""
-        self.frame.lines.append(self.frame.indent + code)
+        if self._preparing:
+            self.prepared.append(code)
+        else:
+            self.frame.lines.append(self.frame.indent + code)
 
     def fresh(self, name: str) -> str:
         """A name that is not taken yet."""
@@ -288,6 +302,8 @@ class Writer:
 
     def allocate(self, name: str, order: Sequence[Axis]) -> Array:
         """An array for a result."""
+        if self._preparing:
+            return self.permanent(name, order)
         of_examples = any(axis.size is None for axis in order)
         size = prod(axis.size for axis in order if axis.size is not None)
         idle = self._free[size, of_examples]
