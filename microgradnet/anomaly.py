@@ -13,6 +13,7 @@ from microgradnet.engine import Value
 from microgradnet.frames import users_frame
 from microgradnet.graph import topological_order
 from microgradnet.notation import described
+from microgradnet.numerals import full_numeral
 from microgradnet.operation import Operation
 from microgradnet.recording import hooked
 
@@ -45,7 +46,7 @@ def detect_anomaly() -> Iterator[None]:
     ...     y.backward()
     Traceback (most recent call last):
         ...
-    microgradnet.anomaly.AnomalyError: ∂C/∂x is inf after the backward pass through sqrt,
+    microgradnet.anomaly.AnomalyError: ∂C/∂x is ∞ after the backward pass through sqrt,
       sqrt(x), x = 0.0
     whose own gradient was 1.0; it was computed in
       <doctest ...>, line 2, in <module>: y = x.sqrt()
@@ -92,8 +93,8 @@ class _Detector:
         entered = [x for x in operands if x.op is None and not is_finite(x.data)]
         raise _error(
             node,
-            f"{node.data} is the result of {op.name},\n  {described(op, operands)}\n"
-            + (f"into which {entered[0].data} came as a leaf; " if entered else "")
+            f"{full_numeral(node.data)} is the result of {op.name},\n  {described(op, operands)}\n"
+            + (f"into which {full_numeral(entered[0].data)} came as a leaf; " if entered else "")
             + f"it was computed in\n  {line}",
         )
 
@@ -112,12 +113,13 @@ class _Detector:
             if term is NO_PART or is_finite(adjoints[x]):
                 return
             op: Any = y.op
-            summed = f" (of which {term} from there)" if is_finite(term) else ""
+            summed = f" (of which {full_numeral(term)} from there)" if is_finite(term) else ""
             raise _error(
                 x,
-                f"∂C/∂{x.label or f'(operand {k + 1})'} is {adjoints[x]}{summed} after the "
-                f"backward pass through {op.name},\n  {described(op, y.parents, y.label)}\n"
-                f"whose own gradient was {adjoints[y]}; it was computed {self._where(y)}",
+                f"∂C/∂{x.label or f'(operand {k + 1})'} is {full_numeral(adjoints[x])}{summed} after "
+                f"the backward pass through {op.name},\n  {described(op, y.parents, y.label)}\n"
+                f"whose own gradient was {full_numeral(adjoints[y])}; "
+                f"it was computed {self._where(y)}",
                 [*seeds],
             )
 
@@ -133,7 +135,7 @@ class _Detector:
         if not is_finite(tangent):
             raise _error(
                 node,
-                f"in forward mode the derivative of {op.name} is {tangent},\n"
+                f"in forward mode the derivative of {op.name} is {full_numeral(tangent)},\n"
                 f"  {described(op, node.parents, node.label)}\n"
                 f"it was computed {self._where(node)}",
             )

@@ -16,7 +16,7 @@ are computed is recorded, so that they can be differentiated again, to any order
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -63,12 +63,16 @@ def reverse_mode(
     return adjoints
 
 
-def edges(order: Sequence[Any], adjoints: Mapping[Any, Any]) -> Iterator[tuple[Any, int, Any, Any]]:
+def edges(
+    order: Sequence[Any],
+    adjoints: Mapping[Any, Any],
+    terms_of: Callable[[Any, Any], Iterable[Any]] | None = None,
+) -> Iterator[tuple[Any, int, Any, Any]]:
     """Go backwards through all uses x → y: (y, k, x, ∂C/∂y · ∂y/∂x), where x is y's parent k.
 
     A node's turn comes when all that was computed from it has contributed, as `topological_order`
     sees to. So the adjoints may be added up on the way. A node that has none by then has no part,
-    and is passed by.
+    and is passed by. With terms_of, the terms are terms_of(y, ∂C/∂y) in place of contributions.
 
     >>> from microgradnet import Value
     >>> x = Value(3.0)
@@ -78,7 +82,7 @@ def edges(order: Sequence[Any], adjoints: Mapping[Any, Any]) -> Iterator[tuple[A
     """
     for y in reversed(order):
         if y in adjoints and y.op is not None:
-            terms = contributions(y, adjoints[y])
+            terms = (terms_of or contributions)(y, adjoints[y])
             for k, (x, term) in enumerate(zip(y.parents, terms, strict=True)):
                 yield y, k, x, term
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from microgradnet.numerals import full_numeral
+
 __all__ = [
     "INDEX_DIGITS",
     "annotate",
@@ -152,11 +154,11 @@ def described(op: Any, operands: Sequence[Any], label: str = "") -> str:
     """
     few = operands[:_FEW]
     if len(operands) <= _FEW:
-        text = op.write(*[x.label or str(x.data) for x in operands])
+        text = op.write(*[x.label or full_numeral(x.data) for x in operands])
     else:
         text = f"{op.name} of {counted(len(operands), 'operand')}"
     numbers = {x.label: x.data for x in few if x.label}  # each name once
-    names = [f"{name} = {x}" for name, x in numbers.items()]
+    names = [f"{name} = {full_numeral(x)}" for name, x in numbers.items()]
     names += ["..."] * (len(operands) > _FEW)
     return ", ".join([f"{label} = {text}" if label else text, *names])
 

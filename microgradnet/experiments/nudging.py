@@ -11,6 +11,7 @@ from microgradnet.engine import Value
 from microgradnet.numerals import numeral
 from microgradnet.ops import abs as absolute
 from microgradnet.ops import add, multiply, subtract
+from microgradnet.recording import active_hook
 from microgradnet.tables import Table, Tabular
 
 __all__ = ["Nudge", "Nudges", "nudge"]
@@ -83,6 +84,9 @@ def nudge(
         raise TypeError("only a leaf can be nudged: this node is computed from others")
     at = node.data
     before = cost()
+    hook = active_hook()
+    if hook is not None:
+        hook.on_backward(before)
     adjoints = reverse_mode({before: 1.0 if type(before.data) is float else 1})
     if node not in adjoints:
         raise ValueError(

@@ -6,6 +6,7 @@ from microgradnet.arithmetic import is_finite
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
 from microgradnet.notation import described
+from microgradnet.numerals import full_numeral
 
 __all__ = ["first_gradient", "first_value"]
 
@@ -14,14 +15,14 @@ def first_value(cost: Value) -> str | None:
     """The first node, in topological order, whose number is not finite; None where all are.
 
     >>> print(first_value(1.0 + Value(0.0, label="x").log()))
-    -inf is the result of log(x), x = 0.0
+    −∞ is the result of log(x), x = 0.0
     """
     for node in topological_order([cost]):
         if not is_finite(node.data):
             if node.op is None:
-                return f"{node.label or 'a number'} is {node.data}"
+                return f"{node.label or 'a number'} is {full_numeral(node.data)}"
             made = described(node.op, node.parents, node.label)
-            return f"{node.data} is the result of {made}"
+            return f"{full_numeral(node.data)} is the result of {made}"
     return None
 
 
@@ -32,5 +33,5 @@ def first_gradient(cost: Value) -> str | None:
             name = node.label
             if not name and node.op is not None:
                 name = f"({described(node.op, node.parents)})"
-            return f"∂C/∂{name or 'a number'} is {node.grad}"
+            return f"∂C/∂{name or 'a number'} is {full_numeral(node.grad)}"
     return None

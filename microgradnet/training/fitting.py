@@ -19,7 +19,7 @@ from microgradnet.arithmetic import Number, coerce, is_finite
 from microgradnet.costs import RANGES, Cost, entry
 from microgradnet.nn import Module
 from microgradnet.notation import counted
-from microgradnet.numerals import numeral, percent
+from microgradnet.numerals import full_numeral, numeral, percent
 from microgradnet.ops import add, divide
 from microgradnet.optim import GradientDescent, Optimizer
 from microgradnet.progress import Advance, Progress, progress_bar
@@ -254,7 +254,9 @@ class _Fitting:
             what = f"{where}, example {rows[n]}: {node}"
         elif not batch.finite:
             n = [is_finite(cost) for cost in batch.costs.tolist()].index(False)
-            what = f"{where}, example {rows[n]}: its cost is {batch.costs[n]}"
+            what = (
+                f"{where}, example {rows[n]}: its cost is {full_numeral(batch.costs.tolist()[n])}"
+            )
         else:
             what = f"{where}: the step would make a parameter infinite"
         if self.optimizer.steps == self._steps_before:

@@ -24,6 +24,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from microgradnet.arithmetic import coerce, ieee
+from microgradnet.chain_rule import edges
 from microgradnet.complements import evaluation
 from microgradnet.complex_step import Dual, KinkError, complex_step
 from microgradnet.engine import Value
@@ -200,15 +201,14 @@ def _terms(trace: Trace) -> _Terms:
     [output] = trace.outputs
     sizes, errors, noise = {output: 1.0}, {output: 0.0}, abs(_float(output)) * _U
     changes: dict[Value, float] = {}
+    for y, _, x, (slope, change) in edges(trace.path, sizes, lambda y, _: _sensitive(y)):
+        error = sizes[y] * ((_ROUNDINGS + 1) * slope + _ROUNDINGS * change) * _U
+        sizes[x] = sizes.get(x, 0.0) + sizes[y] * slope
+        changes[x] = changes.get(x, 0.0) + sizes[y] * change
+        errors[x] = errors.get(x, 0.0) + errors[y] * slope + error + _ROUNDINGS * _LEAST
     for node in reversed(trace.path):
-        size, carried = sizes[node], errors[node]
-        error = _ROUNDINGS * _U * size * max(abs(_float(node)), _TINY)
+        error = _ROUNDINGS * _U * sizes[node] * max(abs(_float(node)), _TINY)
         noise += error if math.isfinite(error) else 0.0
-        for parent, (slope, change) in zip(node.parents, _sensitive(node), strict=True):
-            error = size * ((_ROUNDINGS + 1) * slope + _ROUNDINGS * change) * _U
-            sizes[parent] = sizes.get(parent, 0.0) + size * slope
-            changes[parent] = changes.get(parent, 0.0) + size * change
-            errors[parent] = errors.get(parent, 0.0) + carried * slope + error + _ROUNDINGS * _LEAST
     return _Terms(sizes, errors, changes, noise)
 
 

@@ -116,6 +116,9 @@ def differences(root: Value, before: Any = UNSET) -> list[str]:
         leaf.grad = before
     adjoints = outcome(lambda: reverse_mode({root: 1.0 if type(root.data) is float else 1}))
     failed = outcome(root.backward)
+    # Whether SymPy is asked to compare NaN hangs on the adjoint 1 being an int or SymPy's.
+    if adjoints == (TypeError, "Invalid NaN comparison"):
+        return []
     if failed is not None or not isinstance(adjoints, dict):
         return [] if failed == adjoints else [f"{failed} and {adjoints}"]
     want = {

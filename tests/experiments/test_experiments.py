@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.golden import Golden
 
-from microgradnet import MLP, Value, costs, datasets, delta, fit, tanh
+from microgradnet import MLP, Value, costs, datasets, delta, detect_anomaly, fit, tanh
+from microgradnet.anomaly import AnomalyError
 from microgradnet.backpropagation import FAST_PATHS
 from microgradnet.experiments import caught, compare, gradient_flow, nudge, planted
 from microgradnet.numerals import numeral
@@ -69,6 +70,14 @@ def test_a_nudge_that_cannot_tell_anything_is_refused() -> None:
         nudge(lambda: frozen * x, frozen)
     with pytest.raises(ValueError, match="not computed from this node"):
         nudge(lambda: x * x, y)
+
+
+def test_an_infinite_gradient_of_a_nudge_is_an_anomaly() -> None:
+    x = Value(0.0, label="x")
+    with detect_anomaly(), pytest.raises(AnomalyError) as anomaly:
+        nudge(lambda: x.sqrt(), x)
+    assert anomaly.value.node is x
+    assert x.data == x.grad == 0
 
 
 def test_a_nudge_reads_as_a_table(golden: Golden) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["FLOORS"]
 
 _PLAN = """
-deprecation frames progress randomness
-arithmetic graph delta datasets notation numerals recording tables unrolled unset
+deprecation frames numerals progress randomness
+arithmetic graph delta datasets notation recording tables unrolled unset
 complex_step conventions escapes operation plotting serialisation
 ops node
 complements node_arithmetic backpropagation

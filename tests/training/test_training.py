@@ -352,7 +352,7 @@ def test_a_cost_that_is_not_finite_names_epoch_example_and_node(engine: str) -> 
     model = Logarithm()
     X = [[0.0], [0.25], [2.0], [0.5]]
     with pytest.raises(
-        FloatingPointError, match=r"epoch 1, example 2: nan is the result of y = log\("
+        FloatingPointError, match=r"epoch 1, example 2: NaN is the result of y = log\("
     ) as e:
         fit(model, X, [0.0] * 4, lambda a, y: a * 2, lr=0.125, batch_size=2, seed=None,
             engine=engine)  # fmt: skip
@@ -374,7 +374,7 @@ def test_a_gradient_that_is_not_finite_names_its_node(engine: str) -> None:
             return z.sqrt()
 
     model = Root()
-    with pytest.raises(FloatingPointError, match="epoch 1, example 0: ∂C/∂z is inf"):
+    with pytest.raises(FloatingPointError, match="epoch 1, example 0: ∂C/∂z is ∞"):
         fit(model, [[1.0]], [0.0], lambda a, y: a + y, engine=engine)
     assert model.w.data == 0.0
 
@@ -386,7 +386,7 @@ def test_a_rule_that_would_not_mind_gets_no_gradient_that_is_not_finite(engine: 
             return (w - arithmetic.where(gradient > 0, numbers[0], -numbers[0]),)
 
     model = Logarithm()
-    with pytest.raises(FloatingPointError, match="∂C/∂y is inf"):
+    with pytest.raises(FloatingPointError, match="∂C/∂y is ∞"):
         fit(model, [[0.0]], [0.0], lambda a, y: a.sqrt() + a * 0, engine=engine,
             optimizer=Sign(model.parameters(), lr=0.25))  # fmt: skip
     assert model.w.data == 1.0
@@ -735,7 +735,7 @@ class Flickering(Module):
 
 def test_a_cost_that_is_not_infinite_again_is_named_by_its_example() -> None:
     model = Flickering()
-    with pytest.raises(DivergenceError, match=r"epoch 1, example 0: its cost is inf\."):
+    with pytest.raises(DivergenceError, match=r"epoch 1, example 0: its cost is ∞\."):
         fit(model, [[1.0]], [[0.0]], lambda out, y: out * 1, engine="eager", seed=None)
 
 
@@ -759,18 +759,18 @@ def test_interrupted_in_its_first_epoch_there_is_nothing_to_go_back_to() -> None
 
 def test_the_nodes_of_a_diagnosis_are_told_with_their_names_or_without() -> None:
     x, y = Value(math.inf, label="x"), Value(math.nan)
-    assert first_value(x * 2) == "x is inf"
-    assert first_value(y * 2) == "a number is nan"
+    assert first_value(x * 2) == "x is ∞"
+    assert first_value(y * 2) == "a number is NaN"
     cost = (Value(0.0) * 1.0).sqrt() * 1.0
     cost.backward()
-    assert first_gradient(cost) == "∂C/∂(0.0 * 1.0) is inf"
+    assert first_gradient(cost) == "∂C/∂(0.0 * 1.0) is ∞"
     root = Value(1.0)
     (fine := root * 2.0).backward()
     assert first_value(fine) is first_gradient(fine) is None
     root.grad = math.nan
-    assert first_gradient(fine) == "∂C/∂a number is nan"
+    assert first_gradient(fine) == "∂C/∂a number is NaN"
     root.label = "w"
-    assert first_gradient(fine) == "∂C/∂w is nan"
+    assert first_gradient(fine) == "∂C/∂w is NaN"
 
 
 class Terminal(StringIO):
