@@ -116,8 +116,9 @@ class _Detector:
             summed = f" (of which {full_numeral(term)} from there)" if is_finite(term) else ""
             raise _error(
                 x,
-                f"∂C/∂{x.label or f'(operand {k + 1})'} is {full_numeral(adjoints[x])}{summed} after "
-                f"the backward pass through {op.name},\n  {described(op, y.parents, y.label)}\n"
+                f"∂C/∂{x.label or f'(operand {k + 1})'} is {full_numeral(adjoints[x])}{summed} "
+                f"after the backward pass through {op.name},\n"
+                f"  {described(op, y.parents, y.label)}\n"
                 f"whose own gradient was {full_numeral(adjoints[y])}; "
                 f"it was computed {self._where(y)}",
                 [*seeds],
