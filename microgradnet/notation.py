@@ -100,15 +100,18 @@ def indices(label: str) -> tuple[str, int, tuple[int, ...]] | None:
     >>> indices("w¹₂₃"), indices("z²₁₀"), indices("w¹₁₀,₃"), indices("x₁")
     (('w', 1, (2, 3)), ('z', 2, (10,)), ('w', 1, (10, 3)), None)
     """
-    match = re.fullmatch(f"([azb])([{_UP}]+)([{_DOWN}]+)", label) or re.fullmatch(
-        f"(w)([{_UP}]+)([{_DOWN}]+,[{_DOWN}]+|[{_DOWN}]{{2}})", label
-    )
+    match = _INDEXED.fullmatch(label)
     if match is None:
         return None
-    letter, above, below = match.groups()
+    letter, above, below = filter(None, match.groups())
     below = below.translate(_SINK)
     numbers = list(below) if letter == "w" and "," not in below else below.split(",")
     return letter, int(above.translate(_SINK)), tuple(map(int, numbers))
+
+
+_INDEXED = re.compile(
+    f"([azb])([{_UP}]+)([{_DOWN}]+)|(w)([{_UP}]+)([{_DOWN}]+,[{_DOWN}]+|[{_DOWN}]{{2}})"
+)
 
 
 def latex_name(name: str) -> str:

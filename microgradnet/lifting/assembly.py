@@ -819,7 +819,7 @@ def _pulled(
     if count < 2:
         return None
     label = np.zeros(array.size, dtype=np.intp)
-    if count == len(np.unique(values)):
+    if count == np.count_nonzero(np.bincount(values)):
         label[entry] = values
         weight, source = 0.9, dimension
     else:

@@ -559,7 +559,7 @@ _FLAT = 3.0
 def _candidate(array: Coordinates, dimension: Dimension, values: Indices) -> Candidate:
     flat = array.role >= 0 and len(array.dimensions) == 1
     weight = _FLAT if flat else 1.0
-    if len(np.unique(values)) < dimension.size:  # rather one that runs over a whole axis
+    if np.count_nonzero(np.bincount(values)) < dimension.size:  # rather one that runs over a whole axis
         weight += 0.25
     if (values[1:] >= values[:-1]).all():  # and in the order of building
         weight -= 0.1
@@ -570,11 +570,13 @@ def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Without those that number the members as another does, or all of them alike."""
     found: dict[bytes, Candidate] = {}
     for candidate in sorted(candidates, key=lambda c: c.weight):
-        values, first, inverse = np.unique(candidate.values, return_index=True, return_inverse=True)
-        if len(values) > 1:
-            order = np.argsort(np.argsort(first))
-            found.setdefault(order[inverse].tobytes(), candidate)
-            candidate.size = len(values)
+        values = candidate.values
+        first = np.full(int(values.max()) + 1, len(values))
+        first[values[::-1]] = np.arange(len(values) - 1, -1, -1)  # where each comes first
+        size = int(np.count_nonzero(first < len(values)))
+        if size > 1:
+            found.setdefault(first[values].tobytes(), candidate)
+            candidate.size = size
     return list(found.values())
 
 

@@ -7,6 +7,7 @@ simplest function of the fewest columns that gives the numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -56,24 +57,44 @@ def affine_map(columns: Sequence[Indices], values: Indices) -> AffineMap | None:
     for k, column in enumerate(columns):
         if values is column or np.array_equal(values, column):
             return AffineMap(0, ((k, 1),))
-    rows = np.unique(np.linspace(0, len(values) - 1, _SAMPLE).astype(np.intp))
-    rows = np.union1d(rows, np.arange(min(_SAMPLE, len(values))))
-    sample = [column[rows].astype(float) for column in columns]
-    varying = [k for k, column in enumerate(sample) if np.ptp(column)]
+    rows = _sampled(len(values))
+    sample = [np.ones(len(rows)), *[column[rows].astype(float) for column in columns]]
+    varying = [k for k, column in enumerate(sample[1:]) if np.ptp(column)]
     wanted = values[rows].astype(float)
-    for count in (1, 2, 3):
-        for subset in combinations(varying, count):
-            matrix = np.stack([np.ones(len(rows)), *[sample[k] for k in subset]], axis=1)
-            solution = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
-            whole = np.rint(solution)
-            if (np.abs(solution - whole) > _CLOSE).any() or (matrix @ whole != wanted).any():
-                continue
-            found = AffineMap(
-                int(whole[0]), tuple(zip(subset, map(int, whole[1:].tolist()), strict=True))
-            )
-            if np.array_equal(found.at(columns), values):
-                return found
+    found, rank, is_solved = _solved(sample, varying, wanted)
+    if not is_solved:
+        return None  # if not all columns give the values, neither do some of them
+    subsets = [subset for count in (1, 2, 3) for subset in combinations(varying, count)]
+    if rank == len(varying) + 1:  # there is no other solution
+        subsets = [tuple([k for k, c in zip(varying, np.rint(found[1:]), strict=True) if c])]
+    for subset in subsets:
+        found, _, is_solved = _solved(sample, subset, wanted)
+        offset, *whole = [int(x) for x in np.rint(found).tolist()]
+        if is_solved and len(subset) <= _MOST_PARTS:
+            affine = AffineMap(offset, tuple(zip(subset, whole, strict=True)))
+            if np.array_equal(affine.at(columns), values):
+                return affine
     return None
+
+
+_MOST_PARTS = 3
+
+
+@lru_cache(maxsize=256)
+def _sampled(n: int) -> Indices:
+    """Some of n rows: the first, and others that are spread evenly."""
+    spread = np.linspace(0, n - 1, _SAMPLE).astype(np.intp)
+    return np.union1d(spread, np.arange(min(_SAMPLE, n)))
+
+
+def _solved(
+    sample: Sequence[NDArray[np.float64]], which: Sequence[int], wanted: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int, bool]:
+    """By what ones and some columns give what is wanted, their rank, and whether they do."""
+    matrix = np.stack([sample[0], *[sample[k + 1] for k in which]], axis=1)
+    found, _, rank, _ = np.linalg.lstsq(matrix, wanted, rcond=None)
+    close = np.abs(matrix @ found - wanted).max() <= _CLOSE * (1 + np.abs(wanted).max())
+    return found, int(rank), bool(close)
 
 
 _CLOSE = 1e-6

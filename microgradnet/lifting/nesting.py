@@ -85,9 +85,11 @@ def flatten(parameters: Any) -> tuple[list[Value], list[ParameterArray]]:
 
 def _listed(block: Any) -> Any:
     """The same with lists for all that can be walked, but for dicts."""
+    if isinstance(block, (Value, str, bytes)):
+        return block
     if isinstance(block, Mapping):
         return {key: _listed(entry) for key, entry in block.items()}
-    if isinstance(block, Iterable) and not isinstance(block, (Value, str, bytes)):
+    if isinstance(block, Iterable):
         return [_listed(entry) for entry in block]
     return block
 
@@ -133,10 +135,10 @@ def _labelled(leaves: list[Value]) -> list[ParameterArray]:
     entries: dict[str, dict[tuple[int, ...], int]] = {}
     for place, leaf in enumerate(leaves):
         label = leaf.label
-        found, own = _LABEL.fullmatch(label), indices(label)
+        found = _LABEL.fullmatch(label) if label.endswith("]") else None
         if found is not None:
             name, at = found[1], tuple(map(int, re.findall(r"\d+", found[2])))
-        elif own is not None:
+        elif (own := indices(label)) is not None:
             letter, l, subscript = own
             name = f"{letter.upper() if letter == 'w' else letter}{l}"
             at = tuple(k - 1 for k in subscript)

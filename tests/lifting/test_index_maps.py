@@ -56,6 +56,9 @@ def test_what_is_no_function_has_no_map():
     i = np.array([0, 0, 1, 1])
     assert affine_map([i], np.array([0, 1, 0, 1])) is None
     assert affine_map([np.arange(4)], np.arange(4) ** 2) is None
+    assert affine_map([2 * i], i) is None  # halves are no whole numbers
+    assert affine_map(grid([2, 2, 2, 2]), sum(grid([2, 2, 2, 2]))) is None  # of four
+    assert affine_map([i, i, np.arange(4)], i + np.arange(4)) is not None
     late = np.zeros(2000, dtype=int)
     late[-2] = 1  # beyond the sample
     assert affine_map([np.arange(2000), np.zeros(2000, dtype=int)], late) is None
