@@ -559,7 +559,9 @@ _FLAT = 3.0
 def _candidate(array: Coordinates, dimension: Dimension, values: Indices) -> Candidate:
     flat = array.role >= 0 and len(array.dimensions) == 1
     weight = _FLAT if flat else 1.0
-    if np.count_nonzero(np.bincount(values)) < dimension.size:  # rather one that runs over a whole axis
+    if (
+        np.count_nonzero(np.bincount(values)) < dimension.size
+    ):  # rather one that runs over a whole axis
         weight += 0.25
     if (values[1:] >= values[:-1]).all():  # and in the order of building
         weight -= 0.1

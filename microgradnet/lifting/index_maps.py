@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,7 @@ def _sampled(n: int) -> Indices:
 
 def _solved(
     sample: Sequence[NDArray[np.float64]], which: Sequence[int], wanted: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], int, bool]:
+) -> tuple[NDArray[Any], int, bool]:
     """By what ones and some columns give what is wanted, their rank, and whether they do."""
     matrix = np.stack([sample[0], *[sample[k + 1] for k in which]], axis=1)
     found, _, rank, _ = np.linalg.lstsq(matrix, wanted, rcond=None)

@@ -267,7 +267,7 @@ class Program:
             raise TypeError("this program has outputs and no cost: vjp(X, V) is its gradient")
         X, Y, call = self._prepared(X, Y, out)
         costs, g = call.compute(X, Y)
-        return costs, self._kept(g, out)
+        return costs, self._given(g, out)
 
     def vjp(
         self, X: ArrayLike, V: ArrayLike, Y: ArrayLike | None = None, out: Floats | None = None
@@ -283,7 +283,7 @@ class Program:
         if given.shape != (len(X), self._n_outputs):
             raise ValueError(f"V has shape {given.shape}, not {(len(X), self._n_outputs)}")
         outputs, g = call.compute(X, given, Y)
-        return outputs, self._kept(g, out)
+        return outputs, self._given(g, out)
 
     def _examples(self, X: ArrayLike, Y: ArrayLike | None) -> tuple[Floats, Floats | None]:
         """X and Y as arrays of one kind of float, of the right shapes."""
@@ -318,23 +318,26 @@ class Program:
         p = self._parameters
         return p if p.dtype is kind else p.astype(kind)
 
-    def _own(self, out: Floats | None, p: Floats) -> Floats:
-        if out is None:
-            return np.empty_like(p)
-        if out.shape != p.shape or out.dtype != p.dtype:
-            raise ValueError(
-                f"out is {out.dtype} of shape {out.shape}, not {p.dtype} of shape {p.shape}"
-            )
-        return out
+    def _work(self, out: Floats | None, p: Floats) -> Floats:
+        """An array of one piece for the gradient: the caller's if it is, else one that is kept."""
+        if out is not None:
+            if out.shape != p.shape or out.dtype != p.dtype:
+                raise ValueError(
+                    f"out is {out.dtype} of shape {out.shape}, not {p.dtype} of shape {p.shape}"
+                )
+            if out.flags.c_contiguous:
+                return out
+        last = self._last
+        return last.g if last is not None and last.p is p and last.is_own else np.empty_like(p)
 
-    def _kept(self, g: Floats, out: Floats | None) -> Floats:
-        """The gradient where the caller wants it."""
-        if out is None or out is g:
-            self._gradient = g
-        else:
+    def _given(self, g: Floats, out: Floats | None) -> Floats:
+        """The gradient where the caller wants it, and a copy of what is kept where he does not."""
+        if out is None:
+            out = g.copy()
+        elif out is not g:
             out[:] = g
-            self._gradient = out
-        return self._gradient
+        self._gradient = out
+        return out
 
     def _prepared(
         self, X: ArrayLike, Y: ArrayLike | None, out: Floats | None
@@ -343,36 +346,39 @@ class Program:
         last = self._last
         if (
             last is not None
-            and out is last.g
+            and (out is last.g or (out is None and last.is_own))
             and self._parameters is last.p
-            and type(X) is type(Y) is np.ndarray
-            and (X.shape, Y.shape, X.dtype, Y.dtype) == last.examples
+            and type(X) is np.ndarray
+            and (X.shape, X.dtype) == last.of_x
+            and (Y is None or type(Y) is np.ndarray)
+            and (None if Y is None else (Y.shape, Y.dtype)) == last.of_y
         ):
             return X, Y, last  # all is as it was at the last call, but for the numbers
         x, y = self._examples(X, Y)
         p = self._in_kind(x.dtype)
-        g = self._own(out, p)  # a copy of it, where it does not lie in one piece
-        g = g if g.flags.c_contiguous else np.empty_like(p)
-        examples = None if y is None or len(self._shared) else (x.shape, y.shape, x.dtype, y.dtype)
-        if last is not None and last.p is p and last.g is g and last.m == len(x):
-            last.examples = examples
-        else:
+        g = self._work(out, p)
+        if last is None or last.p is not p or last.g is not g or last.m != len(x):
             compute = self._functions["prepare"](p, g, len(x))
-            self._last = last = _Call(examples, len(x), p, g, compute)
+            self._last = last = _Call(len(x), p, g, g is not out, compute)
+        last.of_x = None if len(self._shared) else (x.shape, x.dtype)
+        last.of_y = None if y is None else (y.shape, y.dtype)
         return x, y, last
 
 
 class _Call:
     """What a call was given, and what was made for it that the next one may need again.
 
-    examples    shapes and kinds of X and Y; None where their numbers have to be looked at
-    compute     the function of the examples, made for as many and for these arrays
+    is_own  whether the gradient's array is the program's own, and not the caller's
+    compute the function of the examples, made for as many and for these arrays
+    of_x    shape and kind of X, and of_y of Y; None of X where its numbers have to be looked at
     """
 
     def __init__(
-        self, examples: object, m: int, p: Floats, g: Floats, compute: Callable[..., Any]
+        self, m: int, p: Floats, g: Floats, is_own: bool, compute: Callable[..., Any]
     ) -> None:
-        self.examples, self.m, self.p, self.g, self.compute = examples, m, p, g, compute
+        self.m, self.p, self.g, self.is_own, self.compute = m, p, g, is_own, compute
+        self.of_x: tuple[Any, ...] | None = None
+        self.of_y: tuple[Any, ...] | None = None
 
 
 _WIDE = 100

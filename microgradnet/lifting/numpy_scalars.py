@@ -396,7 +396,7 @@ class _Tables:
             slope = self.slopes.get(k, out)
             if slope == out:
                 z, y = self.names[xs[0]], self.names[k]
-                self.line("tanh_slope", z, y, self.constant(1.0), out)
+                self.line("tanh_slope", z, y, self.constant(1.0), "least", out)
             self.line("multiply", g, slope, out)
             self.contribute(xs[0], out, 1)
             self.release(out)
@@ -510,7 +510,8 @@ def prepared(table, p, g, m):
         "g": g,
 {arrays}
     }}
-    names = {{"ones": np.ones(m, kind), "top": np.floor(np.log(np.finfo(kind).max)).astype(kind)}}
+    top, least = np.floor(np.log(np.finfo(kind).max)), np.finfo(kind).eps ** 0.3
+    names = {{"ones": np.ones(m, kind), "top": np.array(top, kind), "least": np.array(least, kind)}}
     for letter, array in arrays.items():
         names.update((f"{{letter}}{{k}}", array[k, ...]) for k in range(len(array)))
     lines = map(str.split, table.split("\\n"))
