@@ -20,7 +20,8 @@ from microgradnet.views import GraphView, values_in
 
 __all__ = ["Picture", "RenderError", "draw", "inline", "render", "svg"]
 
-ZOOMS = ("auto", "scalar", "neuron", "layer")
+_ZOOMS = {"scalar": _scalar, "neuron": _neuron, "layer": _layer}
+ZOOMS = ("auto", *_ZOOMS)
 EDGES = ("weight", "gradient")
 RANKDIRS = ("LR", "RL", "TB", "BT")
 
@@ -106,12 +107,8 @@ def draw(
         caption = [f"the {zoom} zoom{too}"]
         _refuse_too_many(nodes, limits, zoom)
     wrong = None if anomaly is None else anomaly.node
-    scene = Scene(view, highlight, wrong, rankdir, caption)
-    if zoom == "scalar":
-        source = _scalar(scene)
-    else:
-        source = _neuron(scene, edges) if zoom == "neuron" else _layer(scene)
-    return Picture(source, zoom=zoom, format=format, renderer=renderer)
+    scene = Scene(view, highlight, wrong, edges, rankdir, caption)
+    return Picture(_ZOOMS[zoom](scene), zoom=zoom, format=format, renderer=renderer)
 
 
 def _refuse_too_many(nodes: int, limits: Mapping[str, int], zoom: str) -> None:

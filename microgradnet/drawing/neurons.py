@@ -26,8 +26,8 @@ _HEADING = {"shape": "plaintext", "fillcolor": "none", "fontcolor": '"#555555"',
 _POSITIVE, _NEGATIVE = '"#0072B2"', '"#D55E00"'
 
 
-def neuron(scene: Scene, edges: str) -> str:
-    """Write the neurons of a graph as DOT, with lines that show `edges`, weight or gradient.
+def neuron(scene: Scene) -> str:
+    """Write the neurons of a graph as DOT, with a line for each weight.
 
     Raises ValueError where there are none, and where the graph holds several examples.
     """
@@ -46,7 +46,7 @@ def neuron(scene: Scene, edges: str) -> str:
     lines = _column("input", [scene.box(node, role[node]) for node in sources]) if sources else []
     for l, layer in groupby(neurons, key=lambda each: each.l):
         lines += _column(f"layer {l}", [_box(each, scene) for each in layer])
-    lines += _synapses(neurons, owner, edges, scene)
+    lines += _synapses(neurons, owner, scene)
     ends = [each.z for each in neurons if each.a not in used and each.z not in used]
     targets = [node for node in view.order if role.get(node, view.role(node)) == "target"]
     results = [root for root in view.roots if root not in owner]
@@ -56,7 +56,7 @@ def neuron(scene: Scene, edges: str) -> str:
             lines += [scene.box(node), f"n{view.place[node]} -> n{view.place[root]}"]
         lines += [f"n{view.place[z]} -> n{view.place[root]}" for z in ends]
     title = f"A network of {counted(len(neurons), 'neuron')}"
-    said = f"lines: {edges}s, blue above 0, dashed orange below it, the thicker the larger"
+    said = f"lines: {scene.edges}s, blue above 0, dashed orange below it, the thicker the larger"
     many = sum(len(each.weights) for each in neurons) > _LABELLED
     return scene.document(
         lines,
@@ -104,12 +104,12 @@ def _box(each: NeuronView, scene: Scene) -> str:
 
 
 def _synapses(
-    neurons: Sequence[NeuronView], owner: Mapping[Value, NeuronView], edges: str, scene: Scene
+    neurons: Sequence[NeuronView], owner: Mapping[Value, NeuronView], scene: Scene
 ) -> Iterator[str]:
     """Draw a line for each weight, its hue, dashes and thickness by the size and sign shown."""
     place = scene.view.place
     synapses = [(each, w, source) for each in neurons for w, source in each.weights]
-    sizes = [_size(w.grad if edges == "gradient" else w.data) for _, w, _ in synapses]
+    sizes = [_size(w.grad if scene.edges == "gradient" else w.data) for _, w, _ in synapses]
     many = len(synapses) > _LABELLED
     thinnest, span = (0.3, 1.7) if many else (0.4, 3.1)
     tail, head = _SIDES[scene.rankdir]
@@ -122,7 +122,7 @@ def _synapses(
         if size < 0:
             style["style"] = "dashed"
         if not many:
-            number = gradient(w.grad) if edges == "gradient" else numeral(w.data)
+            number = gradient(w.grad) if scene.edges == "gradient" else numeral(w.data)
             style |= {"label": label(number), "fontcolor": color}
         numbers = [f"data {full_numeral(w.data)}", f"grad {gradient(w.grad, full_numeral)}"]
         style["tooltip"] = tooltip(f"{w.label or 'weight'}: parameter", *numbers)

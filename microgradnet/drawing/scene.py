@@ -25,6 +25,7 @@ class Scene:
 
     highlight  the node whose paths to the result are shown
     wrong      the node that an error names
+    edges      what the lines of the neuron zoom show, as of `draw`
     rankdir    the direction, as of `draw`
     caption    what else is said below the picture
     """
@@ -32,6 +33,7 @@ class Scene:
     view: GraphView
     highlight: Value | None = None
     wrong: Value | None = None
+    edges: str = "weight"
     rankdir: str = "LR"
     caption: Sequence[str] = field(default_factory=list)
 
