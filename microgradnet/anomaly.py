@@ -31,7 +31,7 @@ class AnomalyError(ArithmeticError):
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Within the block, the first NaN or infinity raises AnomalyError, forward and backward.
+    """Raise AnomalyError at the first NaN or infinity within the block, forward and backward.
 
     So do the derivatives that `jvp` and `hessian` pass on in forward mode. The error names the
     operation, its operands with their numbers, and the line of your program that applied it: so
@@ -67,7 +67,7 @@ def detect_anomaly() -> Iterator[None]:
 
 
 class _Line(NamedTuple):
-    """A line of the user's program."""
+    """Name a line of the user's program."""
 
     file: str
     number: int

@@ -46,7 +46,7 @@ Method: TypeAlias = Callable[..., "Value"]
 
 
 class Value(Node):
-    """A node of a computation graph.
+    """Hold a number, and how it was computed: a node of a computation graph.
 
     data     the number: float, int, Fraction, Decimal, mpmath.mpf or sympy.Expr
     grad     the adjoint ∂C/∂(this) for the C whose `backward` was called; 0 before that

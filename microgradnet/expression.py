@@ -36,11 +36,11 @@ _UNARY: dict[type, Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: op
 
 
 class ExpressionError(ValueError):
-    """A text that is no expression, or not one that can be computed, said in one line."""
+    """Say in one line why a text is no expression, or none that can be computed."""
 
 
 def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
-    """The node of the expression, its leaves labelled by their names.
+    """Compute the node of an expression, its leaves labelled by their names.
 
     numbers  what each name stands for
 
@@ -78,7 +78,7 @@ def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
 
 
 def names_in(text: str) -> list[str]:
-    """The names that an expression needs numbers for, first use first.
+    """List the names that an expression needs numbers for, first use first.
 
     >>> names_in("tanh(w*x + b) * w")
     ['w', 'x', 'b']
@@ -87,7 +87,7 @@ def names_in(text: str) -> list[str]:
 
 
 def _tree(text: str) -> ast.expr:
-    """Python's tree of the text, small enough to walk by recursion."""
+    """Parse the text to Python's tree, small enough to walk by recursion."""
     if len(text) > _CHARACTERS:
         raise ExpressionError(f"an expression has at most {_CHARACTERS:,} characters")
     for sign, written in _SIGNS.items():
@@ -121,7 +121,7 @@ _MISSING = re.compile(r"\d(?=[^\W\d])|[\w)](?=\s+[\w(])|\)(?=\w)")
 
 
 def _reason(text: str, message: str) -> str:
-    """What is wrong with the text: the way out where it is plain, or else what Python says."""
+    """Say what is wrong with the text: the way out where it is plain, else what Python says."""
     if message.startswith("invalid"):
         if "=" in text:
             return "it must have no ="
@@ -162,7 +162,7 @@ def _names(tree: ast.expr) -> list[str]:
 
 
 def _functions() -> dict[str, Callable[..., Any]]:
-    """The functions that may be called, by name: the table's, a power being one and not three."""
+    """List the functions that may be called: the table's, a power being one and not three."""
     powers = (ops.power_constant, ops.exponential, ops.raise_to)
     table = {op.name: op for op in operations() if op not in powers}
     return {**table, "power": _power}
@@ -178,7 +178,7 @@ _ALIASES = {
 
 
 def _unknown(name: str) -> str:
-    """What is said of a function that is not there: the one that was meant, or all there are."""
+    """Say of a function that is not there which was meant, or which there are."""
     from difflib import get_close_matches
 
     known = sorted(_functions())
@@ -191,7 +191,7 @@ def _unknown(name: str) -> str:
 def _compute(
     node: ast.expr, text: str, leaves: dict[str, Value], functions: dict[str, Callable[..., Any]]
 ) -> Any:
-    """The Value of a part of the tree, or its number if there is no name in it."""
+    """Compute a part of the tree: a Value, or a number if there is no name in it."""
 
     def part(inner: ast.expr) -> Any:
         return _compute(inner, text, leaves, functions)
@@ -241,7 +241,7 @@ def _power(x: Any, y: Any) -> Any:
 
 
 def _bits(x: Any) -> int:
-    """The bits that an exact number needs; 0 for a float."""
+    """Count the bits that an exact number needs; 0 for a float."""
     x = x.data if isinstance(x, Value) else x
     if not isinstance(x, (int, Fraction)):
         return 0

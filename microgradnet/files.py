@@ -143,7 +143,7 @@ def _check_entry(name: str, shape: tuple[int, ...], wanted: tuple[int, ...], kin
 
 
 class _Unfit(Exception):
-    """The file is whole, but not for this model."""
+    """Say that a file is undamaged, but not for this model."""
 
 
 @contextmanager

@@ -9,11 +9,11 @@ __all__ = ["Node", "topological_order"]
 
 
 class Node(Protocol):
-    """Something that was computed from its parents."""
+    """Stand for anything that was computed from its parents."""
 
     @property
     def parents(self) -> Sequence[Node]:
-        """What it was computed from, in order; a node twice where it was used twice."""
+        """List what it was computed from, in order; a node twice where it was used twice."""
 
 
 N = TypeVar("N", bound=Node)

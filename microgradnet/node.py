@@ -43,7 +43,7 @@ def number_of(x: Any) -> Number:
 
 
 class Vector(Node):
-    """Nodes that several operations take as one: the activations of a layer, a neuron's weights.
+    """Hold nodes that several operations take as one: a layer's activations, a neuron's weights.
 
     The weighted input z = Σₖ wₖaₖ + b has its 2n + 1 parents by two vectors: w with b, which all
     examples share, and a, which all neurons of a layer share. In a backward pass a vector is a node

@@ -51,7 +51,7 @@ _DERIVED = ("expm1", "log1p", "sigmoid", "softplus", "xlogy")
 class _NodeArithmetic(
     Arithmetic, functions={name: getattr(ops, name) for name in (*PRIMITIVES, *_DERIVED)}
 ):
-    """Nodes, and beside them plain numbers for a rule's constants."""
+    """Compute with nodes, and beside them plain numbers for a rule's constants."""
 
     no_part = NO_PART
 

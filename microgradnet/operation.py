@@ -49,7 +49,7 @@ __all__ = [
 
 
 class Recorder(Protocol):
-    """An operand that remembers the operations applied to it."""
+    """Stand for an operand that remembers the operations applied to it."""
 
     @staticmethod
     def __operation__(op: Operation, operands: Sequence[Any]) -> Any: ...
@@ -64,7 +64,7 @@ _VARIANTS: WeakValueDictionary[object, Operation] = WeakValueDictionary()
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Operation:
-    """An entry of the table together with its parameters. Immutable; one instance of each.
+    """Hold an entry of the table together with its parameters. Immutable; one instance of each.
 
     Called on numbers it gives a number; if any operand is a Value, a Value:
 
@@ -239,7 +239,7 @@ class Operation:
         return isinstance(self.text, str) and _BRACKETED.search(self.text) is None
 
     def write(self, *operands: str, latex: bool = False) -> str:
-        r"""The notation, with the operands' own notation put in, in brackets where they need it.
+        r"""Put the operands' notation into the operation's, in brackets where they need it.
 
         >>> from microgradnet import divide
         >>> divide.write("a", "b"), divide.write("a", "b", latex=True)

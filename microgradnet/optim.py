@@ -98,7 +98,7 @@ class Optimizer(ABC):
         self._kept = tuple(kept)
 
     def step_arrays(self, w: NDArray[Any], gradient: NDArray[Any], m: int = 1) -> None:
-        """The same step on flat arrays in the order of the parameters, which stay as they are.
+        """Take the same step on flat arrays in the order of the parameters, which stay as they are.
 
         w is written into. It is for programs that hold the parameters in a vector of their own.
         """
@@ -183,11 +183,11 @@ class GradientDescent(Optimizer):
     """
 
     def constants(self, m: int) -> tuple[Number, ...]:
-        """η, m."""
+        """Return η, m."""
         return self.lr, m
 
     def rule(self, arithmetic: Any, w: Number, gradient: Number, *numbers: Number) -> Any:
-        """The new w."""
+        """Return the new w."""
         lr, m = numbers
         return (w - arithmetic.divide(lr, m) * gradient,)
 
@@ -233,12 +233,12 @@ class Momentum(Optimizer):
             raise ValueError("nesterov needs a momentum, and a dampening of 0")
 
     def constants(self, m: int) -> tuple[Number, ...]:
-        """η, m, λ, μ, τ; nothing is left out of the first velocity, nor of one that is not kept."""
+        """Return η, m, λ, μ, τ; the first velocity is not dampened, nor one that is not kept."""
         dampened = self.steps > 1 and self.momentum != 0
         return self.lr, m, self.weight_decay, self.momentum, self.dampening if dampened else 0
 
     def rule(self, arithmetic: Any, w: Number, gradient: Number, *numbers: Number) -> Any:
-        """The new w and velocity."""
+        """Return the new w and velocity."""
         lr, m, decay, momentum, dampening, velocity = numbers
         g = arithmetic.divide(gradient, m) + decay * w
         velocity = momentum * velocity + (1 - dampening) * g
@@ -246,7 +246,7 @@ class Momentum(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps as long as the mean of the gradients is large beside their root mean square.
+    """Move by η times the mean of the gradients over their root mean square.
 
     lr            the learning rate η
     betas         β₁, β₂: how much of the two means is kept from step to step
@@ -289,11 +289,11 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
 
     def constants(self, m: int) -> tuple[Number, ...]:
-        """η, m, λ, β₁, β₂, ε, t."""
+        """Return η, m, λ, β₁, β₂, ε, t."""
         return self.lr, m, self.weight_decay, *self.betas, self.eps, self.steps
 
     def rule(self, arithmetic: Any, w: Number, gradient: Number, *numbers: Number) -> Any:
-        """The new w, the two means, and the largest of the second."""
+        """Return the new w, the two means, and the largest of the second."""
         lr, m, decay, beta1, beta2, eps, t, v1, v2, largest = numbers
         g = arithmetic.divide(gradient, m) + decay * w
         v1 = beta1 * v1 + (1 - beta1) * g
@@ -305,7 +305,7 @@ class Adam(Optimizer):
 
 
 def _listed(column: Any) -> Any:
-    """The numbers as Python's own, whether a step on Values or one on arrays left them."""
+    """List the numbers as Python's own, whether a step on Values or one on arrays left them."""
     return column.tolist() if hasattr(column, "tolist") else column
 
 

@@ -23,7 +23,7 @@ _GRID = 120
 
 
 def figure(panels: int, width: float = 4.2, height: float = 3.4) -> tuple[Any, list[Any]]:
-    """A matplotlib figure with panels side by side, which shows itself in a notebook.
+    """Make a matplotlib figure with panels side by side, which shows itself in a notebook.
 
     Raises ImportError that says what to install where matplotlib is missing. No window is opened
     and no state of pyplot is touched.

@@ -74,7 +74,7 @@ def no_grad() -> Iterator[None]:
 
 @contextmanager
 def setting(variable: ContextVar[T], value: T) -> Iterator[None]:
-    """Within the block, the variable has this value."""
+    """Give a variable this value within the block."""
     before = variable.get()
     variable.set(value)  # no token: blocks may be left in another context than entered
     try:

@@ -25,7 +25,7 @@ _CSS = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under headings. A column without any entry is left out.
+    """Lay out rows of texts under headings. A column without any entry is left out.
 
     left      the columns that are flush left; numbers are flush right
     optional  the columns to leave out where a terminal has no room for all, the first one first:
@@ -91,26 +91,26 @@ class Table:
 
 
 class Tabular(ABC):
-    """A result that reads as a table, with a title above it and a verdict below."""
+    """Read as a table, with a title above it and a verdict below."""
 
     @property
     def title(self) -> str:
-        """What stands above the table; "" for nothing."""
+        """Write what stands above the table; "" for nothing."""
         return ""
 
     @property
     @abstractmethod
     def table(self) -> Table:
-        """The result as rows and columns."""
+        """Lay out the result as rows and columns."""
 
     @property
     def verdict(self) -> str:
-        """What stands below the table; "" for nothing."""
+        """Write what stands below the table; "" for nothing."""
         return ""
 
     @property
     def ok(self) -> bool | None:
-        """Whether the verdict is a good one; None where it is neither."""
+        """Tell whether the verdict is a good one; None where it is neither."""
         return None
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ LONGEST: Final = 128  # terms; more are summed in blocks
 
 @cache
 def dot(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
-    """The function (nodes, xs, start) → start + Σₖ nodes[k].data · xs[k] of n terms, in order.
+    """Write the function (nodes, xs, start) → start + Σₖ nodes[k].data · xs[k], n terms in order.
 
     >>> from types import SimpleNamespace as Node
     >>> dot(2)([Node(data=2.0), Node(data=3.0)], [5.0, 7.0], 1.0)
@@ -48,7 +48,7 @@ def dot(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
 def linear_combination(
     n: int,
 ) -> Callable[[Sequence[float], Sequence[Sequence[float]]], list[float]]:
-    """The function (gs, rows) → Σᵢ gs[i] · rows[i], entry by entry, of rows of n entries.
+    """Write the function (gs, rows) → Σᵢ gs[i] · rows[i], entry by entry of rows of n entries.
 
     >>> linear_combination(2)([10.0, 1.0], [[1.0, 2.0], [3.0, 4.0]])
     [13.0, 24.0]

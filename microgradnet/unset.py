@@ -8,7 +8,7 @@ __all__ = ["UNSET", "Unset", "is_unset", "unset"]
 
 
 class Unset(int):
-    """The gradient 0 of a node that no backward pass has reached.
+    """Stand for the gradient 0 of a node that no backward pass has reached.
 
     It counts as 0, but can be told from a 0 that was computed; and a fresh one, being an object
     of its own, serves a backward pass as the mark of the nodes it has seen.

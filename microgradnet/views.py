@@ -21,7 +21,7 @@ __all__ = ["GraphView", "NeuronView", "factor_pairs", "neurons_of_pass", "role_o
 
 @dataclass
 class NeuronView:
-    """A neuron in a graph: the nodes of its weighted input and its activation, one if linear."""
+    """Hold a neuron in a graph: the nodes of its weighted input and activation, one if linear."""
 
     l: int
     j: int
@@ -33,13 +33,13 @@ class NeuronView:
 
     @property
     def nodes(self) -> list[Value]:
-        """Its weights, its bias, z and a."""
+        """List its weights, its bias, z and a."""
         bias = [] if self.bias is None else [self.bias]
         return list(dict.fromkeys([*(w for w, _ in self.weights), *bias, self.z, self.a]))
 
 
 class GraphView:
-    """A graph, and what its nodes are to a network; neurons and matrices are found when asked for.
+    """View a graph as a network: roles, and, found when asked for, neurons and matrices.
 
     roots   what the graph computes
     order   its nodes, each behind all its parents
@@ -85,7 +85,7 @@ class GraphView:
 
     @cached_property
     def matrices(self) -> Structure:
-        """What lifting finds in the graph; ValueError where it finds no way."""
+        """Return what lifting finds in the graph; ValueError where it finds no way."""
         try:
             return recognise(self.roots[0] if len(self.roots) == 1 else self.roots, **self.leaves)
         except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
@@ -95,7 +95,7 @@ class GraphView:
 
     @cached_property
     def neurons(self) -> list[NeuronView]:
-        """The neurons, layer by layer: by the labels of `nn`, or else those that lifting finds.
+        """List the neurons, layer by layer: by the labels of `nn`, or else as lifting finds them.
 
         The list may be empty. Raises ValueError where the graph holds several examples, and where
         it has no such labels and lifting finds no way.

@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with one line for an error instead of the usage and a line."""
+    """Parse as argparse does, with one line for an error instead of the usage and a line."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """What argparse does, but for --save=--, of which it makes an empty list."""
+        """Do what argparse does, but for --save=--, of which it makes an empty list."""
         typed = sys.argv[1:] if args is None else list(args)
         for each in typed:
             if each.startswith("--") and each.endswith("=--"):
@@ -78,7 +78,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _line(text: str) -> str:
-    r"""One line of at most 500 characters, in which what was typed can do nothing to a terminal.
+    r"""Cut to one line of 500 characters, in which what was typed can do nothing to a terminal.
 
     >>> _line("'a\nb\x1b[2J' is no number")
     "'a\\nb\\x1b[2J' is no number"

@@ -38,7 +38,7 @@ _PARAMETERS = 1_000_000
 
 
 class UsageError(Exception):
-    """Arguments that make no sense, said in one line."""
+    """Say in one line why arguments make no sense."""
 
 
 @contextmanager

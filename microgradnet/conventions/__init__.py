@@ -28,7 +28,7 @@ LIBRARIES = ("microgradnet", "PyTorch", "JAX", "autograd", "MyGrad", "CasADi")
 
 @dataclass(frozen=True)
 class Convention:
-    """One expression at one point."""
+    """Hold what each library gives for one expression at one point."""
 
     of: str
     at: tuple[float, ...]
@@ -46,19 +46,19 @@ class Convention:
 
 @dataclass(frozen=True)
 class Conventions(Tabular):
-    """The whole table; `print` shows it."""
+    """Hold the table; `print` shows it."""
 
     versions: Mapping[str, str]
     rows: tuple[Convention, ...]
 
     @property
     def title(self) -> str:
-        """The libraries' versions."""
+        """Name the libraries' versions."""
         return ", ".join(f"{library} {version}" for library, version in self.versions.items())
 
     @property
     def table(self) -> Table:
-        """A line for each quantity; – where a library has no such function or derivative."""
+        """Tabulate each quantity; – where a library has no such function or derivative."""
         lines = [
             [
                 row.of,
@@ -73,7 +73,7 @@ class Conventions(Tabular):
         return Table([*headings, *LIBRARIES], lines, left=headings)
 
     def markdown(self) -> str:
-        """The same as a page: `table.md` beside this file."""
+        """Write the same as a page: `table.md` beside this file."""
         table = self.table
         lines = [table.headings, ["---"] * len(table.headings), *table.rows]
         rows = (
@@ -85,7 +85,7 @@ class Conventions(Tabular):
 
 
 def conventions() -> Conventions:
-    """The table of conventions at kinks and edges, as stored in the package.
+    """Return the table of conventions at kinks and edges, as stored in the package.
 
     >>> len(conventions().rows) > 40
     True

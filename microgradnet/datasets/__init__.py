@@ -45,7 +45,7 @@ __all__ = ["Dataset", "Examples", "digits", "iris", "load", "moons", "xor"]
 
 
 class Examples(NamedTuple):
-    """m examples with n features in K classes, one example a row.
+    """Hold m examples with n features in K classes, one example a row.
 
     A network with one output a class trains on the rows of `Y`; one with a single output, for two
     classes, on `labels[:, None]`.
@@ -62,7 +62,7 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A classification problem, split into examples to train on and examples held back.
+    """Hold a classification problem: examples to train on, and examples held back.
 
     >>> data = moons(n=40)
     >>> data.name, data.feature_names, data.class_names
@@ -78,7 +78,7 @@ class Dataset:
     class_names: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Sizes in one line; the arrays would fill pages."""
+        """Write the sizes in one line; the arrays would fill pages."""
         return (
             f"<Dataset {self.name}: {len(self.feature_names)} features, "
             f"{len(self.class_names)} classes, {len(self.train.X)} examples to train on, "
@@ -87,7 +87,7 @@ class Dataset:
 
 
 def digits(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.25) -> Dataset:
-    """Handwritten digits 0 to 9: the ink in each cell of an 8×8 grid, row by row, 64 features.
+    """Load handwritten digits: the ink in each cell of an 8×8 grid, row by row, 64 features.
 
     ⌊test_fraction · count⌋ examples of each class are held back. The digits are by 13 writers, who
     are on both sides of the split: the held-back accuracy speaks of new digits, not of new hands.
@@ -104,7 +104,7 @@ def digits(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0
 
 
 def iris(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.25) -> Dataset:
-    """Fisher's irises: length and width of sepal and petal, each scaled by its range over all 150.
+    """Load Fisher's irises: length, width of sepal and petal, each scaled by its range of all 150.
 
     One species stands apart; the other two overlap a little. Split and errors as in `digits`.
 
@@ -124,7 +124,7 @@ def moons(
     n: int = 200,
     noise: float = 0.1,
 ) -> Dataset:
-    """Two half circles of radius 1, ⌊n/2⌋ points on the upper and the rest on the lower.
+    """Make two half circles of radius 1, ⌊n/2⌋ points on the upper and the rest on the lower.
 
         upper: (cos t, sin t)        lower: (1 − cos t, ½ − sin t)        t evenly over [0, π]
 
@@ -149,7 +149,7 @@ def moons(
 
 
 def xor(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.0) -> Dataset:
-    """The exclusive or: class x₁ ⊕ x₂ on the four corners of the unit square.
+    """Make the exclusive or: class x₁ ⊕ x₂ on the four corners of the unit square.
 
     The four examples are the whole of the problem, so none is held back unless it is asked for.
     Split and errors as in `digits`.
@@ -230,12 +230,12 @@ def _split(
 
 
 def _shuffled(rows: list[int], rng: Random) -> list[int]:
-    """`rows` sorted by random keys: a shuffle from rng.random() alone; `rng.shuffle` may change."""
+    """Sort rows by random keys: a shuffle from rng.random() only; `rng.shuffle` may change."""
     return sorted(rows, key=lambda _: rng.random())
 
 
 def _read(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...]]:
-    """Features, classes (the last column) and feature names of a table inside the package."""
+    """Read features, classes (the last column) and feature names of a table of the package."""
     import numpy as np
 
     packed = (files(__name__) / f"{name}.csv.gz").read_bytes()
@@ -245,7 +245,7 @@ def _read(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[st
 
 
 def _min_max(X: ArrayLike) -> NDArray[np.float64]:
-    """Every column scaled to [0, 1] by its own range."""
+    """Scale every column to [0, 1] by its own range."""
     import numpy as np
 
     columns = np.asarray(X, dtype=np.float64)
@@ -255,7 +255,7 @@ def _min_max(X: ArrayLike) -> NDArray[np.float64]:
 
 
 def _half_turn(count: int) -> list[float]:
-    """`count` angles evenly over [0, π], both ends included; one alone is 0."""
+    """Space `count` angles evenly over [0, π], both ends included; a single one is 0."""
     return [math.pi * k / max(count - 1, 1) for k in range(count)]
 
 

@@ -18,7 +18,7 @@ _SOURCE = ("gv", "dot")
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no types
-    """A computation graph as DOT text, which shows itself in a notebook and saves itself.
+    """Hold a computation graph as DOT text, which shows itself in a notebook and saves itself.
 
     source  the DOT text
     zoom    the zoom that was drawn: scalar, neuron or layer

@@ -29,7 +29,7 @@ _XLINK = "http://www.w3.org/1999/xlink"
 
 
 class RenderError(RuntimeError):
-    """No renderer, or one that failed; the message says what to do."""
+    """Say that there is no renderer, or that it failed, and what to do."""
 
 
 def render(source: str, format: str = "svg", renderer: str = "auto", timeout: float = 60) -> bytes:

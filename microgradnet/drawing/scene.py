@@ -21,7 +21,7 @@ __all__ = ["Scene"]
 
 @dataclass
 class Scene:
-    """A graph to be drawn.
+    """Hold a graph to be drawn, and what is marked in it.
 
     highlight  the node whose paths to the result are shown
     wrong      the node that an error names
@@ -39,7 +39,7 @@ class Scene:
 
     @cached_property
     def lit(self) -> set[Value]:
-        """The nodes on the paths shown; all, if none are shown."""
+        """Find the nodes on the highlighted paths; all, if there are none."""
         if self.highlight is None:
             return set(self.view.order)
         return downstream(self.view.order, self.highlight)

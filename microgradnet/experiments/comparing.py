@@ -22,7 +22,7 @@ _MODEL_OPTIONS = ("activation", "output_activation", "init", "granularity")
 
 
 class Comparison(Tabular):
-    """Histories of trainings by what was changed; indexed by its name."""
+    """Hold histories of trainings by what was changed; indexed by its name."""
 
     def __init__(self, changed: str, histories: dict[str, History]) -> None:
         self.changed = changed
@@ -33,7 +33,7 @@ class Comparison(Tabular):
 
     @property
     def table(self) -> Table:
-        """A row a training: its cost at first, and what it came to."""
+        """Tabulate each training: its cost at first, and what it came to."""
         headings = [self.changed, "cost at first", "at last", "accuracy", "test accuracy"]
         rows = []
         for name, history in self.histories.items():

@@ -22,7 +22,7 @@ __all__ = ["Flow", "LayerFlow", "gradient_flow"]
 
 @dataclass(frozen=True)
 class LayerFlow:
-    """One layer, over all examples and neurons. Sizes are root mean squares."""
+    """Measure one layer, over all examples and neurons. Sizes are root mean squares."""
 
     layer: int
     activation: str
@@ -38,7 +38,7 @@ class LayerFlow:
 
 @dataclass(frozen=True)
 class Flow(Tabular):
-    """What `gradient_flow` measured, from the first layer to the last."""
+    """Hold what `gradient_flow` measured, from the first layer to the last."""
 
     layers: tuple[LayerFlow, ...]
 
@@ -60,7 +60,7 @@ class Flow(Tabular):
 
     @property
     def table(self) -> Table:
-        """A row a layer."""
+        """Tabulate the layers, a row each."""
         headings = ["layer", "activation", "|δ|", "factor", "|∂C/∂W|", "|∂a/∂z| < 1/100"]
         rows = [
             [
@@ -163,6 +163,6 @@ def _activation_partials(z: list[Any], a: list[Any]) -> list[float]:
 
 
 def _size(numbers: Iterable[float]) -> float:
-    """The root mean square."""
+    """Compute the root mean square."""
     squares = [x * x for x in numbers]
     return math.sqrt(math.fsum(squares) / len(squares))

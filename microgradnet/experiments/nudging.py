@@ -19,7 +19,7 @@ __all__ = ["Nudge", "Nudges", "nudge"]
 
 @dataclass(frozen=True)
 class Nudge:
-    """One step: the change of the cost, and what the gradient predicted."""
+    """Hold one step: the change of the cost, and what the gradient predicted."""
 
     step: Number
     change: Number
@@ -29,13 +29,13 @@ class Nudge:
 
     @property
     def difference(self) -> Number:
-        """|change − predicted|, which is ½C″·step² and smaller terms."""
+        """Compute |change − predicted|: ½C″·step² and smaller terms."""
         return absolute(subtract(self.change, self.predicted))
 
 
 @dataclass(frozen=True)
 class Nudges(Tabular):
-    """The nudges of one number."""
+    """Hold the nudges of one number."""
 
     name: str
     at: Number
@@ -44,12 +44,12 @@ class Nudges(Tabular):
 
     @property
     def title(self) -> str:
-        """The number, and the gradient there."""
+        """Write the number, and the gradient there."""
         return f"{self.name} = {numeral(self.at)}, ∂C/∂{self.name} = {numeral(self.gradient)}"
 
     @property
     def table(self) -> Table:
-        """A row a step."""
+        """Tabulate the steps, a row each."""
         rows = [
             [numeral(x) for x in (n.step, n.change, n.predicted, n.difference)] for n in self.nudges
         ]

@@ -16,7 +16,7 @@ __all__ = ["Box", "box_of_node", "edge_weights", "layer_boxes", "matrix_boxes", 
 
 @dataclass
 class Box:
-    """What one zoom draws as one.
+    """Hold what one zoom draws as one.
 
     `entries` are the nodes it is named after, row by row; `rows` how many rows those make.
     """

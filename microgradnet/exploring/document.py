@@ -15,7 +15,7 @@ _UNSAVED = "this page is in no file yet: .save('page.html') writes it"
 
 
 class Page:
-    """A page that plays a forward and a backward pass.
+    """Hold a page that plays a forward and a backward pass.
 
     html   the HTML document, whole
     title  its heading

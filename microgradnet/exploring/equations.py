@@ -29,7 +29,7 @@ _MOST = 8
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one number of the page.
+    """Give one number of the page a place.
 
     kind is "data", "grad", "new" (the parameter after the update) or "derivative" (∂node/∂wrt).
     """
@@ -42,7 +42,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Slots by rows, as shown; `shape` is what there is."""
+    """Hold slots by rows, the first ones of a large matrix; `shape` counts all."""
 
     name: str
     rows: list[list[Slot | None]]
@@ -53,7 +53,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A letter with its layer: W², (W²)ᵀ, ∂C/∂W², σ(z²) with before="σ"."""
+    """Write a letter with its layer: W², (W²)ᵀ, ∂C/∂W², σ(z²) with before="σ"."""
 
     letter: str
     up: str = ""
@@ -67,7 +67,7 @@ Part: TypeAlias = "Symbol | Matrix | str"
 
 @dataclass(frozen=True)
 class PageEquation:
-    """One line in symbols, and the same line in numbers."""
+    """Hold one line in symbols, and the same line in numbers."""
 
     symbols: list[Part]
     numbers: list[Part]
@@ -75,7 +75,7 @@ class PageEquation:
 
 @dataclass(frozen=True)
 class Section:
-    """Equations under a heading."""
+    """Put equations under a heading."""
 
     key: str
     heading: str
@@ -137,7 +137,7 @@ def _lifted_matrix(
 
 @dataclass(frozen=True)
 class _Term:
-    """What stands in an equation, as a symbol and in numbers."""
+    """Hold a term of an equation, as a symbol and in numbers."""
 
     symbol: Part
     numbers: list[Part]

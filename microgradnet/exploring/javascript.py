@@ -22,7 +22,7 @@ __all__ = ["Rules"]
 
 
 class Rules:
-    """The operations that a page computes, each with its number of operands."""
+    """Collect the operations that a page computes, each with its number of operands."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[object, ...], int | None] = {}
@@ -34,7 +34,7 @@ class Rules:
         operands: int,
         evaluation: tuple[Callable[..., Number], int] | None = None,
     ) -> int | None:
-        """The index of the operation among the rules; None if it cannot be told in JavaScript.
+        """Return the operation's index among the rules; None if JavaScript cannot compute it.
 
         So it is of an operation that branches on a number or leaves the arithmetic, as by math.exp.
         The evaluation is the forward function and how many numbers it takes, where the node's
@@ -51,7 +51,7 @@ class Rules:
         return self._places[key]
 
     def script(self) -> str:
-        """The statement that defines RULES, a list of {f, vjp}: f(xs) and vjp(g, y, xs)."""
+        """Write the statement that defines RULES, a list of {f, vjp}: f(xs) and vjp(g, y, xs)."""
         return f"const RULES = [\n{''.join(self._written)}];\n"
 
 
@@ -73,7 +73,7 @@ def _written(op: Operation, operands: int, function: Callable[..., Number], coun
 
 
 class _Block:
-    """Statements, one for each step; what is computed twice is one step."""
+    """Collect statements, one for each step; what is computed twice is one step."""
 
     def __init__(self) -> None:
         self._steps: dict[str, str] = {}
@@ -82,11 +82,11 @@ class _Block:
         return "".join(f"const {name} = {step}; " for step, name in self._steps.items())
 
     def step(self, expression: str) -> _Term:
-        """What an expression gives, under a name."""
+        """Give the value of an expression a name."""
         return _Term(self._steps.setdefault(expression, f"t{len(self._steps)}"), self)
 
     def write(self, x: Any) -> str:
-        """A term by its name, a number or truth value as a float, a list by its entries.
+        """Write a term by its name, a number or truth value as a float, a list by its entries.
 
         What has no part is null.
         """
@@ -101,7 +101,7 @@ class _Block:
 
 
 def _infix(sign: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """A sign of JavaScript as a method, with the term on its left and on its right."""
+    """Make a sign of JavaScript a method, with the term on its left and on its right."""
 
     def left(self: _Term, other: Any) -> _Term:
         return self.block.step(f"{self.name} {sign} {self.block.write(other)}")
@@ -113,7 +113,7 @@ def _infix(sign: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 class _Term:
-    """A number or a condition that JavaScript will compute: the name of a step or an operand."""
+    """Name a number or a condition that JavaScript will compute: a step or an operand."""
 
     def __init__(self, name: str, block: _Block) -> None:
         self.name, self.block = name, block
@@ -145,7 +145,7 @@ class _Term:
 
 
 def _block(*xs: Any) -> _Block | None:
-    """The block of the first term among arguments, lists of them too."""
+    """Find the block of the first term among arguments, lists of them too."""
     for x in xs:
         if isinstance(x, _Term):
             return x.block

@@ -15,7 +15,7 @@ _POINTS = 72
 
 @dataclass(frozen=True)
 class Layout:
-    """The centres of the boxes, the arrows as SVG paths, and the size of the whole, in points."""
+    """Hold the centres of the boxes, the arrows as SVG paths, and the size of all, in points."""
 
     width: float
     height: float

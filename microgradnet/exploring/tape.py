@@ -14,7 +14,7 @@ __all__ = ["Tape", "play", "to_json"]
 
 @dataclass(frozen=True)
 class Tape:
-    """By the places of a graph's nodes in their order, what the passes compute."""
+    """Hold what the passes compute, by the places of a graph's nodes in their order."""
 
     parents: list[list[int]]
     partials: list[tuple[Number, ...]]

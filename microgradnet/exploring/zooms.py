@@ -23,7 +23,7 @@ _GRID = 4
 
 @dataclass(frozen=True)
 class PlacedBox:
-    """A box with its place: slots are (kind, node, name, x, y) with x, y from the box's middle."""
+    """Place a box: slots are (kind, node, name, x, y) with x, y from the box's middle."""
 
     number: int
     title: str
@@ -39,7 +39,7 @@ class PlacedBox:
 
 @dataclass(frozen=True)
 class Zoom:
-    """One zoom: its boxes and arrows."""
+    """Hold one zoom: its boxes and arrows."""
 
     name: str
     width: float

@@ -30,7 +30,7 @@ _POSITIVE = ("sigmoid", "softmax")
 
 
 def symbolic(model: MLP, cost: str | Cost = "quadratic") -> Formulas:
-    """The formulas of z, a, C, δ and the gradients of a network like this one.
+    """Find the formulas of z, a, C, δ and the gradients of a network like this one.
 
     Only the model's sizes and activations count: its parameters become the symbols w¹₁₁, b¹₁ and so
     on, the example and its target a⁰₁ and y₁, all of them real. The cost is a name of `costs.COSTS`
@@ -56,7 +56,7 @@ def symbolic(model: MLP, cost: str | Cost = "quadratic") -> Formulas:
 
 
 class Formulas(Mapping[Symbol, Expr]):
-    """The formulas of a network, symbol by symbol, in the order in which they are computed.
+    """Hold the formulas of a network by symbol, in the order in which they are computed.
 
     model        an MLP whose parameters are symbols: model.weights[1][0, 0] is w¹₁₁
     x, y         the symbols of the example and of its target
@@ -97,7 +97,7 @@ class Formulas(Mapping[Symbol, Expr]):
         self._backward(z, cost(a[-1], [Value(y) for y in self.y]))
 
     def _forward(self) -> tuple[list[list[Value]], list[list[Value]]]:
-        """The nodes of z and a by layer, each holding its symbol."""
+        """Return the nodes of z and a by layer, each holding its symbol."""
         nodes_z: list[list[Value]] = [[]]
         nodes_a = [[Value(x) for x in self.x]]
         for l, layer in enumerate(self.model.layers, 1):
@@ -156,11 +156,11 @@ class Formulas(Mapping[Symbol, Expr]):
         return len(self._formulas)
 
     def gradient(self, parameter: Symbol) -> Expr:
-        """The formula of ∂C/∂w, of a parameter of the model."""
+        """Return the formula of ∂C/∂w, of a parameter of the model."""
         return self._formulas[_gradient(parameter)]
 
     def unroll(self, formula: Expr) -> Expr:
-        """The formula in parameters, x and y alone: each z, a, δ and C replaced by its own.
+        """Write a formula in parameters, x and y: each z, a, δ and C is replaced by its own.
 
         >>> net = symbolic(MLP(1, [1]))
         >>> net.unroll(net.delta[1][0])

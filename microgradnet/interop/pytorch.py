@@ -45,7 +45,7 @@ _PLAIN = ("sigmoid", "tanh", "relu", "silu", "softsign", "hard_sigmoid")
 
 
 def to_torch(model: MLP, *, dtype: Any = None) -> nn.Sequential:
-    """The torch.nn.Sequential that computes what the model does, on copies of its parameters.
+    """Make the torch.nn.Sequential that computes what the model does, on copies of parameters.
 
     dtype is that of its parameters, by default torch.float64, in which outputs and gradients are
     those of the model within rounding; but PyTorch computes the slope ⅙ of hard_sigmoid in single
@@ -78,7 +78,7 @@ def to_torch(model: MLP, *, dtype: Any = None) -> nn.Sequential:
 
 
 def from_torch(network: nn.Module) -> MLP:
-    """The MLP that computes what a torch.nn.Sequential of Linear and activations does.
+    """Make the MLP that computes what a torch.nn.Sequential of Linear and activations does.
 
     Sequentials within it are gone through, Identity is passed over; a Linear without a bias has
     biases 0 here. Raises TypeError for what is no module, and ValueError for any other module, for
@@ -153,7 +153,7 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _activation(module: nn.Module) -> Activation:
-    """The activation that the module is, by its settings as well as its type."""
+    """Find the activation that the module is, by its settings as well as its type."""
     for name in _PLAIN:
         if isinstance(module, _MODULES[name]):
             return name
@@ -177,7 +177,7 @@ def _activation(module: nn.Module) -> Activation:
 
 
 def _variant(name: str, **parameters: float) -> Activation:
-    """The name where the parameters are the operation's own, else the operation with them."""
+    """Return the name where the parameters are the operation's own, else the operation."""
     entry = find(name)
     own = all(float(entry.parameters[key]) == x for key, x in parameters.items())
     return name if own else entry.variant(**parameters)

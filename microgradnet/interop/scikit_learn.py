@@ -21,7 +21,7 @@ __all__ = ["MicrogradClassifier"]
 
 
 class MicrogradClassifier(ClassifierMixin, BaseEstimator):
-    """An `MLP` with an output for each class, softmax and the log-likelihood cost, fitted by Adam.
+    """Classify by an `MLP` with softmax and the log-likelihood cost, fitted by Adam.
 
     hidden_layer_sizes  the numbers of hidden neurons, layer by layer; () for none
     activation          of the hidden layers: a name of `nn.ACTIVATIONS` but softmax
@@ -96,7 +96,7 @@ class MicrogradClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The probability of each class, a row an example: the softmax of the network's output."""
+        """Compute the probability of each class, a row an example: the softmax of the output."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         weights, biases = self.model_.weights.values(), self.model_.biases.values()
@@ -104,7 +104,7 @@ class MicrogradClassifier(ClassifierMixin, BaseEstimator):
         return delta.forward(list(weights), list(biases), activations, X)[1][-1]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The likeliest class of each row."""
+        """Return the likeliest class of each row."""
         probabilities = self.predict_proba(X)
         classes: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return classes

@@ -91,7 +91,7 @@ class ForwardPass:
 
 
 class Deltas(Sequence[list[Number]]):
-    """The errors of a forward pass: delta[l][j] = ∂C/∂zˡⱼ, delta[0] empty as z[0] is."""
+    """Hold the errors of a forward pass: delta[l][j] = ∂C/∂zˡⱼ, delta[0] empty as z[0] is."""
 
     def __init__(self, z: list[list[Value]]) -> None:
         self._z = z

@@ -16,23 +16,23 @@ Initialiser: TypeAlias = Callable[[Any, int, int], Number]
 
 
 def uniform(rng: Any, n_in: int, n_out: int) -> float:
-    """Uniform on [−1, 1], as in micrograd."""
+    """Draw uniformly from [−1, 1], as micrograd does."""
     return float(rng.uniform(-1, 1))
 
 
 def xavier(rng: Any, n_in: int, n_out: int) -> float:
-    """Uniform within ±√(6/(n_in + n_out)): X. Glorot and Y. Bengio (2010)."""
+    """Draw uniformly within ±√(6/(n_in + n_out)): X. Glorot and Y. Bengio (2010)."""
     bound = sqrt(6 / (n_in + n_out))
     return float(rng.uniform(-bound, bound))
 
 
 def he(rng: Any, n_in: int, n_out: int) -> float:
-    """Normal with variance 2/n_in, for relu: K. He et al. (2015)."""
+    """Draw normally with variance 2/n_in, for relu: K. He et al. (2015)."""
     return float(rng.gauss(0, sqrt(2 / n_in)))
 
 
 def zeros(rng: Any, n_in: int, n_out: int) -> float:
-    """All 0, to see why one doesn't: the neurons of a layer can never become different."""
+    """Begin at 0, to see why one doesn't: the neurons of a layer can never become different."""
     return 0.0
 
 
@@ -43,7 +43,7 @@ INITIALISERS: Mapping[str, Initialiser] = MappingProxyType(
 
 
 def initialiser(init: str | Initialiser) -> Initialiser:
-    """The initialiser of that name, or the function itself; ValueError lists the names."""
+    """Find the initialiser of that name, or the function itself; ValueError lists the names."""
     if callable(init):
         return init
     if init not in INITIALISERS:

@@ -50,7 +50,7 @@ GRANULARITIES = ("atomic", "neuron")
 
 
 class Neuron(Module):
-    """One neuron, a = σ(z) with z = Σₖ wₖxₖ + b.
+    """Compute one neuron, a = σ(z) with z = Σₖ wₖxₖ + b.
 
     n_in         the number of inputs
     nonlin       micrograd's way to ask for relu (True) or linear (False)
@@ -98,7 +98,7 @@ class Neuron(Module):
 
     @property
     def nonlin(self) -> bool:
-        """Whether the neuron is not linear: micrograd's name."""
+        """Tell whether the neuron is not linear: micrograd's name."""
         return self.activation != "linear"
 
     def weighted_input(self, x: Sequence[Any]) -> Value:
@@ -199,24 +199,24 @@ class Layer(Module):
 
 
 class Layered(Module):
-    """A module of layers, one after the other: those of an `MLP`, numbered from 1."""
+    """Hold layers, one after the other: those of an `MLP`, numbered from 1."""
 
     layers: list[Layer]
 
     @property
     def sizes(self) -> list[int]:
-        """The number of inputs, then of the neurons of each layer."""
+        """Count the inputs, then the neurons of each layer."""
         return [len(self.layers[0].neurons[0].w), *(len(layer.neurons) for layer in self.layers)]
 
     @property
     def weights(self) -> Matrices:
-        """The weight matrices by layer: weights[l] is Wˡ, of shape (n_out, n_in)."""
+        """Return the weight matrices by layer: weights[l] is Wˡ, of shape (n_out, n_in)."""
         layers = self.layers
         return Matrices("weights", len(layers), lambda l: [n.w for n in layers[l - 1].neurons])
 
     @property
     def biases(self) -> Matrices:
-        """The bias vectors by layer: biases[l] is bˡ, of shape (n_out,)."""
+        """Return the bias vectors by layer: biases[l] is bˡ, of shape (n_out,)."""
         layers = self.layers
         return Matrices("biases", len(layers), lambda l: [n.b for n in layers[l - 1].neurons])
 

@@ -14,7 +14,7 @@ __all__ = ["Matrices"]
 
 
 class Matrices(Mapping[int, "NDArray[Any]"]):
-    """Parameters by layer 1 … L: NumPy out, assignment in.
+    """Hold parameters by layer 1 … L: NumPy out, assignment in.
 
     What is read is a copy, float64 where all numbers are floats, objects otherwise. Writing into it
     would change no parameter, and is a ValueError. What is assigned, as in weights[1] = W or

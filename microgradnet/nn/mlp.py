@@ -21,7 +21,7 @@ __all__ = ["MLP"]
 
 
 class MLP(Layered):
-    """A multilayer perceptron: zˡ = Wˡ aˡ⁻¹ + bˡ and aˡ = σ(zˡ), layer by layer from a⁰ = x.
+    """Stack layers of neurons: zˡ = Wˡ aˡ⁻¹ + bˡ and aˡ = σ(zˡ), layer by layer from a⁰ = x.
 
     n_in               the number of inputs
     sizes              the numbers of neurons, layer by layer

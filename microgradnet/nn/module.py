@@ -15,19 +15,19 @@ __all__ = ["Keys", "Module", "entries", "numbers"]
 
 
 class Keys(NamedTuple):
-    """The names in which a state and the parameters differ."""
+    """Hold the names in which a state and the parameters differ."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
     def __str__(self) -> str:
-        """Both lists in words, a long one cut short."""
+        """Write both lists in words, a long one cut short."""
         kinds = (("missing", self.missing_keys), ("unexpected", self.unexpected_keys))
         return "; ".join(f"{kind} {_some(names)}" for kind, names in kinds if names)
 
 
 class Module:
-    """Something with parameters. They are its Values, also those in its lists and its modules.
+    """Hold parameters: its Values, also those in its lists and its modules.
 
     >>> from microgradnet import Neuron, Value
     >>> class Scale(Module):
@@ -108,7 +108,7 @@ def _named(name: str, attribute: object) -> Iterator[tuple[str, Value]]:
 
 
 def _by_name(named: Iterable[tuple[str, Value]]) -> dict[str, NDArray[Any]]:
-    """Arrays of nodes by name: weight[1,1], weight[1,2] ... are the entries of weight."""
+    """Gather arrays of nodes by name: weight[1,1], weight[1,2] ... are entries of weight."""
     import numpy as np
 
     gathered: dict[str, list[Value]] = {}
@@ -122,7 +122,7 @@ def _by_name(named: Iterable[tuple[str, Value]]) -> dict[str, NDArray[Any]]:
 
 
 def numbers(nodes: NDArray[Any]) -> NDArray[Any]:
-    """A copy of the nodes' numbers: float64 where all of them are floats, objects otherwise."""
+    """Copy the nodes' numbers: float64 where all of them are floats, objects otherwise."""
     import numpy as np
 
     data = [node.data for node in nodes.flat]

@@ -11,7 +11,7 @@ __all__ = ["Snapshot", "snapshot"]
 
 
 class Snapshot(np.ndarray[Any, Any]):
-    """A read-only array; what is computed from it, W −= step too, is a plain new one."""
+    """Refuse to be written into; what is computed from it, W −= step too, is a plain new one."""
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         plain = [x.view(np.ndarray) if isinstance(x, Snapshot) else x for x in inputs]

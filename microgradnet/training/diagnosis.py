@@ -12,7 +12,7 @@ __all__ = ["first_gradient", "first_value"]
 
 
 def first_value(cost: Value) -> str | None:
-    """The first node, in topological order, whose number is not finite; None where all are.
+    """Name the first node, in topological order, whose number is not finite; None if all are.
 
     >>> print(first_value(1.0 + Value(0.0, label="x").log()))
     −∞ is the result of log(x), x = 0.0
@@ -27,7 +27,7 @@ def first_value(cost: Value) -> str | None:
 
 
 def first_gradient(cost: Value) -> str | None:
-    """The first node on the way back from a differentiated cost with a gradient not finite."""
+    """Name the first node on the way back from a differentiated cost with a gradient not finite."""
     for node in reversed(topological_order([cost])):
         if not is_finite(node.grad):
             name = node.label

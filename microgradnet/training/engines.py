@@ -23,7 +23,7 @@ __all__ = ["Batch", "Eager", "Engine", "Lifted", "Network", "diagnose"]
 
 
 class Network(NamedTuple):
-    """A model and the cost of one example."""
+    """Hold a model and the cost of one example."""
 
     model: Module
     cost: Callable[..., Value]
@@ -42,19 +42,19 @@ class Network(NamedTuple):
         return cost, output_list(output)
 
     def outputs(self, x: Any) -> list[Value]:
-        """Compute the outputs alone."""
+        """Compute the outputs, without a cost."""
         return output_list(self.model(x))  # type: ignore[operator]  # fit has seen to it
 
 
 class Batch(NamedTuple):
-    """Costs, shape (examples,), and outputs, shape (examples, outputs), of a batch."""
+    """Hold costs, shape (examples,), and outputs, shape (examples, outputs), of a batch."""
 
     costs: Array
     outputs: Array
 
     @property
     def finite(self) -> bool:
-        """Whether all costs are finite."""
+        """Tell whether all costs are finite."""
         return all(map(is_finite, self.costs.tolist()))
 
 

@@ -167,7 +167,7 @@ def _warn_of_targets_out_of_reach(model: Module, y: Array) -> None:
 
 @dataclass
 class _Fitting:
-    """The course of a training: epochs, and the best of them."""
+    """Follow the course of a training: epochs, and the best of them."""
 
     network: Network
     engine: Engine
@@ -303,7 +303,7 @@ def _engine(
 def _examples(
     model: Module, X: ArrayLike, Y: ArrayLike, exact: bool, prefix: str = ""
 ) -> tuple[Array, Array, bool]:
-    """X and Y as matrices, floats unless something is exact; and whether Y was plain numbers."""
+    """Make X and Y matrices, floats unless something is exact; tell if Y was plain numbers."""
     x, y = _array(f"{prefix}X", X), _array(f"{prefix}Y", Y)
     single = y.ndim == 1
     shapes = x.shape, y.shape

@@ -21,7 +21,7 @@ __all__ = ["DivergenceError", "Epoch", "History"]
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass through all the examples."""
+    """Hold what one pass through all the examples came to."""
 
     number: int
     """Counted from 1."""
@@ -37,7 +37,7 @@ class Epoch:
 
 
 class History(Tabular, Sequence[Epoch]):
-    """The epochs of a training, in their order.
+    """List the epochs of a training, in their order.
 
     engine           "lifted" or "eager": what computed costs and gradients
     fallback_reason  why the engine "auto" was not the lifted one: "" if it was
@@ -169,7 +169,7 @@ class History(Tabular, Sequence[Epoch]):
 
 
 class DivergenceError(FloatingPointError):
-    """A number of a training is not finite any more. `history` holds the epochs before."""
+    """Say that a number of a training ceased to be finite. `history` holds the epochs before."""
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)

@@ -42,7 +42,7 @@ _ROUNDINGS = 64  # of an operation's value or rule: some library functions, of 8
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """One input's gradient, beside what numerical differentiation says."""
+    """Hold one input's gradient, beside what numerical differentiation says."""
 
     input: str
     """Which argument, and which entry of it: args[0], args[1][2]."""
@@ -62,7 +62,7 @@ class GradientCheck:
 
     @property
     def holds(self) -> bool:
-        """Whether each of the two numbers, where there is one, lies within its bound."""
+        """Tell whether each of the two numbers, where there is one, lies within its bound."""
         if self.sides is not None and math.isnan(self.gradient):
             return True
         if self.sides is not None:
@@ -89,7 +89,7 @@ class GradientCheck:
 
 
 class GradientError(AssertionError):
-    """A gradient differs from numerical differentiation. Its `checks` are those of all inputs."""
+    """Say that a gradient is wrong. Its `checks` are those of all inputs."""
 
     checks: tuple[GradientCheck, ...]
 
@@ -156,7 +156,7 @@ _LOST = (
 
 
 def _with(f: Callable[..., float], xs: Sequence[float], k: int, x: float) -> float:
-    """The value of f where the k-th number is another one."""
+    """Call f where the k-th number is another one."""
     return f(*xs[:k], x, *xs[k + 1 :])
 
 
@@ -171,7 +171,7 @@ def _differs(gradient: float, other: float, bound: float) -> bool:
 
 
 def _same_again(first: float, again: float, xs: Sequence[float]) -> None:
-    """ValueError where f's second value at the same numbers is another one."""
+    """Raise ValueError where f's second value at the same numbers is another one."""
     if first != again and not (math.isnan(first) and math.isnan(again)):
         raise ValueError(
             f"the function gives another value each time: {first!r}, then {again!r}, both at "
@@ -181,7 +181,7 @@ def _same_again(first: float, again: float, xs: Sequence[float]) -> None:
 
 
 class _Terms(NamedTuple):
-    """What the local derivatives say of each node's adjoint, and of the rounding error of f."""
+    """Hold what local derivatives say of each node's adjoint, and of the rounding error of f."""
 
     sizes: dict[Value, float]
     """Σ|terms|, the products of local derivatives summed over all paths to the output."""
@@ -213,7 +213,7 @@ def _terms(trace: Trace) -> _Terms:
 
 
 def _sensitive(node: Value) -> list[tuple[float, float]]:
-    """Of each local derivative its size, and by how much more than in proportion it may change."""
+    """Measure each local derivative, and how much more than in proportion it may change."""
     op: Any = node.op
     xs = [_float(x) for x in node.parents]
     nudge = 2.0**-20
@@ -228,7 +228,7 @@ def _sensitive(node: Value) -> list[tuple[float, float]]:
 def _complex_step(
     trace: Trace, moved: Value, sizes: dict[Value, float]
 ) -> tuple[float, float, float]:
-    """The derivative by one input, as the complex step has it; how far it, and f, may be off."""
+    """Differentiate by one input, by the complex step; say how far that, and f, may be off."""
     tangents = {moved: 1.0}
     off = noise = 0.0
     for node in trace.path:
@@ -254,7 +254,7 @@ _STEPS = (2.0**-9, 2.0**-12, 2.0**-15, 2.0**-18, 2.0**-21)
 def _central(
     f: Callable[[float], float], x: float, y: float, noise: float, node: Value, terms: _Terms
 ) -> tuple[float, float, float, tuple[float, float] | None]:
-    """The central difference of four points, its step and bound, and at a kink the two sides.
+    """Take the central difference of four points, its step and bound, and at a kink the sides.
 
     The truncation is at most how far the quotient lies from that of two points and from that of
     the next shorter step, both together; of several steps the one with the smallest bound is taken.
@@ -301,7 +301,7 @@ def _central(
 
 
 class _Quotient(NamedTuple):
-    """What the points around x say with one step."""
+    """Hold what the points around x say with one step."""
 
     step: float
     four: float
@@ -314,6 +314,6 @@ class _Quotient(NamedTuple):
         return self.step * max(abs(self.left), abs(self.right))
 
     def kink(self, other: _Quotient) -> float:
-        """What is left of the right slope less the left one where the step goes to 0, linearly."""
+        """Extrapolate the right slope less the left one to the step 0, linearly."""
         bend, others = self.right - self.left, other.right - other.left
         return (other.step * bend - self.step * others) / (other.step - self.step)

@@ -292,7 +292,7 @@ def _handed_on(nodes: Sequence[Any], recorded: bool) -> list[Any]:
 
 
 def _require_function(f: Any) -> None:
-    """TypeError for what is no function, such as the node that torch.autograd.grad takes."""
+    """Raise TypeError for what is no function, such as the node that torch.autograd.grad takes."""
     if not callable(f):
         raise TypeError(
             f"a function is differentiated, as lambda x: x**2, not {f!r:.60}: what is computed "

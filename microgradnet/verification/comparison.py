@@ -145,7 +145,7 @@ class _Parameters(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """The numbers in the scalar graphs of all examples, as matrices whose rows are examples."""
+    """Hold the numbers in the scalar graphs, as matrices whose rows are examples."""
 
     W: list[Array]
     b: list[Array]
@@ -189,7 +189,7 @@ def _differentiate(model: MLP, cost: Cost, x: Array, y: Array, advance: Advance)
 
 
 def _chain_rule(cost: Value) -> _Claim:
-    """Every node's gradient beside what its uses pass on, by the rules of the table of operations.
+    """Hold every node's gradient against its uses' contributions, by the operations' rules.
 
     The engine has fast paths for + and ×, which do not ask the table; here they are held to it.
     """
@@ -211,7 +211,7 @@ def _chain_rule(cost: Value) -> _Claim:
 
 
 class _Claim(NamedTuple):
-    """One equation of one layer: the graph's numbers, the equation's, and the bound between."""
+    """Hold one equation of one layer: the graph's numbers, the equation's, and the bound."""
 
     equation: str
     layer: int
@@ -339,7 +339,7 @@ def _badness(difference: Any, bound: Any) -> tuple[Any, ...]:
 
 
 def _distance(got: Array, want: Array) -> Array:
-    """|got − want| as floats, 0 only where they are equal, be it as the same infinity.
+    """Compute |got − want| as floats, 0 only where they are equal, be it as the same infinity.
 
     It is NaN where both are NaN, and inf where only one is.
     """

@@ -16,7 +16,7 @@ __all__ = ["Report", "Row"]
 
 @dataclass(frozen=True)
 class Row:
-    """One equation of one layer, over all examples and steps.
+    """Hold one equation of one layer, over all examples and steps.
 
     difference, bound and ulps belong to the worst entry. It has the largest ratio of difference to
     bound; of equal ratios, the largest difference, then the largest bound. Wrong entries are worse
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report(Tabular):
-    """The rows, and what was verified."""
+    """Hold the rows, and what was verified."""
 
     rows: tuple[Row, ...]
     network: str
@@ -58,7 +58,7 @@ class Report(Tabular):
 
     @property
     def ok(self) -> bool:
-        """Whether every row holds, and in rationals also every end-to-end difference is 0."""
+        """Tell whether every row holds, and in rationals also every end-to-end difference is 0."""
         return all(row.holds for row in self.rows) and not (self.exact and self._apart)
 
     @property
