@@ -11,8 +11,7 @@ from typing import Any
 from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
-from microgradnet.lifting import Structure, Variable, recognise
-from microgradnet.lifting.inputs import leaf_roles
+from microgradnet.lifting import Structure, Variable, leaf_roles, recognise
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import indices
 

@@ -72,8 +72,7 @@ def _of_network(options: argparse.Namespace) -> Program:
 
 
 def _of_expression(options: argparse.Namespace) -> Program:
-    from microgradnet.lifting import lift
-    from microgradnet.lifting.inputs import leaf_roles
+    from microgradnet.lifting import leaf_roles, lift
 
     value = expression(options)
     if not value.op:

@@ -19,12 +19,14 @@ inputs, nesting, arguments   what is an input; parameters in nested lists and di
 canonicalise, vectorise      nodes → atoms in arrays → classes of what is computed and used alike
 recurrences, index_maps, axes, assembly   classes → terms over named axes
 terms, serialisation, interpreter         the language of terms, as JSON, and run entry by entry
-algebra, derivatives, rewriting           rules as terms, adjoints of terms, rewrites as data
+algebra, derivatives, absence             rules as terms, adjoints of terms, what has no part
+rewriting                                 rewrites as data
 writing, text, latex, equations           terms as formulas
 lowering, strides, layouts, numpy_*       terms → NumPy; numpy_scalars: graphs without arrays
 analysis, lifted                          what was found; `Program` and `lift`
 """
 
+from microgradnet.lifting.inputs import leaf_roles
 from microgradnet.lifting.latex import term_latex
 from microgradnet.lifting.program import Program, lift
 from microgradnet.lifting.serialisation import from_json, to_json
@@ -39,6 +41,7 @@ __all__ = [
     "TracingError",
     "Variable",
     "from_json",
+    "leaf_roles",
     "lift",
     "recognise",
     "term_latex",

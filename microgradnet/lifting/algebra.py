@@ -12,6 +12,7 @@ from typing import Any, cast
 from microgradnet import ops
 from microgradnet.arithmetic import Arithmetic, Number, ieee
 from microgradnet.lifting.terms import (
+    NO_PART,
     Affine,
     Axis,
     Concatenate,
@@ -41,14 +42,18 @@ def expand(operation: Operation, operands: Sequence[Term]) -> Term:
     >>> expand(relu, [Leaf("x", "input", (), [0])])
     (0 if x ≤ 0, else x)
     """
-    (term,) = _traced(operation, operation.forward, operands)
+    (term,) = _traced(operation, operation.forward, operands, _ALGEBRA)
     return term
 
 
 def contributions(
-    operation: Operation, g: Term, y: Term, operands: Sequence[Term]
+    operation: Operation, g: Term, y: Term, operands: Sequence[Term], *, running: bool = False
 ) -> tuple[Term, ...]:
     """The products g·∂y/∂xₖ by an operation's rule, as terms.
+
+    running     as they are computed: what has no part is `NO_PART`, and products whose factors may
+                be beyond the floats are left to functions that choose their order. Else as they
+                are written: 0, and products.
 
     >>> from microgradnet import divide
     >>> from microgradnet.lifting.terms import Leaf, constant
@@ -56,14 +61,14 @@ def contributions(
     >>> contributions(divide, g, Map(divide, (x, z)), [x, z])[0]
     g / z
     """
-    return _traced(operation, operation.rule, (g, y, *operands))
+    return _traced(operation, operation.rule, (g, y, *operands), _RUNNING if running else _ALGEBRA)
 
 
 def _traced(
-    operation: Operation, rule: Callable[..., Any], operands: Sequence[Term]
+    operation: Operation, rule: Callable[..., Any], operands: Sequence[Term], m: _Algebra
 ) -> tuple[Term, ...]:
     try:
-        result = rule(_ALGEBRA, *map(_Number, operands))
+        result = rule(m, *map(_Number, operands))
     except TypeError as error:
         raise TypeError(f"{operation.name} cannot be lifted: {error}") from error
     results = result if isinstance(result, tuple) else (result,)
@@ -153,6 +158,9 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     "where": lambda condition, x, y: x if condition else y,
     "is_infinite": ieee.is_infinite,
     "vanishing_product": ieee.vanishing_product,
+    "scaled": ieee.scaled,
+    "power_slope": ieee.power_slope,
+    "power_log": ieee.power_log,
 }
 
 
@@ -217,4 +225,17 @@ def _stacked(xs: Sequence[Number], axis: Axis) -> Term:
     return Concatenate(axis, tuple((_term(x), None) for x in xs))
 
 
-_ALGEBRA = _Algebra()
+class _Running(_Algebra, functions={name: _named(name) for name in ("power_slope", "power_log")}):
+    """Terms that are computed with all digits, and not written."""
+
+    no_part = _Number(NO_PART)
+
+    def scaled(self, g: Number, slope: Number, x: Number, y: Number) -> Any:
+        """Leave the order open, unless the slope is as good as an operand."""
+        terms = [_term(t) for t in (slope, x, y)]
+        plain = isinstance(terms[0], Constant) or terms[0] in terms[1:]
+        broadcast = not {*terms[1].axes, *terms[0].axes} <= {*terms[2].axes}
+        return g * slope if plain or broadcast else _function("scaled", g, slope, x, y)
+
+
+_ALGEBRA, _RUNNING = _Algebra(), _Running()

@@ -227,7 +227,7 @@ def _terms(found: Assembled, is_cost: bool) -> Terms:
     seeds, whole = _seeds(outputs, arrays, found, is_cost)
     own = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
     weights = [leaf for leaf in own if leaf.role == "parameter"]
-    slopes = adjoints(seeds, weights, [found.examples])
+    slopes = adjoints(seeds, weights, [found.examples], running=True)
     weights.sort(key=_by_layer)
     gradients = {leaf: slopes[leaf] for leaf in weights if leaf in slopes}
     return Terms(found, arrays, outputs, whole, gradients, slopes, names)

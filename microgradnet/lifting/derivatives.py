@@ -8,11 +8,14 @@ makes δ[i] x[k] for W and Σᵢ W[i,k] δ[i] for x. So the equations BP2 and BP
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import Any, Protocol, cast
 
 from microgradnet import ops
+from microgradnet.lifting.absence import Absences
 from microgradnet.lifting.algebra import contributions
 from microgradnet.lifting.terms import (
+    NO_PART,
     VJP,
     Affine,
     Axis,
@@ -44,13 +47,20 @@ __all__ = ["adjoints", "substitute"]
 
 
 def adjoints(
-    seeds: Iterable[tuple[Term, Term]], by: Iterable[Term], axes: Sequence[Axis] = ()
+    seeds: Iterable[tuple[Term, Term]],
+    by: Iterable[Term],
+    axes: Sequence[Axis] = (),
+    *,
+    running: bool = False,
 ) -> dict[Term, Term]:
     """The adjoints ∂C/∂t of all terms t between given terms and those that C is made of.
 
     seeds   pairs of a term and its adjoint: of costs, 1; several are summed over
     by      the terms to differentiate by; one that is not reached has no adjoint
     axes    the axes that the seeds are summed over, where their terms lack them
+    running
+            as terms that are computed and not written: what has no part in a result makes no NaN
+            behind an infinite slope, and products keep their digits in whatever order
 
     >>> from microgradnet.lifting.terms import Leaf
     >>> n, i, k = Axis("n", 4), Axis("i", 2), Axis("k", 3)
@@ -68,27 +78,59 @@ def adjoints(
         if term in wanted or not active.isdisjoint(term.operands):
             active.add(term)
     pending: dict[Term, list[Term]] = {}
+    absent = Absences() if running else None
 
-    def contribute(operand: Term, g: Term, reached: Iterable[Axis]) -> None:
+    def contribute(
+        operand: Term, g: Term, reached: Iterable[Axis], by: Callable[[Term], Term] | None = None
+    ) -> None:
         if operand in active:
             lacking = [axis for axis in reached if axis not in operand.axes]
-            pending.setdefault(operand, []).append(sum_over(g, *lacking))
+
+            def moved(term: Term) -> Term:
+                return sum_over(term if by is None else by(term), *lacking)
+
+            total = moved(g)
+            if absent is not None and (by or lacking):
+                absent.move(g, moved)
+            pending.setdefault(operand, []).append(total)
 
     for term, seed in seeds:
         contribute(term, seed, (*term.axes, *axes))
     found: dict[Term, Term] = {}
     for term in reversed(order):
         if term in pending:
-            found[term] = g = add(*pending.pop(term), flat=False)
-            if term not in wanted:
+            parts = pending.pop(term)
+            found[term] = g = add(*parts, flat=False)
+            if absent is not None:
+                absent.add(parts, g)
+            if term in wanted:
+                continue
+            if isinstance(term, Map):
+                products = _products(term, g, contribute, absent)
+                for x, product in zip(term.arguments, products, strict=False):
+                    contribute(x, product, term.axes)
+            else:
                 _RULES[type(term)](term, g, contribute)
     return found
 
 
-Contribute = Callable[[Term, Term, Iterable[Axis]], None]
+class Contribute(Protocol):
+    """Adds to the adjoint of an operand what a function that only moves entries makes of g."""
+
+    def __call__(
+        self,
+        operand: Term,
+        g: Term,
+        reached: Iterable[Axis],
+        by: Callable[[Term], Term] | None = None,
+        /,
+    ) -> None: ...
 
 
-def _map(term: Map, g: Term, contribute: Contribute) -> None:
+def _products(
+    term: Map, g: Term, contribute: Contribute, absent: Absences | None
+) -> Sequence[Term]:
+    """What a map's adjoint contributes to its operands."""
     function, xs = term.function, term.arguments
     if function is ops.add:
         products: Sequence[Term] = [g] * len(xs)
@@ -99,13 +141,14 @@ def _map(term: Map, g: Term, contribute: Contribute) -> None:
     elif isinstance(function, VJP):
         rule = contributions(function.operation, xs[0], xs[1], xs[2:])[function.operand]
         contribute_through(rule, g, xs, contribute, term.axes)
-        return
+        return ()
     elif _is_primed(term):
         products = [_primed(term, k, g) for k in range(len(xs))]
     else:
-        products = contributions(function, g, term, xs)
-    for x, product in zip(xs, products, strict=True):
-        contribute(x, product, term.axes)
+        products = contributions(function, g, term, xs, running=absent is not None)
+    if absent is None:
+        return products
+    return [absent.guard(term, k, g, product) for k, product in enumerate(products)]
 
 
 def _times(g: Term, others: Sequence[Term]) -> Term:
@@ -155,7 +198,7 @@ def _primed(term: Map, k: int, g: Term) -> Term:
 
 def _where(g: Term, condition: Term, x: Term, y: Term) -> Sequence[Term]:
     zero = constant(0)
-    return zero, Map("where", (condition, g, zero)), cast(Term, Map("where", (condition, zero, g)))
+    return zero, Map("where", (condition, g, NO_PART)), Map("where", (condition, NO_PART, g))
 
 
 def _vanishing_product(g: Term, x: Term, y: Term) -> Sequence[Term]:
@@ -192,20 +235,23 @@ def _take(term: Take, g: Term, contribute: Contribute) -> None:
     over = tuple(a for a in index.axes if a is axis or a not in x.axes)
     new = index.renames(axis) if isinstance(index, Affine) else None
     if new is not None and new in over:
-        contribute(x, rename(g, new, axis), ())
+        contribute(x, g, (), lambda t: rename(t, new, axis))
     else:
-        contribute(x, Put(g, axis, index, over), ())
+        contribute(x, g, (), lambda t: Put(t, axis, index, over))
 
 
 def _put(term: Put, g: Term, contribute: Contribute) -> None:
     x, axis, index = term.operand, term.axis, term.index
-    if axis not in g.axes:
-        g = multiply(g, constant([1.0] * cast(int, axis.size), axis))
-    contribute(x, read_at(g, axis, index, 0.0), (*x.axes, *index.axes))
+    ones = constant([1.0] * cast(int, axis.size), axis)
+
+    def read(t: Term) -> Term:
+        return read_at(t if axis in t.axes else multiply(t, ones), axis, index, 0.0)
+
+    contribute(x, g, (*x.axes, *index.axes), read)
 
 
 def _mask(term: Mask, g: Term, contribute: Contribute) -> None:
-    contribute(term.operand, Mask(g, term.conditions), term.axes)
+    contribute(term.operand, g, term.axes, lambda t: Mask(t, term.conditions))
 
 
 def _concatenate(term: Concatenate, g: Term, contribute: Contribute) -> None:
@@ -213,10 +259,15 @@ def _concatenate(term: Concatenate, g: Term, contribute: Contribute) -> None:
     reached = [axis for axis in term.axes if axis is not term.axis]
     for piece, own in term.pieces:
         index = Affine(offset, () if own is None else ((own, 1),))
-        # An axis of the result may have the name of the piece's own: it is another one.
-        rest = sum_over(g, own) if own in reached else g
-        contribute(piece, read_at(rest, term.axis, index), reached)
+        contribute(piece, g, reached, partial(_piece, own, reached, term.axis, index))
         offset += 1 if own is None else cast(int, own.size)
+
+
+def _piece(own: Axis | None, reached: Sequence[Axis], axis: Axis, index: Affine, t: Term) -> Term:
+    """What a piece has of an adjoint of the whole."""
+    # An axis of the result may have the name of the piece's own: it is another one.
+    rest = sum_over(t, own) if own is not None and own in reached else t
+    return read_at(rest, axis, index)
 
 
 def _scan(term: Scan, g: Term, contribute: Contribute) -> None:
@@ -315,7 +366,6 @@ def substitute(roots: Sequence[Term], new: Mapping[Any, Term]) -> list[Term]:
 
 
 _RULES: Mapping[type[Term], Callable[[Any, Term, Contribute], None]] = {
-    Map: _map,
     Sum: _sum,
     LogSumExp: _log_sum_exp,
     Softmax: _softmax,

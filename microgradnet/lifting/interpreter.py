@@ -257,4 +257,5 @@ _ELEMENTARY: dict[str, Callable[..., Any]] = {
     "less": lambda x, y: cast(bool, x < y),
     "less_equal": lambda x, y: cast(bool, x <= y),
     **{name: _elementary(name) for name in ("equal", "is_infinite", "vanishing_product")},
+    **{name: _elementary(name) for name in ("scaled", "power_slope", "power_log")},
 }

@@ -16,6 +16,7 @@ import numpy as np
 
 from microgradnet import ops
 from microgradnet.lifting.terms import (
+    NO_PART,
     VJP,
     Affine,
     Axis,
@@ -129,6 +130,8 @@ class _Lowering:
         return known[term]
 
     def change(self, term: Term) -> Term:
+        if term is NO_PART:
+            return constant(0)
         if isinstance(term, Sum):
             return self.sum(term.operand, term.over)
         if isinstance(term, Put) and not isinstance(term.index, Term):

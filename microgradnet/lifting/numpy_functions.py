@@ -52,6 +52,9 @@ _CALLS: Mapping[Function, str] = {
     "both": "np.logical_and({}, {})",
     "is_infinite": "np.isinf({})",
     "vanishing_product": "vanishing_product({}, {})",
+    "scaled": "scaled({}, {}, {}, {})",
+    "power_slope": "power_slope({}, {}, {}, {})",
+    "power_log": "power_log({}, {}, {}, {})",
     ops.xlogy: "xlogy({}, {})",
     ops.erf: "erf({})",
     ops.erfc: "erfc({})",
@@ -230,6 +233,45 @@ def xlogy(x, y):
 def vanishing_product(x, y):
     """x y, where inf 0 = 0."""
     return np.where((y == 0) & np.isinf(x), 0, x * y)
+''',
+    "is_normal": '''\
+def is_normal(x):
+    """Whether a number has all its digits: neither 0 nor subnormal, neither infinite nor nan."""
+    size = np.abs(x)
+    return (size >= np.finfo(size.dtype).tiny) & (size < np.inf)
+''',
+    "in_order": '''\
+def in_order(far, product, *others):
+    """The product, but where it is far from the floats the first of the same that is not."""
+    found = product
+    for other in (*others, product):
+        found = np.where(far & ~np.isnan(other), other, found)
+        far = far & ~is_normal(other)
+    return found
+''',
+    "scaled": '''\
+def scaled(g, slope, x, y):
+    """g slope, of a slope x / y that may be beyond the floats where g x / y is not."""
+    far = ~is_normal(slope) & (x != 0)
+    return in_order(far, g * slope, g * x / y, g / y * x) if far.any() else g * slope
+''',
+    "power_slope": '''\
+def power_slope(g, x, y, out):
+    """g y x**(y - 1), where out is x**y, with the digits that y - 1 rounds away."""
+    slope = np.where(x > 0, y * out / x, np.nan)
+    far = ~(is_normal(slope) & is_normal(out))
+    return np.where(far, scaled(g, y * np.power(x, y - 1), y * out, x), g * slope)
+''',
+    "power_log": '''\
+def power_log(g, x, y, out):
+    """g x**y log x, where out is x**y, which may be beyond the floats where g x**y is not."""
+    log = np.log(x)
+    slope = out * log
+    far = ~is_normal(slope)
+    if not far.any():
+        return g * slope
+    root = np.power(x, y / 2)
+    return in_order(far, g * slope, g * out * log, g * log * root * root)
 ''',
     "fractional_power": '''\
 def fractional_power(x, exponent):

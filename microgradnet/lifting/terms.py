@@ -30,9 +30,10 @@ from microgradnet import ops
 from microgradnet.operation import Operation
 
 __all__ = [
-    "VJP", "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index", "Leaf",
-    "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term", "add",
-    "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states", "multiply",
+    "NO_PART", "VJP", "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index",
+    "Leaf", "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term",
+    "add", "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states",
+    "multiply",
     "negative", "read_at", "rebuild", "rename", "show_by", "sum_over", "topological_terms",
     "where_used",
 ]  # fmt: skip
@@ -112,7 +113,8 @@ Function: TypeAlias = "Operation | VJP | str"
 
 An operation of the table, where `add` and `multiply` take any number of operands, a derivative
 rule, or, by its name in `Arithmetic`, an elementary function that is no operation: `where`, `both`,
-`equal`, `less`, `less_equal`, `is_infinite` or `vanishing_product`.
+`equal`, `less`, `less_equal`, `is_infinite`, `vanishing_product`, `scaled`, `power_slope` or
+`power_log`.
 """
 
 _KNOWN: WeakValueDictionary[tuple[Any, ...], Term] = WeakValueDictionary()
@@ -550,6 +552,12 @@ def multiply(*terms: Term) -> Term:
 _MODERATE = 2.0**-100, 2.0**100
 _ONE: Term = Constant(1.0)
 
+NO_PART: Term = Constant(-0.0)
+"""The contribution to what has no part in a result, where terms are computed and not written.
+
+It is the number that changes no other when it is added.
+"""
+
 
 def negative(term: Term) -> Term:
     """−x, as a product with −1."""
@@ -805,5 +813,5 @@ _CHECKS: Mapping[type[Term], Callable[[Any], Iterable[str]]] = {
 _ROLES = ("parameter", "input", "target", "seed")
 _ELEMENTARY = {
     "where": 3, "both": 2, "equal": 2, "less": 2, "less_equal": 2, "is_infinite": 1,
-    "vanishing_product": 2,
+    "vanishing_product": 2, "scaled": 4, "power_slope": 4, "power_log": 4,
 }  # fmt: skip

@@ -61,10 +61,6 @@ def test_a_module_imports_only_from_smaller_floors(path):
         assert floor(there) < floor(here), f"{here} imports {name}, from no floor below it"
 
 
-STILL = {"microgradnet.lifting.inputs"}
-"""What rooms take from inside a folder until its __init__ offers it."""
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_folder_offers_is_in_its_init(path):
     here = path.relative_to(ROOT).parts[0].removesuffix(".py")
@@ -74,7 +70,7 @@ def test_what_a_folder_offers_is_in_its_init(path):
             inside = package.count(".") > 1
             if package.count(".") == 1 and name in MODULES:  # a module, or what bears its name
                 inside = isinstance(getattr(importlib.import_module(package), last), ModuleType)
-            assert not inside or package in STILL, f"{here} imports {name}, past its __init__"
+            assert not inside, f"{here} imports {name}, past its __init__"
 
 
 def dotted(path):

@@ -1,0 +1,143 @@
+"""Where adjoints have no part in a result, so that an infinite slope behind makes no NaN.
+
+Of min(1/x, 5) at 0 the first operand has no part, and whatever 1/x does there is of no account. A
+rule says so by `NO_PART` in its branches. But an array has all its entries. So here is noted where
+there is no part, by a term that is 1 there and 0 elsewhere, and what an infinite slope makes of an
+adjoint is left out where that is 1. What is 0 for another reason stays a factor: 0·∞ is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from microgradnet import ops
+from microgradnet.lifting.algebra import contributions
+from microgradnet.lifting.terms import (
+    NO_PART,
+    VJP,
+    Constant,
+    Map,
+    Term,
+    constant,
+    multiply,
+)
+from microgradnet.operation import Operation
+
+__all__ = ["Absences"]
+
+_HERE, _NOWHERE = constant(1), constant(0)
+
+
+class Absences:
+    """What has no part among the adjoints of one reverse pass, and where.
+
+    >>> x, g = Leaf("x", "input", (), [0]), Leaf("g", "seed", (), [0])
+    >>> root = Map(ops.sqrt, (x,))
+    >>> low, absences = Map(ops.minimum, (root, constant(5))), Absences()
+    >>> by_root, _ = contributions(ops.minimum, g, low, low.arguments, running=True)
+    >>> by_root = absences.guard(low, 0, g, by_root)
+    >>> (slope,) = contributions(ops.sqrt, by_root, root, [x])
+    >>> absences.guard(root, 0, by_root, slope).arguments[0]
+    5 < sqrt(x)
+    """
+
+    def __init__(self) -> None:
+        self._where: dict[Term, Term] = {}
+        self._finite: dict[Term, bool] = {}
+
+    def guard(self, term: Map, k: int, g: Term, product: Term) -> Term:
+        """The contribution of a map with adjoint g to operand k, 0 where g has no part."""
+        before, own = self._where.get(g, _NOWHERE), _of_rule(product)
+        if before is not _NOWHERE and self._is_steep(term, k, g):
+            product = _outside(before, product)
+        found = own if before is _NOWHERE else before if own is _NOWHERE else _either(before, own)
+        if found is not _NOWHERE:
+            self._where[product] = found
+        return product
+
+    def add(self, parts: Sequence[Term], total: Term) -> None:
+        """Note that a sum has no part where none of its parts has one."""
+        places = [self._where.get(part, _NOWHERE) for part in parts]
+        if _NOWHERE not in places:
+            self._where[total] = multiply(*places)
+
+    def move(self, term: Term, moved: Callable[[Term], Term]) -> None:
+        """Note where an adjoint has no part whose entries are moved, and some of them summed."""
+        own = self._where.get(term, _NOWHERE)
+        if own is not _NOWHERE:
+            there = Map("where", (_condition(own), _NOWHERE, _HERE))
+            none = Map("equal", (moved(there), _NOWHERE))
+            self._where[moved(term)] = Map("where", (none, _HERE, _NOWHERE))
+
+    def _is_steep(self, term: Map, k: int, g: Term) -> bool:
+        """Whether ∂y/∂xₖ, or a factor, may be infinite or NaN.
+
+        Of matrix products it is not asked, since they have no branches.
+        """
+        function, xs = term.function, term.arguments
+        if function is ops.multiply:
+            if not ({*term.axes} <= {*g.axes} or {*term.axes} <= {*xs[k].axes}):
+                return False
+            return not all(map(self._is_finite, (*xs[:k], *xs[k + 1 :])))
+        base = (function.base or function) if isinstance(function, Operation) else function
+        return base not in _FINITE_SLOPES
+
+    def _is_finite(self, term: Term) -> bool:
+        """Whether a number is finite where those of the leaves are, but for overflow of sums."""
+        known, stack = self._finite, [term]
+        while stack:
+            x = stack[-1]
+            unknown = [y for y in x.operands if y not in known]
+            if x in known or not unknown:
+                stack.pop()
+                own = x.function if isinstance(x, Map) else None
+                base = (own.base or own) if isinstance(own, Operation) else own
+                known[x] = base in _FINITE and all(known[y] for y in x.operands)
+                if isinstance(x, Constant):
+                    known[x] = bool(abs(x.values).max(initial=0) < float("inf"))
+            stack += unknown
+        return known[term]
+
+
+def _of_rule(product: Term) -> Term:
+    """Where the branches of a rule have no part."""
+    if product is NO_PART:
+        return _HERE
+    if isinstance(product, Map) and isinstance(product.function, VJP):
+        operation, k = product.function
+        g, y, *xs = product.arguments
+        return _of_rule(contributions(operation, g, y, xs, running=True)[k])
+    if isinstance(product, Map) and product.function == "where":
+        condition, *branches = product.arguments
+        x, y = map(_of_rule, branches)
+        return _NOWHERE if x is y is _NOWHERE else Map("where", (condition, x, y))
+    return _NOWHERE
+
+
+def _condition(places: Term) -> Term:
+    """The condition that a place is among some."""
+    if isinstance(places, Map) and places.function == "where":
+        condition, x, y = places.arguments
+        if x is _HERE and y is _NOWHERE:
+            return condition
+    return Map("less", (_NOWHERE, places))
+
+
+def _outside(places: Term, term: Term) -> Term:
+    """A term but for the places where nothing has a part."""
+    return Map("where", (_condition(places), NO_PART, term))
+
+
+def _either(one: Term, other: Term) -> Term:
+    return Map(ops.maximum, (one, other))
+
+
+_FINITE_SLOPES = {
+    "where", ops.add, ops.subtract, ops.negative, ops.abs, ops.maximum, ops.minimum, ops.tanh,
+    ops.sigmoid, ops.relu, ops.leaky_relu, ops.hard_tanh, ops.hard_sigmoid, ops.softplus,
+    ops.softsign, ops.silu, ops.gelu, ops.erf, ops.erfc, ops.atan,
+}  # fmt: skip
+"""Functions whose slopes are finite even where their operands are not."""
+
+_FINITE = {None, ops.multiply, ops.sin, ops.cos, *_FINITE_SLOPES}
+"""Functions that are finite where their operands are."""
