@@ -130,9 +130,9 @@ class Analysis:
 
     @property
     def has_arrays(self) -> bool:
-        """Whether there are few arrays, or arrays of several numbers: else it is a scalar graph."""
-        classes = self._classes.classes
-        return len(classes) <= _FEW or sum(map(len, classes)) >= _SEVERAL * len(classes)
+        """Whether there are few arrays, or arrays of many nodes each: else it is a scalar graph."""
+        count = len(self._classes.classes)
+        return count <= _FEW or self.atoms.size >= _MANY * count
 
     def forget_nodes(self) -> None:
         """Let go of the graph, of which nothing but its numbers is needed from here on."""
@@ -183,8 +183,8 @@ class Analysis:
         return arrays
 
 
-_FEW, _SEVERAL = 24, 4
-"""Beyond so many arrays of less than so many numbers on the average, arrays do not pay."""
+_FEW, _MANY = 24, 4
+"""More arrays than so few, and of less than so many nodes on the average, do not pay."""
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:

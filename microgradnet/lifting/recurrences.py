@@ -57,7 +57,7 @@ def join_steps(vectors: Vectors) -> tuple[Vectors, list[Run]]:
     >>> run.count, [len(c) for c in vectors.classes]
     (9, [1, 1, 1, 9, 9])
     """
-    deep, runs = _Joiner(_deepest_first(vectors)).result()
+    deep, runs = _Joiner(*_deepest_first(vectors)).result()
     return (deep, runs) if runs else (vectors, [])
 
 
@@ -68,16 +68,16 @@ def _read_by(members: VectorClass) -> Iterator[Indices]:
         yield from kind.factors
 
 
-def _deepest_first(vectors: Vectors) -> Vectors:
-    """The classes in an order in which nothing stands between the steps of a loop.
+def _deepest_first(vectors: Vectors) -> tuple[Vectors, list[list[int]]]:
+    """The classes in an order in which nothing stands between the steps of a loop, and their reads.
 
     The class that has most below it comes as early as it can, and what only reads a loop, as the
-    outputs at its steps, behind the loop.
+    outputs at its steps, behind the loop. Of each class follow the classes that it reads.
     """
-    reads = [
-        sorted({int(vectors.class_of[atoms[0]]) for atoms in _read_by(members)})
-        for members in vectors.classes
-    ]
+    firsts = [[atoms.item(0) for atoms in _read_by(members)] for members in vectors.classes]
+    class_of = vectors.class_of.tolist()
+    numbers = [[class_of[atom] for atom in those] for those in firsts]
+    reads = [sorted(set(those)) for those in numbers]
     depth: list[int] = []
     for below in reads:
         depth.append(1 + max((depth[k] for k in below if k >= 0), default=0))
@@ -98,14 +98,18 @@ def _deepest_first(vectors: Vectors) -> Vectors:
     number = np.empty(len(order), dtype=np.intp)
     number[order] = np.arange(len(order))
     found = vectors.class_of >= 0
-    class_of = vectors.class_of.copy()
-    class_of[found] = number[class_of[found]]
+    moved = vectors.class_of.copy()
+    moved[found] = number[moved[found]]
     classes = [vectors.classes[k] for k in order]
-    return replace(vectors, classes=classes, class_of=class_of)
+    new = number.tolist()
+    numbers = [[new[j] if j >= 0 else j for j in numbers[k]] for k in order]
+    return replace(vectors, classes=classes, class_of=moved), numbers
 
 
 def _merged(kinds: list[Kind], classes: list[VectorClass], class_of: Indices) -> list[Kind]:
     """Kinds of terms that were of several steps' classes and are of one now, as one kind."""
+    if len(kinds) < 2:
+        return kinds
     found: dict[object, list[Kind]] = {}
     for kind in kinds:
         numbers = [int(class_of[factor[0]]) for factor in kind.factors]
@@ -133,8 +137,8 @@ def _merged(kinds: list[Kind], classes: list[VectorClass], class_of: Indices) ->
 
 
 class _Joiner:
-    def __init__(self, vectors: Vectors) -> None:
-        self.vectors = vectors
+    def __init__(self, vectors: Vectors, numbers: list[list[int]]) -> None:
+        self.vectors, self.numbers = vectors, numbers
         self.classes = vectors.classes
         self.class_of, self.index = vectors.class_of, vectors.index
 
@@ -173,7 +177,7 @@ class _Joiner:
 
     def _runs(self) -> Iterator[tuple[int, int, int]]:
         """Where steps begin, how many classes a step has, and how many steps there are."""
-        described = [self._described(members) for members in self.classes]
+        described = [self._described(k) for k in range(len(self.classes))]
         self.rough = [rough for rough, _ in described]
         self.reads = [reads for _, reads in described]
         following: dict[object, int] = {}
@@ -220,8 +224,9 @@ class _Joiner:
         readers = sum(number in carried for number in reads)
         return count, -len(carried), -readers, start + period * count
 
-    def _described(self, members: VectorClass) -> tuple[object, list[tuple[int, bytes]]]:
+    def _described(self, k: int) -> tuple[object, list[tuple[int, bytes]]]:
         """What the steps of a class have in common; of what it reads the class and the entries."""
+        members = self.classes[k]
         rough = (
             members.operation,
             len(members),
@@ -233,8 +238,7 @@ class _Joiner:
             ],
         )
         reads = []
-        for atoms in _read_by(members):
-            number = int(self.class_of[atoms[0]])
+        for number, atoms in zip(self.numbers[k], _read_by(members), strict=True):
             which = b""
             if number == -1 - PARAMETER:  # the same in all steps
                 which = atoms.tobytes()

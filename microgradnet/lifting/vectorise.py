@@ -46,6 +46,9 @@ class Kind:
     factors: list[Indices]
 
 
+_NO_FLOATS, _NO_ATOMS = np.zeros(0), np.zeros(0, dtype=np.intp)
+
+
 @dataclass(eq=False)
 class VectorClass:
     """Atoms that are computed alike and used alike.
@@ -62,10 +65,10 @@ class VectorClass:
     operation: Operation | None = None
     operands: list[Indices] = field(default_factory=list)
     kinds: list[Kind] = field(default_factory=list)
-    constants: Floats = field(default_factory=lambda: np.zeros(0))
+    constants: Floats = field(default_factory=lambda: _NO_FLOATS)
     component: Indices | None = None
     steps: int = 1
-    initial: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    initial: Indices = field(default_factory=lambda: _NO_ATOMS)
 
     def __len__(self) -> int:
         return len(self.atoms)
@@ -393,16 +396,17 @@ class _Classes:
         by = np.lexsort((self.op_slot, index[self.op_user], class_of[self.op_user]))
         op_atom, op_user = self.op_atom[by], self.op_user[by]
         op_limits = np.searchsorted(class_of[op_user], np.arange(self.n_classes + 1)).tolist()
+        constants = np.where(members < n, atoms.value[np.minimum(members, n - 1)], 0.0)
         classes = []
         limits = limits.tolist()
-        for k in range(self.n_classes):
+        firsts = members[limits[:-1]].tolist()
+        for k, first in enumerate(firsts):
             those = members[limits[k] : limits[k + 1]]
             found = VectorClass(those)
-            first = int(those[0])
             op = atoms.operation[first] if first < n else None
             found.operation = op
             if op is None:
-                found.constants = np.where(those < n, atoms.value[np.minimum(those, n - 1)], 0.0)
+                found.constants = constants[limits[k] : limits[k + 1]]
                 part = slice(term_limits[k], term_limits[k + 1])
                 found.kinds = _kinds(
                     index[owner[part]], kind[part], coefficient[part], flag[part], factors[part]
@@ -440,11 +444,13 @@ def _kinds(
         order = np.argsort(entry, kind="stable")
         entry, coefficient, flag = entry[order], coefficient[order], flag[order]
         factors, kind = factors[order], np.zeros(len(kind), dtype=np.intp)
-    cuts = [0, *(np.flatnonzero(np.diff(kind)) + 1).tolist(), len(kind)]
+    cuts = [0, len(kind)]
+    if len(kind) > 1:
+        cuts[1:1] = (np.flatnonzero(kind[1:] != kind[:-1]) + 1).tolist()
     found = []
     for start, end in pairwise(cuts):
         part = slice(start, end)
-        used = int((factors[start] >= 0).sum())
+        used = sum([place >= 0 for place in factors[start].tolist()])
         found.append(
             Kind(
                 entry[part],
