@@ -171,13 +171,38 @@ class Layouts:
         for first in (True, False):
             self._examples_first = first
             self._orders = dict(settled)
-            moved = True
-            rounds = 0
-            while moved and rounds < _ROUNDS:
-                moved = any([self._improve(root) for root in open_ones])
-                rounds += 1
+            self._descend(open_ones)
+            if self._move_examples(open_ones, judged):
+                self._descend(open_ones)
             found.append((sum(map(self.cost, judged)), self._examples_first, self._orders))
         _, self._examples_first, self._orders = min(found, key=lambda choice: choice[0])
+
+    def _descend(self, roots: Sequence[Term]) -> None:
+        """Improve class after class, while it pays."""
+        for _ in range(_ROUNDS):
+            if not any([self._improve(root) for root in roots]):
+                break
+
+    def _move_examples(self, roots: Sequence[Term], judged: Sequence[Term]) -> bool:
+        """Put the examples beside another axis in all classes at once; whether it was worth it."""
+        start = least = sum(map(self.cost, judged))
+        axes = dict.fromkeys(axis for root in roots for axis in self._axes[root])
+        for axis in axes:
+            for behind in (0, 1):
+                before = dict(self._orders)
+                for root in roots:
+                    order = [x for x in self._orders[root] if x.size is not None]
+                    examples = {*self._orders[root]} - {*order}
+                    if axis in order and len(examples) == 1:
+                        place = max(order.index(axis) + behind, int(root in self._first))
+                        order[place:place] = examples
+                        self._orders[root] = tuple(order)
+                cost = sum(map(self.cost, judged)) if self._orders != before else least
+                if cost < least:
+                    least = cost
+                else:
+                    self._orders = before
+        return least < start
 
     def _improve(self, root: Term) -> bool:
         """Move one axis of a class to where it makes its sums cheapest; whether it was worth it."""

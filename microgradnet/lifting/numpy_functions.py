@@ -203,11 +203,10 @@ def sigmoid_and_slope(z, one, top, a, slope):
     np.divide(a, slope, out=slope)
 ''',
     "tanh_slope": '''\
-def tanh_slope(z, a, one, least, slope):
-    """The derivative of a = tanh(z) into slope: 1 - a**2, where that is small 1 / cosh(z)**2."""
-    np.square(a, out=slope)
-    np.subtract(one, slope, out=slope)
-    far = np.flatnonzero(slope < least)
+def tanh_slope(z, square, one, least, slope):
+    """The derivative of tanh(z) into slope: 1 - tanh(z)**2, where that is small 1 / cosh(z)**2."""
+    np.subtract(one, square, out=slope)
+    (far,) = (slope < least).ravel().nonzero()
     if far.size:
         c = np.cosh(z.take(far))
         slope.put(far, 1 / c / c)

@@ -148,15 +148,23 @@ def emit_with_slope(w: Writer, term: Map, slope: Term) -> None:
 def emit_slope(w: Writer, term: Map) -> None:
     """f′(x) where f(x) is computed elsewhere; 1 − a² where it keeps seven tenths of its digits."""
     _, y, x = term.arguments
-    operation = cast(VJP, term.function).operation
-    out = w.store(term)
-    z = w.oriented(w.array(x), out.axes)
-    if operation is ops.tanh:
-        a = w.oriented(w.array(y), out.axes)
-        least = w.hoist("np.array(np.finfo(kind).eps ** 0.3, kind)", "least")
-        w.line(f"tanh_slope({z}, {a}, {w.number(1.0)}, {least}, {out.code})")
-    else:
-        w.line(f"np.multiply(sigmoid({z}), sigmoid(-{z}), out={out.code})")
+    z, order = w.array(x), w.order(term)
+    if cast(VJP, term.function).operation is ops.sigmoid:
+        out = w.store(term)
+        code = w.oriented(z, out.axes)
+        w.line(f"np.multiply(sigmoid({code}), sigmoid(-{code}), out={out.code})")
+        w.bind(term, out)
+        return
+    squared = w.reading.square(y)
+    array = w.array(squared or y)
+    out = (squared and in_place(w, term, order, [squared], [array])) or w.store(term)
+    square = w.oriented(array, out.axes)
+    if squared is None:
+        w.line(f"np.square({square}, out={out.code})")
+        square = out.code
+    least = w.hoist("np.array(np.finfo(kind).eps ** 0.3, kind)", "least")
+    given = [w.oriented(z, out.axes), square, w.number(1.0), least, out.code]
+    w.line(f"tanh_slope({', '.join(given)})")
     w.bind(term, out)
 
 

@@ -317,7 +317,9 @@ class _Block:
         """The code of an output for all examples; where its array is kept or given, of a copy."""
         array = self.writer.array(term)
         if not term.axes:
-            return f"np.full(m, {array.code}, p.dtype)"
+            cost = self.writer.local("np.empty(m, kind)", "costs")
+            self.writer.line(f"{cost}.fill({array.code})")  # np.full takes three times as long
+            return cost
         own = isinstance(term, Map) and array.slot is None and not array.kept
         return array.code if own or self.columns else f"{array.code}.copy()"
 
