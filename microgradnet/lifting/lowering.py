@@ -38,6 +38,7 @@ from microgradnet.lifting.terms import (
     topological_terms,
     where_used,
 )
+from microgradnet.operation import Operation
 
 __all__ = ["FACTORED", "lower"]
 
@@ -85,16 +86,28 @@ def _with_common_products(roots: Sequence[Term]) -> list[Term]:
         varying = [x for x in flat if not isinstance(x, Constant)]
         if len(varying) > 1 and max(len(x.axes) for x in varying) == len(part.axes):
             parts[min(varying, key=uses.__getitem__)].append(part)
+    inner: dict[Term, Term] = {}
+    scales: Counter[tuple[Term, Term]] = Counter()
+    for term, flat in factors.items():
+        own = Counter(flat)
+        within = [x for factor in own for x in parts[factor] if Counter(factors[x]) < own]
+        if within:
+            inner[term] = max(within, key=lambda part: len(factors[part]))
+            scales.update((inner[term], x) for x in flat if isinstance(x, Constant))
     new: dict[Term, Term] = {}
 
     def made(term: Term) -> Term:
-        own = Counter(factors.get(term, ()))
-        inner = [x for factor in own for x in parts.get(factor, ()) if Counter(factors[x]) < own]
-        if not inner:
+        part = inner.get(term)
+        if part is None:
             return term.with_operands([new[x] for x in term.operands])
-        largest = max(inner, key=lambda part: len(factors[part]))
-        rest = (own - Counter(factors[largest])).elements()
-        return Map(ops.multiply, (new.get(largest) or made(largest), *(new[x] for x in rest)))
+        rest = [*(Counter(factors[term]) - Counter(factors[part])).elements()]
+        product = new.get(part) or made(part)
+        for x in rest:
+            if scales[part, x] > 1:  # scaled once for all
+                rest.remove(x)
+                product = Map(ops.multiply, (x, product))
+                break
+        return Map(ops.multiply, (product, *(new[x] for x in rest))) if rest else product
 
     for term in order:
         new[term] = made(term)
@@ -109,11 +122,13 @@ class _Lowering:
     """Lowers a term whose operands are lowered.
 
     shared  those that several others read; they are not taken apart
+    powers  by powers so far, what computes them
     """
 
     def __init__(self) -> None:
         self._bound: dict[Term, bool] = {}
         self.shared: set[Term] = set()
+        self.powers: dict[Term, Term] = {}
 
     def is_bound(self, term: Term) -> bool:
         """Whether a term depends on the state of a scan, so that it changes from step to step."""
@@ -149,10 +164,23 @@ class _Lowering:
             return self.multiply(xs)
         if function is ops.negative:
             return self.multiply((constant(-1), *xs))
+        if isinstance(function, Operation) and function.base is ops.power_constant:
+            return self.power(function, xs[0])
         if isinstance(function, VJP) and function.operation in FACTORED and not _is_one(xs[0]):
             slope = Map(function, (constant(1), *xs[1:]))
             return self.multiply((xs[0], slope))
         return term
+
+    def power(self, function: Operation, x: Term) -> Term:
+        """A power by the next one if that is there; that of −½ by a square root."""
+        exponent = float(function.parameters["exponent"])
+        above = Map(ops.power_constant.variant(exponent=exponent + 1), (x,))
+        if exponent < -1 and self.powers.get(above) is not None:
+            return Map(ops.divide, (self.powers[above], x))
+        power: Term = Map(function, (x,))
+        if exponent == -0.5 and _is_positive(x):
+            self.powers[power] = Map(ops.divide, (_ONE, Map(ops.sqrt, (x,))))
+        return self.powers.setdefault(power, power)
 
     def grouped(self, terms: Iterable[Term]) -> list[Term]:
         """The terms in the order in which they are joined: small ones first, states last."""
@@ -182,6 +210,7 @@ class _Lowering:
 
     def multiply(self, terms: Sequence[Term]) -> Term:
         """A product as binary products, with its numbers in one."""
+        terms = [x for t in terms for x in self.without_number(t)]
         numbers = [t for t in terms if isinstance(t, Constant) and t.number is not None]
         factors = [t for t in terms if t not in numbers]
         first = multiply(*numbers)
@@ -198,6 +227,13 @@ class _Lowering:
         for term in ordered[1:]:
             total = Map(ops.multiply, (total, term))
         return total
+
+    def without_number(self, term: Term) -> Sequence[Term]:
+        """A product's number and the rest, if nothing else reads the product."""
+        if not _is(term, ops.multiply) or term in self.shared:
+            return (term,)
+        numbers = [x for x in term.operands if isinstance(x, Constant) and not x.axes]
+        return term.operands if numbers and len(term.operands) == 2 else (term,)
 
     def factors(self, term: Term) -> list[Term]:
         """The factors of a product of products, if they are not too many."""
@@ -295,6 +331,16 @@ _SQUARE = ops.power_constant.variant(exponent=2)
 
 def _square(term: Term) -> Term:
     return Map(_SQUARE, (term,))
+
+
+def _is_positive(term: Term, depth: int = 9) -> bool:
+    """Whether a term is evidently above or +0, where it is a number."""
+    if isinstance(term, Constant):
+        return not np.signbit(term.values).any()
+    if isinstance(term, Map) and (term.function is _SQUARE or term.function is ops.exp):
+        return True
+    closed = isinstance(term, Sum) or _is(term, ops.add) or _is(term, ops.multiply)
+    return closed and depth > 0 and all(_is_positive(x, depth - 1) for x in term.operands)
 
 
 def _vanishes(term: Term, conditions: Sequence[Affine]) -> bool:

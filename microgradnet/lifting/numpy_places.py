@@ -8,6 +8,8 @@ from itertools import product
 from math import prod
 from typing import cast
 
+import numpy as np
+
 from microgradnet import ops
 from microgradnet.lifting.numpy_functions import number_source
 from microgradnet.lifting.numpy_reads import chain_of, is_map
@@ -69,15 +71,12 @@ def emit_gather(w: Writer, term: Take, x: Array) -> None:
     joint = [a for a in index.axes if a in x.axes and a is not term.axis]
     place = x.axes.index(term.axis)
     if not joint:
-        code = f"np.take({x.code}, {clipped}, {place})"
+        code = f"{x.code}.take({clipped}, {place})"
         axes = (*x.axes[:place], *index.axes, *x.axes[place + 1 :])
     else:
         axes = tuple(dict.fromkeys((*(a for a in x.axes if a is not term.axis), *index.axes)))
         at = w.oriented(replace(index, code=clipped, kept=False), axes)
-        places = [
-            at if a is term.axis else f"np.arange({size_code([a])})" + _behind(axes, [a])
-            for a in x.axes
-        ]
+        places = [at if a is term.axis else w.coordinates(a, axes) for a in x.axes]
         code = f"{x.code}[{', '.join(places)}]"
     if fill is not None:
         own = w.oriented(index, axes)
@@ -188,26 +187,47 @@ def scatter_view(w: Writer, view: Array, x: Array, apart: Sequence[Axis]) -> Non
 
 def emit_scatter(w: Writer, term: Put, x: Array) -> None:
     """Add in at places from a table."""
-    out = w.store(term)
+    out, index = w.store(term), term.index
+    rest = [axis for axis in out.axes if axis is not term.axis]
+    w.line(f"{out.code}.fill(0)")
+    alone = isinstance(index, Constant) and {*index.axes} == {*term.over}
+    if alone and term.over and {*x.axes} == {*term.over, *rest}:
+        scatter_rows(w, term, x, out, rest)
+        w.bind(term, out)
+        return
     other = {axis: Axis(axis.name, axis.size) for axis in term.over}
-    x, index = (
+    x, places = (
         replace(array, axes=tuple(other.get(a, a) for a in array.axes))
         for array in (x, places_of(w, term))
     )
-    rest = [axis for axis in out.axes if axis is not term.axis]
     full = [*rest, *other.values()]
-    where = [f"np.arange({size_code([axis])})" + _behind(full, [axis]) for axis in rest]
-    own, last = w.oriented(index, full), size_code([term.axis])
+    where = [w.coordinates(axis, full) for axis in rest]
+    own, last = w.oriented(places, full), size_code([term.axis])
     values = w.oriented(x, full)
-    if isinstance(term.index, Constant) and not _is_inside(term.index, term.axis):
+    if isinstance(index, Constant) and not _is_inside(index, term.axis):
         values = f"np.where(({own} >= 0) & ({own} < {last}), {values}, 0)"
         own = f"np.clip({own}, 0, {last} - 1)"
-    where.append(own)
-    values = f"np.broadcast_to({values}, {shape_code(full)})"  # add.at wants them in full
+    cells = f"({', '.join([*where, own])},)"
     moved = w.oriented(out, (*rest, term.axis))
-    w.line(f"{out.code}.fill(0)")
-    w.line(f"np.add.at({moved}, ({', '.join(where)},), {values})")
+    if term.over:  # add.at wants the values in full
+        w.line(f"np.add.at({moved}, {cells}, np.broadcast_to({values}, {shape_code(full)}))")
+    else:
+        w.line(f"{moved}[{cells}] = {values}")
     w.bind(term, out)
+
+
+def scatter_rows(w: Writer, term: Put, x: Array, out: Array, rest: Sequence[Axis]) -> None:
+    """Add rows into those of an array of zeros: sorted, those for one place lie together."""
+    index = cast(Constant, term.index)
+    flat = index.values.transpose([index.axes.index(axis) for axis in term.over]).ravel()
+    order = flat.argsort(kind="stable")
+    order = order[(flat[order] >= 0) & (flat[order] < cast(int, term.axis.size))]
+    places, starts = np.unique(flat[order], return_index=True)
+    rows = w.grouped(x, [term.over, *([axis] for axis in rest)])
+    code = f"{rows}.take({w.table(order)}, 0)"
+    if len(places) < len(order):
+        code = f"np.add.reduceat({code}, {w.table(starts)}, 0)"
+    w.line(f"{w.oriented(out, (term.axis, *rest))}[{w.table(places)}] = {code}")
 
 
 def emit_concatenate(w: Writer, term: Concatenate) -> None:
@@ -285,14 +305,6 @@ def _overlapping(links: Sequence[Put]) -> list[Axis]:
             parts.remove(smallest)
             apart.append(smallest[0])
     return apart
-
-
-def _behind(order: Sequence[Axis], axes: Sequence[Axis]) -> str:
-    """Brackets that let an array over axes meet arrays of an order."""
-    rest = order[min(order.index(axis) for axis in axes) :]
-    if len(rest) == len(axes):
-        return ""
-    return f"[{', '.join(':' if axis in axes else 'None' for axis in rest)}]"
 
 
 def _is_inside(index: Constant, axis: Axis) -> bool:

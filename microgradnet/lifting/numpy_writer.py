@@ -457,6 +457,11 @@ class Writer:
             return None
         return self.grouped(out, [order]) if order else out.code
 
+    def coordinates(self, axis: Axis, order: Sequence[Axis]) -> str:
+        """The coordinates along an axis, so that they meet arrays of an order."""
+        code = f"np.arange({size_code([axis])})"
+        return self.oriented(Array(self.hoist(code, axis.name), (axis,), {axis: 1}, True), order)
+
     def ones(self, axes: Sequence[Axis], square: bool = False) -> str:
         """A row of ones as long as the axes, or a square."""
         size = size_code(axes)
