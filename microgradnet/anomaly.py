@@ -5,10 +5,12 @@ from __future__ import annotations
 import linecache
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple
 
 from microgradnet import chain_rule
-from microgradnet.arithmetic import NO_PART, Number, common, is_finite
+from microgradnet.arithmetic import NO_PART, Number, common, is_finite, parts
 from microgradnet.engine import Value
 from microgradnet.frames import users_frame
 from microgradnet.graph import topological_order
@@ -113,6 +115,7 @@ class _Detector:
             if term is NO_PART or is_finite(adjoints[x]):
                 return
             op: Any = y.op
+            term = reduce(add, parts(term))
             summed = f" (of which {full_numeral(term)} from there)" if is_finite(term) else ""
             raise _error(
                 x,

@@ -11,10 +11,11 @@ CPython 3.11) without it:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from microgradnet import ops
-from microgradnet.arithmetic import NO_PART, Number, common, evaluate, ieee
+from microgradnet.arithmetic import Number, common, evaluate, ieee, parts
 from microgradnet.node import Node, Vector
 from microgradnet.notation import annotate, described
 from microgradnet.unset import UNSET, Unset
@@ -174,8 +175,9 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 else:
                     x, y = left.data, right.data
                     if not (type(x) is type(y) is type(g) is float):
-                        to_left, to_right = _terms(op.contributions(g, node.data, (x, y)), fresh)
-                    elif op is _MULTIPLY:
+                        _contribute((left, right), op.contributions(g, node.data, (x, y)), fresh)
+                        continue
+                    if op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
                     elif op is _SUBTRACT:
                         to_left, to_right = g, -g
@@ -186,7 +188,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                         to_left, to_right = terms
                         if not (type(to_left) is type(to_right) is float):
                             op.check(terms, 2)
-                            to_left, to_right = _terms(terms, fresh)
+                            _contribute((left, right), terms, fresh)
+                            continue
                 h = left.grad
                 if h is fresh:
                     left.grad = to_left
@@ -218,8 +221,9 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 parent: Node = node._left
                 x = parent.data
                 if not (type(x) is type(g) is float):
-                    (term,) = _terms(op.contributions(g, node.data, (x,)), fresh)
-                elif op is _RELU:
+                    _contribute((parent,), op.contributions(g, node.data, (x,)), fresh)
+                    continue
+                if op is _RELU:
                     if x <= 0.0:
                         continue
                     term = g
@@ -230,7 +234,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                     term = terms[0]
                     if type(term) is not float:
                         op.check(terms, 1)
-                        (term,) = _terms(terms, fresh)
+                        _contribute((parent,), terms, fresh)
+                        continue
                 h = parent.grad
                 if h is fresh:
                     parent.grad = term
@@ -243,7 +248,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 terms = node.sums()
             else:
                 data = [parent.data for parent in parents]
-                terms = _terms(op.contributions(g, node.data, data), fresh)
+                _contribute(parents, op.contributions(g, node.data, data), fresh)
+                continue
             for k, term in enumerate(terms):
                 parent = parents[k]
                 h = parent.grad
@@ -260,8 +266,12 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
         raise
 
 
-def _terms(contributions: tuple[Number, ...], fresh: Unset) -> list[Number]:
-    return [fresh if term is NO_PART else term for term in contributions]
+def _contribute(parents: Sequence[Node], contributions: Sequence[Number], fresh: Unset) -> None:
+    """Add contributions of any kind to the adjoints of the parents."""
+    for parent, contribution in zip(parents, contributions, strict=True):
+        for part in parts(contribution):
+            h = parent.grad
+            parent.grad = part if h is fresh else _sum(h, part)
 
 
 def _zero(node: Node) -> Number:
@@ -269,8 +279,6 @@ def _zero(node: Node) -> Number:
 
 
 def _sum(x: Number, y: Number) -> Number:
-    if type(y) is Unset:  # from where there is no part
-        return x
     # A 0 is what programs written for micrograd reset a gradient to, leaf by leaf.
     if type(y) is float and (type(x) is float or (type(x) is int and x == 0)):
         return x + y

@@ -4,18 +4,23 @@ From z = 37 on σ(z) rounds to 1 and 1 − σ(z) to 0, while σ(−z), the same 
 So an operation can declare its complement 1 − y. Where a node is computed from one that saturates,
 its number comes from what lies below that one: of `1 - sigmoid(z)` it is σ(−z). The node's parents
 and its derivative rule are those of the operation as written.
+
+So it is of ln Σ exp zₖ − zⱼ, the cost of class j, which is ln Σ exp(zₖ − zⱼ).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from microgradnet import ops
 from microgradnet.arithmetic import Arithmetic, Number, common, evaluate
 from microgradnet.operation import Operation
 
-__all__ = ["SENSITIVE", "Evaluation", "evaluation", "may_have_complement", "sharpened"]
+__all__ = [
+    "SENSITIVE", "Evaluation", "Excess", "Source", "evaluation", "excess", "may_have_complement",
+    "remembered", "sharpened", "source_of",
+]  # fmt: skip
 
 Evaluation: TypeAlias = "tuple[Callable[..., Number], tuple[Any, ...]]"
 """forward(m, *numbers), and the nodes whose numbers it takes."""
@@ -40,11 +45,61 @@ def evaluation(op: Operation, parents: tuple[Any, ...]) -> Evaluation:
         *others, last = parents
         if op is ops.atanh and last.op is ops.tanh:
             return _identity, last.parents
+        over = excess(op, parents)
+        if over is not None:
+            return over.evaluation
         known = _complement(last)
         if known and op in _SHARPER and (op is not ops.subtract or _is_one(*others)):
             complement, nodes = known
             return _SHARPER[op](complement), (*parents, *nodes)
     return op.forward, parents
+
+
+class Excess(NamedTuple):
+    """The difference ln Σ exp zₖ − z, or its negative."""
+
+    total: Any
+    """The node ln Σ exp zₖ."""
+    part: Any
+    """The node z, mostly one of the zₖ."""
+    sign: int
+    """1, or −1 for z − ln Σ exp zₖ."""
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The difference as ln Σ exp(zₖ − z), and what it takes."""
+        return _above if self.sign > 0 else _below, (self.part, *self.total.parents)
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the two numbers are so close that their difference loses digits."""
+        x, y = self.total.data, self.part.data
+        return bool(4 * abs(x - y) < abs(x))
+
+
+def _above(m: Arithmetic, z: Number, *zs: Number) -> Number:
+    return m.log_sum_exp([x - z for x in zs])
+
+
+def _below(m: Arithmetic, z: Number, *zs: Number) -> Number:
+    return -m.log_sum_exp([x - z for x in zs])
+
+
+def excess(op: Operation | None, parents: Sequence[Any]) -> Excess | None:
+    """Tell whether an operation's node is such a difference.
+
+    >>> from microgradnet import Value, log_sum_exp
+    >>> z = Value(40.0)
+    >>> total = log_sum_exp(z, Value(0.0))
+    >>> excess(ops.subtract, (total, z)).sign, (total - z).data
+    (1, 4.248354255291589e-18)
+    """
+    if op is not ops.subtract:
+        return None
+    left, right = parents
+    if left.op is ops.log_sum_exp:
+        return Excess(left, right, 1)
+    return Excess(right, left, -1) if right.op is ops.log_sum_exp else None
 
 
 def may_have_complement(op: Operation) -> bool:
@@ -62,10 +117,57 @@ _PASSING_ON = (ops.subtract, ops.multiply, ops.power_constant)
 
 def sharpened(op: Operation, parents: tuple[Any, ...], data: Number) -> Number:
     """The number of a node, where it was data: the same, or one with more digits."""
+    if not common(data).rounds:
+        return data
+    over = excess(op, parents)
+    if over is not None and not over.cancels:
+        return data
     forward, nodes = evaluation(op, parents)
-    if nodes is parents or not common(data).rounds:
+    if nodes is parents:
         return data
     return evaluate(forward, *[node.data for node in nodes])
+
+
+class Source(NamedTuple):
+    """How a number was computed, without a graph: as much as its complement needs."""
+
+    data: Number
+    op: Operation | None = None
+    parents: tuple[Source, ...] = ()
+
+
+def source_of(x: Any) -> Any:
+    """Return a node that was computed, or what a leaf was computed from unless it was changed."""
+    source = getattr(x, "source", None)
+    return x if source is None or source.data is not x.data else source
+
+
+def remembered(
+    data: Number, op: Operation, operands: Sequence[Any], depth: int = 3
+) -> Source | None:
+    """Return what is to be known of a number whose node is not recorded; None if nothing is.
+
+    Of what it was computed from the numbers are held, and no node.
+
+    >>> from microgradnet import Value
+    >>> remembered(1.0, ops.sigmoid, [Value(40.0)])
+    Source(data=1.0, op=<operation sigmoid>, parents=(Source(data=40.0, op=None, parents=()),))
+    >>> remembered(1.0, ops.exp, [Value(0.0)])
+    """
+    if op is ops.log_sum_exp or op.complement is not None:
+        return Source(data, op, tuple([Source(x.data) for x in operands]))
+    if depth == 0 or not may_have_complement(op):
+        return None
+    known = {x: _remembered(source_of(x), depth - 1) for x in operands}
+    source = Source(data, op, tuple([known[x] for x in operands]))
+    return source if _complement(source) else None
+
+
+def _remembered(x: Any, depth: int) -> Source:
+    if isinstance(x, Source):
+        return x
+    known = x.op and remembered(x.data, x.op, x.parents, depth)
+    return known or Source(x.data)
 
 
 def _complement(node: Any) -> Evaluation | None:

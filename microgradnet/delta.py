@@ -325,7 +325,7 @@ _SIGMA: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "relu": (lambda x: np.maximum(x, 0), _step),
     "leaky_relu": (lambda x: np.maximum(x, x / 100), lambda x: (1 + 99 * _step(x)) / 100),
     "elu": (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x: np.exp(np.minimum(x, 0))),
-    "softplus": (lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), _sigmoid),
+    "softplus": (lambda x: _softplus(x), _sigmoid),
     "silu": (lambda x: _silu(np.maximum(x, -_FAR)), _silu_prime),
     "gelu": (lambda x: np.maximum(x, -_FAR) * _normal_cdf(x), _gelu_prime),
     "softsign": (
@@ -352,7 +352,8 @@ def cost(name: str, a: ArrayLike, y: ArrayLike, rest: ArrayLike | None = None) -
     cross_entropy                 −Σ [y ln a + (1 − y) ln(1 − a)],  with 0 ln 0 = 0
     log_likelihood                −Σ y ln a,  with 0 ln 0 = 0
     hinge                         Σ max(0, 1 − y a),  for y = ±1
-    cross_entropy_from_z          Σ [softplus(z) − y z],  which is cross_entropy(σ(z), y)
+    cross_entropy_from_z          Σ [y softplus(−z) + (1 − y) softplus(z)],
+                                  which is cross_entropy(σ(z), y)
     log_likelihood_from_z         Σ yⱼ (ln Σₖ exp zₖ − zⱼ),  log_likelihood(softmax(z), y)
     ============================  ================================================
 
@@ -398,10 +399,29 @@ def _divide(y: Array, a: Array) -> Array:
     return np.where((y == 0) & (a == 0), 0, y / a)  # 0/0 = 0, the derivative of 0 ln a
 
 
+def _times(y: Array, term: Array) -> Array:
+    return np.where(y == 0, 0, y * term)  # a target of 0 leaves out an infinite term
+
+
+def _softplus(x: Array) -> Array:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def _from_softmax(z: Array, y: Array) -> Array:
-    shifted: Array = z - z.max(axis=-1, keepdims=True)
-    log_sum: Array = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return y * (log_sum - shifted)
+    largest = z.argmax(axis=-1, keepdims=True)
+    shifted: Array = z - np.take_along_axis(z, largest, axis=-1)
+    powers = np.exp(shifted)
+    np.put_along_axis(powers, largest, 0, axis=-1)
+    # Beside the largest term's e⁰ = 1 small ones would be lost.
+    log_sum: Array = np.log1p(powers.sum(axis=-1, keepdims=True))
+    return _times(y, log_sum - shifted)
+
+
+def _from_softmax_prime(z: Array, y: Array) -> Array:
+    # aₖ Σⱼ yⱼ − yₖ, in which the terms with yₖ have cancelled
+    rest, others = complement("softmax", z), y @ (1 - np.eye(y.shape[-1]))
+    prime: Array = _softmax(z) * others - y * rest
+    return prime
 
 
 _COST: dict[str, tuple[_CostRule, _CostRule]] = {
@@ -419,13 +439,12 @@ _COST: dict[str, tuple[_CostRule, _CostRule]] = {
         lambda a, y, rest: -y * (1 + np.sign(1 - y * a)) / 2,
     ),
     "cross_entropy_from_z": (
-        # softplus(z) − y z, its large terms subtracted first
-        lambda z, y, rest: np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z))),
-        lambda z, y, rest: _sigmoid(z) - y,
+        lambda z, y, rest: _times(y, _softplus(-z)) + _times(1 - y, _softplus(z)),
+        lambda z, y, rest: (1 - y) * _sigmoid(z) - y * _sigmoid(-z),  # σ(z) − y
     ),
     "log_likelihood_from_z": (
         lambda z, y, rest: _from_softmax(z, y),
-        lambda z, y, rest: _softmax(z) * y.sum(axis=-1, keepdims=True) - y,
+        lambda z, y, rest: _from_softmax_prime(z, y),
     ),
 }
 COSTS = tuple(_COST)

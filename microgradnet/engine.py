@@ -16,7 +16,14 @@ from microgradnet import ops, recording, serialisation
 from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array, operand
 from microgradnet.backpropagation import backpropagate
 from microgradnet.chain_rule import Gradients, reverse_mode
-from microgradnet.complements import SENSITIVE, may_have_complement, sharpened
+from microgradnet.complements import (
+    SENSITIVE,
+    Source,
+    may_have_complement,
+    remembered,
+    sharpened,
+    source_of,
+)
 from microgradnet.escapes import check_conversion
 from microgradnet.node import Node, Vector, number_of
 from microgradnet.notation import annotate, described
@@ -365,6 +372,7 @@ _MULTIPLY: Final = ops.multiply
 _DIVIDE: Final = ops.divide
 _RELU: Final = ops.relu
 _LOG: Final = ops.log
+_LSE: Final = ops.log_sum_exp
 _ATANH: Final = ops.atanh
 _WEIGHTED_SUM: Final = ops.weighted_sum
 _UNSET: Final = UNSET
@@ -417,17 +425,35 @@ def record(op: Operation, operands: tuple[Value, ...]) -> Value:
     """Make the node of an operation on Values."""
     try:
         data = evaluate(op.forward, *[operand.data for operand in operands])
+        paused = recording.is_paused()
         if op in SENSITIVE:
-            data = sharpened(op, operands, data)
+            data = sharpened(op, tuple(map(source_of, operands)) if paused else operands, data)
     except Exception as error:
         annotate(error, f"in {described(op, operands)}")
         raise
     if not recording.open_blocks:
         return _node(data, op, operands)
-    node = Value(data) if recording.is_paused() else _node(data, op, operands)
+    node = _unrecorded(data, op, operands) if paused else _node(data, op, operands)
     hook = recording.active_hook()
     if hook is not None:
         hook.on_op(node, op, operands)
+    return node
+
+
+class Unrecorded(Value):
+    """A leaf of a no_grad block, with the numbers that 1 − it would be computed from."""
+
+    __slots__ = ("source",)
+
+    source: Source
+
+
+def _unrecorded(data: Number, op: Operation, operands: Sequence[Value]) -> Value:
+    source = remembered(data, op, operands)
+    if source is None:
+        return Value(data)
+    node = Unrecorded(data)
+    node.source = source
     return node
 
 
@@ -465,7 +491,7 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     try:
         if op is _SUBTRACT:
             node.data = x - y
-            if x == 1.0 and right.op is not None:
+            if (x == 1.0 and right.op is not None) or _LSE in (left.op, right.op):
                 node.data = sharpened(op, (left, right), node.data)
         else:
             node.data = op.forward(ieee, x, y)

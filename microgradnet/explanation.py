@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-from microgradnet.arithmetic import NO_PART, Number
+from microgradnet.arithmetic import NO_PART, Number, parts
 from microgradnet.chain_rule import edges
 from microgradnet.deprecation import renamed_attribute, warn_renamed
 from microgradnet.engine import Value, is_unset
@@ -59,7 +59,7 @@ def explain(cost: Value, node: Value) -> str:
         if term is not NO_PART:
             adjoints[x] = x.grad
             if x is node:
-                contributions[consumer, k] = term
+                contributions[consumer, k] = reduce(add, parts(term))
     total = reduce(add, contributions.values()) if contributions else 0
     uses = [
         (consumer, k, contributions.get((consumer, k), 0))

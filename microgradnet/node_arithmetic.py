@@ -10,8 +10,10 @@ one, however infinite its slope, has no part in any further derivative. (A mask,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cache
+import operator
+from collections.abc import Callable, Sequence
+from functools import cache, reduce
+from math import inf
 from typing import Any
 
 from microgradnet import ops
@@ -22,8 +24,10 @@ from microgradnet.arithmetic import (
     Function,
     IrrationalError,
     Number,
+    TwoTerms,
     common,
     ieee,
+    is_finite,
     product_in_order,
 )
 from microgradnet.node import Node, number_of
@@ -41,7 +45,8 @@ def recorded_vjp(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any,
         terms = op.rule(_arithmetic(ieee), g, y, *xs)
     op.check(terms, len(xs))
     node = type(y)
-    return tuple([t if t is NO_PART or isinstance(t, Node) else node(t) for t in terms])
+    known = (Node, TwoTerms)
+    return tuple([t if t is NO_PART or isinstance(t, known) else node(t) for t in terms])
 
 
 _DERIVED = ("expm1", "log1p", "sigmoid", "softplus", "xlogy")
@@ -85,6 +90,11 @@ class _NodeArithmetic(
     def is_infinite(self, x: Number) -> Any:
         return self.inner.is_infinite(self.inner.convert(number_of(x)))
 
+    def near_one(self, g: Number, share: Number, rest: Function) -> Number:
+        if not (self.inner.rounds and number_of(share) > 0.5 and is_finite(number_of(g))):
+            return g * share
+        return TwoTerms(g, -g * rest())
+
     def vanishing_product(self, x: Number, y: Number) -> Number:
         return 0 if self.is_infinite(x) and self.equal(y, 0) else x * y
 
@@ -94,6 +104,8 @@ class _NodeArithmetic(
         return product_in_order(factor, product, *orders, number_of=number_of)
 
     def power_slope(self, g: Number, x: Number, y: Number, out: Number) -> Number:
+        if self.equal(x, 0):
+            y = number_of(y)  # beside it the power is 0 whatever y is, which so has no part
         slope = y * self.power(x, y - 1)
         if self.inner is ieee:
             # y·out/x has all digits, but its derivatives cancel near y = 1 and end in ∞ − ∞. So
@@ -111,6 +123,30 @@ class _NodeArithmetic(
         # of the cosine beside e^|x| is below any rounding.
         return 2 * self.exp(self.where(x > 0, -x, x))
 
+    def sigmoid_slope(self, g: Number, x: Number) -> Number:
+        if self.inner is not ieee:
+            return super().sigmoid_slope(g, x)
+        # The two slopes of the product σ(x) σ(−x) cancel near 0.
+        half = self.sech(x / 2)
+        return g * (half * half / 4)
+
+    def gaussian(self, x: Number, d: int = 1) -> Number:
+        textbook = super().gaussian(x, d)
+        return self._corrected(textbook, lambda: ieee.gaussian(number_of(x), d))
+
+    def normal_cdf(self, x: Number) -> Number:
+        if self.inner is ieee and number_of(x) > 0:  # whose slope would lack digits on the right
+            return 1 - self.normal_cdf(-x)
+        textbook = super().normal_cdf(x)
+        return self._corrected(textbook, lambda: ieee.normal_cdf(number_of(x)))
+
+    def _corrected(self, textbook: Number, number: Callable[[], float]) -> Number:
+        """A function times what it lacks to be its number: a constant of nearly 1."""
+        if self.inner is not ieee:
+            return textbook
+        factor = ieee.divide(number(), number_of(textbook))
+        return textbook * factor if 0.5 < factor < 2 else textbook
+
     def one_minus_square(self, x: Number) -> Number:
         if self.inner is not ieee or 0.5 < abs(number_of(x)) != 1:
             return super().one_minus_square(x)
@@ -122,10 +158,22 @@ class _NodeArithmetic(
             return super().hypot(x, y)
         # Scaled by a power of two, which rounds nothing and on which the result does not depend.
         _, exponent = math.frexp(max(abs(number_of(x)), abs(number_of(y))))
-        if -400 < exponent < 400:  # so it is of 0, ∞ and NaN
+        if -64 < exponent < 64:  # so it is of 0, ∞ and NaN
             return super().hypot(x, y)
         scale = math.ldexp(1.0, exponent - 1)
         return scale * super().hypot(self.divide(x, scale), self.divide(y, scale))
+
+    def cosine(self, x: Number, others: Sequence[Number], norm: Number) -> Number:
+        length = abs(number_of(x))
+        if (
+            self.inner is not ieee
+            or not max(abs(number_of(y)) for y in (*others, 0)) < length < inf
+        ):
+            return super().cosine(x, others, norm)
+        # The slope of x/norm by x, 1/norm − x²/norm³, would cancel: of the largest only.
+        ratios = [self.divide(y, x) for y in others]
+        squares = reduce(operator.add, [t * t for t in ratios], 0)
+        return self.divide(math.copysign(1.0, number_of(x)), self.sqrt(1 + squares))
 
     def abs(self, x: Number) -> Number:
         # What a rule computes from |NaN| is NaN, and so is its derivative: |x|′ must not end it.

@@ -31,7 +31,16 @@ from types import CodeType, FunctionType
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 from weakref import WeakValueDictionary
 
-from microgradnet.arithmetic import NO_PART, Arithmetic, Number, coerce, common, evaluate, operand
+from microgradnet.arithmetic import (
+    NO_PART,
+    Arithmetic,
+    Number,
+    TwoTerms,
+    coerce,
+    common,
+    evaluate,
+    operand,
+)
 from microgradnet.deprecation import renamed_attribute, warn_renamed
 from microgradnet.notation import counted
 
@@ -157,10 +166,12 @@ class Operation:
         if any(term is NO_PART for term in terms):
             zero = common(g, y, *xs).convert(0)
             terms = tuple([zero if term is NO_PART else term for term in terms])
-        return terms
+        return tuple([sum(term) if type(term) is TwoTerms else term for term in terms])
 
     def contributions(self, g: Number, y: Number, xs: Sequence[Number]) -> tuple[Number, ...]:
         """Return the contributions as in `vjp`, but NO_PART for an operand that has none.
+
+        And TwoTerms where an adjoint is to add them one after the other.
 
         >>> from microgradnet import maximum
         >>> maximum.contributions(1.0, 5.0, (3.0, 5.0)), maximum.vjp(1.0, 3.0, 5.0)

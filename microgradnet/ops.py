@@ -18,7 +18,7 @@ import operator
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeAlias, TypeVar, overload
 
 from microgradnet.arithmetic import NO_PART, Arithmetic, Number, operand
@@ -256,7 +256,9 @@ def hypot_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 def _along(m: M, g: N, norm: N, xs: Sequence[N]) -> Contributions:
     """The contributions of a norm, g·x/norm; none at 0, as of |x|."""
     zero = m.equal(norm, 0)
-    return tuple(m.where(zero, m.no_part, g * m.divide(x, norm)) for x in xs)
+    others = [(*xs[:k], *xs[k + 1 :]) for k in range(len(xs))]
+    cosines = [m.cosine(x, rest, norm) for x, rest in zip(xs, others, strict=True)]
+    return tuple(m.where(zero, m.no_part, g * cosine) for cosine in cosines)
 
 
 @operation(hypot_vjp, latex=r"\sqrt{{$x}^2 + {$y}^2}")
@@ -409,7 +411,7 @@ def atanh(m: M, x: N) -> N:
 
 
 def erf_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
+    return (g * m.divide(2 * m.gaussian(x), m.sqrt(m.pi)),)
 
 
 def erf_complement(m: M, x: N) -> N:
@@ -423,7 +425,7 @@ def erf(m: M, x: N) -> N:
 
 
 def erfc_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (-g * m.divide(2 * m.exp(-x * x), m.sqrt(m.pi)),)
+    return (-g * m.divide(2 * m.gaussian(x), m.sqrt(m.pi)),)
 
 
 def erfc_complement(m: M, x: N) -> N:
@@ -453,7 +455,7 @@ def xlogy(m: M, x: N, y: N) -> N:
 
 
 def sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (g * m.sigmoid(x) * m.sigmoid(-x),)  # y(1 − y) has no digits left beyond x = 37
+    return (m.sigmoid_slope(g, x),)  # y(1 − y) has no digits left beyond x = 37
 
 
 def sigmoid_complement(m: M, x: N) -> N:
@@ -518,19 +520,14 @@ def silu(m: M, x: N) -> N:
 
 
 def gelu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    density = m.divide(m.exp(m.divide(-x * x, 2)), m.sqrt(2 * m.pi))
-    return (g * (_normal_cdf(m, x) + m.vanishing_product(x, density)),)
+    density = m.divide(m.gaussian(x, 2), m.sqrt(2 * m.pi))
+    return (g * (m.normal_cdf(x) + m.vanishing_product(x, density)),)
 
 
 @operation(gelu_vjp)
 def gelu(m: M, x: N) -> N:
     """The product x Φ(x), where Φ is the normal distribution function (the erf form)."""
-    return m.vanishing_product(x, _normal_cdf(m, x))
-
-
-def _normal_cdf(m: M, x: N) -> N:
-    # (1 + erf(x/√2))/2 would have no digits left on the left
-    return m.divide(m.erfc(m.divide(-x, m.sqrt(m.convert(2)))), 2)
+    return m.vanishing_product(x, m.normal_cdf(x))
 
 
 def softsign_vjp(m: M, g: N, y: N, x: N) -> Contributions:
@@ -569,7 +566,10 @@ def hard_sigmoid(m: M, x: N) -> N:
 
 
 def log_sum_exp_vjp(m: M, g: N, y: N, *xs: N) -> Contributions:
-    return tuple(g * share for share in m.softmax(xs))
+    shares = m.softmax(xs)
+    return tuple(
+        m.near_one(g, share, partial(_others, m, shares, k)) for k, share in enumerate(shares)
+    )
 
 
 @operation(log_sum_exp_vjp, "log_sum_exp($xs)", symbol="lse")
@@ -580,17 +580,18 @@ def log_sum_exp(m: M, *xs: N) -> N:
 
 def softmax_component_vjp(m: M, g: N, y: N, *xs: N, index: int) -> Contributions:
     shares = m.softmax(xs)
-    others = _sum(m, [share for k, share in enumerate(shares) if k != index])
+    others = _others(m, shares, index)
     return tuple(g * y * others if k == index else -g * y * share for k, share in enumerate(shares))
 
 
 def softmax_component_complement(m: M, *xs: N, index: int) -> N:
-    return _sum(m, [share for k, share in enumerate(m.softmax(xs)) if k != index])
+    return _others(m, m.softmax(xs), index)
 
 
-def _sum(m: M, xs: Sequence[N]) -> N:
+def _others(m: M, shares: Sequence[N], index: int) -> N:
+    """One less a share, as the sum of the others: beside 1 the subtraction would lose it."""
     # sum() adds floats otherwise from Python 3.12 on
-    return reduce(operator.add, xs, m.convert(0))
+    return reduce(operator.add, [*shares[:index], *shares[index + 1 :]], m.convert(0))
 
 
 @operation(

@@ -53,7 +53,6 @@ def active_hook() -> Hook | None:
 def no_grad() -> Iterator[None]:
     """Record nothing within the block, in this thread or task alone: operations give leaves.
 
-    Without a graph 1 − σ(z) is computed from the number σ(z), so it is 0 from z = 37 on.
     In a generator the block lasts while the generator is suspended, as in PyTorch.
 
     >>> from microgradnet import Value

@@ -21,9 +21,11 @@ from microgradnet.arithmetic.base import (
     Arithmetic,
     Function,
     Number,
+    TwoTerms,
+    parts,
 )
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
-from microgradnet.arithmetic.ieee import ieee, product_in_order
+from microgradnet.arithmetic.ieee import ieee, is_normal, product_in_order
 from microgradnet.deprecation import warn_renamed
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Function",
     "IrrationalError",
     "Number",
+    "TwoTerms",
     "coerce",
     "common",
     "compare",
@@ -41,7 +44,9 @@ __all__ = [
     "ieee",
     "is_array",
     "is_finite",
+    "is_normal",
     "operand",
+    "parts",
     "product_in_order",
     "register",
 ]

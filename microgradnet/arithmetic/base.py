@@ -12,12 +12,14 @@ methods those that need more than a library's function:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 from microgradnet.deprecation import renamed_attribute
 
-__all__ = ["FUNCTIONS", "NO_PART", "PRIMITIVES", "Arithmetic", "Function", "Number"]
+__all__ = [
+    "FUNCTIONS", "NO_PART", "PRIMITIVES", "Arithmetic", "Function", "Number", "TwoTerms", "parts",
+]  # fmt: skip
 
 Number: TypeAlias = Any
 """float, int, Fraction, Decimal, mpmath.mpf or sympy.Expr: no static type covers just these."""
@@ -34,6 +36,46 @@ class _NoPart:
 
 NO_PART = _NoPart()
 """The contribution to an operand that has no part in the result, as on a branch not taken."""
+
+
+class TwoTerms:
+    """A contribution that an adjoint adds term by term, for their sum has lost the second one.
+
+    >>> 2.0 + 3 * TwoTerms(1.0, -1e-20)
+    TwoTerms(3.0, 2.0)
+    """
+
+    __slots__ = ("first", "second")
+
+    def __init__(self, first: Number, second: Number) -> None:
+        self.first, self.second = first, second
+
+    def __iter__(self) -> Iterator[Number]:
+        return iter((self.first, self.second))
+
+    def __repr__(self) -> str:
+        return f"TwoTerms({self.first}, {self.second})"
+
+    def __mul__(self, factor: Number) -> TwoTerms:
+        return TwoTerms(self.first * factor, self.second * factor)
+
+    def __add__(self, other: Number) -> TwoTerms:
+        return TwoTerms(self.first, self.second + other)
+
+    __rmul__ = __mul__
+    __radd__ = __add__
+
+
+def parts(contribution: Any) -> tuple[Any, ...]:
+    """Return what an adjoint adds one after the other: nothing, a number, or the two terms of one.
+
+    >>> parts(2.0), parts(NO_PART), parts(TwoTerms(1.0, -1e-20))
+    ((2.0,), (), (1.0, -1e-20))
+    """
+    if contribution is NO_PART:
+        return ()
+    return tuple(contribution) if type(contribution) is TwoTerms else (contribution,)
+
 
 PRIMITIVES: list[str] = []
 """Functions without a formula. Each must exist under its name in math, mpmath.mp, sympy and ops."""
@@ -72,6 +114,11 @@ def _power_log(m: Arithmetic, g: Number, x: Number, y: Number, out: Number) -> N
         return g * log * root * root
 
     return m._product(slope, lambda: g * slope, lambda: g * out * log, by_roots)
+
+
+def _normal_cdf(m: Arithmetic, x: Number) -> Number:
+    # (1 + erf(x/√2))/2 would have no digits left on the left
+    return m.divide(m.erfc(m.divide(-x, m.sqrt(m.convert(2)))), 2)
 
 
 class Arithmetic:
@@ -131,6 +178,13 @@ class Arithmetic:
         """Compute a product with that factor, in another order where it is beyond the floats."""
         return product()
 
+    def near_one(self, g: Number, share: Number, rest: Callable[[], Number]) -> Number:
+        """The contribution g·share, where rest() is 1 − share: as g and −g·rest beside 1.
+
+        So what cancels an adjoint down to −g·rest leaves its digits.
+        """
+        return g * share
+
     damped = renamed_attribute("damped", "vanishing_product")
 
     abs = _elementary("|x|.", lambda m, x: abs(x))
@@ -156,11 +210,19 @@ class Arithmetic:
     hypot = _elementary(
         "√(x² + y²), without overflow on the way.", lambda m, x, y: m.sqrt(x * x + y * y)
     )
+    cosine = _elementary(
+        "The quotient x/norm, where norm = √(x² + Σ y²) over others y.",
+        lambda m, x, others, norm: m.divide(x, norm),
+    )
     one_minus_square = _elementary(
         "1 − x², keeping the digits near x = ±1.", lambda m, x: (1 - x) * (1 + x)
     )
     exp = _elementary("eˣ.")
     expm1 = _elementary("eˣ − 1, keeping the digits near x = 0.", lambda m, x: m.exp(x) - 1)
+    gaussian = _elementary(
+        "e^(−x²/d) for d = 1 or 2, with the digits that x² rounds away.",
+        lambda m, x, d=1: m.exp(-x * x if d == 1 else m.divide(-x * x, d)),
+    )
     log = _elementary("The natural logarithm.")
     log1p = _elementary("ln(1 + x), keeping the digits near x = 0.", lambda m, x: m.log(1 + x))
     xlogy = _elementary("The product x ln y, where 0 ln 0 = 0.", lambda m, x, y: x * m.log(y))
@@ -182,6 +244,11 @@ class Arithmetic:
     sigmoid = _elementary(
         "σ(x) = 1 / (1 + e⁻ˣ).", lambda m, x: m.divide(m.convert(1), 1 + m.exp(-x))
     )
+    sigmoid_slope = _elementary(
+        "The product g·σ′(x), where σ′(x) = σ(x) σ(−x).",
+        lambda m, g, x: g * m.sigmoid(x) * m.sigmoid(-x),
+    )
+    normal_cdf = _elementary("The normal distribution function Φ(x).", _normal_cdf)
     softplus = _elementary("ln(1 + eˣ).", lambda m, x: m.log1p(m.exp(x)))
     log_sum_exp = _elementary(
         "The logarithm ln Σₖ exp xₖ of a sequence.", lambda m, xs: m.log(sum(map(m.exp, xs)))

@@ -12,12 +12,19 @@ from collections.abc import Callable, Sequence
 from math import inf, nan
 from typing import Any
 
-from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Function, Number
+from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Function, Number, TwoTerms
 
 __all__ = ["ieee", "is_normal", "product_in_order"]
 
 
 _LEAST = 2.0**-1022  # smaller numbers have fewer digits
+
+
+def _split(x: float) -> tuple[float, float]:
+    """Return x as the 26 bits whose square is exact, and the rest."""
+    scaled = 134217729.0 * x  # 2²⁷ + 1: T. Dekker, Numerische Mathematik 18, 1971
+    head = scaled - (scaled - x)
+    return head, x - head
 
 
 def is_normal(x: float) -> bool:
@@ -95,6 +102,11 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
             return math.pow(x, y) if x != 0 or y > 0 else inf
         return math.copysign(inf, x) if math.fmod(y, 2) in (1, -1) else inf
 
+    def near_one(self, g: float, share: float, rest: Callable[[], float]) -> Number:
+        if share <= 0.5 or not math.isfinite(g):
+            return g * share
+        return TwoTerms(g, -g * rest())
+
     _product = staticmethod(product_in_order)
     is_normal = staticmethod(is_normal)
 
@@ -125,6 +137,24 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
             return math.expm1(x)
         except OverflowError:
             return inf
+
+    def gaussian(self, x: float, d: int = 1) -> float:
+        if abs(x) < 0.5 or not abs(x) < 40:
+            return math.exp(-x * x / d)
+        head, tail = _split(x)
+        return math.exp(-head * head / d) * math.exp(-tail * (x + head) / d)
+
+    def normal_cdf(self, x: float) -> float:
+        t = -x / math.sqrt(2)
+        cdf = math.erfc(t) / 2
+        if not 1 < t < 40:
+            return cdf
+        # t has been rounded, which is as much as t² moves erfc by, relatively: to first order back.
+        head, tail = _split(x)
+        its_head, its_tail = _split(t)
+        moved = head * head / 2 - its_head * its_head
+        moved += tail * (x + head) / 2 - its_tail * (t + its_head)
+        return cdf - self.gaussian(t) * moved / (2 * t * math.sqrt(math.pi))
 
     def log(self, x: float) -> float:
         return math.log(x) if x > 0 else -inf if x == 0 else nan

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpmath import inf, mp, mpf, nan
 
-from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Number
+from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Number, TwoTerms
 from microgradnet.arithmetic.ieee import ieee
 
 __all__ = ["mpf", "multiprecision"]
@@ -52,6 +52,11 @@ class _Multiprecision(Arithmetic, functions=_REAL):
 
     def is_infinite(self, x: Number) -> bool:
         return bool(mp.isinf(x))
+
+    def near_one(self, g: Number, share: Number, rest: Callable[[], Number]) -> Number:
+        if share <= 0.5 or not mp.isfinite(g):
+            return g * share
+        return TwoTerms(g, -g * rest())
 
     def vanishing_product(self, x: Number, y: Number) -> Number:
         return mpf(0) if y == 0 and mp.isinf(x) else x * y

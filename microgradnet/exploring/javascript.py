@@ -201,6 +201,10 @@ class _JavaScript(Arithmetic, functions={name: _function(name) for name in _OWN}
             chosen = self.where(self.is_normal(each), each, chosen)
         return self.where(self.is_normal(factor), written, chosen)
 
+    def near_one(self, g: Number, share: Number, rest: Function) -> Number:
+        beside_1 = self.both(share > 0.5, abs(g) < inf)
+        return self.where(beside_1, (g, -g * rest()), g * share)
+
     is_normal = staticmethod(_function("is_normal"))
     scaled, power_log = Arithmetic.scaled, Arithmetic.power_log
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
-from microgradnet.arithmetic import NO_PART, Number
+from microgradnet.arithmetic import NO_PART, Number, parts
 from microgradnet.chain_rule import reverse_mode
 from microgradnet.engine import Value
 from microgradnet.views import GraphView
@@ -39,7 +41,7 @@ def play(view: GraphView) -> Tape:
 
     def keep(y: Value, k: int, x: Value, term: Number, adjoints: object) -> None:
         if term is not NO_PART:
-            contributions[view.place[y]][k] = term
+            contributions[view.place[y]][k] = reduce(add, parts(term))
 
     adjoints = reverse_mode({cost: one}, visit=keep)
     return Tape(parents, partials, contributions, [adjoints[node] for node in view.order])

@@ -192,27 +192,43 @@ def _log_likelihood(o: _Output) -> tuple[Any, ...]:
 
 
 def _cross_entropy_from_z(o: _Output) -> tuple[Any, ...]:
-    # (1 − y) softplus(z) + y softplus(−z): 1, softplus, the product, the sum;
-    # max(z, 0) − y z + log1p(e): log1p and exp, the sum; y z has 3.
-    size, y = np.abs(o.a), np.abs(o.y)
-    terms = np.maximum(o.a, 0) + y * size + (1 + 2 * y) * np.log1p(np.exp(-size))
-    return (2 * _P + 4) + (2 * _N + 1), terms
+    # (1 − y) softplus(z) + y softplus(−z), both: 1, softplus, the product, the sum
+    e = np.log1p(np.exp(-np.abs(o.a)))
+    terms = _times(1 - o.y, np.maximum(o.a, 0) + e) + _times(o.y, np.maximum(-o.a, 0) + e)
+    return (2 * _P + 4) + (2 * _N + 4), terms
+
+
+def _cross_entropy_from_z_prime(o: _Output) -> tuple[Array, Array]:
+    # (1 − y) σ(z) − y σ(−z), both: 1, σ, 1, 1
+    e = np.exp(-np.abs(o.a))
+    at_z, at_minus_z = (np.where(z > 0, 1, e) / (1 + e) for z in (o.a, -o.a))
+    terms = at_z * np.abs(1 - o.y) + at_minus_z * np.abs(o.y)
+    return terms, _gamma((_P + 5) + (_N + 5) + 0 * o.y)
 
 
 def _log_likelihood_from_z(o: _Output) -> tuple[Any, ...]:
-    # y (ln Σ exp z − z): exp, fsum, log1p, the sum with max z, the difference, the product;
-    # exp, n − 1 additions, log, the difference, the product. The shifts as in _softmax.
-    n, size = o.a.shape[-1], np.abs(o.a)
-    terms = np.abs(o.y) * (1 + np.log(n) + size + size.max(axis=-1, keepdims=True))
-    return (2 * _P + 4 + n / 2) + (2 * _N + n + 1 + n / 2), terms
+    # y ln Σ exp(zₖ − zⱼ): exp, fsum, log1p, a sum, the product, and four times as much where the
+    # graph subtracts zⱼ from a number that is less than four times the difference;
+    # exp, n − 1 additions, log1p, the difference, the product. The shifts by their shares.
+    n, (share, rest) = o.a.shape[-1], _shares(o.a)
+    shifts = o.a[..., np.newaxis, :] - o.a[..., :, np.newaxis]
+    shifted = _times(share[..., np.newaxis, :], shifts).sum(axis=-1)
+    largest = o.a.max(axis=-1, keepdims=True)
+    over = np.where(o.a == largest, -np.log1p(-rest), largest - o.a + np.log(n))
+    roundings = 4 * (2 * _P + 4) + (2 * _N + n + 2)
+    return roundings, _times(o.y, over), _gamma(2) * _times(o.y, shifted)
 
 
 def _log_likelihood_from_z_prime(o: _Output) -> tuple[Array, Array]:
-    # softmax(z) Σy − y, both: Σ n − 1, the product, 1
-    power, y = np.exp(o.a - o.a.max(axis=-1, keepdims=True)), np.abs(o.y)
-    share = power / power.sum(axis=-1, keepdims=True)
-    total = y.sum(axis=-1, keepdims=True)
-    return share * total + y, _gamma(2 * (o.a.shape[-1] + 1)) + _softmax(o.a)
+    # aₖ Σ y − yₖ (1 − aₖ), the sum over the others; in the graph aₖ Σ y − yₖ up to aₖ = ½.
+    # Both: 1 − aₖ n − 2, the product, the difference. And Σ y, where it has several terms.
+    n, (share, rest), y = o.a.shape[-1], _shares(o.a), np.abs(o.y)
+    others = y @ (1 - np.eye(n))
+    several = np.maximum((y != 0).sum(axis=-1, keepdims=True) - 1, 0) * (others + y)
+    error, large = _softmax(o.a), share > 0.5
+    error = np.where(large, error.max(axis=-1, keepdims=True), error) + _gamma(2 * n)
+    terms = np.where(large, share * others + rest * y, share * (others + y) + y)
+    return terms + several * _gamma(2) / error, error
 
 
 # Of C at an output: its roundings on both sides, Σ|terms|, and what else it is off by.
@@ -234,13 +250,16 @@ _COST_PRIME: dict[str, Callable[[_Output], tuple[Array, Array]]] = {
     # −y/a, both
     "log_likelihood": lambda o: (_quotient(o.y, o.a), _gamma(1 + 1 + 0 * o.y)),
     "hinge": lambda o: (np.abs(o.y), _gamma(0 * o.y)),  # −y, −y/2 or 0, both
-    # (1 − y) σ(z) − y σ(−z): 1, σ, 1, 1;  σ(z) − y: σ, 1
-    "cross_entropy_from_z": lambda o: (
-        _sigma_prime("softplus", o.a)[0] + np.abs(o.y),
-        _gamma((_P + 5) + (_N + 3) + 0 * o.y),
-    ),
+    "cross_entropy_from_z": _cross_entropy_from_z_prime,
     "log_likelihood_from_z": _log_likelihood_from_z_prime,
 }
+
+
+def _shares(z: Array) -> tuple[Array, Array]:
+    """Evaluate softmax(z) and 1 − softmax(z), each with its digits."""
+    power = np.exp(z - z.max(axis=-1, keepdims=True))
+    share = power / power.sum(axis=-1, keepdims=True)
+    return share, share @ (1 - np.eye(z.shape[-1]))
 
 
 def _quotient(y: Array, a: Array) -> Array:
@@ -323,8 +342,11 @@ def chain(contributions: Sequence[Sequence[float]]) -> Array:
 
 
 def _entropy(y: Array, a: Array, rest: Array) -> Array:
-    log = np.where(a > 0.5, np.log1p(-rest), np.log(a))
-    return np.where(y == 0, 0, np.abs(y * log))
+    return _times(y, np.where(a > 0.5, np.log1p(-rest), np.log(a)))
+
+
+def _times(y: Array, term: Array) -> Array:
+    return np.where(y == 0, 0, np.abs(y * term))  # what is infinite there is left out
 
 
 def _array(x: Any) -> Array:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from microgradnet import delta
-from microgradnet.arithmetic import NO_PART, coerce, ieee
+from microgradnet.arithmetic import NO_PART, coerce, ieee, parts
 from microgradnet.chain_rule import edges
 from microgradnet.costs import UNIT_INTERVAL, Cost, CostEntry, entry
 from microgradnet.deprecation import renamed_keywords
@@ -200,7 +200,7 @@ def _chain_rule(cost: Value) -> _Claim:
     for _, _, x, term in edges(order, adjoints):
         if term is not NO_PART:
             adjoints[x] = x.grad
-            passed[x].append(term)
+            passed[x] += parts(term)
     got, want = _array([node.grad for node in order]), _array([sum(passed[v]) for v in order])
     # What no parameter hangs on, the slope of a target say, may be undefined on both sides.
     got, want = (np.where((got != got) & (want != want), 0, side) for side in (got, want))

@@ -40,7 +40,8 @@ const told = (x) => (Object.is(x, -0) ? "-0.0" : Number.isFinite(x) ? x : String
 const run = (points) => points.map(([k, g, xs]) => {
   const operands = xs.map(number);
   const y = RULES[k].f(operands);
-  return [y, ...RULES[k].vjp(g, y, operands).map((x) => x ?? 0)].map(told);
+  const total = (x) => [x ?? 0].flat().reduce((sum, part) => sum + part);
+  return [y, ...RULES[k].vjp(g, y, operands).map(total)].map(told);
 });
 """
 

@@ -142,6 +142,12 @@ def runs() -> Iterator[Run]:
         for cost in ("cross_entropy", "log_likelihood"):
             yield Run("relu", "sigmoid", cost, **one_by_one(1), X=[[z]], Y=[[y]])
 
+    for y in ([0.0, 1.0], [0.0, 0.5]):  # a logit of −inf whose target is 0 costs nothing
+        for cost in ("cross_entropy_from_z", "log_likelihood_from_z"):
+            yield Run(
+                "relu", "linear", cost, **identity(2) | {"b": [[-math.inf, 0.0]]}, X=[[1, 2]], Y=[y]
+            )
+
 
 RUNS = list(runs())
 

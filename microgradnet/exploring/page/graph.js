@@ -12,6 +12,11 @@ const TOLERANCE = 2 ** -40;
 
 const STEP = 2 ** -20; // by which operands are moved, relatively
 
+/** The terms of a contribution, which an adjoint adds one after the other: none, one or two. */
+const parts = (contribution) => [contribution ?? []].flat();
+
+const total = (contribution) => [contribution ?? 0].flat().reduce((sum, part) => sum + part);
+
 export class Graph {
   constructor(nodes) {
     // A number is computed `from` these nodes: the parents, and of 1 − σ(z) from z too.
@@ -46,12 +51,12 @@ export class Graph {
     const operands = (k) => nodes[k].parents.map((p) => data[p]);
     nodes.forEach((node, k) => {
       data.push(node.op ? RULES[node.rule].f(node.from.map((p) => data[p])) : leaves.get(k) ?? numeric(node.data));
-      partials.push(node.op ? RULES[node.rule].vjp(1, data[k], operands(k)).map((partial) => partial ?? 0) : []);
+      partials.push(node.op ? RULES[node.rule].vjp(1, data[k], operands(k)).map(total) : []);
     });
     const contributions = nodes.map(({ parents }) => parents.map(() => 0));
     const grads = this.backward(this.cost, 0, (k, g) => {
       const terms = RULES[nodes[k].rule].vjp(g, data[k], operands(k));
-      contributions[k] = terms.map((term) => term ?? 0);
+      contributions[k] = terms.map(total);
       return terms;
     });
     return { received: false, data, partials, contributions, grads: grads.map((g) => g ?? 0) };
@@ -65,7 +70,7 @@ export class Graph {
     for (let k = root; k >= first; k--) {
       if (!this.nodes[k].op || adjoints[k] === null) continue;
       contributionsOf(k, adjoints[k]).forEach((term, position) => {
-        if (term !== null) adjoints[this.nodes[k].parents[position]] += term;
+        for (const part of parts(term)) adjoints[this.nodes[k].parents[position]] += part;
       });
     }
     return adjoints;

@@ -17,10 +17,11 @@ const vanishingProduct = (x, y) => (y === 0 && Math.abs(x) === Infinity ? 0 : x 
 
 const isNormal = (x) => Math.abs(x) >= 2 ** -1022 && Math.abs(x) < Infinity;
 
-/** exp(−x²): the square of x to 24 bits is exact, and what it leaves out is small. */
-function gauss(x) {
+/** exp(−x²/d): the square of x to 24 bits is exact, and what it leaves out is small. */
+function gaussian(x, d = 1) {
+  if (Math.abs(x) > 40) return 0;
   const head = Math.fround(x);
-  return Math.exp(-head * head) * Math.exp(-(x - head) * (x + head));
+  return Math.exp((-head * head) / d) * Math.exp((-(x - head) * (x + head)) / d);
 }
 
 /** 1 − erf x for x ≥ ½, by its continued fraction from the far end. */
@@ -28,7 +29,7 @@ function erfcTail(x) {
   if (x > 28) return 0; // less than any float
   let fraction = 0;
   for (let k = 1000; k >= 1; k--) fraction = k / 2 / (x + fraction);
-  return gauss(x) / (x + fraction) / Math.sqrt(Math.PI);
+  return gaussian(x) / (x + fraction) / Math.sqrt(Math.PI);
 }
 
 /** 2/√π exp(−x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)), a series of positive terms. */
@@ -44,6 +45,16 @@ function erf(x) {
 }
 
 const erfc = (x) => (x < 0.5 ? 1 - erf(x) : erfcTail(x));
+
+/** Φ(x): of what −x/√2 has been rounded by, to first order back. */
+function normal_cdf(x) {
+  const t = -x / Math.SQRT2;
+  const cdf = erfc(t) / 2;
+  if (!(t > 1 && t < 40)) return cdf;
+  const [head, itsHead] = [Math.fround(x), Math.fround(t)];
+  const moved = (head * head) / 2 - itsHead * itsHead + (((x - head) * (x + head)) / 2 - (t - itsHead) * (t + itsHead));
+  return cdf - (gaussian(t) * moved) / (2 * t * Math.sqrt(Math.PI));
+}
 
 function log_sum_exp(xs) {
   const largest = Math.max(...xs);
@@ -64,5 +75,5 @@ function softmax(xs) {
 }
 
 export const m = Object.assign(Object.create(Math), {
-  power, is_normal: isNormal, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, log_sum_exp, softmax,
+  power, is_normal: isNormal, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, gaussian, normal_cdf, log_sum_exp, softmax,
 });
