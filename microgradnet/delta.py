@@ -418,9 +418,9 @@ def _from_softmax(z: Array, y: Array) -> Array:
 
 
 def _from_softmax_prime(z: Array, y: Array) -> Array:
-    # aₖ Σⱼ yⱼ − yₖ, in which the terms with yₖ have cancelled
-    rest, others = complement("softmax", z), y @ (1 - np.eye(y.shape[-1]))
-    prime: Array = _softmax(z) * others - y * rest
+    # aₖ Σ yⱼ − yₖ Σ aⱼ over the others: of aₖ Σ y − yₖ the terms that cancel are left out.
+    a, others = _softmax(z), 1 - np.eye(z.shape[-1])
+    prime: Array = a * (y @ others) - y * (a @ others)
     return prime
 
 
