@@ -7,11 +7,15 @@ CPython 3.11) without it:
 
 - each operand's gradient added to where it is, in place of one loop for all operations: ×1.5
 - the sort with its marks in `grad` and its detours left out, in place of `topological_order`: ×1.7
+
+The rules of a quotient and of a square, which ask whether a factor is beyond the floats, are written
+out for the expression of micrograd's README: without that it takes 1.07 times as long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Final
 
 from microgradnet import ops
@@ -26,10 +30,14 @@ __all__ = ["FAST_PATHS", "backpropagate"]
 _ADD: Final = ops.add
 _SUBTRACT: Final = ops.subtract
 _MULTIPLY: Final = ops.multiply
+_DIVIDE: Final = ops.divide
+_SQUARE: Final = ops.power_constant  # its exponent is 2
 _RELU: Final = ops.relu
 _WEIGHTED_SUM: Final = ops.weighted_sum
 
-FAST_PATHS = frozenset({_ADD, _SUBTRACT, _MULTIPLY, _RELU, _WEIGHTED_SUM})
+_LEAST: Final = 2.0**-1022  # smaller floats have fewer digits, and the rule knows another way
+
+FAST_PATHS = frozenset({_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _SQUARE, _RELU, _WEIGHTED_SUM})
 """The operations on floats whose rule is written out below, and not asked."""
 
 
@@ -181,6 +189,12 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                         to_left, to_right = g * y, g * x
                     elif op is _SUBTRACT:
                         to_left, to_right = g, -g
+                    elif (
+                        op is _DIVIDE
+                        and y
+                        and (_LEAST <= (slope := node.data / y) < inf or -inf < slope <= -_LEAST)
+                    ):
+                        to_left, to_right = g / y, -g * slope
                     else:
                         terms = op.rule(ieee, g, node.data, x, y)
                         if type(terms) is not tuple or len(terms) != 2:
@@ -227,6 +241,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                     if x <= 0.0:
                         continue
                     term = g
+                elif op is _SQUARE and (_LEAST <= x < inf or -inf < x <= -_LEAST):
+                    term = g * 2.0 * x
                 else:
                     terms = op.rule(ieee, g, node.data, x)
                     if type(terms) is not tuple or len(terms) != 1:

@@ -491,7 +491,7 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     try:
         if op is _SUBTRACT:
             node.data = x - y
-            if (x == 1.0 and right.op is not None) or _LSE in (left.op, right.op):
+            if left.op is _LSE or right.op is _LSE or (x == 1.0 and right.op is not None):
                 node.data = sharpened(op, (left, right), node.data)
         else:
             node.data = op.forward(ieee, x, y)

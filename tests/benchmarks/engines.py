@@ -44,8 +44,7 @@ What was predicted and what came of it, on CPython 3.11, each pair measured in o
 - Tried and left: one look at the result's kind instead of two at the operands' (5 %, but rationals
   would be added twice); one branch of backward for each of + and × (7 % of
   backward, within the noise, for twice the lines); rows whose adjoint is 0 left out of a vector's
-  sums (nothing: the check that no infinity is lost costs what it saves); the quotient's rule
-  inline (2 % of the expression); all rows of a layer in one written-out sum (nothing); nodes of a
+  sums (nothing: the check that no infinity is lost costs what it saves); all rows of a layer in one written-out sum (nothing); nodes of a
   subclass without `__init__`, made in three quarters of the time (the expression 7 % slower: two
   types at one place undo the interpreter's specialising). A profile by lines of the expression is
   flat: no line has more than 3 %, the making of nodes 12 % in all. Reckoned, not tried: a number
