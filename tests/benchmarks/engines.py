@@ -42,13 +42,13 @@ What was predicted and what came of it, on CPython 3.11, each pair measured in o
 - A variant's functions as copies with other defaults rather than partials, leaves sorted without a
   detour (predicted: a twentieth of the expression): 35.3 to 33.8 µs.
 - Tried and left: one look at the result's kind instead of two at the operands' (5 %, but rationals
-  would be added twice); one branch of backward for each of + and × (7 % of
-  backward, within the noise, for twice the lines); rows whose adjoint is 0 left out of a vector's
-  sums (nothing: the check that no infinity is lost costs what it saves); all rows of a layer in one written-out sum (nothing); nodes of a
-  subclass without `__init__`, made in three quarters of the time (the expression 7 % slower: two
-  types at one place undo the interpreter's specialising). A profile by lines of the expression is
-  flat: no line has more than 3 %, the making of nodes 12 % in all. Reckoned, not tried: a number
-  for each node in the order of making, to sort by.
+  would be added twice); one branch of backward for each of + and × (7 % of backward, within the
+  noise, for twice the lines); rows whose adjoint is 0 left out of a vector's sums (nothing: the
+  check that no infinity is lost costs what it saves); all rows of a layer in one written-out sum
+  (nothing); nodes of a subclass without `__init__`, made in three quarters of the time (the
+  expression 7 % slower: two types at one place undo the interpreter's specialising). A profile by
+  lines of the expression is flat: no line has more than 3 %, the making of nodes 12 % in all.
+  Reckoned, not tried: a number for each node in the order of making, to sort by.
 - How far pure Python could go: an engine of bare slots, thrown away after measuring, without kinds
   of numbers, IEEE, labels or a second backward pass that adds, recursive, took the expression 3.0
   times faster than micrograd; one with neurons as nodes, a tape instead of sorting and no nodes for
