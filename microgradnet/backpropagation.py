@@ -8,7 +8,7 @@ CPython 3.11) without it:
 - each operand's gradient added to where it is, in place of one loop for all operations: ×1.5
 - the sort with its marks in `grad` and its detours left out, in place of `topological_order`: ×1.7
 
-The rules of a quotient and of a square, which ask whether a factor is beyond the floats, are written
+The rules of a quotient and of a square ask whether a factor is beyond the floats. They are written
 out for the expression of micrograd's README: without that it takes 1.07 times as long.
 """
 
