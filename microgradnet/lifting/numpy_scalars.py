@@ -396,7 +396,8 @@ class _Tables:
             slope = self.slopes.get(k, out)
             if slope == out:
                 z, y = self.names[xs[0]], self.names[k]
-                self.line("tanh_slope", z, y, self.constant(1.0), "least", out)
+                self.line("square", y, out)
+                self.line("tanh_slope", z, out, self.constant(1.0), "least", out)
             self.line("multiply", g, slope, out)
             self.contribute(xs[0], out, 1)
             self.release(out)
