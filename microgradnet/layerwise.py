@@ -55,11 +55,7 @@ def sum_of_products(z: Value, weights: Sequence[Value], activations: Sequence[An
 
 def vector(entries: Iterable[Any], bias: Value | None = None) -> Vector:
     """Make a `Vector` of Values and numbers; the numbers become leaves."""
-    return Vector([x if type(x) is Value else _leaf(x) for x in entries], bias)
-
-
-def _leaf(x: Any) -> Value:
-    return x if isinstance(x, Value) else Value(x)
+    return Vector([x if isinstance(x, Value) else Value(x) for x in entries], bias)
 
 
 def weighted_inputs(rows: Sequence[Vector], activations: Vector) -> list[Value]:

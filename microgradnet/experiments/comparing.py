@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -21,12 +22,12 @@ __all__ = ["Comparison", "compare"]
 _MODEL_OPTIONS = ("activation", "output_activation", "init", "granularity")
 
 
+@dataclass(frozen=True)
 class Comparison(Tabular):
     """Hold histories of trainings by what was changed; indexed by its name."""
 
-    def __init__(self, changed: str, histories: dict[str, History]) -> None:
-        self.changed = changed
-        self.histories = histories
+    changed: str
+    histories: dict[str, History]
 
     def __getitem__(self, name: str) -> History:
         return self.histories[name]

@@ -16,7 +16,7 @@ __all__ = ["Box", "box_of_node", "edge_weights", "layer_boxes", "matrix_boxes", 
 
 @dataclass
 class Box:
-    """Hold what one zoom draws as one.
+    """Hold what one zoom draws as one, and where.
 
     `entries` are the nodes it is named after, row by row; `rows` how many rows those make.
     """
@@ -29,6 +29,14 @@ class Box:
     """Boxes of one column stand one below the other, in their order; −1 for none."""
     slots: list[tuple[str, str, int]] = field(default_factory=list)
     """The quantities shown in it: (name, "data" or "grad", node)."""
+    detail: str = ""
+    """What else is written in it: an operation, or a shape in place of numbers."""
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 0.0
+    height: float = 0.0
+    numbers: list[tuple[str, int, str, float, float]] = field(default_factory=list)
+    """The numbers in it: (kind, node, name, x, y) with x, y from the box's middle."""
 
 
 def neuron_boxes(

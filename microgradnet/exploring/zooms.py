@@ -12,7 +12,7 @@ from microgradnet.exploring.tape import Tape
 from microgradnet.notation import symbol
 from microgradnet.views import GraphView
 
-__all__ = ["PlacedBox", "Zoom", "boxes_zoom", "scalar_zoom"]
+__all__ = ["Zoom", "boxes_zoom", "scalar_zoom"]
 
 Arrow: TypeAlias = "tuple[int, int, str, list[int]]"
 """From one box to another: its path, and the weights that it stands for."""
@@ -22,29 +22,13 @@ _GRID = 4
 
 
 @dataclass(frozen=True)
-class PlacedBox:
-    """Place a box: slots are (kind, node, name, x, y) with x, y from the box's middle."""
-
-    number: int
-    title: str
-    detail: str
-    kind: str
-    x: float
-    y: float
-    width: float
-    height: float
-    slots: list[tuple[str, int, str, float, float]]
-    nodes: list[int]
-
-
-@dataclass(frozen=True)
 class Zoom:
     """Hold one zoom: its boxes and arrows."""
 
     name: str
     width: float
     height: float
-    boxes: list[PlacedBox]
+    boxes: Sequence[Box]
     arrows: list[Arrow]
 
 
@@ -55,13 +39,15 @@ def scalar_zoom(view: GraphView, tape: Tape, names: Sequence[str], roles: Sequen
     layout = lay_out([(width, height)] * len(names), edges)
     drawn = []
     for k, node in enumerate(view.order):
-        slots = [("data", k, "data", -35.0, 9.0), ("grad", k, "gradient", 34.0, 9.0)]
+        numbers = [("data", k, "data", -35.0, 9.0), ("grad", k, "gradient", 34.0, 9.0)]
         detail = "" if node.op is None else symbol(node.op)
         if roles[k] == "constant":
-            slots = [("data", k, "data", 0.0, 9.0)]
+            numbers = [("data", k, "data", 0.0, 9.0)]
             detail = "constant"
         x, y = layout.centres[k]
-        drawn.append(PlacedBox(k, names[k], detail, roles[k], x, y, width, height, slots, [k]))
+        box = Box(names[k], roles[k], [k], detail=detail, numbers=numbers)
+        box.x, box.y, box.width, box.height = x, y, width, height
+        drawn.append(box)
     arrows: list[Arrow] = [
         (a, b, path, []) for (a, b), path in zip(edges, layout.paths, strict=True)
     ]
@@ -91,19 +77,14 @@ def boxes_zoom(
             columns.setdefault(box.column, []).append(number)
     gap = 78 if name == "neuron" else 40
     layout = lay_out(sizes, edges, gap, columns.values())
-    drawn = []
-    for number, box in enumerate(boxes):
-        (width, height), (x, y) = sizes[number], layout.centres[number]
-        shape = f"{box.rows}×{len(box.entries) // box.rows}"
-        detail = "" if places[number] or box.kind == "neuron" else shape
-        drawn.append(
-            PlacedBox(number, box.title, detail, box.kind, x, y, width, height, places[number],
-                  box.entries)
-        )  # fmt: skip
+    for box, size, numbers, centre in zip(boxes, sizes, places, layout.centres, strict=True):
+        (box.width, box.height), (box.x, box.y), box.numbers = size, centre, numbers
+        if not numbers and box.kind != "neuron":
+            box.detail = f"{box.rows}×{len(box.entries) // box.rows}"
     arrows = [
         (*edge, path, weights.get(edge, [])) for edge, path in zip(edges, layout.paths, strict=True)
     ]
-    return Zoom(name, layout.width, layout.height, drawn, arrows)
+    return Zoom(name, layout.width, layout.height, boxes, arrows)
 
 
 def _inside(box: Box) -> tuple[tuple[float, float], list[tuple[str, int, str, float, float]]]:

@@ -20,22 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["Formulas", "MicrogradClassifier", "from_torch", "symbolic", "to_torch"]
 
 _HOMES = {
-    "Formulas": "formulas",
-    "MicrogradClassifier": "scikit_learn",
-    "from_torch": "pytorch",
-    "symbolic": "formulas",
-    "to_torch": "pytorch",
+    "Formulas": ("formulas", "sympy"),
+    "MicrogradClassifier": ("scikit_learn", "sklearn"),
+    "from_torch": ("pytorch", "torch"),
+    "symbolic": ("formulas", "sympy"),
+    "to_torch": ("pytorch", "torch"),
 }
-_LIBRARIES = {"formulas": "sympy", "pytorch": "torch", "scikit_learn": "sklearn"}
-"""What a module imports, which is also the name of the extra that installs it."""
+"""The module of each, and what it imports, which is also the extra that installs it."""
 
 
 def __getattr__(name: str) -> _Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'microgradnet.interop' has no attribute {name!r}")
-    library = _LIBRARIES[_HOMES[name]]
+    home, library = _HOMES[name]
     try:
-        module = _import_module(f"microgradnet.interop.{_HOMES[name]}")
+        module = _import_module(f"microgradnet.interop.{home}")
     except ModuleNotFoundError as missing:
         if str(missing.name).split(".")[0] != library:
             raise

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from microgradnet.arithmetic import is_finite
-from microgradnet.engine import Value
+from microgradnet.engine import Value, is_unset
 from microgradnet.graph import topological_order
 from microgradnet.notation import described
 from microgradnet.numerals import full_numeral
+from microgradnet.training.engines import Network
+from microgradnet.training.metrics import Array
 
-__all__ = ["first_gradient", "first_value"]
+__all__ = ["diagnose", "first_gradient", "first_value"]
+
+
+def diagnose(network: Network, X: Array, Y: Array) -> tuple[int, str] | None:
+    """Find the first example whose graph holds a number that is not finite, and the first node.
+
+    Values come first, then gradients. Returns None where all are finite.
+    """
+    for n, (x, y) in enumerate(zip(X.tolist(), Y.tolist(), strict=True)):
+        network.model.zero_grad()
+        cost, _ = network.run(x, y)
+        node = first_value(cost)
+        if node is None:
+            cost.backward()
+            node = None if is_unset(cost.grad) else first_gradient(cost)
+        if node is not None:
+            return n, node
+    return None
 
 
 def first_value(cost: Value) -> str | None:

@@ -11,15 +11,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from microgradnet.arithmetic import is_finite
-from microgradnet.engine import Value, is_unset
+from microgradnet.engine import Value
 from microgradnet.escapes import differentiated
 from microgradnet.lifting import trace
 from microgradnet.nn import Module
 from microgradnet.optim import Optimizer
-from microgradnet.training.diagnosis import first_gradient, first_value
 from microgradnet.training.metrics import Array, output_list
 
-__all__ = ["Batch", "Eager", "Engine", "Lifted", "Network", "diagnose"]
+__all__ = ["Batch", "Eager", "Engine", "Lifted", "Network"]
 
 
 class Network(NamedTuple):
@@ -173,20 +172,3 @@ Engine: TypeAlias = Eager | Lifted
 
 _CHECKED = 4
 """Examples on which a program must do what the network does."""
-
-
-def diagnose(network: Network, X: Array, Y: Array) -> tuple[int, str] | None:
-    """Find the first example whose graph holds a number that is not finite, and the first node.
-
-    Values come first, then gradients. Returns None where all are finite.
-    """
-    for n, (x, y) in enumerate(zip(X.tolist(), Y.tolist(), strict=True)):
-        network.model.zero_grad()
-        cost, _ = network.run(x, y)
-        node = first_value(cost)
-        if node is None:
-            cost.backward()
-            node = None if is_unset(cost.grad) else first_gradient(cost)
-        if node is not None:
-            return n, node
-    return None

@@ -24,7 +24,8 @@ from microgradnet.ops import add, divide
 from microgradnet.optim import GradientDescent, Optimizer
 from microgradnet.progress import Advance, Progress, progress_bar
 from microgradnet.randomness import generator
-from microgradnet.training.engines import Batch, Eager, Engine, Lifted, Network, diagnose
+from microgradnet.training.diagnosis import diagnose
+from microgradnet.training.engines import Batch, Eager, Engine, Lifted, Network
 from microgradnet.training.history import DivergenceError, Epoch, History
 from microgradnet.training.metrics import Array, Correct, correctness
 
