@@ -7,7 +7,15 @@ import re
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from microgradnet.cli.options import UsageError, add_expression, add_verb, expression, seed, sizes
+from microgradnet.cli.options import (
+    UsageError,
+    add_expression,
+    add_verb,
+    expression,
+    seed,
+    sizes,
+    using_file,
+)
 
 if TYPE_CHECKING:
     from microgradnet.engine import Value
@@ -86,16 +94,14 @@ def _run(options: argparse.Namespace) -> int:
         if options.output is None:
             print(picture.source, end="")
         else:
-            print(f"{picture.save(options.output)}: the {picture.zoom} zoom")
+            with using_file(options.output):
+                picture.save(options.output)
+            print(f"{options.output}: the {picture.zoom} zoom")
     except (ValueError, RenderError) as error:
         message = str(error)
         for advice, with_options in _AS_OPTIONS:
             message = re.sub(advice, with_options, message)
         raise UsageError(message) from None
-    except OSError as error:
-        if options.output is None:
-            raise
-        raise UsageError(f"{options.output} cannot be written: {error.strerror or error}") from None
     return 0
 
 

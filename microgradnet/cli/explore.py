@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from microgradnet.cli.options import (
-    UsageError,
     add_data,
     add_expression,
     add_network,
@@ -17,6 +16,7 @@ from microgradnet.cli.options import (
     known_cost,
     network,
     usage_errors,
+    using_file,
 )
 from microgradnet.notation import subscript
 
@@ -62,11 +62,8 @@ def _run(options: argparse.Namespace) -> int:
     else:
         cost = expression(options)
         arguments = {"title": f"Backpropagation through {options.expression}"}
-    try:
-        with usage_errors(ValueError, RenderError):
-            path = explore(cost, **arguments).save(options.output)
-    except OSError as error:
-        raise UsageError(f"cannot write {options.output}: {error.strerror}") from None
+    with using_file(options.output), usage_errors(ValueError, RenderError):
+        path = explore(cost, **arguments).save(options.output)
     print(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB): open it in a browser.")
     return 0
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXACT_STEPS", "UsageError", "add_data", "add_expression", "add_network", "add_verb",
     "as_options", "build", "count", "dataset", "expression", "expression_leaves", "known_cost",
-    "mlp", "network", "rate", "seed", "sizes", "targets", "usage_errors",
+    "mlp", "network", "rate", "seed", "sizes", "targets", "usage_errors", "using_file",
 ]  # fmt: skip
 
 _DENOMINATOR = 64
@@ -48,6 +48,15 @@ def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise UsageError(error) from None
+
+
+@contextmanager
+def using_file(place: object) -> Iterator[None]:
+    """Say as an error of usage that a file cannot be read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{place}: {error.strerror or error}") from None
 
 
 def add_verb(

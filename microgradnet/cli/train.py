@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from microgradnet.cli.options import (
     rate,
     targets,
     usage_errors,
+    using_file,
 )
 from microgradnet.costs import UNIT_INTERVAL, CostEntry
 from microgradnet.notation import counted
@@ -127,11 +126,9 @@ def _run(options: argparse.Namespace) -> int:
             seed=options.seed,
             patience=options.patience,
         )
-    except DivergenceError as error:
-        if error.history:
+    except (DivergenceError, ValueError) as error:
+        if isinstance(error, DivergenceError) and error.history:
             console.print(error.history.table)
-        raise UsageError(error) from None
-    except ValueError as error:
         raise UsageError(error) from None
     if history:
         console.print(history.table)
@@ -139,13 +136,13 @@ def _run(options: argparse.Namespace) -> int:
             console.print(history.stopped)
         _print_confusion(console, model, data, history)
     if options.save is not None:
-        with _writing(options.save):
+        with using_file(options.save), usage_errors(ValueError):
             save(model, options.save)
         console.print(f"parameters written to {options.save}", soft_wrap=True)
     if options.plot is not None and history:
         flat = len(data.feature_names) == 2
         boundary = (model, data.train, data.class_names) if flat else ()
-        with _writing(options.plot):
+        with using_file(options.plot), usage_errors(ValueError):
             history.plot(*boundary).savefig(options.plot, dpi=150)
         console.print(f"picture written to {options.plot}", soft_wrap=True)
     return 130 if history.stopped.startswith("interrupted") else 0
@@ -175,7 +172,7 @@ def _look_ahead(options: argparse.Namespace) -> None:
         if place is not None and not place.parent.is_dir():
             raise UsageError(f"{place}: there is no folder {place.parent}")
         if place is not None:
-            with _writing(place):
+            with using_file(place):
                 _try_to_open(place)
     if options.save is not None:
         if options.save.suffix not in (".npz", ".safetensors"):
@@ -210,19 +207,8 @@ def _try_to_open(place: Path) -> None:
 def _load(model: MLP, place: Path) -> None:
     from microgradnet.files import load
 
-    try:
-        with usage_errors(ValueError, ImportError):
-            load(model, place)
-    except OSError as error:
-        raise UsageError(f"{place}: {error.strerror}") from None
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{place}: {getattr(error, 'strerror', None) or error}") from None
+    with using_file(place), usage_errors(ValueError, ImportError):
+        load(model, place)
 
 
 def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Optimizer) -> str:

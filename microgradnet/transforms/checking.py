@@ -132,9 +132,8 @@ def check_grad(f: Function, args: Sequence[Any]) -> tuple[GradientCheck, ...]:
         _same_again(here, value(*xs), xs)
         node = trace.inputs[k]
         rounding = terms.errors.get(node, 0.0)
-        along = partial(_with, value, xs, k)
         stepped, off, noise = _complex_step(trace, node, terms.sizes)
-        central = _central(along, x, here, terms.noise + noise, node, terms)
+        central = _central(partial(_with, value, xs, k), x, here, terms.noise + noise, node, terms)
         checks.append(GradientCheck(place, x, gradients[k], *central, stepped, rounding + off))
     _same_again(here, value(*xs), xs)
     wrong = [check for check in checks if not check.holds]

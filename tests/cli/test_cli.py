@@ -139,7 +139,7 @@ def test_a_wrong_equation_exits_1_and_its_row_says_so(monkeypatch, capsys):
         (["draw", "x", "x=1", "x=2"], "x is given twice"),
         (["draw", "x", "x=1", "--highlight", "y"], "there are x"),
         (["draw", "x", "x=1", "-o", "x.odf"], "ends in no format"),
-        (["draw", "x", "x=1", "-o", "nowhere/x.svg"], "nowhere/x.svg cannot be written"),
+        (["draw", "x", "x=1", "-o", "nowhere/x.svg"], "nowhere/x.svg: No such file"),
         (["draw", "--sizes", "2"], "'2'"),
         (["draw", "--sizes", "2,1", "--activation", "tan"], "'tan'"),
         (["draw", "--sizes", "64,100,10", "--zoom", "scalar"], "more than 2,000 nodes"),
