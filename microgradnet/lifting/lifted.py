@@ -103,6 +103,11 @@ class Program:
     What it prints, and the functions that it runs, are written when they are first asked for.
     Rows of X and Y are examples. What a call returns is the caller's own. A program keeps work
     arrays from call to call, so two threads must not call one program at once.
+
+    Products of up to 2²² multiplications are computed by one thread, in parts where BLAS would take
+    several. Larger ones are left to BLAS. Its threads wait for each other, so where other programs
+    keep the processors busy, such a product may take fifty times as long as by one thread: set
+    OPENBLAS_NUM_THREADS=1 before NumPy is imported, or limit them by the package threadpoolctl.
     """
 
     def __init__(

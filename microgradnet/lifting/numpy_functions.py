@@ -211,6 +211,23 @@ def tanh_slope(z, square, one, least, slope):
         c = np.cosh(z.take(far))
         slope.put(far, 1 / c / c)
 ''',
+    "product_for": '''\
+def product_for(count):
+    """The product of two matrices by so many multiplications, into out.
+
+    From 2**18 on BLAS may wake threads for it. Where others compute too, that takes milliseconds;
+    where few multiplications are to be done it saves less than they take in parts.
+    """
+    if not 2**18 < count < 2**22:
+        return np.matmul
+
+    def in_parts(a, b, out):
+        step = max(1, len(a) * 2**18 // count)
+        for k in range(0, len(a), step):
+            np.matmul(a[k : k + step], b, out=out[k : k + step])
+
+    return in_parts
+''',
     "keep": '''\
 def keep(kept, x, out):
     """x into out where it is kept, else 0: a product, as a choice branches at each entry."""

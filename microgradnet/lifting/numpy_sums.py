@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import chain, product
 from typing import cast
 
 from microgradnet.lifting.layouts import factors
 from microgradnet.lifting.numpy_leaves import is_dense
-from microgradnet.lifting.numpy_writer import Array, Writer
-from microgradnet.lifting.strides import collapses, extent_of, plan_product
+from microgradnet.lifting.numpy_writer import Array, Writer, size_code
+from microgradnet.lifting.strides import Plan, collapses, extent_of, plan_product
 from microgradnet.lifting.terms import Affine, Axis, Map, Sum, Term
 
 __all__ = ["emit_sum"]
@@ -133,8 +133,7 @@ def emit_product(w: Writer, term: Sum, x: Term, y: Term) -> None:
     right = w.grouped(b, [*batch, plan.inner, *columns])
     into = w.grouped(result, [*batch, *rows, *columns])
     one = not batch and (not rows or not columns or 1 in map(extent_of, (rows[0], columns[0])))
-    function = "dot" if one and result.whole else "matmul"
-    w.line(f"np.{function}({left}, {right}, out={into})")
+    w.line(f"{product_function(w, plan, one and result.whole)}({left}, {right}, out={into})")
     if plan.via_copy:
         w.line(f"{out.code}[...] = {w.oriented(result, out.axes)}")
     for array in scratch:
@@ -142,6 +141,19 @@ def emit_product(w: Writer, term: Sum, x: Term, y: Term) -> None:
     w.bind(term, out)
 
 
+def product_function(w: Writer, plan: Plan, is_row: bool) -> str:
+    """What computes a product: of matrices that may be large what `product_for` chooses."""
+    if is_row:
+        return "np.dot"
+    sizes = plan.rows, plan.inner, plan.columns
+    if plan.batch or not plan.rows or not plan.columns or extent_of(chain(*sizes)) <= _SMALL:
+        return "np.matmul"
+    count = " * ".join(map(size_code, sizes))
+    return w.hoist(f"product_for({count})", "matmul")
+
+
+_SMALL = 2**18
+"""Products of so many multiplications are never computed by several threads of BLAS."""
 _FEW = 12
 """So few arrays are added one by one, rather than along short axes."""
 _SHORT = 32
