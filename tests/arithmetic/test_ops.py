@@ -242,7 +242,7 @@ def test_weighted_input(pairs: list[tuple[float, float]], bias: float) -> None:
 
 
 def test_weighted_input_of_unequal_lengths() -> None:
-    with pytest.raises(ValueError, match="2 weights for 1 activations"):
+    with pytest.raises(ValueError):
         ops.weighted_input([1.0, 2.0], [1.0], 0.0)
 
 
@@ -430,5 +430,5 @@ def test_what_is_flat_is_flat_from_its_kink_on(beyond: float) -> None:
 
 @pytest.mark.parametrize("index", [-1, 2])
 def test_softmax_has_as_many_components_as_operands(index: int) -> None:
-    with pytest.raises(IndexError, match=f"softmax of 2 operands has no component {index}"):
+    with pytest.raises(IndexError):
         ops.softmax_component(0.5, 1.5, index=index)

@@ -779,7 +779,7 @@ V, M = np.zeros, np.zeros
     ],
 )
 def test_shapes_that_do_not_fit(call: Any, shapes: list[str]) -> None:
-    with pytest.raises(ValueError, match="shapes do not fit") as error:
+    with pytest.raises(ValueError) as error:
         call()
     assert all(shape in str(error.value) for shape in shapes)
 
@@ -788,7 +788,7 @@ def test_shapes_that_do_not_fit(call: Any, shapes: list[str]) -> None:
 def test_unknown_names_list_the_known(function: Any) -> None:
     operands = [[1.0]] if "activation" in function.__name__ else [[1.0], [1.0]]
     names = d.ACTIVATIONS if "activation" in function.__name__ else d.COSTS
-    with pytest.raises(ValueError, match="unknown") as error:
+    with pytest.raises(ValueError) as error:
         function("nosuch", *operands)
     assert all(name in str(error.value) for name in ("'nosuch'", *names))
 

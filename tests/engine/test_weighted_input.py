@@ -140,7 +140,7 @@ def test_the_fast_path_of_weighted_inputs_is_the_rule(numbers: Any, data: Any) -
 @pytest.mark.parametrize("operands", [(1.0, 2.0), (1.0, 2.0, 3.0, 4.0)])
 def test_a_weighted_sum_takes_as_many_weights_as_activations_and_a_bias(operands: Any) -> None:
     for numbers in (operands, [Value(x) for x in operands]):
-        with pytest.raises(ValueError, match="shorter"):
+        with pytest.raises(ValueError):
             ops.weighted_sum(*numbers)
 
 

@@ -107,11 +107,11 @@ def test_in_a_pipeline_searched_cloned_and_pickled() -> None:
 
 def test_what_it_refuses() -> None:
     X, _, labels = datasets.xor().train
-    with pytest.raises(ValueError, match="no activation 'step'"):
+    with pytest.raises(ValueError, match="'step'"):
         MicrogradClassifier(activation="step").fit(X, labels)
-    with pytest.raises(ValueError, match="softmax stands at the output"):
+    with pytest.raises(ValueError, match="softmax"):
         MicrogradClassifier(activation="softmax").fit(X, labels)
-    with pytest.raises(ValueError, match=r"epochs .* not 0"):
+    with pytest.raises(ValueError, match="epochs"):
         MicrogradClassifier(epochs=0).fit(X, labels)
 
 
@@ -121,7 +121,7 @@ def test_missing_scikit_learn_is_said_with_the_way_out(monkeypatch: pytest.Monke
     monkeypatch.delitem(sys.modules, "microgradnet.interop.scikit_learn", raising=False)
     with pytest.raises(ModuleNotFoundError, match=r"needs sklearn.*microgradnet\[sklearn\]"):
         _ = interop.MicrogradClassifier
-    with pytest.raises(AttributeError, match="no attribute 'to_tensorflow'"):
+    with pytest.raises(AttributeError, match="to_tensorflow"):
         _ = interop.to_tensorflow
     assert dir(interop) == sorted(interop.__all__)
 

@@ -334,7 +334,7 @@ def test_a_cost_and_an_activation_of_ones_own() -> None:
 
 
 def test_what_it_refuses() -> None:
-    with pytest.raises(TypeError, match="symbolic takes an MLP, not"):
+    with pytest.raises(TypeError):
         symbolic(Value(1.0))
     with pytest.raises(ValueError, match="no cost 'absolute': there are quadratic"):
         symbolic(MLP(1, [1]), "absolute")

