@@ -17,16 +17,14 @@ are computed is recorded, so that they can be differentiated again, to any order
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
 from microgradnet import ops
-from microgradnet.arithmetic import NO_PART, TwoTerms, common, is_normal, parts
-from microgradnet.complements import excess
+from microgradnet.arithmetic import NO_PART, TwoTerms, common, parts
 from microgradnet.graph import topological_order
-from microgradnet.node import Node, number_of
+from microgradnet.node import Node
 from microgradnet.node_arithmetic import recorded_vjp
 from microgradnet.notation import annotate, described
 
@@ -106,100 +104,16 @@ def forward_mode(
     >>> forward_mode({x: 1.0}, topological_order([y]))[y]
     7.0
     """
-    tangents = _Tangents(seeds, partials_of or partials)
+    tangents = dict(seeds)
     for y in order:
-        if any(x in tangents.mantissas for x in y.parents):
-            tangents.compute(y)
-    return tangents.numbers()
-
-
-class _Tangents:
-    """Tangents as mantissa · 2^exponent, for one may be beyond the floats while the next is not.
-
-    The tangent of a/b may be too small for a float where that of ln(a/b) is none. The exponent is
-    0 wherever a float will do.
-    """
-
-    def __init__(
-        self, seeds: Mapping[Any, Any], partials_of: Callable[[Any], Sequence[Any]]
-    ) -> None:
-        self.mantissas = dict(seeds)
-        self._exponents: dict[Any, int] = {}
-        self._partials_of = partials_of
-
-    def compute(self, y: Any) -> None:
-        """Sum up the terms of ẏ = Σₖ ∂y/∂xₖ · ẋₖ."""
-        terms = list(self._terms(y))
-        if any(exponent for _, exponent in terms):
-            terms = [_normalised(*term) for term in terms]
-            largest = max(exponent for _, exponent in terms)
-            tangent = reduce(ops.add, [_scaled(t, e - largest) for t, e in terms])
-            self._keep(y, tangent, largest)
-        elif terms:
-            self.mantissas[y] = reduce(ops.add, [t for t, _ in terms])
-
-    def numbers(self) -> dict[Any, Any]:
-        """Return the tangents, 0 or infinite where one is beyond the floats."""
-        return {x: _scaled(t, self._exponents.get(x, 0)) for x, t in self.mantissas.items()}
-
-    def _keep(self, y: Any, tangent: Any, exponent: int) -> None:
-        number = _scaled(tangent, exponent)
-        self.mantissas[y] = number if _has_all_digits(number) else tangent
-        if self.mantissas[y] is tangent:
-            self._exponents[y] = exponent
-
-    def _terms(self, y: Any) -> Iterator[tuple[Any, int]]:
-        over = excess(y.op, y.parents)
-        if over is None or over.part not in self.mantissas:
-            for k, (x, p) in enumerate(zip(y.parents, self._partials_of(y), strict=True)):
-                if x in self.mantissas and p is not NO_PART:
-                    yield self._term(y, k, p, x)
-            return
-        # Σₖ sₖ (żₖ − żⱼ): beside a share sⱼ of nearly 1 the others would be lost in the sum.
-        shares = self._partials_of(over.total)
-        for k, (z, share) in enumerate(zip(over.total.parents, shares, strict=True)):
-            for x, sign in ((z, over.sign), (over.part, -over.sign)):
-                if z is not over.part and x in self.mantissas:
-                    term, exponent = self._term(over.total, k, share, x)
-                    yield ops.multiply(sign, term), exponent
-
-    def _term(self, y: Any, k: int, p: Any, x: Any) -> tuple[Any, int]:
-        """Multiply y's k-th partial derivative p by ẋ; if need be, by the rule for a part of ẋ."""
-        tangent, exponent = self.mantissas[x], self._exponents.get(x, 0)
-        term = ops.multiply(p, tangent)
-        if (_has_all_digits(p) and _has_all_digits(term)) or not _has_all_digits(tangent):
-            return term, exponent
-        if y.op in _LINEAR and number_of(p) == 0:
-            return term, exponent
-        mantissa, shift = _normalised(tangent, exponent)
-        for power in (0, 500, -500, 1000, -1000):
-            found = reduce(ops.add, parts(contributions(y, _scaled(mantissa, power))[k]))
-            if _has_all_digits(found):
-                return found, shift - power
-        return term, exponent
-
-
-_LINEAR = (ops.add, ops.subtract, ops.negative, ops.multiply, ops.weighted_sum)
-"""Operations whose partial derivatives are numbers as they stand: a 0 is no product too small."""
-
-
-def _has_all_digits(x: Any) -> bool:
-    number = number_of(x)
-    return type(number) is not float or is_normal(number)
-
-
-def _normalised(x: Any, exponent: int) -> tuple[Any, int]:
-    """The same number, its mantissa from ½ to 1."""
-    _, shift = math.frexp(number_of(x))
-    return _scaled(x, -shift), exponent + shift
-
-
-def _scaled(x: Any, exponent: int) -> Any:
-    """Return x · 2^exponent."""
-    while exponent:
-        step = max(-1000, min(1000, exponent))
-        x, exponent = ops.multiply(x, 2.0**step), exponent - step
-    return x
+        if any(x in tangents for x in y.parents):
+            uses = zip(y.parents, (partials_of or partials)(y), strict=True)
+            terms = [
+                ops.multiply(p, tangents[x]) for x, p in uses if x in tangents and p is not NO_PART
+            ]
+            if terms:
+                tangents[y] = reduce(ops.add, terms)
+    return tangents
 
 
 def contributions(y: Any, g: Any) -> tuple[Any, ...]:

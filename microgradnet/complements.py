@@ -117,8 +117,8 @@ _PASSING_ON = (ops.subtract, ops.multiply, ops.power_constant)
 
 def sharpened(op: Operation, parents: tuple[Any, ...], data: Number) -> Number:
     """The number of a node, where it was data: the same, or one with more digits."""
-    if not common(data).rounds:
-        return data
+    if not common(data).rounds or (op is ops.xlogy and parents[0].data == 0):
+        return data  # 0 ln a is 0 whatever a is
     over = excess(op, parents)
     if over is not None and not over.cancels:
         return data

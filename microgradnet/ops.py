@@ -18,11 +18,11 @@ import operator
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any, TypeAlias, TypeVar, overload
 
 from microgradnet.arithmetic import NO_PART, Arithmetic, Number, operand
-from microgradnet.operation import Recorder, operation, recorder
+from microgradnet.operation import Operation, Recorder, operation, recorder
 
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
@@ -617,7 +617,13 @@ def softmax(xs: Sequence[Any]) -> list[Any]:
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
     """
-    return [softmax_component(*xs, index=i) for i in range(len(xs))]
+    return [component(*xs) for component in _components(len(xs))]
+
+
+@lru_cache
+def _components(n: int) -> list[Operation]:
+    """List the operations of all n components: to find them anew takes longer than to run them."""
+    return [softmax_component.variant(index=i) for i in range(n)]
 
 
 def split_weighted_sum(operands: Sequence[T]) -> tuple[Sequence[T], Sequence[T], T]:

@@ -25,13 +25,14 @@ from typing import Any
 
 from microgradnet import recording
 from microgradnet.arithmetic import coerce, common
-from microgradnet.chain_rule import forward_mode, partials, reverse_mode
+from microgradnet.chain_rule import partials, reverse_mode
 from microgradnet.engine import Value
 from microgradnet.escapes import differentiated
 from microgradnet.graph import topological_order
 from microgradnet.node import number_of
 from microgradnet.notation import counted
 from microgradnet.ops import add, weighted_input
+from microgradnet.tangents import tangents_along
 from microgradnet.transforms.nesting import flat, nested, places
 
 __all__ = [
@@ -239,7 +240,7 @@ class Trace:
         hook = recording.active_hook()
         with recording.enable_grad():
             seeds = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
-            along = forward_mode(seeds, self.path, self._partials)
+            along = tangents_along(seeds, self.path, self._partials)
             if hook is not None:
                 for node in filter(along.__contains__, self.path):
                     hook.on_jvp(node, number_of(along[node]))

@@ -11,7 +11,7 @@ complex_step conventions escapes operation plotting serialisation
 ops node
 complements node_arithmetic backpropagation
 chain_rule
-engine
+engine tangents
 layerwise
 nn costs optim explanation transforms anomaly expression
 lifting
