@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
 
-from microgradnet import chain_rule
+from microgradnet import chain_rule, tangents
 from microgradnet.arithmetic import NO_PART, Number, common, is_finite, parts
 from microgradnet.engine import Value
 from microgradnet.frames import users_frame
@@ -161,4 +161,4 @@ def _users_line() -> tuple[_Line, bool]:
     """Return the line of the user's program, and whether a rule is run on its behalf."""
     frame, files = users_frame()
     line = _Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-    return line, chain_rule.__file__ in files
+    return line, not files.isdisjoint((chain_rule.__file__, tangents.__file__))

@@ -193,7 +193,7 @@ def test_none_is_a_forgotten_return_and_names_the_operation(
         lambda: jvp(lambda x: forgetful(x), (number,), (1,)),
         lambda: forgetful.vjp(number, number),
     ):
-        with pytest.raises(TypeError, match="forgetful.* operand 1"):
+        with pytest.raises(TypeError, match=r"forgetful.* operand 1"):
             derivative()
     assert is_unset(x.grad)
 

@@ -164,7 +164,7 @@ def test_numbers_that_a_float_equals_are_saved_as_such(kind: str, tmp_path: Path
     content = place.read_bytes()
     for unfit in (Fraction(1, 3), 2**53 + 1, 10**400):
         model.weights[1] = [[unfit], [3]]
-        with pytest.raises(ValueError, match="layers.1.weight"):
+        with pytest.raises(ValueError, match=r"layers\.1\.weight"):
             save(model, place)
         assert place.read_bytes() == content
 
