@@ -57,10 +57,15 @@ class Layouts:
 
     fixed   strides of those that lie in memory already: parameters, inputs, gradients
     first   an axis that has to come first, of those that are read step by step
+    like    those of more terms, which are taken over
     """
 
     def __init__(
-        self, terms: Sequence[Term], fixed: Mapping[Term, Strides], first: Mapping[Term, Axis]
+        self,
+        terms: Sequence[Term],
+        fixed: Mapping[Term, Strides],
+        first: Mapping[Term, Axis],
+        like: Layouts | None = None,
     ) -> None:
         self._parents: dict[Term, Term] = {}
         self._fixed = dict(fixed)
@@ -96,7 +101,17 @@ class Layouts:
             root = self._root(term)
             if root not in self._orders and root in self._touching:
                 self._orders[root] = tuple(sorted(strides, key=lambda axis: -strides[axis]))
-        self._choose(terms)
+        if like is None:
+            self._choose(terms)
+        else:
+            self._take_over(like)
+
+    def _take_over(self, like: Layouts) -> None:
+        self._examples_first = like._examples_first
+        for root in self._touching:
+            order = [a for a in like._orders.get(like._root(root), ()) if a in self._axes[root]]
+            if root not in self._orders and len(order) == len(self._axes[root]):
+                self._orders[root] = tuple(order)
 
     def _root(self, term: Term) -> Term:
         path = []

@@ -49,6 +49,7 @@ _CALLS: Mapping[Function, str] = {
     "equal": "{} == {}",
     "different": "{} != {}",
     "no": "~{}",
+    "step": "np.fmin(np.heaviside({}, 0.5), 1)",
     "both": "np.logical_and({}, {})",
     "is_infinite": "np.isinf({})",
     "vanishing_product": "vanishing_product({}, {})",
@@ -232,7 +233,8 @@ def product_for(count):
 def keep(kept, x, out):
     """x into out where it is kept, else 0: a product, as a choice branches at each entry."""
     np.multiply(x, kept, out=out)
-    if not out.min(initial=0) <= 0:  # there is NaN, as inf times 0 is
+    total = np.vdot(out, out) if out.size < 10_000 else out.min()
+    if total != total:  # there is NaN, as inf times 0 is
         np.copyto(out, 0, where=~kept)
 ''',
     "softplus": '''\

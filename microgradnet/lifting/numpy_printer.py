@@ -92,10 +92,9 @@ def write_numpy(
     most = [int(leaf.places.max(initial=-1)) + 1 for leaf in gradients]
     count = max(most, default=0) if size is None else size
     module = Module()
-    blocks = [
-        _Block(module, roots, None, {}, own, columns).text(count),
-        _Block(module, roots, slopes, decayed, own, columns).text(count),
-    ]
+    both = _Block(module, roots, slopes, decayed, own, columns)
+    forward = _Block(module, roots, None, {}, own, columns, both.writer.layouts)
+    blocks = [forward.text(count), both.text(count)]
     return module.text(title, [*blocks, WHOLE[columns]])
 
 
@@ -157,13 +156,19 @@ def _natively(roots: Sequence[Term]) -> list[Term]:
         function, xs = term.function, term.arguments
         if isinstance(function, VJP) and function.operation is ops.relu:
             return _kept(Map("different", (xs[1], _ZERO)), xs[0])  # it is 0 where relu is
+        if isinstance(function, VJP) and function.operation is ops.maximum:
+            own, other = xs[2 + function.operand], xs[3 - function.operand]
+            if _is_zero(other) and _is_finite(xs[0]):
+                return multiply(xs[0], Map("step", (own,)))
         if isinstance(function, VJP) and len(xs) > 3:
             rule = contributions(function.operation, xs[0], xs[1], xs[2:])[function.operand]
             return _natively([rule])[0]
         if isinstance(function, Operation) and len(xs) > 1 and not is_native(function):
             return _natively([expand(function, xs)])[0]
-        if function == "where" and xs[1] is _ZERO:
+        if function == "where" and _is_zero(xs[1]):
             return _kept(Map("no", (xs[0],)), xs[2])
+        if function == "where" and _is_zero(xs[2]):
+            return _kept(xs[0], xs[1])
         return term
 
     return rebuild(roots, change)
@@ -172,6 +177,10 @@ def _natively(roots: Sequence[Term]) -> list[Term]:
 def _kept(condition: Term, x: Term) -> Term:
     """A term where a condition holds, else 0."""
     return Map(ops.multiply if _is_finite(x) else "keep", (condition, x))
+
+
+def _is_zero(term: Term) -> bool:
+    return isinstance(term, Constant) and term.number == 0
 
 
 def _is_finite(term: Term) -> bool:
@@ -189,6 +198,7 @@ class _Block:
 
     gradients   None: only the outputs are computed
     decays      numbers of which multiples of parameters are added to their gradients
+    like        layouts of more terms, which are taken over
     """
 
     def __init__(
@@ -199,6 +209,7 @@ class _Block:
         decays: Mapping[Term, list[Leaf]],
         names: Mapping[Term, str],
         columns: bool,
+        like: Layouts | None = None,
     ) -> None:
         self.outputs, self.columns, self.is_value = outputs, columns, gradients is None
         self.gradients = gradients or {}
@@ -207,7 +218,7 @@ class _Block:
         self.reading = Reading(terms)
         fixed = self.fixed_strides(terms)
         owners = self.owners(fixed)
-        layouts = Layouts(terms, fixed, self.stepped())
+        layouts = Layouts(terms, fixed, self.stepped(), like)
         self.writer = Writer(module, layouts, self.reading, names, _emit)
         for term, leaf in owners.items():
             self.writer.frame.targets[term] = leaf_view(self.writer, leaf, "g")

@@ -133,7 +133,9 @@ def emit_product(w: Writer, term: Sum, x: Term, y: Term) -> None:
     right = w.grouped(b, [*batch, plan.inner, *columns])
     into = w.grouped(result, [*batch, *rows, *columns])
     one = not batch and (not rows or not columns or 1 in map(extent_of, (rows[0], columns[0])))
-    w.line(f"{product_function(w, plan, one and result.whole)}({left}, {right}, out={into})")
+    dense = is_dense(result.axes, result.strides)
+    function = product_function(w, plan, one and dense)
+    w.line(f"{function}({left}, {right}, out={into})")
     if plan.via_copy:
         w.line(f"{out.code}[...] = {w.oriented(result, out.axes)}")
     for array in scratch:
