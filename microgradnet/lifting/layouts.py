@@ -100,7 +100,7 @@ class Layouts:
         for term, strides in fixed.items():
             root = self._root(term)
             if root not in self._orders and root in self._touching:
-                self._orders[root] = tuple(sorted(strides, key=lambda axis: -strides[axis]))
+                self._orders[root] = tuple(sorted(strides, key=lambda axis: -abs(strides[axis])))
         if like is None:
             self._choose(terms)
         else:
@@ -260,7 +260,7 @@ class Layouts:
         (x,) = term.operands
         strides = self.strides(x)
         over = cast(Sum, term).over
-        order = tuple(sorted(strides, key=lambda axis: -strides[axis]))
+        order = tuple(sorted(strides, key=lambda axis: -abs(strides[axis])))
         rest = [axis for axis in order if axis not in over]
         ends = [order[len(order) - len(over) :]]
         if isinstance(term, Sum):

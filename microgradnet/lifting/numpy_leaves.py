@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from microgradnet.lifting.numpy_functions import number_source
 from microgradnet.lifting.numpy_writer import Array, Writer, shape_code, stem
-from microgradnet.lifting.strides import Strides, contiguous, extent_of
+from microgradnet.lifting.strides import Strides, contiguous
 from microgradnet.lifting.terms import Axis, Constant, Extent, Leaf, Term
 
 __all__ = [
@@ -78,31 +78,23 @@ def leaf_view(w: Writer, leaf: Leaf, of: str = "") -> Array:
         target = w.fresh(name)
         w.line(f"{target} = {code}")
         return Array(target, tuple(order), contiguous(order))
-    sized = sorted([axis for axis in leaf.axes if axis.size is not None], key=lambda a: -strides[a])
-    first = int(leaf.places.min())
-    count = leaf.places.size
+    sized = sorted((a for a in leaf.axes if a.size is not None), key=lambda a: -abs(strides[a]))
+    steps = {axis: abs(strides[axis]) for axis in sized}
+    first, last = int(leaf.places.min()), int(leaf.places.max()) + 1
+    code = f"{vector}[{lead}{first}:{last}]"
+    shape = ", ".join(["m"] * bool(lead) + [str(axis.size) for axis in sized])
     if not sized:
-        code = f"{vector}[{lead}{first}]"
-        if not lead:
-            code = f"{vector}[{first}:{first + 1}].reshape(())"
+        code = f"{vector}[{lead}{first}]" if lead else f"{code}.reshape(())"
+    elif last - first == leaf.places.size and is_dense(sized, steps):
+        code += f".reshape({shape})" if len(sized) > 1 else ""
+    elif len(sized) == 1:
+        code = f"{vector}[{lead}{first}:{last}:{steps[sized[0]]}]"
     else:
-        last = int(leaf.places.max()) + 1
-        outer, inner = sized[0], extent_of(sized[1:])
-        apart = strides[outer]
-        code = f"{vector}[{lead}{first}:{last}]"
-        if last - first == count and is_dense(sized, strides):
-            if len(sized) > 1:
-                shape = ", ".join(["m"] * bool(lead) + [str(a.size) for a in sized])
-                code += f".reshape({shape})"
-        elif len(sized) == 1:
-            code = f"{vector}[{lead}{first}:{last}:{apart}]"
-        else:
-            steps = ", ".join(f"{strides[axis]} * {vector}.itemsize" for axis in sized)
-            shape = ", ".join(str(axis.size) for axis in sized)
-            if lead:
-                shape, steps = f"m, {shape}", f"{vector}.strides[0], {steps}"
-            code = f"as_strided({code}, ({shape},), ({steps},))"
-        del inner
+        apart = [f"{step} * {vector}.strides[{int(bool(lead))}]" for step in steps.values()]
+        apart = [f"{vector}.strides[0]"] * bool(lead) + apart
+        code = f"as_strided({code}, ({shape},), ({', '.join(apart)},))"
+    if any(strides[axis] < 0 for axis in sized):
+        code += f"[{lead}{', '.join('::-1' if strides[a] < 0 else ':' for a in sized)}]"
     order = [*examples, *sized]
     if lead:
         code = w.local(code, name)
@@ -151,7 +143,7 @@ def leaf_strides(leaf: Leaf, width: int = 0) -> dict[Axis, int] | None:
         step = int(places[tuple(one)] - places[(0,) * places.ndim])
         if places.shape[k] == 1:
             step = 1
-        elif step <= 0:
+        elif step == 0:
             return None
         strides[axis] = step
         shape = [1] * places.ndim
@@ -163,7 +155,7 @@ def leaf_strides(leaf: Leaf, width: int = 0) -> dict[Axis, int] | None:
         return None
     if len(sized) < len(leaf.axes):
         (examples,) = (axis for axis in leaf.axes if axis.size is None)
-        reach = max((strides[axis] * cast(int, axis.size) for axis in sized), default=1)
+        reach = max((abs(strides[axis]) * cast(int, axis.size) for axis in sized), default=1)
         strides[examples] = reach if reach == width else _FAR
     return strides
 

@@ -23,7 +23,7 @@ def emit_sum(w: Writer, term: Sum) -> None:
         return
     if w.reading.is_norm(term):
         x = w.array(term.operand.operands[0])
-        by = sorted(x.axes, key=lambda axis: -x.strides[axis])
+        by = sorted(x.axes, key=lambda axis: -abs(x.strides[axis]))
         if collapses(x.strides, by):
             out = w.store(term)
             row = w.grouped(x, [by])
@@ -72,7 +72,7 @@ def emit_reduction(
     """A sum as a product with ones, which takes a fraction of the time of NumPy's sum."""
     rest = [axis for axis in order if axis in x.axes and axis not in over]
     out = w.store(term)
-    by = sorted(over, key=lambda axis: -x.strides[axis])
+    by = sorted(over, key=lambda axis: -abs(x.strides[axis]))
     target = w.as_row(out, rest)
     if target is not None and collapses(x.strides, by) and collapses(x.strides, rest):
         ones = w.ones(by)

@@ -82,7 +82,7 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
     """
 
     def by(strides: Strides, axes: Iterable[Axis]) -> list[Axis]:
-        return sorted(axes, key=lambda axis: -strides[axis])
+        return sorted(axes, key=lambda axis: -abs(strides[axis]))
 
     summed = [axis for axis in a if axis in b and axis not in out]
     shared = by(out, [axis for axis in out if axis in a and axis in b])

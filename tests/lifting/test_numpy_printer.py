@@ -599,3 +599,26 @@ def test_products_in_one_or_in_parts(m):
     np.testing.assert_allclose(costs, np.sin(hidden).sum(1), rtol=1e-9, atol=1e-9)
     want = (np.cos(hidden).T @ X).ravel()
     np.testing.assert_allclose(gradient, want, rtol=1e-9, atol=1e-9 * m)
+
+
+def test_leaves_that_lie_backwards():
+    """Views of p, X and g, and no tables of places."""
+    w = Leaf("w", "parameter", (I, J), np.arange(12)[::-1].reshape(4, 3))
+    b = Leaf("b", "parameter", (I,), np.arange(12, 16)[::-1])
+    x = Leaf("x", "input", (N, J), [2, 1, 0])
+    y = Leaf("y", "input", (N, I, J), 3 + 2 * np.arange(12).reshape(4, 3)[:, ::-1])
+    z = add(sum_over(multiply(w, x, y), J), b)
+    cost = sum_over(Map(ops.sin, (z,)), I)
+    assert_cost_prints(cost, w, b, inputs=30)
+    assert "np.array([" not in Printed(cost, [w, b], N).source
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_inputs_in_any_order_of_memory(order):
+    x = Leaf("x", "input", (N, I, J), 2 * np.arange(12).reshape(4, 3))
+    w = Leaf("w", "parameter", (I, J), range(12))
+    program = Printed(sum_over(multiply(w, x), I, J), [w], N)
+    p, X, Y = random_numbers(12, 24, 1)
+    costs, gradient = program(p, np.asarray(X, order=order), Y)
+    np.testing.assert_allclose(costs, X[:, ::2] @ p)
+    np.testing.assert_allclose(gradient, X[:, ::2].sum(0))
