@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
-from typing import TypeAlias
+from itertools import combinations, permutations, product
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +167,10 @@ def find_axes(
             )
             continue
         _part_kinds(layout, members)
-        coordinates = _Chooser(layout, members, layout.steps.get(number)).coordinates()
+        steps = layout.steps.get(number)
+        coordinates = _Grid(layout, members, steps).coordinates()
+        if coordinates is None:
+            coordinates = _Chooser(layout, members, steps).coordinates()
         layout.classes.append(coordinates)
         _unroll(layout, members)
     return layout
@@ -209,6 +212,98 @@ def _is_window(layout: Layout, entry: Indices, factor: Indices, rank: Indices, n
     return moves
 
 
+class _Grid:
+    """Sums over neighbours in a grid, some of which are on its border: leaves that have stayed.
+
+    Neighbours are at the same distances of all sums, if the border is numbered as the inside is.
+    """
+
+    def __init__(self, layout: Layout, members: VectorClass, steps: Dimension | None) -> None:
+        self.layout, self.members, self.steps = layout, members, steps
+        self.n = len(members)
+        self.inside: list[Kind] = []
+        self.border: list[Kind] = []
+        for kind in members.kinds if members.operation is None and self.n > 1 else ():
+            if len(kind.factors) == 1 and not kind.scaled:
+                is_computed = layout.vectors.class_of[kind.factors[0][0]] >= 0
+                (self.inside if is_computed else self.border).append(kind)
+
+    def coordinates(self) -> Coordinates | None:
+        """The coordinates of the sums, whose kinds are parted by neighbours; None if it is none."""
+        arrays = [self.layout.read(kind.factors[0])[0] for kind in (*self.inside, *self.border)]
+        if not self.inside or not self.border or len(set(arrays)) != 2:
+            return None
+        inside, border = cast("list[Coordinates]", [arrays[0], arrays[-1]])
+        own = [d for d in inside.dimensions if d is not self.steps]
+        rank = len(own)
+        if not rank or len(border.dimensions) != rank:
+            return None
+        kinds = [*self.inside, *self.border]
+        entry = np.concatenate([kind.entry for kind in kinds])
+        atoms = np.concatenate([kind.factors[0] for kind in kinds])
+        sign = np.concatenate([kind.coefficient for kind in kinds])
+        is_inside = np.repeat([True, False], [sum(len(k.entry) for k in self.inside),
+                                              sum(len(k.entry) for k in self.border)])  # fmt: skip
+        count = len(entry) // self.n
+        if (np.bincount(entry, minlength=self.n) != count).any():
+            return None
+        at_inside = self.read_along(atoms[is_inside], own)
+        at_border = self.read_along(atoms[~is_inside], border.dimensions)
+        for order in permutations(range(rank)):
+            room = [border.dimensions[k].size - d.size for k, d in zip(order, own, strict=True)]
+            for shift in product(*(range(max(1, r + 1)) for r in room)):
+                at = np.empty((len(entry), rank), dtype=np.intp)
+                at[is_inside] = at_inside
+                at[~is_inside] = at_border[:, order] - shift
+                by = np.lexsort((*at.T[::-1], sign, entry))
+                found = self.parted(own, at[by].reshape(self.n, count, rank), sign[by])
+                if found is not None:
+                    self.part(kinds, by.reshape(self.n, count), sign, atoms, is_inside)
+                    return found
+        return None
+
+    def read_along(self, atoms: Indices, dimensions: Sequence[Dimension]) -> Indices:
+        """A row of coordinates for each atom."""
+        array, entry = self.layout.read(atoms)
+        assert array is not None
+        columns = [array.values[array.dimensions.index(d)][entry] for d in dimensions]
+        return np.stack(columns, axis=1)
+
+    def parted(
+        self, own: Sequence[Dimension], at: Indices, sign: NDArray[np.float64]
+    ) -> Coordinates | None:
+        """The coordinates by which all sums have their neighbours at the same distances."""
+        signs = sign.reshape(at.shape[:2])
+        distance = at - at[:, :1]
+        if (distance != distance[0]).any() or (signs != signs[0]).any():
+            return None
+        first = at[:, 0] - at[:, 0].min(axis=0)
+        sizes = (first.max(axis=0) + 1).tolist()
+        dimensions = [
+            d if d.size == size else Dimension(size) for d, size in zip(own, sizes, strict=True)
+        ]
+        values = list(first.T)
+        if self.steps is not None:
+            step = np.repeat(np.arange(self.steps.size), self.n // self.steps.size)
+            dimensions, values = [self.steps, *dimensions], [step, *values]
+        if int(np.prod(sizes)) > _DENSE * self.n or not all_differ(_codes(values, self.n)):
+            return None
+        return Coordinates(dimensions, values, self.n)
+
+    def part(
+        self, kinds: Sequence[Kind], by: Indices, sign: NDArray[np.float64], atoms: Indices,
+        is_inside: NDArray[np.bool_],
+    ) -> None:  # fmt: skip
+        """Make a kind of each neighbour inside the grid, and one of it on the border."""
+        rest = [kind for kind in self.members.kinds if kind not in kinds]
+        for rows in by.T:
+            for there in (is_inside[rows], ~is_inside[rows]):
+                if there.any():
+                    those = rows[there]
+                    rest.append(Kind(np.flatnonzero(there), sign[those], False, [atoms[those]]))
+        self.members.kinds = rest
+
+
 # Arrays of leaves
 
 
@@ -230,6 +325,9 @@ def _group_leaves(layout: Layout, arrays: Sequence[ParameterArray]) -> None:
                 for factor in kind.factors:
                     if vectors.class_of[factor[0]] == -1 - role:
                         read.append((np.unique(factor), members.operation is None))
+            border = _border(vectors, members, role)
+            if len(border):
+                read.append((border, False))
         roots = atoms.roots[atoms.role[atoms.roots] == role]
         read += [(roots[:1], True)] if len(roots) else []
         group = np.full(len(atoms), -1)
@@ -263,6 +361,31 @@ def _group_leaves(layout: Layout, arrays: Sequence[ParameterArray]) -> None:
         if len(alone):
             for same, places in _extents(atoms, alone, group, role, held):
                 layout.add_leaves(same, places, (len(places),))
+
+
+def _bare(vectors: Vectors, members: VectorClass, role: int) -> list[Indices]:
+    """The leaves of a role that sums add as they are, kind by kind."""
+    return [
+        kind.factors[0]
+        for kind in members.kinds
+        if members.operation is None and len(kind.factors) == 1 and not kind.scaled
+        and vectors.class_of[kind.factors[0][0]] == -1 - role
+    ]  # fmt: skip
+
+
+def _border(vectors: Vectors, members: VectorClass, role: int) -> Indices:
+    """The leaves that some sums read in place of what others read, and what that began with."""
+    parts: list[Indices] = []
+    for leaves in _bare(vectors, members, role):
+        if len(leaves) < len(members):
+            parts.append(leaves)
+    if not parts:
+        return np.zeros(0, dtype=np.intp)
+    for kind in members.kinds:
+        number = int(vectors.class_of[kind.factors[0][0]])
+        if number >= 0 and len(kind.factors) == 1 and not kind.scaled:
+            parts += _bare(vectors, vectors.classes[number], role)
+    return np.unique(np.concatenate(parts))
 
 
 def _extents(

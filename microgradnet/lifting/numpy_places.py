@@ -14,7 +14,7 @@ from microgradnet import ops
 from microgradnet.lifting.numpy_functions import number_source
 from microgradnet.lifting.numpy_reads import chain_of, is_map
 from microgradnet.lifting.numpy_writer import Array, Writer, shape_code, size_code, stem
-from microgradnet.lifting.strides import contiguous
+from microgradnet.lifting.strides import collapses, contiguous
 from microgradnet.lifting.terms import Affine, Axis, Concatenate, Constant, Put, Take, Term
 
 __all__ = ["emit_concatenate", "emit_put", "emit_take"]
@@ -191,8 +191,9 @@ def emit_scatter(w: Writer, term: Put, x: Array) -> None:
     rest = [axis for axis in out.axes if axis is not term.axis]
     w.line(f"{out.code}.fill(0)")
     alone = isinstance(index, Constant) and {*index.axes} == {*term.over}
-    if alone and term.over and {*x.axes} == {*term.over, *rest}:
-        scatter_rows(w, term, x, out, rest)
+    over = sorted(term.over, key=lambda axis: -x.strides.get(axis, 0))
+    if alone and over and {*x.axes} == {*over, *rest} and collapses(x.strides, over):
+        scatter_rows(w, term, x, out, rest, over)
         w.bind(term, out)
         return
     other = {axis: Axis(axis.name, axis.size) for axis in term.over}
@@ -216,14 +217,16 @@ def emit_scatter(w: Writer, term: Put, x: Array) -> None:
     w.bind(term, out)
 
 
-def scatter_rows(w: Writer, term: Put, x: Array, out: Array, rest: Sequence[Axis]) -> None:
+def scatter_rows(
+    w: Writer, term: Put, x: Array, out: Array, rest: Sequence[Axis], over: Sequence[Axis]
+) -> None:
     """Add rows into those of an array of zeros: sorted, those for one place lie together."""
     index = cast(Constant, term.index)
-    flat = index.values.transpose([index.axes.index(axis) for axis in term.over]).ravel()
+    flat = index.values.transpose([index.axes.index(axis) for axis in over]).ravel()
     order = flat.argsort(kind="stable")
     order = order[(flat[order] >= 0) & (flat[order] < cast(int, term.axis.size))]
     places, starts = np.unique(flat[order], return_index=True)
-    rows = w.grouped(x, [term.over, *([axis] for axis in rest)])
+    rows = w.grouped(x, [over, *([axis] for axis in rest)])
     code = f"{rows}.take({w.table(order)}, 0)"
     if len(places) < len(order):
         code = f"np.add.reduceat({code}, {w.table(starts)}, 0)"

@@ -275,8 +275,9 @@ class _Block:
         given = "X, V, Y=None" if self.columns and not self.is_value else "X, Y=None"
         prepared = [*self.memory(), *w.prepared]
         kind = ["kind = p.dtype"] if any("kind" in x for x in (*prepared, *w.frame.lines)) else []
-        changed = sorted({x.split()[0] for x in w.frame.lines if re.match(r" *\w+ .= ", x)})
-        shared = [f"{INDENT * 2}nonlocal {', '.join(changed)}"] if changed else []
+        outside = {x.split()[0] for x in prepared}
+        changed = {x.split()[0] for x in w.frame.lines if re.match(r" *\w+ .= ", x)} & outside
+        shared = [f"{INDENT * 2}nonlocal {', '.join(sorted(changed))}"] if changed else []
         lines = [
             '@np.errstate(all="ignore")',
             f"def {head}:",

@@ -106,6 +106,7 @@ class _Classes:
     def __init__(self, atoms: Atoms) -> None:
         self.atoms = atoms
         self.n = len(atoms)
+        self.has_borders = False
 
     def result(self) -> Vectors:
         self._sign()
@@ -171,6 +172,10 @@ class _Classes:
                 )
                 if any(kind[0] == _ZERO for kind in kinds):
                     kinds = _without_padding(kinds)
+                if len(kinds) > 1:
+                    bordered = _with_borders(kinds)
+                    self.has_borders |= bordered is not kinds
+                    kinds = bordered
                 normal = frozenset(
                     (kind[0], kind[1]) if kind[0] < _SCALED and kind[3] < 0
                     else (kind[0], *sorted(kind[2:]))
@@ -368,11 +373,27 @@ class _Classes:
         self.wrapped[order[terms.start + wrap]] = self.n + new[which]
         return self.n + 1 + new
 
+    def _beginnings(self) -> Indices:
+        """The leaf that each atom begins with: so a grid has the same order at all steps."""
+        atoms, n = self.atoms, self.n
+        first = np.arange(n)
+        applies = np.diff(atoms.starts) > 0
+        first[applies] = atoms.operands[atoms.starts[:-1][applies]]
+        adds = np.diff(atoms.first_term) > 0
+        first[adds] = atoms.factors[atoms.first_term[:-1][adds], 0]
+        while (further := first[first]).tolist() != first.tolist():
+            first = further
+        role = atoms.role[first].astype(np.intp)
+        place = atoms.place[first] + (1 + role) * (1 + int(atoms.place.max()))
+        return np.concatenate((place, place[np.array(self.extra, dtype=np.intp)]))
+
     def _build(self) -> Vectors:
         atoms, n = self.atoms, self.n
         everything = np.concatenate((np.flatnonzero(self.own), n + np.arange(len(self.extra))))
         class_of = self.class_of
         order = np.argsort(class_of[everything], kind="stable")
+        if self.has_borders:
+            order = np.lexsort((self._beginnings()[everything], class_of[everything]))
         members = everything[order]
         limits = np.searchsorted(class_of[members], np.arange(self.n_classes + 1))
         index = np.zeros(n + len(self.extra), dtype=np.intp)
@@ -434,6 +455,21 @@ def _without_padding(kinds: set[tuple[int, ...]]) -> set[tuple[int, ...]]:
         for kind in kinds
         if not (padded and kind[0] == _ZERO and kind[3] < 0)
     }
+
+
+def _with_borders(kinds: set[tuple[int, ...]]) -> set[tuple[int, ...]]:
+    """With bare leaves taken for what is beside them: a grid's border stays as it is at first."""
+    bare = [kind for kind in kinds if kind[0] < _SCALED and kind[3] < 0]
+    inner = {kind[1] for kind in bare if kind[1] >= _LEAVES}
+    border = {kind for kind in bare if 0 < kind[1] < _LEAVES}
+    if not inner or not border:
+        return kinds
+    rest = bare[0][3:]
+    return (kinds - border) | {(kind[0], s, s, *rest) for kind in border for s in inner}
+
+
+_LEAVES = 4
+"""Leaves have the numbers of their roles as signatures, constants 0."""
 
 
 def _kinds(

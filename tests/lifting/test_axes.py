@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from hypothesis import given, strategies
 from support.loop_nests import random_nest
-from support.loops import SIZES, flat, gpt
+from support.loops import SIZES, fdtd, flat, gpt, jacobi, jacobi_line, total
 from support.random_graphs import random_graph
 from support.term_oracle import agree
 
@@ -330,3 +330,52 @@ def test_sparse_sums_beside_products_with_axes():
     ]
     leaves = [t.parents[0] for t in (*u, *v)]
     agree([sum(r * r for r in rows)], x, [], [*leaves, *all_w], gradients=False)
+
+
+GRIDS = {"jacobi": jacobi, "jacobi_line": jacobi_line, "fdtd": fdtd}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_borders_that_stay_belong_to_the_grid(name):
+    grid = GRIDS[name]
+    for steps in (1, 2):
+        graph = grid(5, steps)
+        agree([graph.cost], [], [], graph.parameters)
+    small, large, long = (
+        assemble([g.cost], [], [], g.parameters).roots for g in (grid(6, 5), grid(9, 5), grid(6, 8))
+    )
+    assert kinds(small) == kinds(large) == kinds(long)
+    assert tables(long) == []
+    assert "Scan" in kinds(long)
+    graph = grid(6, 5)
+    agree([graph.cost], [], [], graph.parameters, gradients=name != "jacobi")
+
+
+def test_the_border_may_be_an_array_of_its_own():
+    edge, a = values(0.3, -0.7), values(*[0.1 * k * k for k in range(6)])
+    leaves = [*edge, *a]
+    for _ in range(4):
+        row = [edge[0], *a, edge[1]]
+        a = [tanh(0.5 * (row[i - 1] - row[i] + row[i + 1])) for i in range(1, 7)]
+    agree([sum(v * v for v in a)], parameters={"edge": edge, "a": leaves[2:]})
+    agree([sum(v * v for v in a)], edge, [], leaves[2:])
+
+
+def test_leaves_beside_what_is_computed_that_are_no_border():
+    u, b = values(*[0.1 * k for k in range(1, 7)]), values(0.2, -0.5, 0.9)
+    a = [tanh(v) for v in u]
+    uneven = [a[0] + b[0], a[1] + a[2] + b[1] + b[2], a[3] + a[4], a[5] + b[0]]
+    agree([sum(exp(v) for v in uneven)], [], [], [*u, *b])
+    apart = [a[0] + b[0], a[5] + a[2], a[3] + b[2], a[1] + a[0]]
+    agree([sum(exp(v) for v in apart)], [], [], [*u, *b])
+    grid = [[tanh(p * q) for q in u] for p in b]
+    mixed = [grid[i][j] + (grid[i][j + 1] if j < 5 else b[i]) for i in range(3) for j in range(6)]
+    agree([sum(exp(v) for v in mixed)], [], [], [*u, *b])
+    two = [a[k] + (exp(u[k]) if k < 5 else b[0]) for k in range(6)]
+    agree([total([exp(v) for v in two])], [], [], [*u, *b])
+    sparse = [grid[k % 3][k % 6] + (b[k % 3] if k % 2 else grid[0][k % 6]) for k in range(6)]
+    agree([sum(exp(v) for v in sparse)], [], [], [*u, *b])
+    g, w = values(*[0.1 * k * k for k in range(8)]), values(0.4, -0.3)
+    row = [g[0], *[tanh(0.5 * (g[k] + g[k + 1] + g[k - 1])) for k in range(1, 7)], g[7]]
+    twice = [row[k] + row[k + 2] + c * row[k + 1] for c in w for k in range(6)]
+    agree([sum(exp(v) for v in twice)], [], [], [*g, *w])

@@ -14,8 +14,8 @@ from typing import Any
 from microgradnet import Value, exp, log, relu, tanh
 
 __all__ = [
-    "SIZES", "Graph", "attention", "convolution", "covariance", "demo_batch", "gemm", "gpt",
-    "jacobi", "positions", "recurrence",
+    "SIZES", "Graph", "attention", "convolution", "covariance", "demo_batch", "fdtd", "gemm", "gpt",
+    "jacobi", "jacobi_line", "positions", "recurrence",
 ]  # fmt: skip
 
 
@@ -232,6 +232,26 @@ def jacobi(n: int = 8, steps: int = 1, *, seed: int = 0) -> Graph:
         ]
     cost = total([a[i][j] * a[i][j] for i in range(1, n - 1) for j in range(1, n - 1)])
     return Graph(cost, [], [], flat(grid))
+
+
+def jacobi_line(n: int = 8, steps: int = 1, *, seed: int = 0) -> Graph:
+    """The mean of three neighbours in the inner of a row of n; Σ a² at the end."""
+    grid = _array(Random(seed), n)
+    a: Any = grid
+    for _ in range(steps):
+        a = [(a[i - 1] + a[i] + a[i + 1]) / 3 if 0 < i < n - 1 else a[i] for i in range(n)]
+    return Graph(total([v * v for v in a]), [], [], grid)
+
+
+def fdtd(n: int = 8, steps: int = 1, *, seed: int = 0) -> Graph:
+    """A field e of n places and h of those between them, each moved on by the other; Σ e² + h²."""
+    rng = Random(seed)
+    e, h = _array(rng, n), _array(rng, n - 1)
+    leaves = [*e, *h]
+    for _ in range(steps):
+        e = [e[i] - 0.5 * (h[i] - h[i - 1]) if 0 < i < n - 1 else e[i] for i in range(n)]
+        h = [h[i] - 0.7 * (e[i + 1] - e[i]) for i in range(n - 1)]
+    return Graph(total([v * v for v in (*e, *h)]), [], [], leaves)
 
 
 def gpt(
