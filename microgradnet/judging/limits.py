@@ -1,0 +1,108 @@
+"""Limits to foreign code: of steps, of time and of depth, so that a loop without end is a finding.
+
+Steps are calls and returns of Python's functions and of its built-in ones. They are counted by a
+profiler, which leaves a debugger and a measurement of coverage alone; the same code takes the same
+steps each time. A loop that calls nothing takes none: a thread that waits beside ends it. Depth is
+Python's own limit of recursion.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+__all__ = ["Failure", "Limit", "Stopped"]
+
+T = TypeVar("T")
+
+
+class Stopped(BaseException):
+    """Foreign code took more steps, or more time, than it may."""
+
+    def __str__(self) -> str:
+        return super().__str__() or "no call and no end for seconds"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What foreign code raised."""
+
+    error: BaseException
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the limit of steps, of time or of depth was what it met."""
+        return isinstance(self.error, Stopped | RecursionError | MemoryError)
+
+    def __str__(self) -> str:
+        text = " ".join(str(self.error).split())
+        return f"{type(self.error).__name__}: {text[:160]}" if text else type(self.error).__name__
+
+
+class Limit:
+    """Calls foreign functions under limits, each call with all of them anew.
+
+    >>> with Limit(steps=1000) as limit:
+    ...     print(limit(abs, -2), limit(lambda: [*map(abs, range(9999))]), limit(lambda: 1 / 0))
+    2 Stopped: 1,000 steps and no end ZeroDivisionError: division by zero
+    """
+
+    def __init__(self, steps: int = 3_000_000, seconds: float = 10.0) -> None:
+        self.steps, self.seconds = steps, seconds
+        self._turn = threading.Condition()
+        self._calls = 0
+        self._busy = self._over = False
+        self._thread = threading.get_ident()
+        self._beside = threading.Thread(target=self._wait, daemon=True)
+
+    def __enter__(self) -> Limit:
+        self._beside.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._turn:
+            self._over = True
+            self._turn.notify()
+        self._beside.join()
+
+    def __call__(self, function: Callable[..., T], *args: Any, steps: int = 0) -> T | Failure:
+        """Return what the function returns, or the failure that it ended in."""
+        allowed = left = steps or self.steps
+
+        def count(frame: Any, event: str, arg: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Stopped(f"{allowed:,} steps and no end")
+
+        before = sys.getprofile()
+        try:
+            with self._turn:
+                self._calls += 1
+                self._busy = True
+            sys.setprofile(count)
+            try:
+                return function(*args)
+            finally:
+                sys.setprofile(before)
+                with self._turn:
+                    self._busy = False
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return Failure(error.with_traceback(None))
+
+    def _wait(self) -> None:
+        """End a call that is still the same one after a while."""
+        with self._turn:
+            while not self._over:
+                call = self._calls
+                self._turn.wait(self.seconds)
+                if self._busy and call == self._calls and not self._over:
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                        ctypes.c_ulong(self._thread), ctypes.py_object(Stopped)
+                    )
