@@ -18,6 +18,7 @@
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     experiments                   nudge, gradient_flow, compare, planted: what people try by hand
+    judge_delta, judge_step, Judgement   somebody else's `backprop` or step: which mistake is in it
     datasets                      digits, iris, moons, xor
     interop                       to_torch, MicrogradClassifier, symbolic: where others take over
 
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from microgradnet.exploring import explore
     from microgradnet.expression import ExpressionError, read_expression
     from microgradnet.files import load, save
+    from microgradnet.judging import Judgement, judge_delta, judge_step
     from microgradnet.lifting import Program, TracingError, lift, trace
     from microgradnet.training import DivergenceError, History, fit
     from microgradnet.transforms import (  # isort: skip
@@ -73,13 +75,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MLP", "Adam", "AnomalyError", "DivergenceError", "ExpressionError", "ForwardPass",
-    "GradientDescent", "GradientError", "History", "Layer", "Module", "Momentum", "Neuron",
-    "Operation", "Optimizer", "Program", "RenderError", "Report", "TracingError", "Value",
+    "GradientDescent", "GradientError", "History", "Judgement", "Layer", "Module", "Momentum",
+    "Neuron", "Operation", "Optimizer", "Program", "RenderError", "Report", "TracingError", "Value",
     "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "check_grad", "cos", "cosh",
     "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf", "erfc",
     "exp", "experiments", "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid",
-    "hard_tanh", "hessian", "hvp", "hypot", "interop", "jacobian", "jvp", "leaky_relu", "lift",
-    "load",
+    "hard_tanh", "hessian", "hvp", "hypot", "interop", "jacobian", "judge_delta",
+    "judge_step", "jvp", "leaky_relu", "lift", "load",
     "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative", "no_grad", "norm",
     "operation", "paths", "power", "read_expression", "relu", "save", "sigmoid", "silu", "sin",
     "sinh", "softmax", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "trace",
@@ -94,6 +96,7 @@ _LAZY = {
     "exploring": ("explore",),
     "expression": ("ExpressionError", "read_expression"),
     "files": ("load", "save"),
+    "judging": ("Judgement", "judge_delta", "judge_step"),
     "lifting": ("Program", "TracingError", "lift", "trace"),
     "training": ("DivergenceError", "History", "fit"),
     "transforms": (

@@ -1,6 +1,8 @@
 """The oracles turned outward: whether an engine, a `backprop` or a training step is right."""
 
+from microgradnet.judging.backprops import judge_delta
 from microgradnet.judging.findings import Diagnosis, Finding, Mistake
 from microgradnet.judging.report import Judgement
+from microgradnet.judging.steps import judge_step
 
-__all__ = ["Diagnosis", "Finding", "Judgement", "Mistake"]
+__all__ = ["Diagnosis", "Finding", "Judgement", "Mistake", "judge_delta", "judge_step"]
