@@ -246,6 +246,13 @@ class Value(Node):
 
     __hash__: ClassVar[Any] = object.__hash__  # compiled, comparisons would take it away
 
+    def __eq__(self, other: Any) -> Any:
+        # Nodes are equal if they are the same; but whether one is 0 is no answer while its number
+        # is not known yet.
+        if self is other or isinstance(other, Value) or not hasattr(self.data, "is_unknown"):
+            return self is other
+        return self.data == other
+
     def __lt__(self, other: Any) -> Any:
         return compare(operator.lt, self.data, number_of(other))
 

@@ -89,6 +89,7 @@ class _Unknown:
     """A number that is not known yet: arithmetic with it gives what is not known either."""
 
     __slots__ = ()
+    is_unknown = True
 
     def _operate(self, *others: object) -> _Unknown:
         return self

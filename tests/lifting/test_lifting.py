@@ -727,6 +727,9 @@ def test_check_of_a_traced_function_calls_it_on_the_examples():
     [
         (lambda x: x[0] if x[0] > 0 else -x[0], "maximum"),
         (lambda x: max(x), "maximum"),
+        (lambda x: x[0] if x[0] == 0 else x[1], "maximum"),
+        (lambda x: x[0] if 0 != x[0] * 2 else x[1], "maximum"),
+        (lambda x: x[0] if x[1].tanh() in (0, 1) else x[1], "maximum"),
         (lambda x: x[0] + math.exp(x[1]), "exp"),
         (lambda x: x[0] if x[1].data > 1 else x[1], "maximum"),
         (lambda x: x[0] if 2 * x[0] == x[1].data and x[1].data == 1 else x[1], "maximum"),
