@@ -48,7 +48,7 @@ _CALLS: Mapping[Function, str] = {
     "less_equal": "{} <= {}",
     "equal": "{} == {}",
     "different": "{} != {}",
-    "no": "~{}",
+    "no": "np.logical_not({})",
     "step": "np.fmin(np.heaviside({}, 0.5), 1)",
     "both": "np.logical_and({}, {})",
     "is_infinite": "np.isinf({})",
@@ -235,7 +235,7 @@ def keep(kept, x, out):
     np.multiply(x, kept, out=out)
     total = np.vdot(out, out) if out.size < 10_000 else out.min()
     if total != total:  # there is NaN, as inf times 0 is
-        np.copyto(out, 0, where=~kept)
+        np.copyto(out, 0, where=np.logical_not(kept))
 ''',
     "softplus": '''\
 def softplus(x):

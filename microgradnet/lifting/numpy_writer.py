@@ -367,6 +367,9 @@ class Writer:
         if [[axis] for axis in own] != [list(group) for group in groups]:
             sizes = [size_code([a for a in group if a in array.axes]) for group in groups]
             code += f".reshape({', '.join(sizes)})"
+            inside = [[axis for axis in group if axis in array.axes] for group in groups]
+            if not all(collapses(array.strides, group) for group in inside):
+                return self.local(code, stem(array.code))  # that is a copy
         return self.hoist(code, stem(array.code)) if array.kept else self.once(code)
 
     def once(self, code: str) -> str:

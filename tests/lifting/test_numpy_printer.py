@@ -622,3 +622,10 @@ def test_inputs_in_any_order_of_memory(order):
     costs, gradient = program(p, np.asarray(X, order=order), Y)
     np.testing.assert_allclose(costs, X[:, ::2] @ p)
     np.testing.assert_allclose(gradient, X[:, ::2].sum(0))
+
+
+def test_rows_that_are_added_at_places_in_another_order():
+    w, k = leaf("w", 0, I, J), Axis("k", 5)
+    index = Constant(np.arange(12).reshape(3, 4) % 5, (J, I))
+    put = Put(Map(ops.sin, (w,)), k, index, (J, I))
+    assert_cost_prints(sum_over(multiply(put, put), k), w)
