@@ -35,11 +35,11 @@ class AnomalyError(ArithmeticError):
 def detect_anomaly() -> Iterator[None]:
     """Raise AnomalyError at the first NaN or infinity within the block, forward and backward.
 
-    So do the derivatives that `jvp` and `hessian` pass on in forward mode. The error names the
+    Tangents in forward mode, as of `jvp` and `hessian`, are judged too. The error names the
     operation, its operands with their numbers, and the line of your program that applied it: so
     the infinity is found where it arose, and not where the loss is NaN at last.
-    Lines are kept only of what is computed within the block, in this thread or task; a leaf may
-    hold an infinity, and is named once an operation hands it on. It takes time: for the search.
+    Lines are kept only of what is computed within the block, in this thread or task. A leaf may
+    hold an infinity: the first operation on it is named. It takes time: for the search.
 
     >>> from microgradnet import Value
     >>> x = Value(0.0, label="x")

@@ -30,7 +30,7 @@ SENSITIVE = frozenset({ops.subtract, ops.log, ops.xlogy, ops.atanh})
 
 
 def evaluation(op: Operation, parents: tuple[Any, ...]) -> Evaluation:
-    """How the number of an operation's node is computed from other nodes' numbers.
+    """Say how the number of an operation's node is computed from other nodes' numbers.
 
     That is op.forward from the parents, but for 1 − a, ln a, x ln a and artanh a where the
     operation of a knows 1 − a better than its number does.
@@ -56,7 +56,7 @@ def evaluation(op: Operation, parents: tuple[Any, ...]) -> Evaluation:
 
 
 class Excess(NamedTuple):
-    """The difference ln Σ exp zₖ − z, or its negative."""
+    """Hold the difference ln Σ exp zₖ − z, or its negative."""
 
     total: Any
     """The node ln Σ exp zₖ."""
@@ -67,12 +67,12 @@ class Excess(NamedTuple):
 
     @property
     def evaluation(self) -> Evaluation:
-        """The difference as ln Σ exp(zₖ − z), and what it takes."""
+        """Return the difference as ln Σ exp(zₖ − z), and what it takes."""
         return _above if self.sign > 0 else _below, (self.part, *self.total.parents)
 
     @property
     def cancels(self) -> bool:
-        """Whether the two numbers are so close that their difference loses digits."""
+        """Tell whether the two numbers are so close that their difference loses digits."""
         x, y = self.total.data, self.part.data
         return bool(4 * abs(x - y) < abs(x))
 
@@ -116,7 +116,7 @@ _PASSING_ON = (ops.subtract, ops.multiply, ops.power_constant)
 
 
 def sharpened(op: Operation, parents: tuple[Any, ...], data: Number) -> Number:
-    """The number of a node, where it was data: the same, or one with more digits."""
+    """Return the number of a node, where it was data: the same, or one with more digits."""
     if not common(data).rounds or (op is ops.xlogy and parents[0].data == 0):
         return data  # 0 ln a is 0 whatever a is
     over = excess(op, parents)
@@ -129,7 +129,7 @@ def sharpened(op: Operation, parents: tuple[Any, ...], data: Number) -> Number:
 
 
 class Source(NamedTuple):
-    """How a number was computed, without a graph: as much as its complement needs."""
+    """Say how a number was computed, without a graph: as much as its complement needs."""
 
     data: Number
     op: Operation | None = None
@@ -171,14 +171,14 @@ def _remembered(x: Any, depth: int) -> Source:
 
 
 def _complement(node: Any) -> Evaluation | None:
-    """How 1 − node is computed with its digits; None where nothing is known."""
+    """Say how 1 − node is computed with its digits; None where nothing is known."""
     if node.op is ops.subtract and _is_one(node.parents[0]):
         return (_identity, node.parents[1:]) if _declared(node.parents[1]) else None
     return _declared(node)
 
 
 def _declared(node: Any) -> Evaluation | None:
-    """1 − node where its operation declares it, or it is the square of a node whose does."""
+    """Find 1 − node where its operation declares it, or it is the square of a node whose does."""
     op, parents = node.op, node.parents
     if op is None:
         return None
@@ -194,7 +194,7 @@ def _declared(node: Any) -> Evaluation | None:
 
 
 def _is_one(node: Any) -> bool:
-    """Whether a node is the number 1, if only because a variable happens to be.
+    """Tell whether a node is the number 1, if only because a variable happens to be.
 
     While tracing a variable's number is not known, and what compares with it is no bool.
     """

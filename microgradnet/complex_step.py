@@ -30,7 +30,7 @@ _TINY = 2.0**-1074
 
 
 class KinkError(ArithmeticError):
-    """Two numbers differ in their tangents alone: which is larger depends on the side."""
+    """Say that two numbers differ only in their tangents: which is larger depends on the side."""
 
 
 def _comparison(order: Callable[[float, float], bool]) -> Callable[..., bool]:
@@ -41,7 +41,7 @@ def _comparison(order: Callable[[float, float], bool]) -> Callable[..., bool]:
 
 
 class Dual:
-    """x + ṫε, in the order of the real line; where the tangent alone would decide, KinkError.
+    """Hold x + ṫε, in the order of the real line; KinkError where only the tangent would decide.
 
     >>> z = Dual(3.0, 1.0)
     >>> (z * z / (1 + z)).tangent
@@ -80,18 +80,18 @@ class Dual:
 
     @property
     def tangent(self) -> float:
-        """ṫ, rounded once."""
+        """Return ṫ, rounded once."""
         return nan if self._exact is None else ieee.convert(self._slope)
 
     @property
     def off(self) -> float:
-        """How far `real` may be from the true real part."""
+        """Bound how far `real` may be from the true real part."""
         if self._exact is None:
             return nan
         return self.error + abs(ieee.convert(self._exact - Fraction(self.real)))
 
     def at(self, real: float) -> Dual:
-        """The same, its real part as computed by a better formula."""
+        """Return the same, its real part as computed by a better formula."""
         if self._exact is None:
             return _unknown(real)
         return Dual._of(real, self._exact, self._slope, self.error, self.tangent_error, self)
@@ -164,7 +164,7 @@ def _unknown(real: float) -> Dual:
 
 
 def _apart(x: Any, y: Any) -> tuple[float, float]:
-    """The real numbers to be compared."""
+    """Return the real numbers to be compared."""
     x, y = complex_step.convert(x), complex_step.convert(y)
     if x.real == y.real and x._slope != y._slope:
         raise KinkError(f"{x.real} on either side")
@@ -175,7 +175,7 @@ Partials = Callable[..., "list[tuple[float, float]]"]
 
 
 def _function(value: float, partials: Partials, *zs: Dual) -> Dual:
-    """A function of dual numbers, given its value and its partials at real numbers, with errors."""
+    """Extend a function to dual numbers, by its value and its partials, with errors."""
     if all(z.constant for z in zs) and math.isfinite(value) and any(z._exact is None for z in zs):
         return Dual(value)  # the limit at an infinite constant
     offs = [z.off for z in zs]
@@ -217,7 +217,7 @@ def _softplus(z: complex) -> complex:
 
 
 def _erf(z: complex) -> complex:
-    """The integral of 2/√π e^(−t²), here along the step from x to x + ih."""
+    """Integrate 2/√π e^(−t²), here along the step from x to x + ih."""
     square = z.real * z.real
     lost = float(Fraction(z.real) ** 2 - Fraction(square)) if math.isfinite(square) else 0.0
     return complex(0, z.imag * 2 / math.sqrt(math.pi) * math.exp(-square) * (1 - lost))
@@ -226,7 +226,7 @@ def _erf(z: complex) -> complex:
 def _continued(
     name: str, in_the_plane: Callable[[complex], complex], step: float | None
 ) -> Callable[[Number], Dual]:
-    """A function of the floats, given how it goes on into the plane, and the step to take there."""
+    """Extend a function of the floats, by how it goes on into the plane and the step there."""
     on_the_line = getattr(ieee, name)
 
     def partials(x: float) -> list[tuple[float, float]]:
@@ -357,7 +357,7 @@ class _ComplexStep(
         )
 
     def _powers(self, xs: Sequence[Number], largest: Number) -> list[Dual]:
-        """Of each e to what it is less than the largest; 0 for a constant −inf."""
+        """Raise e to what each is less than the largest; 0 for a constant −inf."""
         return [self.exp(x if math.isinf(x.real) else x - largest) for x in xs]
 
 

@@ -83,7 +83,7 @@ def hinge(outputs: Any, targets: Any) -> Value:
 
 
 def cross_entropy_from_z(outputs: Any, targets: Any) -> Value:
-    """The cross-entropy of a = σ(z), from z: C = Σⱼ [yⱼ softplus(−zⱼ) + (1 − yⱼ) softplus(zⱼ)].
+    """C = Σⱼ [yⱼ softplus(−zⱼ) + (1 − yⱼ) softplus(zⱼ)]: the cross-entropy of a = σ(z).
 
     C′(z) = σ(z) − y = a − y. A z of ∓inf whose target is 0 or 1 costs 0.
 
@@ -95,7 +95,7 @@ def cross_entropy_from_z(outputs: Any, targets: Any) -> Value:
 
 
 def log_likelihood_from_z(outputs: Any, targets: Any) -> Value:
-    """The log-likelihood of a = softmax(z), from z: C = Σⱼ yⱼ (ln Σₖ exp zₖ − zⱼ).
+    """C = Σⱼ yⱼ (ln Σₖ exp zₖ − zⱼ): the log-likelihood of a = softmax(z).
 
     C′(z) = softmax(z) Σⱼ yⱼ − y = a − y for a one-hot y.
 
@@ -109,7 +109,7 @@ def log_likelihood_from_z(outputs: Any, targets: Any) -> Value:
 
 @dataclass(frozen=True)
 class CostEntry:
-    """A cost and what goes with it.
+    """Hold a cost and what goes with it.
 
     >>> entry("hinge").output, entry("hinge").targets
     ('linear', (-1, 1))
@@ -127,7 +127,7 @@ class CostEntry:
 
     @property
     def from_z(self) -> bool:
-        """Whether it takes the weighted inputs and has the last activation within."""
+        """Tell whether it takes the weighted inputs and has the last activation within."""
         return self.name.endswith("_from_z")
 
 
@@ -206,5 +206,5 @@ def _times(y: Any, term: Value) -> Any:
 
 
 def _total(terms: Iterable[Value]) -> Value:
-    """The sum from the first term on: no 0 is added that nobody wrote."""
+    """Sum from the first term on: no 0 is added that nobody wrote."""
     return reduce(add, terms)

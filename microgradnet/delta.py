@@ -154,7 +154,7 @@ def update(w: ArrayLike, gradient: ArrayLike, eta: ArrayLike, m: int) -> Array:
 
 
 class Backpropagation(NamedTuple):
-    """What `backprop` found. z, a, delta are indexed by layer: z[0] and delta[0] are empty."""
+    """Hold what `backprop` computed, z, a, delta by layer: z[0] and delta[0] are empty."""
 
     z: list[Array]
     a: list[Array]
@@ -187,7 +187,7 @@ def backprop(
     x: ArrayLike,
     y: ArrayLike,
 ) -> Backpropagation:
-    """Gradients of the cost of x, or of the summed costs of the rows of x, by BP1 to BP4.
+    """Compute gradients of the cost of x, or of the summed costs of its rows, by BP1 to BP4.
 
     The sequences nabla_b and nabla_w are those of layers 1 to L, like weights and biases. A cost
     "…_from_z" belongs to a "linear" output layer. Softmax is for the output layer only.
@@ -458,7 +458,7 @@ _fraction = np.frompyfunc(lambda v: Fraction(v) if isinstance(v, int) else v, 1,
 
 
 def _numbers(*values: ArrayLike, exact: bool = True) -> list[Array]:
-    """Arrays of Fractions if there are object arrays and none of floats; else of float64."""
+    """Make arrays of Fractions if there are object arrays and none of floats; else of float64."""
     arrays = [np.asarray(value) for value in values]
     kinds = {array.dtype.kind for array in arrays}
     if exact and "O" in kinds and "f" not in kinds:

@@ -296,11 +296,11 @@ class Value(Node):
     def backward(self, *, create_graph: bool = False) -> Gradients | None:
         """Give every node that this one was computed from its adjoint, ∂(this)/∂(node).
 
-        The chain rule, node by node from the last to the first: each passes its own adjoint g on
-        as g·∂(node)/∂(parent), by its operation's rule. Interior nodes get their adjoints afresh
-        and keep them to be read; leaves *add* theirs to what they have, as in PyTorch, until
-        `zero_grad` (or `leaf.grad = 0`). Two threads must not do so at once on graphs that share
-        nodes.
+        The chain rule, node by node from the last to the first: a node with the adjoint g
+        contributes g·∂(node)/∂(parent) to each parent, by its operation's rule. Interior nodes get
+        their adjoints afresh and keep them to be read. Leaves *add* theirs to what they have, as in
+        PyTorch, until `zero_grad` (or `leaf.grad = 0`). Two threads must not do so at once on
+        graphs that share nodes.
 
         >>> x = Value(3.0)
         >>> y = x * x
@@ -448,7 +448,7 @@ def record(op: Operation, operands: tuple[Value, ...]) -> Value:
 
 
 class Unrecorded(Value):
-    """A leaf of a no_grad block, with the numbers that 1 − it would be computed from."""
+    """Be a leaf of a no_grad block that knows what 1 − it would be computed from."""
 
     __slots__ = ("source",)
 

@@ -141,7 +141,7 @@ class _NodeArithmetic(
         return self._corrected(textbook, lambda: ieee.normal_cdf(number_of(x)))
 
     def _corrected(self, textbook: Number, number: Callable[[], float]) -> Number:
-        """A function times what it lacks to be its number: a constant of nearly 1."""
+        """Multiply a function by what it lacks to be its number: a constant of nearly 1."""
         if self.inner is not ieee:
             return textbook
         factor = ieee.divide(number(), number_of(textbook))

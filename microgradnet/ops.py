@@ -49,7 +49,7 @@ def add_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(add_vjp, "$x + $y", "$x + $y", symbol="+")
 def add(m: M, x: N, y: N) -> N:
-    """The sum x + y."""
+    """Compute the sum x + y."""
     return x + y
 
 
@@ -59,7 +59,7 @@ def subtract_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(subtract_vjp, "$x - $y", "$x - $y", symbol="-")
 def subtract(m: M, x: N, y: N) -> N:
-    """The difference x − y."""
+    """Compute the difference x − y."""
     return x - y
 
 
@@ -69,7 +69,7 @@ def multiply_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(multiply_vjp, "$x * $y", r"$x \cdot $y", symbol="*")
 def multiply(m: M, x: N, y: N) -> N:
-    """x·y."""
+    """Compute x·y."""
     return x * y
 
 
@@ -79,7 +79,7 @@ def divide_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(divide_vjp, "$x / $y", r"\frac{$x}{$y}", symbol="/")
 def divide(m: M, x: N, y: N) -> N:
-    """The quotient x/y. Floats: 1/0 is inf and 0/0 is NaN; rationals raise ZeroDivisionError."""
+    """Compute x/y. Floats: 1/0 is inf and 0/0 is NaN; rationals raise ZeroDivisionError."""
     return m.divide(x, y)
 
 
@@ -89,7 +89,7 @@ def negative_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(negative_vjp, "-$x", "-$x", symbol="neg")
 def negative(m: M, x: N) -> N:
-    """−x."""
+    """Compute −x."""
     return -x
 
 
@@ -102,7 +102,7 @@ def power_constant_vjp(m: M, g: N, y: N, x: N, *, exponent: N) -> Contributions:
 
 @operation(power_constant_vjp, "$x**$exponent", "{$x}^{$exponent}", symbol="**$exponent")
 def power_constant(m: M, x: N, *, exponent: N = 2) -> N:
-    """A power of x with a constant exponent."""
+    """Compute a power of x with a constant exponent."""
     return m.power(x, exponent)
 
 
@@ -115,7 +115,7 @@ def exponential_vjp(m: M, g: N, y: N, x: N, *, base: N) -> Contributions:
 
 @operation(exponential_vjp, "$base**$x", "{$base}^{$x}", symbol="$base**")
 def exponential(m: M, x: N, *, base: N = 2) -> N:
-    """A constant to the power x."""
+    """Raise a constant to the power x."""
     return m.power(m.convert(base), x)
 
 
@@ -131,7 +131,7 @@ def raise_to_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(raise_to_vjp, "$x**$y", "{$x}^{$y}", symbol="**")
 def raise_to(m: M, x: N, y: N) -> N:
-    """The power xʸ, both variable."""
+    """Compute the power xʸ, both variable."""
     return m.power(x, y)
 
 
@@ -142,7 +142,7 @@ def power(x: N, y: R) -> R: ...
 @overload
 def power(x: N, y: N) -> N: ...
 def power(x: Any, y: Any) -> Any:
-    """The power xʸ, each a Value or a number.
+    """Compute the power xʸ, each a Value or a number.
 
     Three operations stand behind it, with a rule each: xᶜ (c constant), cʸ, and xʸ.
 
@@ -167,7 +167,7 @@ def abs_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(abs_vjp, "|$x|", r"\left|$x\right|")
 def abs(m: M, x: N) -> N:
-    """|x|; its derivative at 0 is 0."""
+    """Compute |x|; its derivative at 0 is 0."""
     return m.abs(x)
 
 
@@ -178,7 +178,7 @@ def maximum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(maximum_vjp, "max($x, $y)", r"\max\left($x, $y\right)", symbol="max")
 def maximum(m: M, x: N, y: N) -> N:
-    """The larger of two; at a tie each has derivative ½."""
+    """Return the larger of two; at a tie each has derivative ½."""
     return m.where(x > y, x, m.where(y >= x, y, x + y))  # x + y where one is NaN
 
 
@@ -189,7 +189,7 @@ def minimum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(minimum_vjp, "min($x, $y)", r"\min\left($x, $y\right)", symbol="min")
 def minimum(m: M, x: N, y: N) -> N:
-    """The smaller of two; at a tie each has derivative ½."""
+    """Return the smaller of two; at a tie each has derivative ½."""
     return m.where(x < y, x, m.where(y <= x, y, x + y))
 
 
@@ -202,7 +202,7 @@ def exp_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(exp_vjp, latex="e^{$x}")
 def exp(m: M, x: N) -> N:
-    """eˣ."""
+    """Compute eˣ."""
     return m.exp(x)
 
 
@@ -212,7 +212,7 @@ def expm1_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(expm1_vjp, latex="e^{$x} - 1")
 def expm1(m: M, x: N) -> N:
-    """eˣ − 1, accurate near 0."""
+    """Compute eˣ − 1, accurate near 0."""
     return m.expm1(x)
 
 
@@ -222,7 +222,7 @@ def log_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(log_vjp, latex=r"\ln\left($x\right)")
 def log(m: M, x: N) -> N:
-    """The natural logarithm; −inf at 0."""
+    """Compute the natural logarithm; −inf at 0."""
     return m.log(x)
 
 
@@ -232,7 +232,7 @@ def log1p_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(log1p_vjp, latex=r"\ln\left(1 + $x\right)")
 def log1p(m: M, x: N) -> N:
-    """ln(1 + x), accurate near 0."""
+    """Compute ln(1 + x), accurate near 0."""
     return m.log1p(x)
 
 
@@ -242,7 +242,7 @@ def sqrt_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(sqrt_vjp, latex=r"\sqrt{$x}")
 def sqrt(m: M, x: N) -> N:
-    """√x; its derivative at 0 is inf.
+    """Compute √x; its derivative at 0 is inf.
 
     For √(x² + y²) use `hypot` or `norm`, which are right where x² is beyond the floats, too.
     """
@@ -254,7 +254,7 @@ def hypot_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 
 def _along(m: M, g: N, norm: N, xs: Sequence[N]) -> Contributions:
-    """The contributions of a norm, g·x/norm; none at 0, as of |x|."""
+    """Return the contributions of a norm, g·x/norm; none at 0, as of |x|."""
     zero = m.equal(norm, 0)
     others = [(*xs[:k], *xs[k + 1 :]) for k in range(len(xs))]
     cosines = [m.cosine(x, rest, norm) for x, rest in zip(xs, others, strict=True)]
@@ -263,7 +263,7 @@ def _along(m: M, g: N, norm: N, xs: Sequence[N]) -> Contributions:
 
 @operation(hypot_vjp, latex=r"\sqrt{{$x}^2 + {$y}^2}")
 def hypot(m: M, x: N, y: N) -> N:
-    """√(x² + y²), where the squares may be beyond the floats; at 0 its derivatives are 0."""
+    """Compute √(x² + y²); the squares may be beyond the floats. At 0 its derivatives are 0."""
     return m.hypot(x, y)
 
 
@@ -273,7 +273,7 @@ def norm_vjp(m: M, g: N, out: N, *xs: N) -> Contributions:
 
 @operation(norm_vjp, "norm($xs)", r"\left\|$xs\right\|")
 def norm(m: M, *xs: N) -> N:
-    """The Euclidean norm √(Σ xₖ²), where the squares may be beyond the floats."""
+    """Compute the Euclidean norm √(Σ xₖ²), where the squares may be beyond the floats."""
     length = m.abs(xs[0])
     for x in xs[1:]:
         length = m.hypot(length, x)
@@ -286,7 +286,7 @@ def sin_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(sin_vjp, latex=r"\sin\left($x\right)")
 def sin(m: M, x: N) -> N:
-    """Sine, of radians."""
+    """Compute the sine, of radians."""
     return m.sin(x)
 
 
@@ -296,7 +296,7 @@ def cos_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(cos_vjp, latex=r"\cos\left($x\right)")
 def cos(m: M, x: N) -> N:
-    """Cosine, of radians."""
+    """Compute the cosine, of radians."""
     return m.cos(x)
 
 
@@ -306,7 +306,7 @@ def tan_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(tan_vjp, latex=r"\tan\left($x\right)")
 def tan(m: M, x: N) -> N:
-    """Tangent, of radians."""
+    """Compute the tangent, of radians."""
     return m.tan(x)
 
 
@@ -316,7 +316,7 @@ def asin_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(asin_vjp, latex=r"\arcsin\left($x\right)")
 def asin(m: M, x: N) -> N:
-    """Inverse sine, in radians."""
+    """Compute the inverse sine, in radians."""
     return m.asin(x)
 
 
@@ -326,7 +326,7 @@ def acos_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(acos_vjp, latex=r"\arccos\left($x\right)")
 def acos(m: M, x: N) -> N:
-    """Inverse cosine, in radians."""
+    """Compute the inverse cosine, in radians."""
     return m.acos(x)
 
 
@@ -337,7 +337,7 @@ def atan_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(atan_vjp, latex=r"\arctan\left($x\right)")
 def atan(m: M, x: N) -> N:
-    """Inverse tangent, in radians."""
+    """Compute the inverse tangent, in radians."""
     return m.atan(x)
 
 
@@ -347,7 +347,7 @@ def sinh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(sinh_vjp, latex=r"\sinh\left($x\right)")
 def sinh(m: M, x: N) -> N:
-    """Hyperbolic sine."""
+    """Compute the hyperbolic sine."""
     return m.sinh(x)
 
 
@@ -357,7 +357,7 @@ def cosh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(cosh_vjp, latex=r"\cosh\left($x\right)")
 def cosh(m: M, x: N) -> N:
-    """Hyperbolic cosine."""
+    """Compute the hyperbolic cosine."""
     return m.cosh(x)
 
 
@@ -372,7 +372,7 @@ def tanh_complement(m: M, x: N) -> N:
 
 @operation(tanh_vjp, complement=tanh_complement, odd=True, latex=r"\tanh\left($x\right)")
 def tanh(m: M, x: N) -> N:
-    """Hyperbolic tangent."""
+    """Compute the hyperbolic tangent."""
     return m.tanh(x)
 
 
@@ -382,7 +382,7 @@ def asinh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(asinh_vjp, latex=r"\operatorname{arsinh}\left($x\right)")
 def asinh(m: M, x: N) -> N:
-    """Inverse hyperbolic sine."""
+    """Compute the inverse hyperbolic sine."""
     return m.asinh(x)
 
 
@@ -393,7 +393,7 @@ def acosh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(acosh_vjp, latex=r"\operatorname{arcosh}\left($x\right)")
 def acosh(m: M, x: N) -> N:
-    """Inverse hyperbolic cosine."""
+    """Compute the inverse hyperbolic cosine."""
     return m.acosh(x)
 
 
@@ -406,7 +406,7 @@ def atanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(atanh_vjp, latex=r"\operatorname{artanh}\left($x\right)")
 def atanh(m: M, x: N) -> N:
-    """Inverse hyperbolic tangent."""
+    """Compute the inverse hyperbolic tangent."""
     return m.atanh(x)
 
 
@@ -420,7 +420,7 @@ def erf_complement(m: M, x: N) -> N:
 
 @operation(erf_vjp, complement=erf_complement, odd=True, latex=r"\operatorname{erf}\left($x\right)")
 def erf(m: M, x: N) -> N:
-    """The error function, 2/√π ∫₀ˣ exp(−t²) dt."""
+    """Compute the error function, 2/√π ∫₀ˣ exp(−t²) dt."""
     return m.erf(x)
 
 
@@ -434,7 +434,7 @@ def erfc_complement(m: M, x: N) -> N:
 
 @operation(erfc_vjp, complement=erfc_complement, latex=r"\operatorname{erfc}\left($x\right)")
 def erfc(m: M, x: N) -> N:
-    """The complement 1 − erf x of the error function, keeping its digits on the right."""
+    """Compute the complement 1 − erf x of the error function, keeping its digits on the right."""
     return m.erfc(x)
 
 
@@ -447,7 +447,7 @@ def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(xlogy_vjp, "$x*log($y)", r"$x \ln\left($y\right)")
 def xlogy(m: M, x: N, y: N) -> N:
-    """The product x ln y, where 0 ln 0 = 0: so a cost's y ln a needs no branch."""
+    """Compute the product x ln y, where 0 ln 0 = 0: so a cost's y ln a needs no branch."""
     return m.xlogy(x, y)
 
 
@@ -464,7 +464,7 @@ def sigmoid_complement(m: M, x: N) -> N:
 
 @operation(sigmoid_vjp, complement=sigmoid_complement, latex=r"\sigma\left($x\right)")
 def sigmoid(m: M, x: N) -> N:
-    """σ(x) = 1/(1 + e⁻ˣ); σ′(x) = σ(x) σ(−x)."""
+    """Compute σ(x) = 1/(1 + e⁻ˣ); σ′(x) = σ(x) σ(−x)."""
     return m.sigmoid(x)
 
 
@@ -474,7 +474,7 @@ def relu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(relu_vjp, symbol="ReLU", latex=r"\operatorname{relu}\left($x\right)")
 def relu(m: M, x: N) -> N:
-    """max(0, x); its derivative at 0 is 0."""
+    """Compute max(0, x); its derivative at 0 is 0."""
     return m.where(x <= 0, 0, x)
 
 
@@ -485,7 +485,7 @@ def leaky_relu_vjp(m: M, g: N, y: N, x: N, *, slope: N) -> Contributions:
 
 @operation(leaky_relu_vjp)
 def leaky_relu(m: M, x: N, *, slope: N = Fraction(1, 100)) -> N:
-    """Identity where x > 0, else slope·x; its derivative at 0 is the slope."""
+    """Return x where x > 0, else slope·x; its derivative at 0 is the slope."""
     return m.where(x > 0, x, x * m.convert(slope))
 
 
@@ -495,7 +495,7 @@ def elu_vjp(m: M, g: N, y: N, x: N, *, alpha: N) -> Contributions:
 
 @operation(elu_vjp)
 def elu(m: M, x: N, *, alpha: N = 1) -> N:
-    """Identity where x > 0, else α(eˣ − 1)."""
+    """Return x where x > 0, else α(eˣ − 1)."""
     return m.where(x <= 0, m.convert(alpha) * m.expm1(x), x)
 
 
@@ -505,7 +505,7 @@ def softplus_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(softplus_vjp)
 def softplus(m: M, x: N) -> N:
-    """ln(1 + eˣ); softplus′ = σ."""
+    """Compute ln(1 + eˣ); softplus′ = σ."""
     return m.softplus(x)
 
 
@@ -515,7 +515,7 @@ def silu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(silu_vjp)
 def silu(m: M, x: N) -> N:
-    """The product x σ(x), also called swish."""
+    """Compute the product x σ(x), also called swish."""
     return m.vanishing_product(x, m.sigmoid(x))
 
 
@@ -526,7 +526,7 @@ def gelu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(gelu_vjp)
 def gelu(m: M, x: N) -> N:
-    """The product x Φ(x), where Φ is the normal distribution function (the erf form)."""
+    """Compute the product x Φ(x), where Φ is the normal distribution function (the erf form)."""
     return m.vanishing_product(x, m.normal_cdf(x))
 
 
@@ -537,7 +537,7 @@ def softsign_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(softsign_vjp)
 def softsign(m: M, x: N) -> N:
-    """The quotient x / (1 + |x|)."""
+    """Compute the quotient x / (1 + |x|)."""
     limit = m.where(x > 0, 1, -1)  # at ±inf, where the quotient is inf/inf
     return m.where(m.is_infinite(x), limit, m.divide(x, 1 + m.abs(x)))
 
@@ -548,7 +548,7 @@ def hard_tanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(hard_tanh_vjp)
 def hard_tanh(m: M, x: N) -> N:
-    """x, but at least −1 and at most 1; its derivative at ±1 is 0."""
+    """Clip x, at least −1 and at most 1; its derivative at ±1 is 0."""
     return m.where(x <= -1, -1, m.where(x >= 1, 1, x))
 
 
@@ -558,7 +558,7 @@ def hard_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 @operation(hard_sigmoid_vjp)
 def hard_sigmoid(m: M, x: N) -> N:
-    """x/6 + ½, but at least 0 and at most 1; its derivative at ±3 is 0."""
+    """Clip x/6 + ½, at least 0 and at most 1; its derivative at ±3 is 0."""
     return m.where(x <= -3, 0, m.where(x >= 3, 1, m.divide(x + 3, 6)))
 
 
@@ -574,7 +574,7 @@ def log_sum_exp_vjp(m: M, g: N, y: N, *xs: N) -> Contributions:
 
 @operation(log_sum_exp_vjp, "log_sum_exp($xs)", symbol="lse")
 def log_sum_exp(m: M, *xs: N) -> N:
-    """The logarithm ln Σₖ exp xₖ, without overflow."""
+    """Compute the logarithm ln Σₖ exp xₖ, without overflow."""
     return m.log_sum_exp(xs)
 
 
@@ -589,7 +589,7 @@ def softmax_component_complement(m: M, *xs: N, index: int) -> N:
 
 
 def _others(m: M, shares: Sequence[N], index: int) -> N:
-    """One less a share, as the sum of the others: beside 1 the subtraction would lose it."""
+    """Sum the shares but one, which is 1 − that one: beside 1 the subtraction would lose it."""
     # sum() adds floats otherwise from Python 3.12 on
     return reduce(operator.add, [*shares[:index], *shares[index + 1 :]], m.convert(0))
 
@@ -601,7 +601,7 @@ def _others(m: M, shares: Sequence[N], index: int) -> N:
     complement=softmax_component_complement,
 )
 def softmax_component(m: M, *xs: N, index: int = 0) -> N:
-    """The share exp xᵢ / Σₖ exp xₖ for one i, the index (counted from 0)."""
+    """Compute the share exp xᵢ / Σₖ exp xₖ for one i, the index (counted from 0)."""
     if not 0 <= index < len(xs):
         raise IndexError(f"softmax of {len(xs)} operands has no component {index}")
     return m.softmax(xs)[index]
@@ -612,7 +612,7 @@ def softmax(xs: Sequence[R]) -> list[R]: ...
 @overload
 def softmax(xs: Sequence[N]) -> list[N]: ...
 def softmax(xs: Sequence[Any]) -> list[Any]:
-    """The shares exp xᵢ / Σₖ exp xₖ for every i: positive and summing to 1.
+    """Compute the shares exp xᵢ / Σₖ exp xₖ for every i: positive and summing to 1.
 
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
@@ -627,7 +627,7 @@ def _components(n: int) -> list[Operation]:
 
 
 def split_weighted_sum(operands: Sequence[T]) -> tuple[Sequence[T], Sequence[T], T]:
-    """The weights, the activations and the bias among the operands of `weighted_sum`.
+    """Return the weights, the activations and the bias among the operands of `weighted_sum`.
 
     >>> split_weighted_sum(["w₁", "w₂", "a₁", "a₂", "b"])
     (['w₁', 'w₂'], ['a₁', 'a₂'], 'b')
@@ -649,7 +649,7 @@ def _write_weighted_sum(*xs: str) -> str:
 
 @operation(weighted_sum_vjp, _write_weighted_sum, _write_weighted_sum, symbol="Σwa+b")
 def weighted_sum(m: M, *xs: N) -> N:
-    """Σₖ wₖaₖ + b, of the operands w₁ … wₙ, a₁ … aₙ, b."""
+    """Compute Σₖ wₖaₖ + b, of the operands w₁ … wₙ, a₁ … aₙ, b."""
     weights, activations, z = split_weighted_sum(xs)
     for w, a in zip(weights, activations, strict=True):  # sum() adds floats otherwise from 3.12 on
         z = z + w * a
@@ -661,7 +661,7 @@ def weighted_input(weights: Sequence[R], activations: Sequence[R | N], bias: R |
 @overload
 def weighted_input(weights: Sequence[N], activations: Sequence[N], bias: N) -> N: ...
 def weighted_input(weights: Sequence[Any], activations: Sequence[Any], bias: Any) -> Any:
-    """The weighted input z = Σₖ wₖaₖ + b of a neuron, as one operation.
+    """Compute the weighted input z = Σₖ wₖaₖ + b of a neuron, as one operation.
 
     weights and activations are equally long (ValueError otherwise); each entry, and the bias, is
     a Value or a number.

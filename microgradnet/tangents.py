@@ -43,7 +43,7 @@ def tangents_along(
 
 
 class _Tangents:
-    """Tangents as mantissa · 2^exponent, for one may be beyond the floats while the next is not.
+    """Hold tangents as mantissa · 2^exponent: one may be beyond the floats, the next a float.
 
     The tangent of a/b may be too small for a float where that of ln(a/b) is none. The exponent is
     0 wherever a float will do.
@@ -118,7 +118,7 @@ def _has_all_digits(x: Any) -> bool:
 
 
 def _normalised(x: Any, exponent: int) -> tuple[Any, int]:
-    """The same number, its mantissa from ½ to 1."""
+    """Return the same number, its mantissa from ½ to 1."""
     _, shift = math.frexp(number_of(x))
     return _scaled(x, -shift), exponent + shift
 

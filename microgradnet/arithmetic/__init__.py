@@ -67,7 +67,7 @@ def register(kind: type, arithmetic: Arithmetic) -> None:
 
 
 def _arithmetic(kind: type) -> Arithmetic | None:
-    """The arithmetic of a type. A library that was not imported has no numbers here."""
+    """Find the arithmetic of a type. A library that was not imported has no numbers here."""
     arithmetic = _ARITHMETICS.get(kind)
     if arithmetic is None and "mpmath" in sys.modules:
         from microgradnet.arithmetic.multiprecision import mpf, multiprecision
@@ -153,7 +153,7 @@ def _refusal(x: object) -> str:
 
 
 def common(*numbers: Number) -> Arithmetic:
-    """The arithmetic in which numbers meet: rational, then float, then mpmath, then SymPy.
+    """Find the arithmetic in which numbers meet: rational, then float, then mpmath, then SymPy.
 
     Raises TypeError where a Decimal meets anything but a rational, as Python's own arithmetic
     does for floats.
@@ -174,7 +174,7 @@ def common(*numbers: Number) -> Arithmetic:
 
 
 def evaluate(rule: Callable[..., Any], *numbers: Number) -> Any:
-    """rule(arithmetic, *numbers), in the arithmetic common to the numbers.
+    """Run rule(arithmetic, *numbers), in the arithmetic common to the numbers.
 
     A rule that leaves the rationals gives floats; on a Decimal it is a TypeError, since decimal
     arithmetic has no such functions here.
@@ -199,7 +199,7 @@ def evaluate(rule: Callable[..., Any], *numbers: Number) -> Any:
 
 
 def compare(order: Callable[[Any, Any], Any], x: Number, y: Any) -> Any:
-    """order(x, y), also where the kinds know nothing of each other, as mpf and Fraction."""
+    """Ask order(x, y), also where the kinds know nothing of each other, as mpf and Fraction."""
     try:
         return order(x, y)
     except TypeError:
@@ -208,7 +208,7 @@ def compare(order: Callable[[Any, Any], Any], x: Number, y: Any) -> Any:
 
 
 def is_finite(x: Number | None) -> bool:
-    """Whether a number of any kind is neither NaN nor infinite.
+    """Tell whether a number of any kind is neither NaN nor infinite.
 
     A formula is finite if it is for some numbers, as 1/x is and ∞·x is not. None, to which
     PyTorch's programs reset a gradient, counts as 0.
@@ -224,7 +224,7 @@ def is_finite(x: Number | None) -> bool:
 
 
 def is_array(x: object) -> bool:
-    """Whether x is a NumPy array, or something else that NumPy takes entry by entry."""
+    """Tell whether x is a NumPy array, or something else that NumPy takes entry by entry."""
     if isinstance(x, (float, int)) or not hasattr(type(x), "__array_ufunc__"):
         return False
     return not isinstance(x, sys.modules["numpy"].generic)

@@ -39,7 +39,7 @@ NO_PART = _NoPart()
 
 
 class TwoTerms:
-    """A contribution that an adjoint adds term by term, for their sum has lost the second one.
+    """Hold a contribution that an adjoint adds term by term: their sum has lost the second.
 
     >>> 2.0 + 3 * TwoTerms(1.0, -1e-20)
     TwoTerms(3.0, 2.0)
@@ -82,7 +82,7 @@ PRIMITIVES: list[str] = []
 
 
 class _Elementary:
-    """A line of the table; in the class its formula stands for it, or a refusal by its name."""
+    """Write a line of the table; in the class its formula stands for it, or a refusal by name."""
 
     def __init__(self, doc: str, formula: Function | None = None) -> None:
         self.doc, self.formula = doc, formula
@@ -122,7 +122,7 @@ def _normal_cdf(m: Arithmetic, x: Number) -> Number:
 
 
 class Arithmetic:
-    """One kind of number: its elementary functions, besides +, −, × and comparisons.
+    """Give one kind of number its elementary functions, besides +, −, × and comparisons.
 
     What has a formula here is the textbook's; an arithmetic that rounds replaces it by one that
     keeps its digits. A function that an arithmetic neither has nor can derive raises TypeError.
@@ -147,7 +147,7 @@ class Arithmetic:
         raise TypeError(f"{self.name} numbers have no {function}")
 
     def convert(self, x: Number) -> Number:
-        """A number of a narrower kind, or a rule's exact constant, as one of this kind."""
+        """Convert a number of a narrower kind, or a rule's exact constant, to this kind."""
         return self.refuse("convert")
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
@@ -155,23 +155,23 @@ class Arithmetic:
         return self.refuse("where")
 
     def both(self, p: Any, q: Any) -> Any:
-        """Both p and q hold."""
+        """Tell whether both p and q hold."""
         return p and q
 
     def equal(self, x: Number, y: Number) -> Any:
-        """Whether x = y, as numbers."""
+        """Tell whether x = y, as numbers."""
         return x == y
 
     def is_infinite(self, x: Number) -> Any:
-        """Whether x is +inf or −inf."""
+        """Tell whether x is +inf or −inf."""
         return False
 
     def divide(self, x: Number, y: Number) -> Number:
-        """The quotient x/y."""
+        """Compute the quotient x/y."""
         return self.refuse("divide")
 
     def power(self, x: Number, y: Number) -> Number:
-        """The power xʸ; 0⁰ = 1."""
+        """Compute the power xʸ; 0⁰ = 1."""
         return self.refuse("power")
 
     def _product(self, factor: Number, product: Function, *orders: Function) -> Number:
@@ -179,7 +179,7 @@ class Arithmetic:
         return product()
 
     def near_one(self, g: Number, share: Number, rest: Callable[[], Number]) -> Number:
-        """The contribution g·share, where rest() is 1 − share: as g and −g·rest beside 1.
+        """Return the contribution g·share, where rest() is 1 − share: as g and −g·rest beside 1.
 
         So what cancels an adjoint down to −g·rest leaves its digits.
         """

@@ -12,11 +12,11 @@ __all__ = ["IrrationalError", "decimals", "exact"]
 
 
 class IrrationalError(ArithmeticError):
-    """A function was asked for whose values are not rational."""
+    """Say that a function was asked for whose values are not rational."""
 
 
 class _Exact(Arithmetic):
-    """int and Fraction. Dividing by zero raises Python's own ZeroDivisionError."""
+    """Compute with int and Fraction. Dividing by zero raises Python's own ZeroDivisionError."""
 
     name = "rational"
     no_part = NO_PART
@@ -46,7 +46,7 @@ class _Exact(Arithmetic):
 
 
 class _Decimals(_Exact):
-    """Decimal, under the caller's decimal context."""
+    """Compute with Decimal, under the caller's decimal context."""
 
     name = "decimal"
     no_part = NO_PART

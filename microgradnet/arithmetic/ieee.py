@@ -28,7 +28,7 @@ def _split(x: float) -> tuple[float, float]:
 
 
 def is_normal(x: float) -> bool:
-    """Whether x has all its digits: neither 0 nor subnormal, neither infinite nor NaN."""
+    """Tell whether x has all its digits: neither 0 nor subnormal, neither infinite nor NaN."""
     return _LEAST <= abs(x) < inf
 
 
@@ -97,7 +97,7 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
             return self._beyond(x, self.convert(y)) if x == 0 else nan
 
     def _beyond(self, x: float, y: float) -> float:
-        """xʸ where it is infinite, or where y itself is beyond the floats."""
+        """Compute xʸ where it is infinite, or where y itself is beyond the floats."""
         if math.isinf(y):
             return math.pow(x, y) if x != 0 or y > 0 else inf
         return math.copysign(inf, x) if math.fmod(y, 2) in (1, -1) else inf

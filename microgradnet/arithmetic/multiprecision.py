@@ -18,7 +18,7 @@ __all__ = ["mpf", "multiprecision"]
 
 
 def _real(function: Callable[..., Number]) -> Callable[..., Number]:
-    """The function on the reals: NaN where mpmath would go on into the complex plane."""
+    """Keep a function on the reals: NaN where mpmath would go on into the complex plane."""
 
     def real(*xs: Number) -> Number:
         value = function(*xs)

@@ -28,7 +28,7 @@ def downstream(order: Sequence[Value], start: Value) -> set[Value]:
 
 
 def sum_of_paths(roots: Sequence[Value], node: Value) -> list[str]:
-    """Write a gradient as the sum, over the paths to the cost, of the products of their slopes."""
+    """Write a gradient as the sum, over the paths to the cost, of the products of partials."""
     if len(roots) > 1:
         raise ValueError("highlight needs one value to be drawn, the cost: its gradients are shown")
     (cost,) = roots

@@ -67,22 +67,22 @@ def _dot(node: Value, k: int, scene: Scene) -> Iterator[str]:
 def _edges(node: Value, scene: Scene, labelled: bool) -> Iterator[str]:
     """Draw the edges to the operation, each with its local derivative, and on to the result."""
     place = scene.view.place
-    k, slopes = place[node], _slopes(node)
+    k, partials = place[node], _partials(node)
     is_ordered = len(node.parents) == 2 and node.op not in _SYMMETRIC
     for index, parent in enumerate(node.parents):
         where = place[parent]
         style = {"id": f"e{k}_{index}"}
-        if slopes is not None:
+        if partials is not None:
             fraction = f"∂({name_of(node, k)})/∂({name_of(parent, where)})"
             if labelled:
-                style["label"] = label(numeral(slopes[index]))
-            style["tooltip"] = tooltip(f"{fraction} = {full_numeral(slopes[index])}")
+                style["label"] = label(numeral(partials[index]))
+            style["tooltip"] = tooltip(f"{fraction} = {full_numeral(partials[index])}")
         port = _PORTS[scene.rankdir][index] if is_ordered else ""
         yield f"n{where} -> op{k}{port}{attributes(style | scene.mark([parent], LIT))}"
     yield f"op{k} -> n{k}{attributes({'id': f'e{k}'} | scene.mark(node.parents, LIT))}"
 
 
-def _slopes(node: Value) -> tuple[Number, ...] | None:
+def _partials(node: Value) -> tuple[Number, ...] | None:
     """Return the local derivatives; None where the rule fails: a picture may well show why."""
     try:
         return node.partials()

@@ -233,7 +233,7 @@ class Trace:
             adjoints = reverse_mode(seeds, self.path, self._reached)
             gradients = [adjoints.get(node, 0) for node in self.inputs]
             gradients = [g for _, g in _numbers(self.inputs, gradients, recorded)]
-        return _handed_on(gradients, recorded)
+        return _results(gradients, recorded)
 
     def jvp(self, tangents: Sequence[Any]) -> list[Any]:
         """Run forward mode: from the tangents of the inputs those of the outputs."""
@@ -246,11 +246,11 @@ class Trace:
                     hook.on_jvp(node, number_of(along[node]))
             results = [along.get(node, 0) for node in self.outputs]
             results = [t for _, t in _numbers(self.outputs, results, self._recorded)]
-        return _handed_on(results, self._recorded)
+        return _results(results, self._recorded)
 
     def value(self) -> Any:
         """Return the result, as Values or as numbers."""
-        return nested(_handed_on(self.outputs, self._recorded), like=self.result)
+        return nested(_results(self.outputs, self._recorded), like=self.result)
 
     def like_inputs(self, gradients: Sequence[Any]) -> Any:
         """Nest numbers like the arguments differentiated by."""
@@ -285,7 +285,7 @@ def _nonzero(
     return [*compress(nodes, kept)], [*compress(numbers, kept)]
 
 
-def _handed_on(nodes: Sequence[Any], recorded: bool) -> list[Any]:
+def _results(nodes: Sequence[Any], recorded: bool) -> list[Any]:
     """Return Values if they are to be differentiated further, as none is in a no_grad block."""
     if not recorded:
         return [number_of(x) for x in nodes]

@@ -250,6 +250,22 @@ def test_what_the_tests_need_not_run_is_all_in_one_list():
         assert where == {"engine.py"} or "TYPE_CHECKING" in pattern
 
 
+NOUNS = re.compile(
+    r"(The|A|An|What|Which|Whether|Where|How|One|Two|Both|Every|All|Of|Its|Some|Something|By) "
+)
+"""How a first line without a verb begins, for the most part."""
+OTHERS = ("lifting", "judging")
+
+
+@pytest.mark.parametrize("path", FILES, ids=dotted)
+def test_docstrings_begin_with_what_a_thing_does(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            first = (ast.get_docstring(node) or "").partition("\n")[0]
+            begins = NOUNS.match(first) and path.relative_to(ROOT).parts[0] not in OTHERS
+            assert not begins, f"{path.name}, {node.name}: {first}"
+
+
 @pytest.mark.parametrize("folder", ["microgradnet", "demos"])
 def test_whoever_silences_a_checker_says_why(folder):
     silenced = re.compile(r"# (type: ignore|noqa)(?!(\[[\w-]+\]|: [A-Z]+\d+)  # \w)")
