@@ -18,7 +18,8 @@
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     experiments                   nudge, gradient_flow, compare, planted: what people try by hand
-    judge_delta, judge_step, Judgement   somebody else's `backprop` or step: which mistake is in it
+    judge_delta, judge_step       somebody's `backprop` or training step: which mistake is in it
+    Judgement, assert_right       what a judge says, and a test of it in one line
     datasets                      digits, iris, moons, xor
     interop                       to_torch, MicrogradClassifier, symbolic: where others take over
 
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from microgradnet.exploring import explore
     from microgradnet.expression import ExpressionError, read_expression
     from microgradnet.files import load, save
-    from microgradnet.judging import Judgement, judge_delta, judge_step
+    from microgradnet.judging import Judgement, assert_right, judge_delta, judge_step
     from microgradnet.lifting import Program, TracingError, lift, trace
     from microgradnet.training import DivergenceError, History, fit
     from microgradnet.transforms import (  # isort: skip
@@ -77,8 +78,9 @@ __all__ = [
     "MLP", "Adam", "AnomalyError", "DivergenceError", "ExpressionError", "ForwardPass",
     "GradientDescent", "GradientError", "History", "Judgement", "Layer", "Module", "Momentum",
     "Neuron", "Operation", "Optimizer", "Program", "RenderError", "Report", "TracingError", "Value",
-    "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "check_grad", "cos", "cosh",
-    "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf", "erfc",
+    "acos", "acosh", "add", "asin", "asinh", "assert_right", "atan", "atanh", "check_grad",
+    "cos", "cosh", "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf",
+    "erfc",
     "exp", "experiments", "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid",
     "hard_tanh", "hessian", "hvp", "hypot", "interop", "jacobian", "judge_delta",
     "judge_step", "jvp", "leaky_relu", "lift", "load",
@@ -96,7 +98,7 @@ _LAZY = {
     "exploring": ("explore",),
     "expression": ("ExpressionError", "read_expression"),
     "files": ("load", "save"),
-    "judging": ("Judgement", "judge_delta", "judge_step"),
+    "judging": ("Judgement", "assert_right", "judge_delta", "judge_step"),
     "lifting": ("Program", "TracingError", "lift", "trace"),
     "training": ("DivergenceError", "History", "fit"),
     "transforms": (

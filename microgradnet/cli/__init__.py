@@ -15,12 +15,12 @@ from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from microgradnet import __version__
-from microgradnet.cli import draw, explore, lift, train, verify
+from microgradnet.cli import draw, explore, judge, lift, train, verify
 from microgradnet.cli.options import UsageError
 
 __all__ = ["main"]
 
-_VERBS = (verify, train, draw, explore, lift)
+_VERBS = (verify, train, draw, explore, lift, judge)
 """The verbs, in the order in which the help lists them."""
 
 

@@ -78,5 +78,5 @@ def _largest(got: Prediction, want: Prediction, step: bool) -> tuple[int, str, s
         place = np.unravel_index(np.argmax(off), off.shape)
         if off[place] > 1e-7 * np.max(np.abs(b), initial=0):
             name = prefix + indexed(letter, l, *(int(k) + 1 for k in place))
-            return l, name, numeral(float(a[place])), numeral(float(b[place]))
+            return l, name, numeral(float(a[place]), 6), numeral(float(b[place]), 6)
     return None

@@ -28,7 +28,8 @@ class Judgement(Tabular):
     mine, judged as a backprop
     judged     verdict  at       got  right    ulps
     ∂C/∂b = δ  ✗ wrong  layer 1  0.5   0.25  4.5e15
-    1 of 1 is not right: ∂C/∂b = δ. Points: BP3 0 of 1.
+    1 of 1 is not right: ∂C/∂b = δ.
+    Points: BP3 0 of 1.
     """
 
     subject: str
@@ -135,14 +136,15 @@ class Judgement(Tabular):
     @property
     def _summary(self) -> str:
         judged = [each for each in self.findings if each.verdict != "absent"]
-        points = ", ".join(f"{part} {n} of {m}" for part, (n, m) in self.points.items())
         if not judged:
             return "Nothing was judged."
-        if self.ok:
-            return f"Right: all {counted(len(judged), 'finding')}. Points: {points}."
+        points = ", ".join(f"{part} {n} of {m}" for part, (n, m) in self.points.items())
         names = ", ".join(dict.fromkeys(each.of for each in self.failed))
         are = "is" if len(self.failed) == 1 else "are"
-        return f"{len(self.failed)} of {len(judged)} {are} not right: {names}. Points: {points}."
+        said = f"{len(self.failed)} of {len(judged)} {are} not right: {names}."
+        if self.ok:
+            said = f"Right: all {counted(len(judged), 'finding')}."
+        return f"{_wrapped(said)}\n{_wrapped(f'Points: {points}.')}"
 
     @property
     def _notes(self) -> Iterator[str]:

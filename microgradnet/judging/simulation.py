@@ -172,8 +172,7 @@ def _scale(s: Simulation, l: int) -> float:
 
 
 def _hidden_error(s: Simulation, l: int) -> Array:
-    carried = s.rules.next_error(s, l) @ s.rules.next_weights(s, l)
-    return _array(carried * s.rules.hidden_slope(s, l))
+    return _array(s.carried(l) * s.rules.hidden_slope(s, l))
 
 
 def _shares(s: Simulation, l: int) -> Array:
@@ -279,6 +278,10 @@ class Simulation:
             self.nabla_w[l] = rules.weight_gradient(self, l)
         order = [rules.position(self, l) for l in range(1, L + 1)]
         return [self.nabla_b[l] for l in order], [self.nabla_w[l] for l in order]
+
+    def carried(self, l: int) -> Array:
+        """Return what comes back to layer l: (Wˡ⁺¹)ᵀ δˡ⁺¹."""
+        return _array(self.rules.next_error(self, l) @ self.rules.next_weights(self, l))
 
     def step(self) -> tuple[list[Array], list[Array]]:
         """Biases and weights after a step. Raises ValueError where the shapes do not fit."""

@@ -317,7 +317,7 @@ def test_help_and_version():
     assert run("--version").stdout.startswith("microgradnet 0.")
 
 
-@pytest.mark.parametrize("verb", ["verify", "train", "draw", "explore", "lift"])
+@pytest.mark.parametrize("verb", ["verify", "train", "draw", "explore", "lift", "judge"])
 def test_the_help_fits_80_columns(verb):
     done = run(verb, "--help", COLUMNS="80")
     assert max(map(len, done.stdout.splitlines())) <= 80

@@ -242,6 +242,24 @@ def test_a_column_against_a_flat_target_is_a_matrix_in_columns_too() -> None:
     assert named(judge_delta(backprop, **made.contract)) == ["broadcast_to_a_matrix"]
 
 
+def test_a_loop_that_goes_on_to_the_input_is_recognised_by_where_it_raises() -> None:
+    def backprop(weights: Any, biases: Any, x: Any, y: Any) -> Any:
+        a = [x]
+        for w, b in zip(weights, biases, strict=True):
+            a.append(np.tanh(a[-1] @ w.T + b))
+        d = (a[-1] - y) * (1 - a[-1] ** 2)
+        nabla_b, nabla_w = [], []
+        for l in range(len(weights), 0, -1):
+            nabla_b.insert(0, d.sum(axis=0))
+            nabla_w.insert(0, d.T @ a[l - 1])
+            d = (d @ weights[l - 1].T) * (1 - a[l - 1] ** 2)  # at l = 1 it is the input's
+        return nabla_b, nabla_w
+
+    judgement = judge_delta(backprop)
+    assert named(judgement) == ["transpose_forgotten"]
+    assert "tanh, quadratic" in judgement.reading
+
+
 def test_unsaid_what_another_cost_explains_is_a_convention_and_said_to_be_one() -> None:
     made = backprop_with("output_slope_missing")
     judgement = judge_delta(made.function)

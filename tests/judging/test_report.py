@@ -10,7 +10,7 @@ from rich.console import Console
 
 from microgradnet import Value
 from microgradnet.drawing import draw
-from microgradnet.judging import Diagnosis, Finding, Judgement, Mistake
+from microgradnet.judging import Diagnosis, Finding, Judgement, Mistake, assert_right
 
 
 def picture() -> object:
@@ -47,7 +47,7 @@ def test_nothing_judged_is_said_and_has_no_points() -> None:
 
 def test_what_is_right_is_one_line() -> None:
     right = Judgement("mine", "step", FINDINGS[:1], ())
-    assert right.verdict == "Right: all 1 finding. Points: BP1 1 of 1."
+    assert right.verdict == "Right: all 1 finding.\nPoints: BP1 1 of 1."
 
 
 def test_text_names_the_mistake_its_two_lines_and_its_notes() -> None:
@@ -55,7 +55,8 @@ def test_text_names_the_mistake_its_two_lines_and_its_notes() -> None:
     for line in (
         "mine, judged as a backprop",
         "as vectors",
-        "2 of 4 are not right: δˡ, a long one. Points: BP1 2 of 2, BP2 0 of 2.",
+        "2 of 4 are not right: δˡ, a long one.",
+        "Points: BP1 2 of 2, BP2 0 of 2.",
         "softmax: PyTorch has it too",
         "✗ Wᵀ is forgotten (layer 1)",
         "  Column k leaves neuron k. ∂C/∂W is 0.5 and should be 0.25.",
@@ -75,6 +76,15 @@ def test_without_hints_no_mistake_is_named_anywhere() -> None:
     assert json.loads(bare.to_json())["diagnoses"] == []
     unknown = Judgement("mine", "backprop", FINDINGS, ())
     assert "None of the known mistakes predicts these numbers." in unknown.verdict
+
+
+def test_an_assertion_is_the_report_or_nothing() -> None:
+    assert_right(Judgement("mine", "step", FINDINGS[:1], ()))
+    with pytest.raises(AssertionError) as error:
+        assert_right(WRONG)
+    assert str(error.value) == str(WRONG)
+    with pytest.raises(TypeError, match=r"3 is no judgement: judge first"):
+        assert_right(3)
 
 
 def test_a_mistake_has_its_picture() -> None:

@@ -1,0 +1,141 @@
+"""Engines, `backprop`s and steps of the kinds that courses and ports teach, in words of our own.
+
+Each is written down from what is documented of its kind: how it is called, how its arrays lie, what
+it divides by, in what order it updates. None is a copy, and none is planted: what the judge says of
+them is what is so.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["COURSES", "Course"]
+
+
+def sigmoid(z: Any) -> Any:
+    return 1 / (1 + np.exp(-z))
+
+
+class ColumnsOneByOne:
+    """A book's Network: examples one by one as columns, gradients of a mini-batch summed."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        rng = np.random.default_rng(0)
+        self.biases = [rng.normal(size=(n, 1)) for n in sizes[1:]]
+        self.weights = [rng.normal(size=(n, m)) for m, n in pairwise(sizes)]
+
+    def backprop(self, x: Any, y: Any) -> Any:
+        activations, slopes = [x], []
+        for b, w in zip(self.biases, self.weights, strict=True):
+            activations.append(sigmoid(np.dot(w, activations[-1]) + b))
+            slopes.append(activations[-1] * (1 - activations[-1]))
+        delta = (activations[-1] - y) * slopes[-1]
+        nabla_b, nabla_w = [delta], [np.dot(delta, activations[-2].T)]
+        for l in range(2, len(self.weights) + 1):
+            delta = np.dot(self.weights[-l + 1].T, delta) * slopes[-l]
+            nabla_b.insert(0, delta)
+            nabla_w.insert(0, np.dot(delta, activations[-l - 1].T))
+        return nabla_b, nabla_w
+
+    def update_mini_batch(self, mini_batch: Any, eta: float) -> None:
+        sums: Any = None
+        for x, y in mini_batch:
+            new = self.backprop(x, y)
+            sums = new if sums is None else [
+                [a + b for a, b in zip(*each, strict=True)] for each in zip(sums, new, strict=True)
+            ]  # fmt: skip
+        rate = eta / len(mini_batch)
+        self.biases = [b - rate * g for b, g in zip(self.biases, sums[0], strict=True)]
+        self.weights = [w - rate * g for w, g in zip(self.weights, sums[1], strict=True)]
+
+
+def two_layer_softmax(params: dict[str, Any], X: Any, y: Any) -> Any:
+    """A vision course's two layers: rows, relu, softmax, means over the batch, loss and grads."""
+    hidden = np.maximum(0, X @ params["W1"] + params["b1"])
+    scores = hidden @ params["W2"] + params["b2"]
+    scores = scores - scores.max(axis=1, keepdims=True)
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    loss = -np.mean(np.sum(y * np.log(probabilities), axis=1))
+    d_scores = (probabilities - y) / len(X)
+    d_hidden = (d_scores @ params["W2"].T) * (hidden > 0)
+    grads = {
+        "W2": hidden.T @ d_scores, "b2": d_scores.sum(axis=0),
+        "W1": X.T @ d_hidden, "b1": d_hidden.sum(axis=0),
+    }  # fmt: skip
+    return loss, grads
+
+
+def binary_columns(parameters: dict[str, Any], X: Any, Y: Any) -> dict[str, Any]:
+    """An online course's two layers: columns, tanh, a sigmoid at the end, cross-entropy, means."""
+    m = 1 if X.ndim == 1 else X.shape[1]
+    a1 = np.tanh(parameters["W1"] @ X + parameters["b1"])
+    a2 = sigmoid(parameters["W2"] @ a1 + parameters["b2"])
+    dz2 = a2 - Y
+    dz1 = (parameters["W2"].T @ dz2) * (1 - a1**2)
+    return {
+        "dW1": dz1 @ X.T / m, "db1": dz1.sum(axis=1, keepdims=True) / m,
+        "dW2": dz2 @ a1.T / m, "db2": dz2.sum(axis=1, keepdims=True) / m,
+    }  # fmt: skip
+
+
+def a_few_lines(weights: Any, biases: Any, x: Any, y: Any, eta: float) -> None:
+    """A network in a few lines: sigmoids, no biases to learn, no rate: += a·(y − a)·a(1 − a)."""
+    a = [x]
+    for w, b in zip(weights, biases, strict=True):
+        a.append(sigmoid(a[-1] @ w + b))
+    delta = (y - a[-1]) * a[-1] * (1 - a[-1])
+    steps = []
+    for l in range(len(weights), 0, -1):
+        steps.insert(0, a[l - 1].T @ delta)
+        delta = (delta @ weights[l - 1].T) * a[l - 1] * (1 - a[l - 1])
+    for w, step in zip(weights, steps, strict=True):
+        w += step
+
+
+def row_by_row(parameters: Any, batch: list[Any], learning_rate: float) -> None:
+    """A tutorial from scratch: each row of the data set takes a step of its own, on lists."""
+    weights, biases = parameters
+    for x, y in batch:
+        outputs = [list(x)]
+        for w, b in zip(weights, biases, strict=True):
+            outputs.append([
+                1 / (1 + np.exp(-(sum(p * q for p, q in zip(row, outputs[-1], strict=True)) + c)))
+                for row, c in zip(w, b, strict=True)
+            ])  # fmt: skip
+        deltas = [[(a - t) * a * (1 - a) for a, t in zip(outputs[-1], y, strict=True)]]
+        for l in range(len(weights) - 1, 0, -1):
+            deltas.insert(0, [
+                sum(weights[l][k][j] * d for k, d in enumerate(deltas[0])) * a * (1 - a)
+                for j, a in enumerate(outputs[l])
+            ])  # fmt: skip
+        for w, b, d, a in zip(weights, biases, deltas, outputs, strict=False):
+            for j, each in enumerate(d):
+                w[j] -= learning_rate * each * np.array(a)
+                b[j] -= learning_rate * each
+
+
+class Course(NamedTuple):
+    """A subject, which judge it goes to, and what is said of it."""
+
+    subject: Any
+    judge: str
+    contract: dict[str, str]
+    mistakes: tuple[str, ...]
+    """What it is found to be, by the names of the mistakes; none if it is right."""
+
+
+COURSES: dict[str, Course] = {
+    "a book's backprop, column by column": Course(ColumnsOneByOne, "judge_delta", {}, ()),
+    "a book's mini-batches": Course(ColumnsOneByOne, "judge_step", {}, ()),
+    "a vision course's two layers, rows": Course(two_layer_softmax, "judge_delta", {}, ()),
+    "an online course's two layers, columns": Course(binary_columns, "judge_delta", {}, ()),
+    "a network in a few lines": Course(
+        a_few_lines, "judge_step", {"cost": "quadratic"}, ("rate_forgotten", "biases_not_updated")
+    ),
+    "a tutorial's rows, one step each": Course(
+        row_by_row, "judge_step", {"cost": "quadratic"}, ("online_full_rate",)
+    ),
+}
