@@ -16,6 +16,7 @@ from microgradnet.lifting.terms import (
     VJP,
     Affine,
     Axis,
+    Concatenate,
     Leaf,
     Map,
     Put,
@@ -32,7 +33,7 @@ from microgradnet.lifting.terms import (
     sum_over,
 )
 
-N, I, J = Axis("n"), Axis("i", 2), Axis("j", 3)
+N, I, J, K = Axis("n"), Axis("i", 2), Axis("j", 3), Axis("k", 2)
 M = 2
 
 
@@ -213,3 +214,48 @@ def test_an_initial_state_may_have_another_name_for_its_axis():
     h = 1e-6
     want = [(cost(values[b] + h * e) - cost(values[b] - h * e)) / (2 * h) for e in np.eye(2)]
     np.testing.assert_allclose(g.astype(float), want, rtol=1e-8)
+
+
+def test_pieces_have_their_part_of_an_adjoint():
+    a, b = leaf("a", I, role="parameter"), leaf("b", role="parameter")
+    c = leaf("c", J, role="parameter")
+    whole = Axis("w", 6)
+    g = leaf("g", whole)
+    found = adjoints([(Concatenate(whole, ((a, I), (b, None), (c, J))), g)], [a, b, c])
+    given_numbers = {g: np.arange(6)}
+    values = [interpret([found[x]], given_numbers)[0].tolist() for x in (a, b, c)]
+    assert values == [[0, 1], 2, [3, 4, 5]]
+
+
+def test_a_piece_beside_one_that_depends_on_its_axis():
+    """Along the whole's axis the first piece has i; at the last place, i is another axis."""
+    a, b = leaf("a", I, role="parameter"), leaf("b", I, role="parameter")
+    whole = Axis("w", 3)
+    g = leaf("g", I, whole)
+    found = adjoints([(Concatenate(whole, ((a, I), (b, None))), g)], [a, b])
+    given_numbers = {g: np.array([[1, 10, 100], [2, 20, 200]])}
+    values = [interpret([found[x]], given_numbers)[0].tolist() for x in (a, b)]
+    assert values == [[3, 30], [100, 200]]
+
+
+def test_what_is_read_by_an_axis_of_its_own_is_put_back():
+    """x[k := i] of an x that depends on i too is a diagonal, and no renaming."""
+    x = leaf("x", I, K, role="parameter")
+    g = leaf("g", I)
+    found = adjoints([(read_at(x, K, Affine(0, ((I, 1),))), g)], [x])[x]
+    (values,) = interpret([found], {g: np.array([3, 5])})
+    at = [found.axes.index(axis) for axis in (I, K)]
+    assert values.transpose(at).tolist() == [[3, 0], [0, 5]]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_the_last_of_several_states_begins_the_backward_recurrence(kept):
+    """Of s ← s + x t and t ← 2 t the last one's slope by x and by what t began with."""
+    x, b = leaf("x", J, role="parameter"), leaf("b", role="parameter")
+    s, t = State("s", ()), State("t", ())
+    steps = add(s, multiply(x, t)), multiply(constant(2), t)
+    after = Scan(J, ((s, constant(0), steps[0]), (t, b, steps[1])), steps[kept])
+    found = adjoints([(read_at(after, J, 2), constant(1))], [x, b])
+    values = {x: np.array([3, 5, 7]), b: np.array(1)}
+    slopes = [interpret([found[leaf]], values)[0].tolist() for leaf in (x, b) if leaf in found]
+    assert slopes == ([[1, 2, 4], 3 + 10 + 28] if kept == 0 else [[0, 0, 0], 8])

@@ -40,6 +40,7 @@ def leaf(name, *axes):
 
 
 X, Y, S, Z = leaf("x", I, J), leaf("y", I, J), leaf("s", I), leaf("z", J)
+W = leaf("w", I)
 
 
 def exp(x):
@@ -215,3 +216,24 @@ def test_cross_entropies_apart_are_not():
         (got,) = rewrite([term], DIFFERENTIATED)
         order = [term.axes.index(axis) for axis in got.axes]
         np.testing.assert_allclose(values(got), values(term).transpose(order), rtol=1e-12)
+
+
+def test_the_logarithm_of_a_softmax_of_a_sum_stays_a_difference_of_two():
+    total = add(X, S)
+    found = rewrite([Map(ops.log, (Softmax(total, (J,)),))], STABLE + DIFFERENTIATED)
+    assert found == [add(total, negative(LogSumExp(total, (J,))), flat=False)]
+
+
+def entropies(number, weight):
+    """A number times Σ y softplus(−z), and Σ w softplus(z)."""
+    one = sum_over(multiply(S, Map(ops.softplus, (negative(W),))), I)
+    other = sum_over(multiply(weight, Map(ops.softplus, (W,))), I)
+    return add(multiply(constant(number), one), other)
+
+
+def test_cross_entropies_in_any_order_are_joined_and_others_are_not():
+    joined = sum_over(add(Map(ops.softplus, (W,)), negative(multiply(S, W)), flat=False), I)
+    for weight in (add(constant(1), negative(S)), add(negative(S), constant(1))):
+        assert rewrite([entropies(1, weight)], DIFFERENTIATED) == [joined]
+    for apart in (entropies(2, add(constant(1), negative(S))), entropies(1, add(constant(1), S))):
+        assert rewrite([apart], DIFFERENTIATED) == [apart]

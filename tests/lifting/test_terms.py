@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.random_terms import leaves_of, numbers, sample
 
 from microgradnet import ops
+from microgradnet.lifting import terms
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.serialisation import from_json, to_json
 from microgradnet.lifting.terms import (
@@ -42,6 +43,7 @@ from microgradnet.lifting.terms import (
     read_at,
     rebuild,
     rename,
+    show_by,
     sum_over,
     topological_terms,
 )
@@ -284,3 +286,32 @@ def test_a_long_chain_of_terms_needs_no_recursion():
         term = Map(ops.tanh, (term,))
     check_term(term)
     assert len(from_json(to_json([term]))) == 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_numbers_of_a_hundred_bits_are_one_and_larger_ones_are_not(sign):
+    x = leaf("x", I)
+    within = multiply(constant(2.0 ** (60 * sign)), x, constant(2.0 ** (40 * sign)))
+    assert within is multiply(constant(2.0 ** (100 * sign)), x)
+    beyond = multiply(constant(2.0 ** (60 * sign)), x, constant(2.0 ** (50 * sign)))
+    assert sum(isinstance(t, Constant) for t in beyond.operands) == 2
+
+
+def test_states_that_no_step_reads_are_among_the_terms_of_a_scan():
+    s = State("s", ())
+    scan = Scan(J, ((s, constant(0), constant(1)),), leaf("x", J))
+    assert s in topological_terms([scan])
+
+
+def test_the_first_parameter_may_not_stand_in_a_leaf_twice():
+    with pytest.raises(ValueError, match="a parameter stands in it twice"):
+        check_term(Leaf("w", "parameter", (I,), [0, 0]))
+
+
+def test_the_last_function_registered_shows_terms():
+    show_by(lambda term: "shown")
+    try:
+        assert repr(W) == "shown"
+    finally:
+        terms._WRITERS.pop()
+    assert repr(W) == "W[i,j]"
