@@ -31,13 +31,16 @@ _ADD: Final = ops.add
 _SUBTRACT: Final = ops.subtract
 _MULTIPLY: Final = ops.multiply
 _DIVIDE: Final = ops.divide
+_NEGATIVE: Final = ops.negative
 _SQUARE: Final = ops.power_constant  # its exponent is 2
 _RELU: Final = ops.relu
 _WEIGHTED_SUM: Final = ops.weighted_sum
 
 _LEAST: Final = 2.0**-1022  # smaller floats have fewer digits, and the rule knows another way
 
-FAST_PATHS = frozenset({_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _SQUARE, _RELU, _WEIGHTED_SUM})
+FAST_PATHS = frozenset(
+    {_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _SQUARE, _RELU, _WEIGHTED_SUM}
+)
 """The operations on floats whose rule is written out below, and not asked."""
 
 
@@ -241,6 +244,8 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                     if x <= 0.0:
                         continue
                     term = g
+                elif op is _NEGATIVE:
+                    term = -g
                 elif op is _SQUARE and (_LEAST <= x < inf or -inf < x <= -_LEAST):
                     term = g * 2.0 * x
                 else:

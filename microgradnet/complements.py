@@ -25,15 +25,15 @@ __all__ = [
 Evaluation: TypeAlias = "tuple[Callable[..., Number], tuple[Any, ...]]"
 """forward(m, *numbers), and the nodes whose numbers it takes."""
 
-SENSITIVE = frozenset({ops.subtract, ops.log, ops.xlogy, ops.atanh})
-"""The operations that lose digits beside a number that is close to 1."""
+SENSITIVE = frozenset({ops.add, ops.subtract, ops.log, ops.log1p, ops.xlogy, ops.atanh})
+"""The operations that lose digits beside a number that is close to 1 or −1."""
 
 
 def evaluation(op: Operation, parents: tuple[Any, ...]) -> Evaluation:
     """Say how the number of an operation's node is computed from other nodes' numbers.
 
-    That is op.forward from the parents, but for 1 − a, ln a, x ln a and artanh a where the
-    operation of a knows 1 − a better than its number does.
+    That is op.forward from the parents, but for 1 ∓ a, ln a, ln(1 − a), x ln a and artanh a where
+    the operation of a knows 1 ∓ a better than its number does.
 
     >>> from microgradnet import Value, sigmoid
     >>> one, a = Value(1.0), sigmoid(Value(40.0))
@@ -41,18 +41,24 @@ def evaluation(op: Operation, parents: tuple[Any, ...]) -> Evaluation:
     >>> [node.data for node in nodes], (1 - a).data, 1 - a.data
     ([1.0, 1.0, 40.0], 4.248354255291589e-18, 0.0)
     """
-    if op in SENSITIVE:
-        *others, last = parents
-        if op is ops.atanh and last.op is ops.tanh:
-            return _identity, last.parents
-        over = excess(op, parents)
-        if over is not None:
-            return over.evaluation
-        known = _complement(last)
-        if known and op in _SHARPER and (op is not ops.subtract or _is_one(*others)):
-            complement, nodes = known
-            return _SHARPER[op](complement), (*parents, *nodes)
-    return op.forward, parents
+    return (_sharper(op, parents) if op in SENSITIVE else None) or (op.forward, parents)
+
+
+def _sharper(op: Operation, parents: tuple[Any, ...]) -> Evaluation | None:
+    if op is ops.atanh and parents[0].op is ops.tanh:
+        return _identity, parents[0].parents
+    over = excess(op, parents)
+    if over is not None:
+        return over.evaluation
+    for k, a in enumerate(parents):
+        sharper = _SHARPER.get((op, k))
+        beside_1 = op not in (ops.add, ops.subtract) or _is_one(parents[1 - k])
+        if sharper is not None and beside_1:
+            known = _complement(a, -1 if op in (ops.add, ops.log1p) else 1)
+            if known is not None:
+                complement, nodes = known
+                return sharper(complement), (*parents, *nodes)
+    return None
 
 
 class Excess(NamedTuple):
@@ -102,17 +108,17 @@ def excess(op: Operation | None, parents: Sequence[Any]) -> Excess | None:
     return Excess(right, left, -1) if right.op is ops.log_sum_exp else None
 
 
-def may_have_complement(op: Operation) -> bool:
-    """Tell by its operation alone whether a node y may have a known 1 − y.
+def may_have_complement(op: Operation | None) -> bool:
+    """Tell by its operation alone whether a node y may have a known 1 − y or 1 + y.
 
     >>> may_have_complement(ops.sigmoid), may_have_complement(ops.exp)
     (True, False)
     """
-    return op.complement is not None or (op.base or op) in _PASSING_ON
+    return op is not None and (op.complement is not None or (op.base or op) in _PASSING_ON)
 
 
-_PASSING_ON = (ops.subtract, ops.multiply, ops.power_constant)
-"""1 − a, a·a and a² have a complement where a does."""
+_PASSING_ON = (ops.negative, ops.subtract, ops.multiply, ops.power_constant)
+"""−a, 1 − a, a·a and a² have a complement where a does."""
 
 
 def sharpened(op: Operation, parents: tuple[Any, ...], data: Number) -> Number:
@@ -160,7 +166,7 @@ def remembered(
         return None
     known = {x: _remembered(source_of(x), depth - 1) for x in operands}
     source = Source(data, op, tuple([known[x] for x in operands]))
-    return source if _complement(source) else None
+    return source if _complement(source) or _complement(source, -1) else None
 
 
 def _remembered(x: Any, depth: int) -> Source:
@@ -170,11 +176,16 @@ def _remembered(x: Any, depth: int) -> Source:
     return known or Source(x.data)
 
 
-def _complement(node: Any) -> Evaluation | None:
-    """Say how 1 − node is computed with its digits; None where nothing is known."""
-    if node.op is ops.subtract and _is_one(node.parents[0]):
+def _complement(node: Any, sign: int = 1) -> Evaluation | None:
+    """Say how 1 − sign·node is computed with its digits; None where nothing is known."""
+    op = node.op
+    if op is ops.negative:
+        return _complement(node.parents[0], -sign)
+    if sign > 0 and op is ops.subtract and _is_one(node.parents[0]):
         return (_identity, node.parents[1:]) if _declared(node.parents[1]) else None
-    return _declared(node)
+    if sign > 0:
+        return _declared(node)
+    return (_at_minus(op.complement), node.parents) if op is not None and op.odd else None
 
 
 def _declared(node: Any) -> Evaluation | None:
@@ -205,26 +216,46 @@ def _identity(m: Arithmetic, x: Number) -> Number:
     return x
 
 
+def _at_minus(complement: Callable[..., Number]) -> Callable[..., Number]:
+    """Compute 1 + y of an odd function y, whose complement is at −x what this is at x."""
+    return lambda m, *xs: complement(m, *(-x for x in xs))
+
+
 def _of_square(op: Operation) -> Callable[..., Number]:
-    """Compute 1 − y² as (1 − y)(1 + y): of an odd function 1 + y is the complement at −x."""
+    """Compute 1 − y² as (1 − y)(1 + y)."""
 
     def complement(m: Arithmetic, *xs: Number) -> Number:
         below: Any = op.complement
         one_minus = below(m, *xs)
-        one_plus = below(m, *(-x for x in xs)) if op.odd else 2 - one_minus
-        return one_minus * one_plus
+        return one_minus * (_at_minus(below)(m, *xs) if op.odd else 2 - one_minus)
 
     return complement
 
 
-def _difference(complement: Callable[..., Number]) -> Callable[..., Number]:
-    """Compute x − a, which is 1 − a as long as x is 1."""
-    return lambda m, x, a, *below: m.where(m.equal(x, 1), complement(m, *below), x - a)
+def _beside_1(
+    op: Operation, k: int, negated: bool = False
+) -> Callable[[Callable[..., Number]], Callable[..., Number]]:
+    """Compute 1 ∓ a, or a − 1, as long as the operand beside a, which is its k-th, is 1."""
+
+    def sharper(complement: Callable[..., Number]) -> Callable[..., Number]:
+        def forward(m: Arithmetic, x: Number, y: Number, *below: Number) -> Number:
+            sharp = complement(m, *below)
+            one = m.equal((x, y)[1 - k], 1)
+            return m.where(one, -sharp if negated else sharp, op.forward(m, x, y))
+
+        return forward
+
+    return sharper
 
 
 def _logarithm(complement: Callable[..., Number]) -> Callable[..., Number]:
     """Compute ln a, as ln(1 − (1 − a)) where a is close to 1."""
     return lambda m, a, *below: m.where(a > 0.5, m.log1p(-complement(m, *below)), m.log(a))
+
+
+def _logarithm_of_one_plus(complement: Callable[..., Number]) -> Callable[..., Number]:
+    """Compute ln(1 + a) from 1 + a where a is close to −1."""
+    return lambda m, a, *below: m.where(a < -0.5, m.log(complement(m, *below)), m.log1p(a))
 
 
 def _times_logarithm(complement: Callable[..., Number]) -> Callable[..., Number]:
@@ -234,4 +265,13 @@ def _times_logarithm(complement: Callable[..., Number]) -> Callable[..., Number]
     )
 
 
-_SHARPER = {ops.subtract: _difference, ops.log: _logarithm, ops.xlogy: _times_logarithm}
+_SHARPER = {
+    (ops.subtract, 1): _beside_1(ops.subtract, 1),
+    (ops.subtract, 0): _beside_1(ops.subtract, 0, negated=True),
+    (ops.add, 0): _beside_1(ops.add, 0),
+    (ops.add, 1): _beside_1(ops.add, 1),
+    (ops.log, 0): _logarithm,
+    (ops.log1p, 0): _logarithm_of_one_plus,
+    (ops.xlogy, 1): _times_logarithm,
+}
+"""By an operation and its operand a, the number computed from what is known of a."""

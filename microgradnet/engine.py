@@ -103,6 +103,10 @@ class Value(Node):
             return record(ops.add, (self, other))
         node: Value = new_node(Value)
         node.data = x + y
+        if x == 1.0 or y == 1.0:
+            below: Any = self.op if y == 1.0 else other.op
+            if below is not None and (below.odd or below is _NEGATIVE):
+                node.data = sharpened(_ADD, (self, other), node.data)
         node.grad = _UNSET
         node.op = _ADD
         node.label = ""
@@ -174,6 +178,10 @@ class Value(Node):
     def __abs__(self) -> Value:
         return ops.abs(self)
 
+    def relu(self) -> Value:
+        """Apply max(0, x); its derivative at 0 is 0."""
+        return record_unary(_RELU, self)
+
     abs: ClassVar[Method] = method(ops.abs)
     exp: ClassVar[Method] = method(ops.exp)
     expm1: ClassVar[Method] = method(ops.expm1)
@@ -195,7 +203,6 @@ class Value(Node):
     acosh: ClassVar[Method] = method(ops.acosh)
     atanh: ClassVar[Method] = method(ops.atanh)
     sigmoid: ClassVar[Method] = method(ops.sigmoid)
-    relu: ClassVar[Method] = method(ops.relu)
     leaky_relu: ClassVar[Method] = method(ops.leaky_relu)
     elu: ClassVar[Method] = method(ops.elu)
     softplus: ClassVar[Method] = method(ops.softplus)
@@ -374,11 +381,13 @@ class Value(Node):
 methods_on(Value)
 # Final, so that compiled they are variables of C
 _ADD: Final = ops.add
+_NEGATIVE: Final = ops.negative
 _SUBTRACT: Final = ops.subtract
 _MULTIPLY: Final = ops.multiply
 _DIVIDE: Final = ops.divide
 _RELU: Final = ops.relu
 _LOG: Final = ops.log
+_LOG1P: Final = ops.log1p
 _LSE: Final = ops.log_sum_exp
 _ATANH: Final = ops.atanh
 _WEIGHTED_SUM: Final = ops.weighted_sum
@@ -473,11 +482,12 @@ def record_unary(op: Operation, operand: Value) -> Value:
     try:
         if op is _RELU:
             node.data = 0.0 if x <= 0.0 else x
+        elif op is _NEGATIVE:
+            node.data = -x
         else:
             node.data = op.forward(ieee, x)
-            if op is _LOG or op is _ATANH:
-                below = operand.op
-                if below is not None and may_have_complement(below):
+            if op is _LOG or op is _LOG1P or op is _ATANH:
+                if may_have_complement(operand.op):
                     node.data = sharpened(op, (operand,), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
@@ -498,8 +508,15 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     try:
         if op is _SUBTRACT:
             node.data = x - y
-            if left.op is _LSE or right.op is _LSE or (x == 1.0 and right.op is not None):
+            if (
+                left.op is _LSE
+                or right.op is _LSE
+                or (x == 1.0 and may_have_complement(right.op))
+                or (y == 1.0 and may_have_complement(left.op))
+            ):
                 node.data = sharpened(op, (left, right), node.data)
+        elif y:
+            node.data = x / y
         else:
             node.data = op.forward(ieee, x, y)
     except Exception as error:

@@ -116,6 +116,12 @@ class _NodeArithmetic(
                 slope = slope * (1 + lost)
         return self.scaled(g, slope, y * out, x)
 
+    def log1p_slope(self, g: Number, x: Number, out: Number) -> Number:
+        number = number_of(x)
+        if self.inner is ieee and number < -0.5 and number_of(out) != ieee.log1p(number):
+            return g * self.exp(-out)
+        return super().log1p_slope(g, x, out)
+
     def sech(self, x: Number) -> Number:
         if self.inner is not ieee or not abs(number_of(x)) > 40:
             return super().sech(x)

@@ -227,7 +227,7 @@ def log(m: M, x: N) -> N:
 
 
 def log1p_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    return (m.divide(g, 1 + x),)
+    return (m.log1p_slope(g, x, y),)
 
 
 @operation(log1p_vjp, latex=r"\ln\left(1 + $x\right)")

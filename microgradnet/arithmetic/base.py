@@ -225,6 +225,10 @@ class Arithmetic:
     )
     log = _elementary("The natural logarithm.")
     log1p = _elementary("ln(1 + x), keeping the digits near x = 0.", lambda m, x: m.log(1 + x))
+    log1p_slope = _elementary(
+        "The quotient g/(1 + x), where out = ln(1 + x) may know better what 1 + x is.",
+        lambda m, g, x, out: m.divide(g, 1 + x),
+    )
     xlogy = _elementary("The product x ln y, where 0 ln 0 = 0.", lambda m, x, y: x * m.log(y))
     sin = _elementary("Sine, of radians.")
     cos = _elementary("Cosine, of radians.")

@@ -205,6 +205,10 @@ class _JavaScript(Arithmetic, functions={name: _function(name) for name in _OWN}
         beside_1 = self.both(share > 0.5, abs(g) < inf)
         return self.where(beside_1, (g, -g * rest()), g * share)
 
+    def log1p_slope(self, g: Number, x: Number, out: Number) -> Number:
+        better = self.both(x < -0.5, out != self.log1p(x))  # as in `ieee`
+        return self.where(better, g * self.exp(-out), super().log1p_slope(g, x, out))
+
     is_normal = staticmethod(_function("is_normal"))
     scaled, power_log = Arithmetic.scaled, Arithmetic.power_log
 

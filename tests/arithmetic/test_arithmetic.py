@@ -480,6 +480,7 @@ def test_what_follows_from_others_need_not_be_filled_in() -> None:
         "equal": (1.0, 1.0), "scaled": (2.0, 3.0, 3.0, 1.0), "power_log": (2.0, 2.0, 3.0, 8.0),
         "power_slope": (2.0, 2.0, 3.0, 8.0), "near_one": (2.0, 0.25, lambda: 0.75),
         "sigmoid_slope": (2.0, 0.75), "cosine": (3.0, (4.0,), 5.0),
+        "log1p_slope": (2.0, 3.0, math.log(4)),
     }  # fmt: skip
     for name in set(FUNCTIONS) - {*PRIMITIVES, "convert", "where", "divide", "power"}:
         got, want = (getattr(kind, name)(*arguments.get(name, (0.75,))) for kind in (m, ieee))
