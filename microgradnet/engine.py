@@ -24,7 +24,7 @@ from microgradnet.complements import (
     sharpened,
     source_of,
 )
-from microgradnet.escapes import check_conversion
+from microgradnet.escapes import check_conversion, check_equality
 from microgradnet.node import Node, Vector, number_of
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find_by_symbol, method, methods_on
@@ -251,7 +251,12 @@ class Value(Node):
         """Keep SymPy from taking a Value for its number: Symbol("x") * v is a Value."""
         raise sys.modules["sympy"].SympifyError(self)
 
-    __hash__: ClassVar[Any] = object.__hash__  # compiled, comparisons would take it away
+    __hash__: ClassVar[Any] = object.__hash__  # comparisons would take it away
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, Node):
+            check_equality(self, other)
+        return NotImplemented  # so that identity decides
 
     def __eq__(self, other: Any) -> Any:
         # Nodes are equal if they are the same; but whether one is 0 is no answer while its number
@@ -486,9 +491,8 @@ def record_unary(op: Operation, operand: Value) -> Value:
             node.data = -x
         else:
             node.data = op.forward(ieee, x)
-            if op is _LOG or op is _LOG1P or op is _ATANH:
-                if may_have_complement(operand.op):
-                    node.data = sharpened(op, (operand,), node.data)
+            if (op is _LOG or op is _LOG1P or op is _ATANH) and may_have_complement(operand.op):
+                node.data = sharpened(op, (operand,), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")
         raise

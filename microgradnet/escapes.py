@@ -12,13 +12,14 @@ import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from numbers import Number
 from typing import Any
 
 from microgradnet import recording
 from microgradnet.frames import users_frame
 from microgradnet.graph import topological_order
 
-__all__ = ["check_conversion", "differentiated"]
+__all__ = ["check_conversion", "check_equality", "differentiated"]
 
 _inputs: ContextVar[tuple[Any, ...]] = ContextVar("what is being differentiated by", default=())
 
@@ -39,6 +40,26 @@ differentiated, ...
     return recording.setting(_inputs, (*_inputs.get(), *inputs))
 
 
+def check_equality(node: Any, other: object) -> None:
+    """Refuse `node == number` where one differentiates or traces: it is False whatever the number.
+
+    A node is equal only to itself. Raises TypeError, which names the line of the caller.
+    """
+    inputs = _inputs.get()
+    if inputs and isinstance(other, Number) and _depends(node, inputs):
+        frame, _ = users_frame()
+        raise TypeError(
+            f"{frame.f_code.co_filename}, line {frame.f_lineno}: a node is equal only to itself, "
+            f"so == {other} is False whatever its number is: compare v.data, or use maximum, "
+            "minimum, relu or abs, which choose for every number"
+        )
+
+
+def _depends(node: Any, inputs: Iterable[Any]) -> bool:
+    """Tell whether a node was computed from one of the inputs, or is one."""
+    return not {*inputs}.isdisjoint(topological_order([node]))
+
+
 def check_conversion(node: Any, conversion: str) -> None:
     """Refuse the conversion of a node's number, or warn of it, where a derivative is lost.
 
@@ -54,7 +75,7 @@ def check_conversion(node: Any, conversion: str) -> None:
         "use the functions of microgradnet (exp, tanh, ...) in place of math's and NumPy's, or "
         "v.data for a number that is meant as a constant"
     )
-    if inputs and not {*inputs}.isdisjoint(topological_order([node])):
+    if inputs and _depends(node, inputs):
         raise TypeError(
             f"{file}, line {line}: {conversion}() takes the number of a node that is being "
             f"differentiated, and what is computed from it has no derivative: {way_out}"

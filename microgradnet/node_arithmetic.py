@@ -118,7 +118,7 @@ class _NodeArithmetic(
 
     def log1p_slope(self, g: Number, x: Number, out: Number) -> Number:
         number = number_of(x)
-        if self.inner is ieee and number < -0.5 and number_of(out) != ieee.log1p(number):
+        if self.inner is ieee and -1 <= number < -0.5 and number_of(out) != ieee.log1p(number):
             return g * self.exp(-out)
         return super().log1p_slope(g, x, out)
 

@@ -178,7 +178,11 @@ def maximum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(maximum_vjp, "max($x, $y)", r"\max\left($x, $y\right)", symbol="max")
 def maximum(m: M, x: N, y: N) -> N:
-    """Return the larger of two; at a tie each has derivative ½."""
+    """Return the larger of two; at a tie each has derivative ½.
+
+    np.maximum compares the Values of an array by itself and returns one of the two operands as it
+    is: NumPy asks nothing of them. So a tie has slope 1 there; `maximum`, entry by entry, has not.
+    """
     return m.where(x > y, x, m.where(y >= x, y, x + y))  # x + y where one is NaN
 
 
@@ -189,7 +193,7 @@ def minimum_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 
 @operation(minimum_vjp, "min($x, $y)", r"\min\left($x, $y\right)", symbol="min")
 def minimum(m: M, x: N, y: N) -> N:
-    """Return the smaller of two; at a tie each has derivative ½."""
+    """Return the smaller of two; at a tie each has derivative ½. Of np.minimum see `maximum`."""
     return m.where(x < y, x, m.where(y <= x, y, x + y))
 
 

@@ -163,7 +163,7 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
         return math.log1p(x) if x > -1 else -inf if x == -1 else nan
 
     def log1p_slope(self, g: float, x: float, out: float) -> float:
-        if x < -0.5 and out != self.log1p(x):  # of x = −σ(z) it is ln σ(−z)
+        if -1 <= x < -0.5 and out != self.log1p(x):  # of x = −σ(z) it is ln σ(−z)
             return g * self.exp(-out)
         return self.divide(g, 1 + x)
 

@@ -206,7 +206,8 @@ class _JavaScript(Arithmetic, functions={name: _function(name) for name in _OWN}
         return self.where(beside_1, (g, -g * rest()), g * share)
 
     def log1p_slope(self, g: Number, x: Number, out: Number) -> Number:
-        better = self.both(x < -0.5, out != self.log1p(x))  # as in `ieee`
+        beside = self.both(x >= -1, x < -0.5)  # as in `ieee`
+        better = self.both(beside, out != self.log1p(x))
         return self.where(better, g * self.exp(-out), super().log1p_slope(g, x, out))
 
     is_normal = staticmethod(_function("is_normal"))

@@ -12,8 +12,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
-from microgradnet import Value, grad, log, ops
+from microgradnet import Value, grad, hessian, jacobian, jvp, log, ops
 from microgradnet.arithmetic.ieee import product_in_order
+from microgradnet.graph import topological_order
 
 U = 2.0**-53
 LEAST, MOST = mpf(2) ** -1022, mpf(2) ** 1024
@@ -64,6 +65,78 @@ def test_a_gradient_is_a_number_where_it_is_one(name: str, x: float, y: float, g
     terms = node.backward(create_graph=True)
     expected = op.vjp(1.0, *xs)
     assert [terms[v].data for v in nodes] == pytest.approx(list(expected), rel=2000 * U)
+
+
+# Of two numbers whose product or quotient is a float, functions whose derivatives by both are some.
+OF_TWO: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "a/b": (lambda a, b: a / b, lambda a, b: a / b),
+    "ab": (lambda a, b: a * b, lambda a, b: a * b),
+    "a√b": (lambda a, b: a * ops.sqrt(b), lambda a, b: a * mp.sqrt(b)),
+    "b/a²": (lambda a, b: b * a**-2, lambda a, b: b / a**2),
+    "hypot": (ops.hypot, mp.hypot),
+}
+SCALE_FREE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "log": (ops.log, mp.log),
+    "√": (ops.sqrt, mp.sqrt),
+    "cube root": (lambda u: u ** (1 / 3), lambda u: u ** mpf(1 / 3)),
+    "arsinh": (ops.asinh, mp.asinh),
+    "2 ln": (lambda u: ops.xlogy(2.0, u), lambda u: 2 * mp.log(u)),
+}
+
+
+@pytest.mark.parametrize("inner", OF_TWO)
+@given(outer=st.sampled_from([*SCALE_FREE]), a=numbers, b=numbers)
+@example(outer="log", a=1e-100, b=1e150)
+@example(outer="√", a=1e-150, b=1e-150)
+def test_every_mode_has_the_derivative_where_it_is_a_number(
+    inner: str, outer: str, a: float, b: float
+) -> None:
+    """Though a tangent on the way, that of a/b for instance, may be beyond the floats."""
+
+    def f(a: Any, b: Any) -> Any:
+        return SCALE_FREE[outer][0](OF_TWO[inner][0](a, b))
+
+    def exact(a: Any, b: Any) -> Any:
+        return SCALE_FREE[outer][1](OF_TWO[inner][1](a, b))
+
+    a = math.sqrt(a) if inner == "b/a²" else a  # so that fewer are beyond the floats
+    nodes = Value(a), Value(b)
+    result = f(*nodes)
+    inside = [node.data for node in topological_order([result])]
+    assume(all(1e-290 < abs(x) < 1e290 for x in inside if x != 1))
+    result.backward()
+    recorded = f(*nodes).backward(create_graph=True)
+    gradient = jacobian(lambda v: [f(*v), v[0]])([a, b])[0]
+    for k, x in enumerate((a, b)):
+        with mp.workdps(100):
+            h = mpf(x) * mpf(10) ** -30
+            step = [h * (j == k) for j in range(2)]
+            rise = exact(a + step[0], b + step[1]) - exact(a - step[0], b - step[1])
+            want = rise / (2 * h)
+        if not 1e-290 < abs(want) < 1e290 or (inner == "hypot" and abs(want * x) < 1e-25):
+            continue  # or, below the digits of the quotient here
+        along = tuple(float(j == k) for j in range(2))
+        found = [jvp(f, (a, b), along)[1], gradient[k]]
+        if all(1e-290 < abs(v.data) < 1e290 for v in recorded.values() if v.data):
+            found += [nodes[k].grad, recorded[nodes[k]].data, grad(f, k)(a, b)]
+        for got in found:
+            assert abs(got - want) <= 1e-13 * abs(want), (got, want)
+
+
+def test_tangents_beyond_the_floats_add_up_and_end_as_floats() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return ops.log(a / b) + ops.log(b * 1e-150)
+
+    assert jvp(f, (1e-100, 1e150), (0.0, 1.0))[1] == pytest.approx(0.0, abs=1e-165)
+    assert jvp(f, (1e-100, 1e150), (1.0, 1.0))[1] == pytest.approx(1e100)
+    assert jvp(lambda a, b: a / b, (1e-100, 1e150), (0.0, 1.0))[1] == 0.0
+    assert jvp(lambda x: 1 / x, (1e-200,), (1.0,))[1] == -math.inf
+    assert jvp(lambda x: 1 / (1 / x), (1e-200,), (1.0,))[1] == pytest.approx(1)
+    # Recorded, to be differentiated again.
+    assert grad(lambda b: jvp(lambda b: ops.log(1e-100 / b), (b,), (1.0,))[1])(
+        1e150
+    ) == pytest.approx(1e-300)
+    assert math.isnan(jvp(lambda x: 0.0 * ops.log(x), (0.0,), (1.0,))[1])
 
 
 def test_the_logarithm_of_a_quotient() -> None:
@@ -140,6 +213,53 @@ def test_numpys_variance_and_deviation_of_nodes() -> None:
     assert [v.grad for v in nodes] == pytest.approx(
         [(v.data - 3) / 3 / math.sqrt(14 / 3) for v in nodes]
     )
+
+
+@given(numbers | st.floats(-10, 10), numbers | st.floats(-10, 10), st.floats(-10, 10))
+def test_the_curvature_of_a_norm_has_its_digits(x: float, y: float, z: float) -> None:
+    """Where one number is much larger than the others, 1/norm − x²/norm³ would be 0."""
+    assume(all(1e-150 < abs(v) < 1e150 for v in (x, y, z)))
+    for op, point in ((ops.hypot, [x, y]), (ops.norm, [x, y, z])):
+        found = hessian(lambda v, op=op: op(*v))(point)
+        with mp.workdps(700):
+            vs = list(map(mpf, point))
+            norm = mp.sqrt(mp.fsum(v * v for v in vs))
+            for j, v in enumerate(vs):
+                for k, w in enumerate(vs):
+                    others = mp.fsum(u * u for i, u in enumerate(vs) if i != j)
+                    want = (others if j == k else -v * w) / norm**3
+                    if 1e-290 < abs(want) < 1e290:
+                        assert abs(found[j][k] - want) <= 64 * U * abs(want)
+
+
+@pytest.mark.parametrize(
+    ("point", "want"),
+    [
+        ((0.0, 1.0), [[0, 0], [0, 0]]),
+        ((0.0, 0.5), None),
+        ((0.0, 2.0), [[2, 0], [0, 0]]),
+        ((0.0, 3.0), [[0, 0], [0, 0]]),
+        ((1e-300, 0.0), [[0, 1e300], [1e300, math.log(1e-300) ** 2]]),
+        ((1e-300, 1.0), None),
+        ((1e300, 0.0), [[0, 1e-300], [1e-300, math.log(1e300) ** 2]]),
+    ],
+)
+def test_the_hessian_of_a_power_is_symmetric_at_its_edges(point: Any, want: Any) -> None:
+    found = hessian(lambda v: v[0] ** v[1])(list(point))
+    assert found[0][1] == pytest.approx(found[1][0], rel=1e-14)
+    if want is not None:
+        assert found == [pytest.approx(row) for row in want]
+
+
+def test_numpys_maximum_chooses_by_itself_and_ours_is_the_way_out() -> None:
+    x = Value(0.0)
+    (chosen,) = np.maximum(np.array([x]), 0)
+    assert chosen is x  # a slope of 1 at the tie
+    assert list(np.maximum(np.array([Value(-1.0)]), 0)) == [0]  # and no Value
+    ours = [ops.maximum(v, 0) for v in np.array([x])]
+    ours[0].backward()
+    assert x.grad == 0.5
+    assert "np.maximum" in str(ops.maximum.__doc__)
 
 
 def test_no_adjoint_times_what_is_beyond_the_floats_is_0() -> None:

@@ -392,6 +392,34 @@ def test_log_likelihood_from_z(pairs: list[tuple[float, float]]) -> None:
         assert_close(got, a * sum(ys) - q, bound)
 
 
+@pytest.mark.parametrize("gap", [20.0, 30.0, 36.7, 37.0, 40.0, 300.0, 700.0])
+def test_from_z_the_tails_keep_their_digits(gap: float) -> None:
+    with mp.workdps(400):
+        small = float(1 / (1 + mp.exp(mpf(gap))))
+        little = float(mp.log1p(mp.exp(-mpf(gap))))
+    cost, prime = d.cost, d.cost_prime
+    for z, y in ([gap, 0], [1, 0]), ([0, gap], [0, 1]), ([gap - 5, -5], [1, 0]):
+        rest = np.array([-small, small]) * (1 if y[0] else -1)
+        assert cost("log_likelihood_from_z", z, y) == pytest.approx(little, rel=1e-13)
+        assert prime("log_likelihood_from_z", z, y) == pytest.approx(rest, rel=1e-13)
+    for z, y, slope in ([gap], [1], -small), ([-gap], [0], small):
+        assert cost("cross_entropy_from_z", z, y) == pytest.approx(little, rel=1e-13)
+        assert prime("cross_entropy_from_z", z, y) == pytest.approx([slope], rel=1e-13)
+
+
+def test_an_infinite_logit_whose_target_is_0_is_left_out() -> None:
+    cost, prime = d.cost, d.cost_prime
+    z, y = [-math.inf, 0, 1], [0, 1, 0]
+    assert cost("log_likelihood_from_z", z, y) == cost("log_likelihood_from_z", [0, 1], [1, 0])
+    assert list(prime("log_likelihood_from_z", z, y)) == [
+        0, *prime("log_likelihood_from_z", [0, 1], [1, 0])
+    ]  # fmt: skip
+    for z, y in (-math.inf, 0), (math.inf, 1):
+        assert cost("cross_entropy_from_z", [z], [y]) == 0
+        assert prime("cross_entropy_from_z", [z], [y]) == 0
+    assert cost("log_likelihood_from_z", [-math.inf, 0], [1, 0]) == math.inf
+
+
 def test_entropies_at_their_ends() -> None:
     inf = math.inf
     with np.errstate(all="raise"):

@@ -24,9 +24,13 @@ from microgradnet import (
     erf,
     erfc,
     grad,
+    hessian,
     jvp,
     lift,
     log,
+    log1p,
+    log_sum_exp,
+    no_grad,
     operation,
     ops,
     sigmoid,
@@ -35,7 +39,7 @@ from microgradnet import (
     verify,
 )  # fmt: skip
 from microgradnet.complements import evaluation
-from microgradnet.costs import cross_entropy, log_likelihood
+from microgradnet.costs import cross_entropy, log_likelihood, log_likelihood_from_z
 from microgradnet.exploring import explore
 from microgradnet.nn import MLP
 from microgradnet.operation import operations
@@ -115,6 +119,43 @@ WRITTEN: dict[
         340,
     ),
     "atanh tanh": (lambda z: atanh(tanh(z)), lambda z: z, lambda z: mpf(1), 340),
+    "a - 1": (lambda z: sigmoid(z) - 1, lambda z: -sigma(-z), lambda z: sigma(z) * sigma(-z), 700),
+    "-a + 1": (
+        lambda z: -sigmoid(z) + 1,
+        lambda z: sigma(-z),
+        lambda z: -sigma(z) * sigma(-z),
+        700,
+    ),
+    "log1p(-a)": (
+        lambda z: log1p(-sigmoid(z)),
+        lambda z: mp.log(sigma(-z)),
+        lambda z: -sigma(z),
+        700,
+    ),
+    "1 + tanh": (
+        lambda z: 1 + tanh(z),
+        lambda z: 1 + mp.tanh(z),
+        lambda z: mp.sech(z) ** 2,
+        340,
+    ),
+    "(1 - t)(t + 1)": (
+        lambda z: (lambda t: (1 - t) * (t + 1))(tanh(z)),
+        lambda z: mp.sech(z) ** 2,
+        lambda z: -2 * mp.tanh(z) * mp.sech(z) ** 2,
+        340,
+    ),
+    "log1p tanh": (
+        lambda z: log1p(tanh(z)),
+        lambda z: mp.log(1 + mp.tanh(z)),
+        lambda z: 1 - mp.tanh(z),
+        340,
+    ),
+    "1 + erf": (
+        lambda z: 1 + erf(z / 32),
+        lambda z: mp.erfc(-z / 32),
+        lambda z: mp.exp(-((z / 32) ** 2)) / mp.sqrt(mp.pi) / 16,
+        700,
+    ),
     "1 - erf": (
         lambda z: 1 - erf(z / 32),
         lambda z: mp.erfc(z / 32),
@@ -151,9 +192,11 @@ def test_what_people_write_keeps_its_digits(name: str, z: float) -> None:
     result = written(node)
     result.backward()
     with mp.workdps(DIGITS):
-        roundings = 32 + 4 * abs(z) ** 2 / 256 * ("erf" in name)  # of the square in exp(−x²)
+        roundings = 32 + 8 * abs(z) * ("log1p" in name)  # e^−y, where y is ln(1 + x)
         assert close(result.data, value(mpf(z)), roundings)
         assert close(node.grad, slope(mpf(z)), roundings)
+    with no_grad():
+        assert written(Value(z)).data == result.data
     # In every mode the same numbers.
     assert grad(lambda x: written(x))(z) == pytest.approx(node.grad, rel=1e-13)
     assert jvp(lambda x: written(x), (z,), (1.0,))[1] == pytest.approx(node.grad, rel=1e-13)
@@ -172,6 +215,90 @@ def test_softmax_with_a_binary_cross_entropy(z: float, y: float) -> None:
         want = {0: 2 * a, 1: -2 * rest, 0.5: 2 * a - 1}[y]
         assert close(nodes[0].grad, want, 32, terms=4 * y * (1 - y))
         assert close(nodes[1].grad, -want, 32, terms=4 * y * (1 - y))
+
+
+logits = st.lists(saturated | st.floats(-10, 10), min_size=2, max_size=5)
+
+
+@given(logits, st.sampled_from(["one", "half", "two", "soft", "none"]))
+def test_the_error_of_a_softmax_from_z_is_a_minus_y(z: list[float], kind: str) -> None:
+    """Costs, all modes and δ: the gradient is aₖ Σ y over the others − yₖ (1 − aₖ)."""
+    targets = {"one": [1], "half": [0.5], "two": [1, 1], "soft": [0.75, 0.25], "none": [0]}[kind]
+    y = [*map(float, targets), *[0.0] * (len(z) - len(targets))]
+
+    def cost(z: list[Any]) -> Any:
+        return log_likelihood_from_z(z, y)
+
+    nodes = list(map(Value, z))
+    result = cost(nodes)
+    result.backward()
+    recorded = cost(nodes).backward(create_graph=True)
+    with mp.workdps(DIGITS):
+        zs = list(map(mpf, z))
+        total = mp.log(mp.fsum(map(mp.exp, zs)))
+        shares = [mp.exp(v - total) for v in zs]
+        costs = mp.fsum(t * (total - v) for t, v in zip(y, zs, strict=True))
+        gradient = [share * sum(y) - t for share, t in zip(shares, y, strict=True)]
+    # Each shift zₖ − max z is rounded once, of |z| up to 700, before exp takes it; of several
+    # targets the sum is rounded.
+    roundings, terms = 1500, max(y) * (len(targets) > 1)
+    assert close(result.data, costs, roundings)
+    with no_grad():
+        assert cost(list(map(Value, z))).data == result.data
+    assert close(float(delta.cost("log_likelihood_from_z", z, y)), costs, roundings)
+    by_hand = delta.cost_prime("log_likelihood_from_z", z, y)
+    for k, want in enumerate(gradient):
+        along = [float(j == k) for j in range(len(z))]
+        for got in (
+            nodes[k].grad,
+            recorded[nodes[k]].data,
+            grad(cost)(z)[k],
+            jvp(cost, (z,), (along,))[1],
+            float(by_hand[k]),
+        ):
+            assert close(got, want, roundings, terms)
+    curvature = hessian(cost)(z)
+    with mp.workdps(DIGITS):
+        for j, row in enumerate(curvature):
+            for k, got in enumerate(row):
+                own = shares[j] * mp.fsum(s for i, s in enumerate(shares) if i != j)
+                want = sum(y) * (own if j == k else -shares[j] * shares[k])
+                assert close(got, want, 2 * roundings)
+
+
+@given(saturated, saturated)
+def test_a_logarithm_of_a_sum_less_one_of_its_terms(z: float, w: float) -> None:
+    """As people write it, with the sign the other way round, and of another number."""
+    for written, sign in ((lambda z, w: log_sum_exp(z, w) - z, 1),
+                          (lambda z, w: z - log_sum_exp([z, w]), -1)):  # fmt: skip
+        nodes = Value(z), Value(w)
+        result = written(*nodes)
+        result.backward()
+        with mp.workdps(DIGITS):
+            over = sign * mp.log1p(mp.exp(mpf(w) - mpf(z)))
+            share = sign * sigma(mpf(w) - mpf(z))
+        assert close(result.data, over, 1500)
+        assert close(nodes[0].grad, -share, 1500)
+        assert close(nodes[1].grad, share, 1500)
+        for along, want in (((1.0, 0.0), -share), ((0.0, 1.0), share)):
+            assert close(jvp(written, (z, w), along)[1], want, 1500)
+        assert jvp(written, (z, w), (1.0, 1.0))[1] == 0  # the difference does not move
+    assert (log_sum_exp(Value(z), w) - z).data >= 0
+
+
+def test_a_leaf_of_no_grad_knows_what_it_was_computed_from_until_it_is_changed() -> None:
+    outside = tanh(Value(30.0))
+    with no_grad():
+        a = sigmoid(Value(40.0))
+        assert (1 - a).data == sigmoid(-40.0)
+        assert (1 - outside * outside).data == (1 - tanh(30.0 * Value(1.0)) ** 2).data > 0
+        assert pickle.loads(pickle.dumps(a)).data == deepcopy(a).data == 1
+        a.data = 0.25
+        assert (1 - a).data == 0.75
+        x = Value(0.5)
+        for _ in range(100):
+            x = x * x
+    assert type(x) is Value and x.parents == a.parents == ()
 
 
 def test_the_graph_is_as_it_was_written() -> None:
@@ -200,6 +327,9 @@ def test_nothing_else_changes() -> None:
     x, z = Value(0.1), Value(40.0)
     assert (1 - x).data == 1 - 0.1
     assert (2 - sigmoid(z)).data == 1.0
+    assert (1 + sigmoid(z)).data == (1 + -x + x).data + 1
+    assert (1 + x * x).data == 1 + 0.1 * 0.1
+    assert (log_sum_exp(x, z) - x).data == 40.0 - 0.1
     assert (1 - x * x).data == 1 - 0.1 * 0.1
     assert (1 - x**2).data == 1 - 0.1**2
     assert log(1 - x).data == math.log(1 - 0.1)

@@ -97,6 +97,41 @@ def test_what_is_meant_as_a_constant_says_so(number: float) -> None:
         assert grad(lambda x: x * constant(x))(number) == want  # noqa: B023  # called at once
 
 
+EQUAL: dict[str, Callable[[Any], Any]] = {
+    "==": lambda v: v == 0,
+    "0.0 ==": lambda v: 0.0 == v,  # on the other side
+    "!=": lambda v: v != Fraction(1, 2),
+    "in": lambda v: v in [2.0],
+}
+LINE = rf"^{re.escape(__file__)}, line \d+: a node is equal only to itself, so == .* v\.data"
+
+
+@pytest.mark.parametrize("equal", EQUAL.values(), ids=EQUAL)
+@pytest.mark.parametrize("derivative", DERIVATIVES.values(), ids=DERIVATIVES)
+def test_a_comparison_that_is_false_whatever_the_number_is_an_error(
+    derivative: Any, equal: Any
+) -> None:
+    for f in (lambda x: x * equal(x), lambda x: x if equal(x * x) else -x):
+        with pytest.raises(TypeError, match=LINE):
+            derivative(f)
+
+
+@pytest.mark.parametrize("equal", EQUAL.values(), ids=EQUAL)
+def test_so_it_is_while_tracing(equal: Any) -> None:
+    with pytest.raises(TypeError, match=LINE):
+        trace(lambda x: x[0] if equal(x[0]) else x[0] * 2, 1)
+
+
+def test_nodes_are_equal_only_to_themselves() -> None:
+    x, y = Value(2.0), Value(2.0)
+    assert x == x and x != y and x != 2.0 and x not in [2.0, y] and x in [y, x]
+    assert {x: 1, y: 2}[x] == 1
+    constant = Value(0.0)
+    assert grad(lambda x: x * (1 if constant == 0 else 3))(2.0) == 3
+    assert grad(lambda x: x * 2 if x == x and x != y else x)(2.0) == 2
+    assert grad(lambda x: x * 2 if x.data == 2 else x)(2.0) == 2
+
+
 def test_an_inner_function_sees_the_inputs_of_the_outer() -> None:
     def inner(x: Any) -> Any:
         return grad(lambda y: y * float(x * 2))(3.0)

@@ -13,6 +13,8 @@ from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mpmath import mp, mpf
 from support.judges import torch_functions
 from support.oracles import (
@@ -47,6 +49,57 @@ def second(op: Operation, xs: tuple[float, ...]) -> tuple[list[Value], Any]:
         return rows[j][leaves[k]]
 
     return leaves, entry
+
+
+def _sigma(x: Any) -> Any:
+    return 1 / (1 + mp.exp(-x))
+
+
+CLOSED: dict[str, list[Callable[[Any], Any]]] = {
+    "sigmoid": [
+        _sigma,
+        lambda x: _sigma(x) * _sigma(-x),
+        lambda x: -_sigma(x) * _sigma(-x) * mp.tanh(x / 2),
+    ],
+    "softplus": [lambda x: mp.log1p(mp.exp(x)), _sigma, lambda x: _sigma(x) * _sigma(-x)],
+    "gelu": [
+        lambda x: x * mp.ncdf(x),
+        lambda x: mp.ncdf(x) + x * mp.npdf(x),
+        lambda x: mp.npdf(x) * (2 - x * x),
+    ],
+    "erf": [
+        mp.erf,
+        lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x),
+        lambda x: -4 * x / mp.sqrt(mp.pi) * mp.exp(-x * x),
+    ],
+    "asinh": [
+        mp.asinh,
+        lambda x: 1 / mp.hypot(x, 1),
+        lambda x: -x / mp.hypot(x, 1) ** 3,
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLOSED)
+@given(st.floats(-8, 1.5).map(lambda e: 10**e), st.booleans())
+def test_digits_of_two_derivatives(name: str, size: float, negative: bool) -> None:
+    """At every magnitude, where the textbook's terms of both signs cancel or x² is rounded."""
+    x = -size if negative else size
+    op = getattr(ops, name)
+    for n, found in enumerate([op(x), grad(op)(x), grad(grad(op))(x)]):
+        with mp.workdps(60):
+            want = CLOSED[name][n](mpf(x))
+            scale = abs(want)
+            if name == "gelu" and n:  # sums of two terms, of which one may cancel the other
+                scale += abs(x) ** n * mp.npdf(mpf(x))
+            assert abs(found - want) <= 24 * 2.0**-53 * scale + 1e-300, (n, x, found, want)
+
+
+@pytest.mark.parametrize("exponent", range(10, 101, 10))
+def test_the_third_derivative_of_arsinh_far_out(exponent: int) -> None:
+    x = 10.0**exponent
+    assert grad(grad(grad(ops.asinh)))(x) == pytest.approx(2 / x**3, rel=1e-12)
+    assert grad(grad(grad(ops.asinh)))(-x) == pytest.approx(2 / x**3, rel=1e-12)
 
 
 @each_variant
