@@ -232,16 +232,13 @@ def _of_square(op: Operation) -> Callable[..., Number]:
     return complement
 
 
-def _beside_1(
-    op: Operation, k: int, negated: bool = False
-) -> Callable[[Callable[..., Number]], Callable[..., Number]]:
-    """Compute 1 ∓ a, or a − 1, as long as the operand beside a, which is its k-th, is 1."""
+def _beside_1(op: Operation, k: int) -> Callable[[Callable[..., Number]], Callable[..., Number]]:
+    """Compute 1 ∓ a as long as the operand beside a, which is the k-th, is 1."""
 
     def sharper(complement: Callable[..., Number]) -> Callable[..., Number]:
         def forward(m: Arithmetic, x: Number, y: Number, *below: Number) -> Number:
-            sharp = complement(m, *below)
             one = m.equal((x, y)[1 - k], 1)
-            return m.where(one, -sharp if negated else sharp, op.forward(m, x, y))
+            return m.where(one, complement(m, *below), op.forward(m, x, y))
 
         return forward
 
@@ -267,7 +264,6 @@ def _times_logarithm(complement: Callable[..., Number]) -> Callable[..., Number]
 
 _SHARPER = {
     (ops.subtract, 1): _beside_1(ops.subtract, 1),
-    (ops.subtract, 0): _beside_1(ops.subtract, 0, negated=True),
     (ops.add, 0): _beside_1(ops.add, 0),
     (ops.add, 1): _beside_1(ops.add, 1),
     (ops.log, 0): _logarithm,

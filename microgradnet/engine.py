@@ -512,12 +512,7 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     try:
         if op is _SUBTRACT:
             node.data = x - y
-            if (
-                left.op is _LSE
-                or right.op is _LSE
-                or (x == 1.0 and may_have_complement(right.op))
-                or (y == 1.0 and may_have_complement(left.op))
-            ):
+            if left.op is _LSE or right.op is _LSE or (x == 1.0 and may_have_complement(right.op)):
                 node.data = sharpened(op, (left, right), node.data)
         elif y:
             node.data = x / y

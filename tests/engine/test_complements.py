@@ -119,7 +119,6 @@ WRITTEN: dict[
         340,
     ),
     "atanh tanh": (lambda z: atanh(tanh(z)), lambda z: z, lambda z: mpf(1), 340),
-    "a - 1": (lambda z: sigmoid(z) - 1, lambda z: -sigma(-z), lambda z: sigma(z) * sigma(-z), 700),
     "-a + 1": (
         lambda z: -sigmoid(z) + 1,
         lambda z: sigma(-z),

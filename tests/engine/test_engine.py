@@ -1157,9 +1157,9 @@ def test_an_error_of_the_arithmetic_names_the_node_that_was_being_made(monkeypat
     monkeypatch.setattr(type(ieee), "divide", fail)
     w = Value(1.0, label="w")
     with pytest.raises(FloatingPointError) as caught:
-        w / 3.0
+        w / 0.0  # the fast path knows no other quotient that Python would refuse
     notes = getattr(caught.value, "__notes__", caught.value.args)  # notes from Python 3.11 on
-    assert "in w / 3.0" in "".join(notes)
+    assert "in w / 0.0" in "".join(notes)
 
 
 @pytest.mark.skipif(engine.COMPILED, reason="of a compiled Value there are no subclasses")
