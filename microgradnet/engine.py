@@ -253,17 +253,15 @@ class Value(Node):
 
     __hash__: ClassVar[Any] = object.__hash__  # comparisons would take it away
 
-    def __eq__(self, other: object) -> Any:
-        if not isinstance(other, Node):
-            check_equality(self, other)
-        return NotImplemented  # so that identity decides
-
     def __eq__(self, other: Any) -> Any:
         # Nodes are equal if they are the same; but whether one is 0 is no answer while its number
-        # is not known yet.
-        if self is other or isinstance(other, Value) or not hasattr(self.data, "is_unknown"):
+        # is not known yet, nor while it is being differentiated.
+        if self is other or isinstance(other, Node):
             return self is other
-        return self.data == other
+        if hasattr(self.data, "is_unknown"):
+            return self.data == other
+        check_equality(self, other)
+        return NotImplemented
 
     def __lt__(self, other: Any) -> Any:
         return compare(operator.lt, self.data, number_of(other))

@@ -41,7 +41,7 @@ differentiated, ...
 
 
 def check_equality(node: Any, other: object) -> None:
-    """Refuse `node == number` where one differentiates or traces: it is False whatever the number.
+    """Refuse `node == number` where one differentiates: it is False whatever the node's number.
 
     A node is equal only to itself. Raises TypeError, which names the line of the caller.
     """

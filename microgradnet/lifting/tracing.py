@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from microgradnet.arithmetic import FUNCTIONS, Arithmetic, Number, register
 from microgradnet.engine import Value
-from microgradnet.escapes import differentiated
 from microgradnet.frames import users_frame
 from microgradnet.lifting.program import Program, check_against, lift
 from microgradnet.lifting.structure import listed
@@ -41,8 +40,7 @@ def trace(
     check       examples (X, Y) for which the function is called as usual, and must agree
 
     Comparing an input, a target, a parameter or what was computed from them, or taking its number
-    (`if v > 0`, `math.exp(v)`, `v.data + 1`), raises TracingError, which names the line. So does
-    `v == 0`, as a TypeError.
+    (`if v > 0`, `math.exp(v)`, `v.data + 1`), raises TracingError, which names the line.
 
     >>> from microgradnet import relu
     >>> w = Value(2.0)
@@ -69,8 +67,7 @@ def trace(
     try:
         for leaf in leaves:
             leaf.data = UNKNOWN
-        with differentiated(leaves):
-            result = function(x, y) if n_targets else function(x)
+        result = function(x, y) if n_targets else function(x)
     finally:
         for leaf, number in zip(leaves, numbers, strict=True):
             leaf.data = number

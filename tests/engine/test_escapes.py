@@ -118,7 +118,7 @@ def test_a_comparison_that_is_false_whatever_the_number_is_an_error(
 
 @pytest.mark.parametrize("equal", EQUAL.values(), ids=EQUAL)
 def test_so_it_is_while_tracing(equal: Any) -> None:
-    with pytest.raises(TypeError, match=LINE):
+    with pytest.raises(TracingError, match=re.escape(__file__)):
         trace(lambda x: x[0] if equal(x[0]) else x[0] * 2, 1)
 
 
