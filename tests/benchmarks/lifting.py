@@ -55,6 +55,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from support import by_hand, loops  # found beside this folder
 
 from microgradnet import MLP, Value, costs, ops
+from microgradnet.graph import topological_order
 from microgradnet.lifting.lifted import Program, lift
 
 DIGITS, MOONS = (784, 30, 10), (2, 16, 16, 1)
@@ -363,21 +364,44 @@ def unstructured(nodes: int) -> tuple[Value, list[Value], list[Value]]:
     return ops.tanh(sum(pool[nodes // 2 :], Value(0.0))), xs, ps
 
 
-def measure_unstructured(console: Console, nodes: int) -> None:
-    """How long lifting and running take where there is no structure, a vector a node."""
-    cost, xs, ps = unstructured(nodes)
-    start = time.perf_counter()
-    found = lift(cost, xs, parameters=ps)
-    lifted = time.perf_counter()
-    X = np.random.default_rng(0).random((100, len(xs)))
-    found.value_and_grad(X)
-    middle = time.perf_counter()
-    found.value_and_grad(X)
-    run = time.perf_counter() - middle
-    console.print(
-        f"{nodes:,} nodes without structure: lifted in {lifted - start:.1f} s; value and gradient "
-        f"of 100 examples in {run:.2f} s, {run / nodes / 100 * 1e9:.0f} ns a node and example"
-    )
+def chain(nodes: int) -> tuple[Value, list[Value], list[Value]]:
+    """A graph of single scalars: each operation, chosen at random, on the result of the last."""
+    rng = Random(0)
+    xs, ps = ([Value(rng.uniform(-1, 1)) for _ in range(n)] for n in (5, 20))
+    s, leaves = xs[0], xs + ps
+    for _ in range(nodes):
+        w = rng.choice(leaves)
+        s = rng.choice([ops.tanh, ops.sin, lambda s, w=w: s * w, lambda s, w=w: 0.5 * (s - w)])(s)
+    return s, xs, ps
+
+
+def measure_lifting(console: Console, tiny: bool) -> None:
+    """How long lifting takes a node, and the program's first call; what it takes to run then."""
+    table = Table(title="lifting, µs a node of processor time", title_justify="left", box=None)
+    for heading in ("graph", "nodes", "lift", "first call", "run, ns a node and example"):
+        table.add_column(heading, justify="left" if heading == "graph" else "right")
+    few, many = (100, 300) if tiny else (2_000, 100_000)
+    demo, gpt = loops.demo_batch(4 if tiny else 100), loops.gpt(2 if tiny else 16)
+    graphs = {
+        "batch of 100 in one graph": (demo.cost, demo.inputs, demo.parameters),
+        "GPT of 16 tokens": (gpt.cost, gpt.inputs, gpt.parameters),
+        **{f"chain of {n:,} operations": chain(n) for n in (few, many)},
+        **{f"{n:,} operations without structure": unstructured(n) for n in (few, many)},
+    }
+    for name, (cost, xs, ps) in graphs.items():
+        start = time.process_time()
+        found = lift(cost, xs, parameters=ps)
+        lifted = time.process_time()
+        X = np.random.default_rng(0).random((100 if xs else 1, len(xs)))
+        out = np.empty(len(ps))
+        found.value_and_grad(X, out=out)
+        called = time.process_time()
+        found.value_and_grad(X, out=out)
+        run = time.process_time() - called
+        n = len(topological_order([cost]))
+        times = [(lifted - start) * 1e6 / n, (called - lifted) * 1e6 / n, run * 1e9 / n / len(X)]
+        table.add_row(name, f"{n:,}", *[f"{t:.1f}" for t in times])
+    console.print(table)
 
 
 def measure_memory(console: Console) -> None:
@@ -415,7 +439,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if find_spec("micrograd"):
         compare_micrograd(console, seconds)
     measure_memory(console)
-    measure_unstructured(console, 300 if tiny else 100_000)
+    measure_lifting(console, tiny)
 
 
 if __name__ == "__main__":
