@@ -178,9 +178,10 @@ class _Joiner:
     def _runs(self) -> Iterator[tuple[int, int, int]]:
         """Where steps begin, how many classes a step has, and how many steps there are."""
         described = [self._described(k) for k in range(len(self.classes))]
-        self.rough = [rough for rough, _ in described]
+        numbers: dict[object, int] = {}
+        self.rough = [numbers.setdefault(rough, len(numbers)) for rough, _ in described]
         self.reads = [reads for _, reads in described]
-        following: dict[object, int] = {}
+        following: dict[int, int] = {}
         after = [-1] * len(described)
         for k in range(len(described) - 1, -1, -1):
             after[k] = following.get(self.rough[k], -1)
@@ -206,6 +207,9 @@ class _Joiner:
             if not k < again < len(after) or again - k > _LONGEST:
                 return None
             period = again - k
+            third = again + period
+            if third >= len(after) or self.rough[third] != self.rough[k]:
+                continue
             length = 0
             while again + length < len(after) and self._repeats(k + length, period, k):
                 length += 1
