@@ -18,7 +18,8 @@
     verify, Report                autodiff beside the δ equations, equation by equation
     delta                         the δ equations themselves, on matrices
     experiments                   nudge, gradient_flow, compare, planted: what people try by hand
-    judge_delta, judge_step       somebody's `backprop` or training step: which mistake is in it
+    judge                         somebody's engine: is it right, and which mistake is in it
+    judge_delta, judge_step       somebody's `backprop` or training step
     Judgement, assert_right       what a judge says, and a test of it in one line
     datasets                      digits, iris, moons, xor
     interop                       to_torch, MicrogradClassifier, symbolic: where others take over
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from microgradnet.exploring import explore
     from microgradnet.expression import ExpressionError, read_expression
     from microgradnet.files import load, save
-    from microgradnet.judging import Judgement, assert_right, judge_delta, judge_step
+    from microgradnet.judging import Judgement, assert_right, judge, judge_delta, judge_step
     from microgradnet.lifting import Program, TracingError, lift, trace
     from microgradnet.training import DivergenceError, History, fit
     from microgradnet.transforms import (  # isort: skip
@@ -82,7 +83,7 @@ __all__ = [
     "cos", "cosh", "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf",
     "erfc",
     "exp", "experiments", "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid",
-    "hard_tanh", "hessian", "hvp", "hypot", "interop", "jacobian", "judge_delta",
+    "hard_tanh", "hessian", "hvp", "hypot", "interop", "jacobian", "judge", "judge_delta",
     "judge_step", "jvp", "leaky_relu", "lift", "load",
     "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative", "no_grad", "norm",
     "operation", "paths", "power", "read_expression", "relu", "save", "sigmoid", "silu", "sin",
@@ -98,7 +99,7 @@ _LAZY = {
     "exploring": ("explore",),
     "expression": ("ExpressionError", "read_expression"),
     "files": ("load", "save"),
-    "judging": ("Judgement", "assert_right", "judge_delta", "judge_step"),
+    "judging": ("Judgement", "assert_right", "judge", "judge_delta", "judge_step"),
     "lifting": ("Program", "TracingError", "lift", "trace"),
     "training": ("DivergenceError", "History", "fit"),
     "transforms": (

@@ -5,6 +5,7 @@ from microgradnet.judging.backprops import judge_delta
 from microgradnet.judging.findings import Diagnosis, Finding, Mistake
 from microgradnet.judging.report import Judgement
 from microgradnet.judging.steps import judge_step
+from microgradnet.judging.subjects import judge
 
 __all__ = [
     "Diagnosis",
@@ -12,6 +13,7 @@ __all__ = [
     "Judgement",
     "Mistake",
     "assert_right",
+    "judge",
     "judge_delta",
     "judge_step",
 ]

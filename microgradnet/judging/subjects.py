@@ -1,0 +1,184 @@
+"""Judging an engine: its rules, its graphs, whole networks of it, and what explains the faults."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from contextlib import redirect_stdout
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from microgradnet.judging.engine_mistakes import engine_mistake
+from microgradnet.judging.engines import Engine, NodeEngine, engine_of
+from microgradnet.judging.findings import Diagnosis, Finding
+from microgradnet.judging.graphs import (
+    PRODUCT,
+    SUM,
+    judge_graphs,
+    judge_lives,
+    judge_sizes,
+    judge_within_graphs,
+)
+from microgradnet.judging.limits import Failure, Limit
+from microgradnet.judging.networks import judge_networks
+from microgradnet.judging.operations import offered
+from microgradnet.judging.report import Judgement
+from microgradnet.judging.rules import Measured, Symptom, measure, symptoms
+from microgradnet.judging.walking import Habits
+
+__all__ = ["judge"]
+
+
+def judge(subject: Any, *, seed: int = 0, hints: bool = True, steps: int = 3_000_000) -> Judgement:
+    """Judge whether an engine is right, in every operation and in every habit.
+
+    The subject is a class with micrograd's interface, made of a number, with `data`, `grad`,
+    `backward()` and operators. Its operations are found by looking, and tried at the points of a
+    table of right values; then come small graphs, deep and wide ones, and networks held against
+    the δ equations. What is wrong is explained by the classical mistakes whose numbers it shows.
+
+    Raises TypeError for what is no engine. Whatever the engine raises is a finding, and so is what
+    takes more than `steps` calls. With hints=False the report names no mistake. The seed chooses
+    the networks' parameters; the same seed gives the same report.
+
+    >>> from microgradnet import Value
+    >>> judge(Value).ok
+    True
+    """
+    with (
+        Limit(steps) as limit,
+        warnings.catch_warnings(),
+        redirect_stdout(io.StringIO()),
+        np.errstate(all="ignore"),
+    ):
+        warnings.simplefilter("ignore")
+        engine = engine_of(subject, limit)
+        if engine is None:
+            raise TypeError(
+                f"{subject!r} is no engine: a class is judged that has data, grad, backward(), + "
+                "and *, such as microgradnet.Value, or a function grad, such as jax.grad"
+            )
+        return _judge(engine, Random(seed), seed, hints)
+
+
+def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
+    findings: list[Finding] = []
+    found: list[Symptom] = [*_seed(engine)]
+    if found:
+        findings.append(Finding("graphs", "the root's gradient", "wrong", note=found[0].evidence))
+    measured: dict[str, Measured] = {}
+    operations = {each.name: each for each in offered(engine)}
+    for name in (SUM, PRODUCT):
+        measured[name], said = measure(engine, operations.pop(name))
+        findings += said
+    structural, walked, habits = judge_graphs(engine, measured)
+    tame = habits is not None and habits.tape_kept
+    for name, operation in operations.items():
+        measured[name], said = measure(engine, operation, tame)
+        findings += said
+    for each in _not_inherited(engine, measured, habits):
+        found += symptoms(each)
+    if isinstance(engine, NodeEngine):
+        within, more = judge_within_graphs(engine, measured, habits or Habits())
+        structural += within
+        walked += more
+        functions = (measured[SUM].offered.function, measured[PRODUCT].offered.function)
+        lived = [*judge_sizes(engine, *functions), *judge_lives(engine, functions[1])]
+        structural += [finding for finding, _ in lived]
+        walked += [
+            Symptom(mistake, finding.of, f"{finding.of}: {finding.got}")
+            for finding, mistake in lived
+            if mistake
+        ]
+    gated = {each.where for each in walked if each.mistake == "gate_on_gradient"}
+    found = [each for each in found if each.where not in gated] + walked
+    findings += structural
+    usable = {
+        name: each.offered.function for name, each in measured.items()
+        if each.offered.right == name and each.offered.scale == 1
+    }  # fmt: skip
+    findings += judge_networks(engine, usable, rng)
+    reading = "in float32, by float32's bounds" if engine.single else ""
+    return Judgement(
+        engine.name, "engine", tuple(findings), _diagnoses(found), hints, seed, reading
+    )
+
+
+def _seed(engine: Engine) -> list[Symptom]:
+    """Find out what backward begins with, so that all else can be judged beside it."""
+    if not isinstance(engine, NodeEngine):
+        return []
+
+    def gradients() -> Any:
+        found = engine.run(lambda x, y: x + y, (1.75, 2.5))
+        return None if isinstance(found, Failure) else found[1]
+
+    got = gradients()
+    if got == [0.0, 0.0]:
+        engine.seed = "missing"
+        if gradients() != [0.0, 0.0]:
+            return [Symptom("seed_missing", "backward", "after z = x + y; z.backward() both "
+                            "gradients are 0; with z.grad = 1 before it they are not")]  # fmt: skip
+        engine.seed = "one"
+    if got == [4.25, 4.25]:
+        engine.seed = "value"
+        return [Symptom("seed_is_value", "backward", "of z = x + y at 1.75 and 2.5 both gradients "
+                        "are 4.25, the value of z, and not 1")]  # fmt: skip
+    return []
+
+
+def _not_inherited(
+    engine: Engine, measured: dict[str, Measured], habits: Habits | None
+) -> list[Measured]:
+    """Leave out the operations that give what those give of which they are composed.
+
+    Where x − y is written as x + (−y), a mistake of the sum is no second one of the difference.
+    """
+    faulty = {name for name, each in measured.items() if each.failed}
+    clean = habits is not None and habits == Habits(
+        leaves_reset=habits.leaves_reset,
+        interior_kept=habits.interior_kept,
+        seed_is_value=habits.seed_is_value,
+    )
+    found = []
+    for name, each in measured.items():
+        parts = _COMPOSED.get(name)
+        if parts and each.failed and (not clean or faulty & set(parts[0])):
+            again = engine.try_out(parts[1], each.right.points.tolist(), each.offered.constant)
+            other = Measured(each.offered, each.right, each.single, again)
+            same = np.array_equal(each.values, other.values, equal_nan=True)
+            if same and np.array_equal(each.firsts, other.firsts, equal_nan=True):
+                continue
+        if each.failed and not each.shuffled:
+            found.append(each)
+    return found
+
+
+_COMPOSED: dict[str, tuple[tuple[str, ...], Any]] = {
+    "-x": (("x * number", "x * y"), lambda x: x * -1),
+    "x - y": (("x + y", "-x", "x * y"), lambda x, y: x + (-y)),
+    "x - number": (("x + y", "x + number", "-x"), lambda x, y: x + (-y)),
+    "number - x": (("x + y", "-x", "x * y"), lambda x, y: x + (-y)),
+    "x / y": (("x * y", "x ** -1"), lambda x, y: x * y**-1),
+    "x / number": (("x * y", "x * number"), lambda x, y: x * y**-1),
+    "number / x": (("x * y", "x ** -1"), lambda x, y: x * y**-1),
+    "x + number": (("x + y",), lambda x, y: x + y),
+}
+"""What operations are composed of in many engines, and the composition."""
+
+
+def _diagnoses(found: list[Symptom]) -> tuple[Diagnosis, ...]:
+    """One diagnosis a mistake, with all the places that show it and the first one's numbers."""
+    by_name: dict[str, list[Symptom]] = {}
+    for each in found:
+        by_name.setdefault(each.mistake, []).append(each)
+    return tuple(
+        Diagnosis(
+            engine_mistake(name),
+            ", ".join(dict.fromkeys(each.where for each in group)),
+            group[0].evidence,
+        )
+        for name, group in by_name.items()
+    )

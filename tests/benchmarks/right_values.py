@@ -1,0 +1,234 @@
+"""The table of right values that `microgradnet.judging` ships: made here, and confirmed by oracles.
+
+`python tests/benchmarks/right_values.py --renew` writes it, the same bytes each time; without
+options every number of the table at hand is computed again and compared.
+
+Each number is the float nearest to the mathematical value, first or second derivative at a point
+that float32 has too, for single engines are judged by the same table. The numbers are those of the
+operations' rules at sixty digits. Difference quotients at hundreds of digits confirm each of them,
+and at some points SymPy, PyTorch, complex steps, central differences and lifted programs do. At
+kinks they are our own conventions, at ends of domains the limits; `judging` knows which points
+these are and does not judge by them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import sys
+from collections.abc import Callable, Sequence
+from itertools import combinations_with_replacement
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.judges import ORACLES, Estimate, judge
+
+import microgradnet
+from microgradnet import Value, ops
+from microgradnet.arithmetic import evaluate
+from microgradnet.operation import Operation
+
+TABLE = Path(microgradnet.__file__).parent / "judging" / "right_values.npz"
+
+EXTRA: dict[str, Callable[..., Any]] = {
+    "log2": lambda m, x: mp.log(x) / mp.log(2) if x > 0 else mp.nan if x else -mp.inf,
+    "log10": lambda m, x: mp.log(x) / mp.log(10) if x > 0 else mp.nan if x else -mp.inf,
+    "log_sigmoid": lambda m, x: -m.softplus(-x),
+    "gelu_tanh": lambda m, x: _gelu(2 * mp.sqrt(2 / mp.pi) * (x + mpf("0.044715") * x**3), x),
+    "gelu_sigmoid": lambda m, x: _gelu(mpf("1.702") * x, x),
+    "hard_sigmoid_fifth": lambda m, x: max(min(x / 5 + mpf(1) / 2, mpf(1)), mpf(0)),
+}
+"""Functions that other engines have and our table of operations has not."""
+
+
+def _gelu(z: Any, x: Any) -> Any:
+    if mp.isinf(x):
+        return x if x > 0 else mpf(0)
+    return x / (1 + mp.exp(-z))
+
+
+NAMES = """
+    add subtract multiply divide negative raise_to abs maximum minimum exp expm1 log log1p sqrt sin
+    cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc sigmoid relu leaky_relu elu
+    softplus silu gelu softsign hard_tanh hard_sigmoid hypot"""
+EXPONENTS = (-3, -2, -1, 0, 1, 2, 3, 4, -0.5, 0.5, 1.5, 2.5)
+
+OPERATIONS: dict[str, Operation] = {
+    **{name: getattr(ops, name) for name in NAMES.split()},
+    **{f"power {c:g}": ops.power_constant.variant(exponent=c) for c in EXPONENTS},
+    "exponential 2": ops.exponential.variant(base=2),
+    "softmax": ops.softmax_component.variant(index=0),
+    "log_sum_exp": ops.log_sum_exp,
+}
+
+UNIT = ("asin", "acos", "atanh")
+"""Functions at home between −1 and 1."""
+POSITIVE = ("log", "log2", "log10", "sqrt", "raise_to", "acosh",
+            "power 0.5", "power -0.5", "power 1.5", "power 2.5")  # fmt: skip
+
+EDGES = [0.0, 1e-30, 1e-8, 1e-3, 1.0, 3.0, 1e10, 1e30, math.inf]
+DOUBLE = [1e-300, 1e155, 1e300]
+"""Beyond float32, whose engines are not asked."""
+MIDDLE = [0.25, 0.5, 2.0, 2.5, 5.0, 8.0, 12.0, 20.0, 30.0, 50.0, 88.0, 120.0, 300.0, 709.0, 800.0]
+POINTS = 160
+"""Random ones for each operation."""
+
+
+def single(x: float) -> float:
+    """The nearest float32, as a float; beyond its range x itself."""
+    return x if abs(x) > 1e38 or 0 < abs(x) < 1e-37 else float(np.float32(x))
+
+
+def points(name: str, arity: int) -> list[tuple[float, ...]]:
+    """Kinks, edges, tails and random points between."""
+    rng = Random(name)
+
+    def anywhere() -> float:
+        if name in UNIT:
+            x = rng.choice([rng.uniform(-1, 1), 1 - 10 ** rng.uniform(-7, 0)])
+        elif rng.random() < 0.7:
+            x = rng.uniform(-6, 6)
+        else:
+            x = rng.choice([-1, 1]) * 10 ** rng.uniform(-6, 2.5)
+        x = single(x)
+        if name in POSITIVE:
+            x = abs(x)
+        return single(x + 1) if name == "acosh" else x
+
+    edges = [s * x for x in [*EDGES, *DOUBLE] for s in (1, -1)]
+    if arity == 1:
+        near_one = [single(1 - 2**-k) for k in (5, 12, 20)] + [single(1 + 2**-k) for k in (5, 12)]
+        fixed = [*edges, math.nan, *(s * single(x) for x in [*MIDDLE, *near_one] for s in (1, -1))]
+        return [(x,) for x in [*fixed, *(anywhere() for _ in range(POINTS))]]
+    if arity == 3:
+        lists = [[1000.0, 0.0, -1000.0], [1000.0, 1000.0, 999.0], [-1000.0, -1001.0, -1002.0]]
+        lists += [[0.0, 0.0, 0.0], [800.0, 1.0, 2.0], [30.0, -30.0, 0.0], [1e10, 0.0, 1.0]]
+        lists += [[single(rng.uniform(-4, 4)) for _ in range(3)] for _ in range(POINTS)]
+        return [tuple(xs) for xs in lists]
+    few = [0.0, 1.0, -1.0, 3.0, -2.5, 1e-8, 1e10, -1e10, math.inf, 1e-300, 1e300]
+    if name == "raise_to":
+        few = [0.0, 1.0, 2.0, 0.5, 3.0, 1e-8, 10.0]
+    fixed = [(x, y) for x in few for y in few]
+    ties = [(x, x) for x in (anywhere() for _ in range(10))]
+    found = [*fixed, *ties]
+    while len(found) < POINTS + 2 * len(few):
+        x, y = anywhere(), single(rng.uniform(-4, 4))
+        found.append((x, y))
+    return found
+
+
+def right(name: str, xs: tuple[float, ...]) -> list[float]:
+    """The value, the first derivatives, the second ones, each rounded once."""
+    with mp.workdps(60):
+        exact = [mpf(x) for x in xs]
+        if name in EXTRA:
+            return [_nearest(x) for x in _quotients(EXTRA[name], exact[0])]
+        op = OPERATIONS[name]
+        leaves = [Value(x) for x in exact]
+        y = op(*leaves)
+        firsts = y.backward(create_graph=True)
+        numbers = [y.data, *(_data(firsts, leaf) for leaf in leaves)]
+        seconds = []
+        for leaf in leaves:
+            first = firsts.get(leaf)
+            if isinstance(first, Value) and first.parents:
+                rows = first.backward(create_graph=True)
+            else:
+                rows = {}
+            seconds.append([_data(rows, other) for other in leaves])
+        n = range(len(leaves))
+        numbers += [seconds[j][k] for j, k in combinations_with_replacement(n, 2)]
+        return [_nearest(x) for x in numbers]
+
+
+def _data(gradients: Any, leaf: Value) -> Any:
+    found = gradients.get(leaf, 0.0)
+    return found.data if isinstance(found, Value) else found
+
+
+def _nearest(x: Any) -> float:
+    if not isinstance(x, mpf):
+        return float(x)  # an int or a Fraction, rounded once
+    if mp.isnan(x) or not mp.isfinite(x):
+        return float(x)
+    if abs(x) >= (2 - mpf(2) ** -53) * mpf(2) ** 1023:
+        return math.copysign(math.inf, x)
+    return float(x)
+
+
+def _quotients(f: Callable[..., Any], x: Any) -> list[Any]:
+    """Value, first and second derivative of what is no operation of ours, to 25 digits."""
+    with mp.workdps(200):
+        h = mpf(10) ** -40 * (min(1, abs(x)) or 1)
+        before, here, after = (evaluate(f, x + s * h) for s in (-1, 0, 1))
+        return [here, (after - before) / (2 * h), (after - 2 * here + before) / h**2]
+
+
+def table() -> dict[str, Any]:
+    """All of it: rows of a point, its value, its first and its second derivatives."""
+    arity = dict.fromkeys(EXTRA, 1) | {name: op.arity or 3 for name, op in OPERATIONS.items()}
+    return {
+        name: np.array([[*xs, *right(name, xs)] for xs in points(name, n)])
+        for name, n in sorted(arity.items())
+    }
+
+
+def confirm(name: str, rows: Sequence[Sequence[float]], every: int) -> int:
+    """Ask the oracles of each `every`th row, and return how many numbers they confirmed."""
+    if name in EXTRA:
+        return 0
+    op = OPERATIONS[name]
+    n = op.arity or 3
+    orders = [(), *((k,) for k in range(n)), *combinations_with_replacement(range(n), 2)]
+    oracles = [o for o in ORACLES if o != "PyTorch" or importlib.util.find_spec("torch")]
+    count = 0
+    for index, row in enumerate(rows):
+        xs = tuple(map(float, row[:n]))
+        if not all(1e-8 <= abs(x) <= 100 for x in xs):
+            continue
+        numbers = dict(zip(orders, map(float, row[n:]), strict=True))
+
+        def says(op: Operation, xs: Any, order: Any, numbers: Any = numbers) -> Estimate:
+            return Estimate(numbers[order], 2.0**-53 * abs(numbers[order]))
+
+        for oracle in oracles if index % every == 0 else ["mpmath"]:
+            count += sum(judge(says, oracle, op, xs, order) for order in orders)
+    return count
+
+
+def main() -> None:
+    """Compare the table with a new one, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--renew", action="store_true", help="write the table")
+    parser.add_argument("--tiny", action="store_true", help="some rows, to see that it runs")
+    chosen = parser.parse_args()
+    if chosen.tiny:
+        stored = np.load(TABLE)
+        rows = stored["tanh"][::40]
+        again = [[*row[:1], *right("tanh", (float(row[0]),))] for row in rows]
+        assert np.array_equal(rows, again, equal_nan=True)
+        print(f"tanh: {confirm('tanh', rows, 100)} numbers confirmed")
+        return
+    made = table()
+    for name, rows in made.items():
+        print(
+            f"{name:20} {len(rows):5} points {confirm(name, rows, 10):6} numbers confirmed",
+            flush=True,
+        )
+    print(f"{sum(map(len, made.values())):,} points")
+    if chosen.renew:
+        np.savez_compressed(TABLE, **made)
+    else:
+        stored = np.load(TABLE)
+        assert sorted(stored) == sorted(made)
+        assert all(np.array_equal(stored[name], made[name], equal_nan=True) for name in made)
+
+
+if __name__ == "__main__":
+    main()
