@@ -230,7 +230,7 @@ def test_every_cost_on_the_command_line(cost, tmp_path, capsys):
         (["--example", "9999"], "9999"),
         (["tanh(w*q)", "w=1"], "q"),
         (["w*x", "w=1", "x"], "as in w=0.5"),
-        (["--output", "/nowhere/at/all.html"], "cannot write"),
+        (["--output", "/nowhere/at/all.html"], "No such file"),
         (["--data", "digits", "--sizes", "64,400,10"], "nodes"),
     ],
 )
