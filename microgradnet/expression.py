@@ -21,7 +21,7 @@ from microgradnet.arithmetic import Number
 from microgradnet.engine import Value
 from microgradnet.operation import operations
 
-__all__ = ["ExpressionError", "names_in", "read_expression"]
+__all__ = ["ExpressionError", "read_expression"]
 
 _CHARACTERS, _DEPTH, _BITS = 2_000, 200, 10_000
 
@@ -75,15 +75,6 @@ def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
     leaves = {name: Value(values[name], label=name) for name in names}
     result = _compute(tree, text.strip(), leaves, _functions())
     return result if isinstance(result, Value) else Value(result)
-
-
-def names_in(text: str) -> list[str]:
-    """List the names that an expression needs numbers for, first use first.
-
-    >>> names_in("tanh(w*x + b) * w")
-    ['w', 'x', 'b']
-    """
-    return _names(_tree(text))
 
 
 def _tree(text: str) -> ast.expr:

@@ -151,14 +151,8 @@ def _activation_partials(z: list[Any], a: list[Any]) -> list[float]:
     """Return ∂a/∂z, entry by entry; of a linear layer, where they are one node, 1."""
     partials = []
     for weighted, active in zip(z, a, strict=True):
-        if active is weighted:
-            partials.append(1.0)
-            continue
-        partials += [
-            float(partial)
-            for parent, partial in zip(active.parents, active.partials(), strict=True)
-            if parent is weighted
-        ]
+        uses = zip(active.parents, active.partials(), strict=True)
+        partials += [float(p) for x, p in uses if x is weighted] + [1.0] * (active is weighted)
     return partials
 
 

@@ -8,9 +8,10 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.expressions import names_in
 
 from microgradnet import Value, operation, ops, read_expression
-from microgradnet.expression import ExpressionError, names_in
+from microgradnet.expression import ExpressionError
 from microgradnet.graph import topological_order
 
 
@@ -60,8 +61,9 @@ def test_every_function_of_the_table_can_be_called(own_table):
 
 
 def test_names_in_the_order_of_their_first_use():
-    assert names_in("b + a*b - tanh(c)") == ["b", "a", "c"]
-    assert names_in("1 + 2") == []
+    for text, names in (("b + a*b - tanh(c)", "b, a, c"), ("1 + 2", "no names")):
+        with pytest.raises(ExpressionError, match=names):
+            read_expression(text, {"a": 1, "b": 1, "c": 1, "d": 1} if "b" in text else {"d": 1})
 
 
 @pytest.mark.parametrize(
@@ -213,16 +215,16 @@ def test_what_pythons_parser_gives_up_is_nested_too_deep(
 
     monkeypatch.setattr("ast.parse", give_up)
     with pytest.raises(ExpressionError):
-        names_in("x")
+        read_expression("x", {"x": 1})
 
 
 def test_a_null_character_is_no_expression(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ExpressionError):
-        names_in("x\0")
+        read_expression("x\0", {"x": 1})
 
     def refuse(*arguments: object, **options: object) -> None:
         raise ValueError("source code string cannot contain null bytes")  # until Python 3.11.4
 
     monkeypatch.setattr("ast.parse", refuse)
     with pytest.raises(ExpressionError, match=r"'x\\x00' is no expression: .* null bytes"):
-        names_in("x\0")
+        read_expression("x\0", {"x": 1})

@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from support import hostile
+from support.expressions import names_in
 from support.hostile import guarded, numerals, texts
 
 from microgradnet import MLP, Value, cli, draw, explain, explore, lift, load, operation, ops, save
@@ -37,7 +38,7 @@ from microgradnet.drawing import rendering
 from microgradnet.experiments import nudge
 from microgradnet.exploring.contents import names_of
 from microgradnet.exploring.inlining import bundle
-from microgradnet.expression import ExpressionError, names_in, read_expression
+from microgradnet.expression import ExpressionError, read_expression
 from microgradnet.graph import topological_order
 from microgradnet.notation import printable
 from microgradnet.operation import _TABLE
