@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
-from typing import Any
+from itertools import permutations
+from typing import Any, TypeAlias
 
 from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
-from microgradnet.lifting import Structure, Variable, leaf_roles, recognise
+from microgradnet.lifting import (
+    Affine,
+    Leaf,
+    Map,
+    State,
+    Structure,
+    Sum,
+    Take,
+    Term,
+    Variable,
+    is_renaming,
+    leaf_roles,
+    recognise,
+)
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import indices
 
@@ -133,29 +146,19 @@ class GraphView:
         return list(neurons.values())
 
     def _recognised(self) -> list[NeuronView]:
-        """Find the neurons in a graph by anyone: rows of the matrix products that lifting finds."""
-        variables = self.matrices.variables
+        """Find the neurons in a graph by anyone: in the sums Σ W a + b that lifting finds."""
         layer_of: dict[Value, int] = {}
         neurons: list[NeuronView] = []
-        for equation in self.matrices.equations:
-            z = variables.get(equation.left)
-            if equation.part != "forward" or z is None:
-                continue
-            used = [variables[name] for name in equation.uses if name in variables]
-            for matrix, source in pairwise(used):  # as in W1 a0 + b1
-                if matrix.kind != "parameter" or source.kind == "parameter":
-                    continue
-                if matrix.shape != (len(z.nodes), columns := len(source.nodes)):
-                    continue
-                l = 1 + max((layer_of.get(node, 0) for node in source.nodes if node), default=0)
-                biases = [v.nodes for v in used if v.kind == "parameter" and v.shape == z.shape]
-                for j, node in enumerate(filter(None, z.nodes)):  # a sum is a node of the graph
-                    row = matrix.nodes[j * columns : (j + 1) * columns]
-                    pairs = zip(row, source.nodes, strict=True)
-                    weights = [(w, x) for w, x in pairs if w and x]
-                    bias = biases[0][j] if biases else None
+        for z, products, bias in _weighted_inputs(self.matrices):
+            for W, source in products:
+                l = 1 + max((layer_of.get(node, 0) for node in source if node), default=0)
+                for j, (node, row) in enumerate(zip(z, W, strict=True)):
+                    if node is None:  # a sum that is no node of the graph
+                        continue
                     a = self._activation(node)
-                    neurons.append(NeuronView(l, j + 1, node, a, bias, weights))
+                    weights = [(w, x) for w, x in zip(row, source, strict=True) if w and x]
+                    own = None if bias is None else bias[j]
+                    neurons.append(NeuronView(l, j + 1, node, a, own, weights))
                     layer_of[node] = layer_of[a] = l
         return neurons
 
@@ -184,6 +187,60 @@ class GraphView:
             for parent in node.parents:
                 claims[self.place[parent]].add(homes[k])
         return homes
+
+
+Nodes: TypeAlias = "Sequence[Value | None]"
+
+
+def _weighted_inputs(
+    structure: Structure,
+) -> Iterator[tuple[Nodes, list[tuple[Sequence[Nodes], Nodes]], Nodes | None]]:
+    """List the sums z = Σ W a + b as nodes: z, each W by rows beside its a, and b, if there is one.
+
+    A number z is a layer of one neuron.
+    """
+    variables = structure.variables
+    for equation in structure.equations:
+        z = variables.get(equation.left)
+        if equation.part != "forward" or z is None or len(z.axes) > 1:
+            continue
+        term = equation.body
+        products: list[tuple[Sequence[Nodes], Nodes]] = []
+        bias = None
+        for part in term.operands if isinstance(term, Map) and term.function is ops.add else [term]:
+            b = _read(part, variables)
+            if b is not None and b.kind == "parameter" and b.axes == z.axes:
+                bias = b.nodes
+            product = part.operand if isinstance(part, Sum) else part
+            factors = product.operands if isinstance(product, Map) else ()
+            found = [_read(x, variables) for x in factors]
+            for W, a in permutations(found) if len(found) == 2 else ():
+                if W is None or a is None or W.kind != "parameter" or a.kind == "parameter":
+                    continue
+                columns = [axis for axis in W.axes if axis not in z.axes]
+                width = len(a.nodes)
+                if len(a.axes) == len(columns) < 2 and width * len(z.nodes) == len(W.nodes):
+                    rows = W.turned((*z.axes, *columns)).nodes
+                    split = [rows[k : k + width] for k in range(0, len(rows), width)]
+                    products.append((split, a.nodes))
+        yield z.nodes, products, bias
+
+
+def _read(term: Term, variables: Mapping[str, Variable]) -> Variable | None:
+    """Find the variable that a term is, under other axes or one entry of it."""
+    entry = None
+    while isinstance(term, Take):
+        if not is_renaming(term):
+            if entry is not None or not isinstance(term.index, Affine) or term.index.parts:
+                return None
+            entry = term.index.offset
+        term = term.operand
+    found = variables.get(term.name) if isinstance(term, (Leaf, State)) else None
+    if found is None or entry is None:
+        return found
+    if len(found.axes) > 1:
+        return None
+    return replace(found, shape=(), axes=(), nodes=found.nodes[entry : entry + 1])
 
 
 def neurons_of_pass(forward_pass: ForwardPass) -> list[list[NeuronView]]:

@@ -136,7 +136,8 @@ def _readable(view: GraphView) -> str:
         if len(sources.union(each.a for each in view.neurons)) <= _READABLE["neuron"]:
             return "neuron"
     with suppress(ValueError):
-        if len(view.matrices.variables) <= _READABLE["layer"]:
+        found = view.matrices.variables.values()
+        if len(found) <= _READABLE["layer"] and any(variable.shape for variable in found):
             return "layer"
     return "scalar"
 

@@ -99,6 +99,14 @@ _PARTS = {"forward": "Forward", "backward": "The errors", "gradient": "The gradi
 
 def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[Section]:
     """Write the equations that lift finds in any graph, each with the numbers that it speaks of."""
+    shown: dict[str, tuple[str, str, Variable]] = {}
+    for name, variable in structure.variables.items():
+        shown[name] = "data", "", variable
+    for equation in structure.equations:
+        of = structure.variables.get(equation.gradient_of or "")
+        if of is not None:
+            before = "δ of " if equation.part == "backward" else "∂C/∂"
+            shown[equation.left] = "grad", before, of
     sections = []
     for part, heading in _PARTS.items():
         equations = []
@@ -107,9 +115,8 @@ def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[S
                 continue
             numbers: list[Part] = []
             for name in dict.fromkeys((equation.left, *equation.uses)):
-                matrix = _lifted_matrix(name, structure.variables, place)
-                if matrix is not None:
-                    numbers += [f"{name} =", matrix]
+                if name in shown:
+                    numbers += [f"{name} =", _lifted_matrix(name, *shown[name], place)]
             equations.append(PageEquation([f" {equation.text} "], numbers))
         if equations:
             sections.append(Section(part, heading, equations))
@@ -117,21 +124,14 @@ def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[S
 
 
 def _lifted_matrix(
-    name: str, variables: Mapping[str, Variable], place: Mapping[Value, int]
-) -> Matrix | None:
-    """Show a variable's numbers, or with ∂C/∂ or δ before its name those of its gradient."""
-    kind, before, variable = "data", "", variables.get(name)
-    if name.startswith("∂C/∂"):
-        kind, before, variable = "grad", "∂C/∂", variables.get(name[4:])
-    elif name.startswith("δ"):
-        kind, before, variable = "grad", "δ of ", variables.get(f"z{name[1:]}")
-    if variable is None:
-        return None
+    name: str, kind: str, before: str, variable: Variable, place: Mapping[Value, int]
+) -> Matrix:
+    """Show a variable's numbers, or those of its gradient."""
     slots = [
         None if node is None else Slot(kind, place[node], before + (node.label or variable.name))
         for node in variable.nodes
     ]
-    columns = variable.shape[1] if len(variable.shape) == 2 else 1
+    columns = variable.shape[-1] if len(variable.shape) > 1 else 1
     return _matrix(name, [slots[k : k + columns] for k in range(0, len(slots), columns)])
 
 

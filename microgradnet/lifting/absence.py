@@ -31,6 +31,7 @@ _HERE, _NOWHERE = constant(1), constant(0)
 class Absences:
     """What has no part among the adjoints of one reverse pass, and where.
 
+    >>> from microgradnet.lifting.terms import Leaf
     >>> x, g = Leaf("x", "input", (), [0]), Leaf("g", "seed", (), [0])
     >>> root = Map(ops.sqrt, (x,))
     >>> low, absences = Map(ops.minimum, (root, constant(5))), Absences()

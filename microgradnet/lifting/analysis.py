@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,55 +15,53 @@ from numpy.typing import NDArray
 
 from microgradnet import ops
 from microgradnet.engine import Value
-from microgradnet.lifting import equations as written
 from microgradnet.lifting.arguments import check_leaves, listed, listed_roots, read_arguments
 from microgradnet.lifting.assembly import Assembled, assemble_classes
-from microgradnet.lifting.canonicalise import Atoms, canonicalise
+from microgradnet.lifting.canonicalise import (
+    INPUT,
+    PARAMETER,
+    ROLES,
+    TARGET,
+    Atoms,
+    canonicalise,
+)
 from microgradnet.lifting.derivatives import adjoints
+from microgradnet.lifting.equations import (
+    Equation,
+    by_layer,
+    equations_of,
+    name_terms,
+    new_name,
+    whole_parameters,
+    write_equations,
+)
+from microgradnet.lifting.latex import LATEX
 from microgradnet.lifting.nesting import ParameterArray, flatten
+from microgradnet.lifting.numpy_functions import check_functions
+from microgradnet.lifting.presentation import ROW, columns_read, present, without_row
 from microgradnet.lifting.recurrences import join_steps
 from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
 from microgradnet.lifting.terms import (
-    VJP,
     Axis,
+    Constant,
     Leaf,
     Map,
+    Sum,
     Take,
     Term,
-    add,
+    as_coefficient,
     constant,
-    multiply,
     rebuild,
-    sum_over,
     topological_terms,
 )
 from microgradnet.lifting.vectorise import vectorise
+from microgradnet.lifting.writing import Form
+from microgradnet.notation import indices
 
 __all__ = ["Analysis", "Equation", "Structure", "Terms", "Variable", "analyse", "recognise"]
 
 Indices: TypeAlias = "NDArray[np.intp]"
-
-
-@dataclass(frozen=True)
-class Equation:
-    """One equation of a program.
-
-    left    the variable that it defines: "z1", "δ1", "∂C/∂W1"
-    text    the equation: "z1 = W1 a0 + b1"
-    latex   the same
-    shape   of what it defines, for one example: () for a number, (n,) for a vector
-    part    "forward", "backward" or "gradient"
-    uses    the variables on its right side
-    term    its right side
-    """
-
-    left: str
-    text: str
-    latex: str
-    shape: tuple[int, ...]
-    part: str
-    uses: tuple[str, ...]
-    term: Term | None = field(default=None, repr=False, compare=False)
+Array: TypeAlias = "tuple[Term, tuple[Axis, ...], Indices]"
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,7 @@ class Variable:
 
     kind    "input", "target", "parameter" or "value"
     nodes   row by row; None where an entry is no node of the graph, as the 0 off a mask
+    axes    those that its shape is of
     """
 
     name: str
@@ -80,6 +78,13 @@ class Variable:
     shape: tuple[int, ...]
     kind: str
     nodes: tuple[Value | None, ...]
+    axes: tuple[Axis, ...] = ()
+
+    def turned(self, axes: Sequence[Axis]) -> Variable:
+        """The same with its axes in another order."""
+        order = [self.axes.index(axis) for axis in axes]
+        nodes = np.array(self.nodes, dtype=object).reshape(self.shape).transpose(order)
+        return replace(self, shape=nodes.shape, nodes=tuple(nodes.ravel()), axes=tuple(axes))
 
 
 @dataclass(frozen=True)
@@ -88,31 +93,119 @@ class Structure:
 
     variables   by name, in the order of the program
     equations   those of the program that `lift` would make of the graph
+    parameters  the arrays that all parameters make up, if all are in the equations
     """
 
     variables: dict[str, Variable]
     equations: tuple[Equation, ...]
+    parameters: tuple[Leaf, ...] = field(default=(), repr=False, compare=False)
+
+    def write(self, form: Form) -> dict[str, str]:
+        """The equations in another form, by what they define.
+
+        >>> from microgradnet.lifting.text import LAYERED
+        >>> w, x = Value(0.5, label="w"), Value(2.0, label="x")
+        >>> recognise((w * x).tanh()).write(LAYERED)["C"]
+        'C = tanh(z¹)'
+        """
+        return write_equations(self.equations, form, self.parameters)
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """Outputs, and what their adjoints begin with.
+
+    outputs  the cost, or each of the outputs
+    seeds    pairs of an array of outputs and its adjoint
+    arrays   the terms of all classes, each with its axes and its numbers' places in the graph
+    names    what terms are called
+    """
+
+    outputs: list[Term]
+    seeds: list[tuple[Term, Term]]
+    arrays: list[Array]
+    names: dict[Term, str]
+
+    def gradients(self, examples: Axis) -> dict[Leaf, Term]:
+        """Of each array of parameters its gradient, summed over the examples."""
+        weights = [t for t in topological_terms(self.outputs) if isinstance(t, Leaf)]
+        weights = [leaf for leaf in weights if leaf.role == "parameter"]
+        found = adjoints(self.seeds, weights, [examples], running=True)
+        return {leaf: found[leaf] for leaf in weights if leaf in found}
+
+
+@dataclass(frozen=True)
+class Presented:
+    """The terms of a program, without the graph: as it runs, or as it is written.
+
+    outputs  the cost, or each of the outputs
+    arrays   as in `Seeded`
+    names    what terms are called, and `leaves` what leaves are
+    roots    which numbers the outputs are
+    """
+
+    outputs: list[Term]
+    arrays: list[Array]
+    names: dict[Term, str]
+    leaves: dict[Leaf, str]
+    roots: list[int]
+    examples: Axis
+    is_cost: bool
+    n_parameters: int
+
+    def seeded(self, seeds_read: bool = False) -> Seeded:
+        """The outputs and their seeds, with the leaves under the names that fit.
+
+        seeds_read  whether V is one array, of which each array of outputs reads its columns
+        """
+        renamed = {leaf: _renamed(leaf, name) for leaf, name in self.leaves.items()}
+        given = [*self.outputs, *[term for term, _, _ in self.arrays], *self.names]
+        terms = iter(rebuild(given, lambda term: renamed.get(cast(Leaf, term), term)))
+        outputs = [next(terms) for _ in self.outputs]
+        arrays = [(next(terms), axes, grid) for _, axes, grid in self.arrays]
+        names = {next(terms): name for name in self.names.values()}
+        if self.is_cost:
+            (cost,) = outputs
+            outputs, seeds = _cost(cost, names)
+        else:
+            seeds = _seeds(outputs, arrays, self.roots, self.examples, seeds_read)
+        return Seeded(outputs, seeds, arrays, names)
+
+    def equations(self) -> tuple[Equation, ...]:
+        """The equations, written."""
+        return self.written(self.seeded(seeds_read=True))
+
+    def written(self, found: Seeded) -> tuple[Equation, ...]:
+        """The equations of outputs with their seeds."""
+        return equations_of(
+            found.outputs,
+            found.seeds,
+            found.names,
+            examples=self.examples,
+            is_cost=self.is_cost,
+            n_parameters=self.n_parameters,
+        )
+
+
+def _renamed(leaf: Leaf, name: str) -> Term:
+    return cast(Term, Leaf(name, leaf.role, leaf.axes, leaf.places))
 
 
 @dataclass(frozen=True)
 class Terms:
     """A graph as terms.
 
-    found       what assembly has made of it
-    arrays      the terms of `found.arrays` as they are in the outputs
-    outputs     the cost, or each of the outputs, as stable terms
-    whole       the cost; of several outputs the sum of their products with V
-    gradients   of each array of parameters its gradient, and `adjoints` of all terms
-    names       what terms are called
+    outputs    the cost, or each of the outputs, as they run
+    gradients  by each array of parameters, and `names` of these terms
+    presented  the same as they are written
+    weights    the arrays of parameters that are reached, as they are written
     """
 
-    found: Assembled
-    arrays: list[Term]
     outputs: list[Term]
-    whole: Term
     gradients: dict[Leaf, Term]
-    adjoints: dict[Term, Term]
     names: dict[Term, str]
+    presented: Presented
+    weights: list[Leaf]
 
 
 class Analysis:
@@ -120,12 +213,19 @@ class Analysis:
 
     leaves      the parameters, flat, and `held`, the arrays in which they were given
     is_cost     whether it has one root, and not a list of outputs
+    labels      of each role the labels that are names, by places
     """
 
     def __init__(
-        self, atoms: Atoms, leaves: list[Value], held: list[ParameterArray], is_cost: bool
+        self,
+        atoms: Atoms,
+        leaves: list[Value],
+        held: list[ParameterArray],
+        is_cost: bool,
+        labels: Mapping[str, Mapping[int, str]],
     ) -> None:
         self.atoms, self.leaves, self.held, self.is_cost = atoms, leaves, held, is_cost
+        self._labels = labels
         self._classes, self._runs = join_steps(vectorise(atoms))
 
     @property
@@ -143,35 +243,23 @@ class Analysis:
         """The graph as terms, with their adjoints."""
         with _collector_paused():
             found = assemble_classes(self.atoms, self._classes, self._runs, self.held)
-            return _terms(found, self.is_cost)
+            return _terms(found, self.held, self.is_cost, self._labels)
 
     def equations(self) -> tuple[Equation, ...]:
         """The equations, written."""
-        terms = self.terms
-        found = written.equations(terms.whole, terms.gradients, terms.adjoints, terms.names)
-        known = {equation.term: equation.name for equation in found}
-        result = []
-        for each in found:
-            if each.name == "C" and not self.is_cost:
-                continue
-            uses = tuple(_uses(each.term, known))
-            result.append(
-                Equation(each.name, each.text, each.latex, each.shape, each.part, uses, each.term)
-            )
-        return tuple(result)
+        return self.terms.presented.equations()
 
     def parameter_arrays(self) -> dict[str, Indices]:
         """The places of all parameters, each once, by names: as given, or else as found."""
         arrays: dict[str, Indices] = {}
         seen = np.zeros(len(self.leaves), dtype=bool)
-        gradients = self.terms.gradients
         named = [(array.name, array.places) for array in self.held]
-        found = {leaf.places.tobytes(): leaf.name for leaf in gradients}
+        found = {leaf.places.tobytes(): leaf.name for leaf in self.terms.weights}
         for name, places in named:
             name = name or found.get(np.ascontiguousarray(places).tobytes(), "θ")
             arrays[_free(name, arrays)] = places
             seen[places] = True
-        for leaf in gradients:
+        for leaf in self.terms.weights:
             places = leaf.places
             if not seen[places[places >= 0]].any():
                 full = places if (places >= 0).all() else np.sort(places[places >= 0])
@@ -213,61 +301,124 @@ def analyse(
     check_leaves(inputs, targets, leaves)
     with _collector_paused():
         atoms = canonicalise(roots, inputs, targets, leaves)
-        return Analysis(atoms, leaves, held, isinstance(cost, Value))
+        lists = {"parameter": leaves, "input": inputs, "target": targets}
+        labels = {role: _labels(own) for role, own in lists.items()}
+        return Analysis(atoms, leaves, held, isinstance(cost, Value), labels)
 
 
-def _terms(found: Assembled, is_cost: bool) -> Terms:
-    """Stable terms under the names that fit them, and their adjoints."""
+def _labels(leaves: Sequence[Value]) -> dict[int, str]:
+    """The labels that are names, by places; those with indices tell of arrays."""
+    return {
+        k: leaf.label
+        for k, leaf in enumerate(leaves)
+        if leaf.label.isidentifier() and indices(leaf.label) is None
+    }
+
+
+def _terms(
+    found: Assembled,
+    held: Sequence[ParameterArray],
+    is_cost: bool,
+    labels: Mapping[str, Mapping[int, str]],
+) -> Terms:
+    """Stable terms under the names that fit them, as they run and as they are written."""
     n = len(found.roots)
     terms = rewrite([*found.roots, *[term for term, _, _ in found.arrays]], STABLE)
-    names, renamed = _named(terms[:n], found, is_cost)
-    every = rebuild([*terms, *names], lambda term: renamed.get(term, term))
-    outputs, arrays = every[:n], every[n : len(terms)]
-    names = dict(zip(every[len(terms) :], names.values(), strict=True))
-    seeds, whole = _seeds(outputs, arrays, found, is_cost)
-    own = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
-    weights = [leaf for leaf in own if leaf.role == "parameter"]
-    slopes = adjoints(seeds, weights, [found.examples], running=True)
-    weights.sort(key=_by_layer)
-    gradients = {leaf: slopes[leaf] for leaf in weights if leaf in slopes}
-    return Terms(found, arrays, outputs, whole, gradients, slopes, names)
+    lengths = found.atoms.lengths
+    widths = {ROLES[role]: lengths[role] for role in (INPUT, TARGET)}
+    view = present(terms, held, widths, labels)
+    arrays = [
+        (term, axes, grid) for term, (_, axes, grid) in zip(terms[n:], found.arrays, strict=True)
+    ]
+    outputs = [view[term] for term in terms[:n]]
+    names = _names(outputs, is_cost)
+    held_leaves = {view[leaf] for leaf in found.held}
+    leaves = _leaf_names(outputs, names, held_leaves, lengths[PARAMETER], labels)
+    own = {t: names[view[t]] for t in topological_terms(terms) if view.get(t) in names}
+    kept = _running_leaves(terms[:n], view, leaves)
+    common = (found.atoms.roots.tolist(), found.examples, is_cost, lengths[PARAMETER])
+    running = Presented(terms[:n], arrays, own, kept, *common).seeded()
+    shown = [_shown(view[term], axes, grid) for term, axes, grid in arrays]
+    presented = Presented(outputs, shown, names, leaves, *common)
+    renamed = [cast(Leaf, _renamed(leaf, name)) for leaf, name in leaves.items()]
+    weights = [leaf for leaf in renamed if leaf.role == "parameter"]
+    weights.sort(key=by_layer)
+    gradients = running.gradients(found.examples)
+    return Terms(running.outputs, gradients, running.names, presented, weights)
+
+
+def _shown(term: Term, axes: tuple[Axis, ...], grid: Indices) -> Array:
+    """A class as it is shown: with the axes of its term."""
+    if ROW not in term.axes:
+        return term, axes, grid
+    return term, (*axes, ROW), grid[..., None]
+
+
+def _cost(cost: Term, names: dict[Term, str]) -> tuple[list[Term], list[tuple[Term, Term]]]:
+    """A cost, and what its adjoint begins with; a weighted input may be the cost itself."""
+    if ROW in cost.axes and names.get(cost, "").startswith("z"):
+        return [cost], [(cost, constant([1.0], ROW))]
+    names.pop(cost, None)
+    cost = without_row(cost)
+    return [cost], [(rewrite([cost], DIFFERENTIATED)[0], constant(1))]
 
 
 def _seeds(
-    outputs: Sequence[Term], arrays: Sequence[Term], found: Assembled, is_cost: bool
-) -> tuple[list[tuple[Term, Term]], Term]:
-    """What adjoints begin with: 1 for a cost, else V for the outputs; and the cost in all."""
-    if is_cost:
-        (cost,) = rewrite(outputs, DIFFERENTIATED)
-        return [(cost, constant(1))], outputs[0]
+    outputs: Sequence[Term],
+    arrays: Sequence[Array],
+    roots: Sequence[int],
+    examples: Axis,
+    read: bool,
+) -> list[tuple[Term, Term]]:
+    """The adjoint V of several outputs, array by array."""
     at = {
         int(atom): (array, axes, place)
-        for array, (_, axes, grid) in zip(arrays, found.arrays, strict=True)
+        for array, axes, grid in arrays
         for place, atom in np.ndenumerate(grid)
     }
     groups: list[tuple[Term, tuple[Axis, ...], Indices]] = []
     latest: dict[Term, Indices] = {}
-    for number, (output, atom) in enumerate(zip(outputs, found.atoms.roots.tolist(), strict=True)):
-        array, axes, place = at.get(atom, (output, (), ()))
+    for number, (output, atom) in enumerate(zip(outputs, roots, strict=True)):
+        array, axes, place = at.get(atom, (without_row(output), (), ()))
         if array not in latest or latest[array][place] >= 0:  # or one and the same output again
             latest[array] = np.full([cast(int, axis.size) for axis in axes], -1)
             groups.append((array, axes, latest[array]))
         latest[array][place] = number
+    whole = Leaf("V", "seed", (examples, Axis("k", len(outputs))), range(len(outputs)))
     seeds: list[tuple[Term, Term]] = []
     for k, (array, axes, places) in enumerate(groups, 1):
         name = "V" if len(groups) == 1 else f"V{k}"
-        seeds.append((array, cast(Term, Leaf(name, "seed", (found.examples, *axes), places))))
-    return seeds, add(*[sum_over(multiply(V, array), *V.axes[1:]) for array, V in seeds])
+        leaf = Leaf(name, "seed", (examples, *axes), places)
+        part = columns_read(leaf, whole) if read and len(groups) > 1 else None
+        seeds.append((array, cast(Term, leaf) if part is None else part))
+    return seeds
 
 
-def _named(
-    outputs: Sequence[Term], found: Assembled, is_cost: bool
-) -> tuple[dict[Term, str], dict[Term, Term]]:
-    """What terms are called, and the leaves under the names that fit these: W1 in z1."""
-    whole = outputs[0] if is_cost else add(*outputs)
-    names = written.name_terms(whole)
+def _names(outputs: Sequence[Term], is_cost: bool) -> dict[Term, str]:
+    """What the terms of a program are called; outputs are called v if nothing else."""
+    names = name_terms(outputs, attention="SAOQKV" if is_cost else "SAOQK")
+    if not is_cost:
+        for term in outputs:
+            while isinstance(term, Take) or (isinstance(term, Sum) and term.over == (ROW,)):
+                term = term.operand
+            if term not in names and not isinstance(term, (Leaf, Constant)):
+                names[term] = new_name("v", names.values())
+    return names
+
+
+def _leaf_names(
+    outputs: Sequence[Term],
+    names: dict[Term, str],
+    held: set[Term],
+    n_parameters: int,
+    labels: Mapping[str, Mapping[int, str]],
+) -> dict[Leaf, str]:
+    """What the leaves are called that are shown: W1 in z1, and so on."""
     leaves = [t for t in topological_terms(outputs) if isinstance(t, Leaf)]
     called: dict[Leaf, str] = {}
+    for leaf in leaves:
+        if leaf.places.size == 1 and leaf.places.item() in labels[leaf.role]:
+            called[leaf] = labels[leaf.role][leaf.places.item()]
     for term, name in names.items():
         number = name[1:] if name[0] == "z" else name if name[0] in "QKV" else ""
         for leaf, letter in _roles_in(term) if number else ():
@@ -276,29 +427,38 @@ def _named(
     inputs = [leaf for leaf in leaves if leaf.role == "input"]
     targets = [leaf for leaf in leaves if leaf.role == "target"]
     if len(inputs) == 1:
-        called[inputs[0]] = "a0"
+        called.setdefault(inputs[0], "a0")
     for those, letter in ((inputs, "x"), (targets, "y")):
         for k, leaf in enumerate(those, 1):
             called.setdefault(leaf, letter if len(those) == 1 else f"{letter}{k}")
-    renamed: dict[Term, Term] = {}
-    taken = set(names.values())
+    found: dict[Leaf, str] = {}
+    taken = {*names.values(), "C"}
     rest = 0
     for leaf in leaves:
-        name = leaf.name if leaf in found.held else called.get(leaf, "")
+        name = leaf.name if leaf in held else called.get(leaf, "")
+        if not name and leaf.places.size == n_parameters:
+            name = "θ"
         if not name:
             rest += 1
             name = f"θ{rest}"
         while name in taken:
             name += "′"
         taken.add(name)
-        renamed[leaf] = cast(Term, Leaf(name, leaf.role, leaf.axes, leaf.places))
-    return names, renamed
+        found[leaf] = name
+    return found
 
 
-def _by_layer(leaf: Leaf) -> tuple[int, bool]:
-    """The last layer first, in each its bias first, as one meets them going backwards."""
-    found = re.fullmatch(r"([WUMNb])(\d+)", leaf.name)
-    return (-int(found[2]), found[1] != "b") if found else (1, False)
+def _running_leaves(
+    outputs: Sequence[Term], view: Mapping[Term, Term], shown: Mapping[Leaf, str]
+) -> dict[Leaf, str]:
+    """What the leaves are called in what runs: as they are shown, if they are."""
+    found: dict[Leaf, str] = {}
+    taken = dict.fromkeys(shown.values())
+    for leaf in topological_terms(outputs):
+        if isinstance(leaf, Leaf):
+            found[leaf] = shown.get(cast(Leaf, view.get(leaf))) or _free(leaf.name, taken)
+            taken[found[leaf]] = None
+    return found
 
 
 def _roles_in(layer: Term) -> Iterator[tuple[Leaf, str]]:
@@ -306,28 +466,13 @@ def _roles_in(layer: Term) -> Iterator[tuple[Leaf, str]]:
     adds = isinstance(layer, Map) and layer.function is ops.add
     letters = iter("WUMN")
     for part in layer.operands if adds else (layer,):
-        leaves = [t for t in topological_terms([part]) if isinstance(t, Leaf)]
-        weights = [leaf for leaf in leaves if leaf.role == "parameter"]
-        bare = isinstance(part, (Leaf, Take))
-        for leaf in weights[:1]:
-            yield leaf, "b" if bare else next(letters, "W")
-
-
-def _uses(term: Term, known: dict[Term, str]) -> Iterator[str]:
-    """The names on the right side of an equation, each once."""
-    found: dict[str, None] = {}
-    stack = [term]
-    while stack:
-        x = stack.pop()
-        if x in known and x is not term:
-            found[known[x]] = None
-        elif isinstance(x, Leaf):
-            found[x.name] = None
-        elif isinstance(x, Map) and isinstance(x.function, VJP):  # f′(x) is written without f(x)
-            stack += [*x.operands[:1:-1], x.operands[0]]
-        else:
-            stack.extend(reversed(x.operands))
-    yield from found
+        _, rest = as_coefficient(part)
+        leaves = [t for t in topological_terms([rest]) if isinstance(t, (Leaf, Constant))]
+        weights = [t for t in leaves if isinstance(t, Leaf) and t.role == "parameter"]
+        if isinstance(rest, (Leaf, Take)):
+            yield from ((leaf, "b") for leaf in weights)
+        elif len(leaves) > len(weights):
+            yield from ((leaf, next(letters, "W")) for leaf in weights[:1])
 
 
 def recognise(
@@ -347,22 +492,35 @@ def recognise(
     """
     roots, inputs, targets, parameters = read_arguments(cost, inputs, targets, parameters)
     analysis = analyse(cost if isinstance(cost, Value) else roots, inputs, targets, parameters)
-    lists = {"parameter": analysis.leaves, "input": inputs, "target": targets}
-    variables: dict[str, Variable] = {}
+    lists = {"parameter": analysis.leaves, "target": targets, "input": inputs}
     terms, graph = analysis.terms, analysis.atoms.nodes
-    for term in topological_terms(terms.outputs):
-        if isinstance(term, Leaf) and term.role in lists:
-            nodes = [lists[term.role][k] if k >= 0 else None for k in term.places.ravel()]
-            kind = term.role
-            variables[term.name] = Variable(
-                term.name, term.name, term.places.shape, kind, tuple(nodes)
-            )
-    for term, (_, _, grid) in zip(terms.arrays, terms.found.arrays, strict=True):
-        name = "C" if term is terms.whole and analysis.is_cost else terms.names.get(term)
-        if name is not None and name not in variables:
+    check_functions([*terms.outputs, *terms.gradients.values()])
+    presented = terms.presented
+    found = presented.seeded(seeds_read=True)
+    equations = presented.written(found)
+    leaves = {x.name: x for x in topological_terms(found.outputs) if isinstance(x, Leaf)}
+    used = [leaves[name] for each in equations for name in each.uses if name in leaves]
+    variables: dict[str, Variable] = {}
+    for role, nodes in lists.items():
+        own = [*nodes, None]
+        for leaf in used:
+            if leaf.role == role and leaf.name not in variables:
+                entries = tuple(own[k] for k in leaf.places.ravel())
+                axes = tuple(axis for axis in leaf.axes if axis.size is not None)
+                shape, latex = leaf.places.shape, LATEX.name(leaf.name)
+                variables[leaf.name] = Variable(leaf.name, latex, shape, role, entries, axes)
+    grids = {term: (axes, grid) for term, axes, grid in found.arrays}
+    for each in equations:
+        if each.part == "forward" and each.term in grids:
+            axes, grid = grids[each.term]
             entries = tuple(graph[k] if k >= 0 else None for k in grid.ravel().tolist())
-            variables[name] = Variable(name, name, grid.shape, "value", entries)
-    return Structure(variables, analysis.equations())
+            latex = LATEX.name(each.left)
+            lying = Variable(each.left, latex, grid.shape, "value", entries, axes)
+            variables[each.left] = lying.turned(each.axes)
+        elif each.left == "C":
+            variables["C"] = Variable("C", "C", (), "value", (roots[0],))
+    everything = whole_parameters(topological_terms(found.outputs), len(analysis.leaves))
+    return Structure(variables, equations, tuple(everything))
 
 
 @contextmanager

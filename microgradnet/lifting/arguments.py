@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from microgradnet.engine import Value
@@ -37,6 +37,8 @@ def read_arguments(
     roots = listed_roots(cost)
     x = None if inputs is None else listed("inputs", inputs)
     y = None if targets is None else listed("targets", targets)
+    if isinstance(parameters, Iterator):  # to be walked more than once
+        parameters = list(parameters)
     if x is None or y is None or parameters is None:
         own = None if parameters is None else flatten(parameters)[0]
         found = leaf_roles(_leaves_below(roots), x, y, own)

@@ -236,8 +236,21 @@ def _take(term: Take, g: Term, contribute: Contribute) -> None:
     new = index.renames(axis) if isinstance(index, Affine) else None
     if new is not None and new in over:
         contribute(x, g, (), lambda t: rename(t, new, axis))
+    elif (flipped := _flipped(term)) is not None:
+        contribute(x, g, (), lambda t: read_at(t, *flipped))
     else:
         contribute(x, g, (), lambda t: Put(t, axis, index, over))
+
+
+def _flipped(term: Take) -> tuple[Axis, Affine] | None:
+    """Where the adjoint is read of what is read from the last entry to the first."""
+    axis, index = term.axis, term.index
+    if not isinstance(index, Affine) or [c for _, c in index.parts] != [-1]:
+        return None
+    ((own, _),) = index.parts
+    whole = own.size == axis.size and index.bounds() == (0, cast(int, axis.size) - 1)
+    free = own is axis or (own not in term.operand.axes and axis not in term.axes)
+    return (own, Affine(index.offset, ((axis, -1),))) if whole and free else None
 
 
 def _put(term: Put, g: Term, contribute: Contribute) -> None:

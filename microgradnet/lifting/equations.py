@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 from microgradnet import ops
+from microgradnet.lifting.derivatives import adjoints, substitute
 from microgradnet.lifting.latex import LATEX
 from microgradnet.lifting.terms import (
+    VJP,
+    Axis,
     Constant,
     Extent,
     Leaf,
@@ -21,50 +24,94 @@ from microgradnet.lifting.terms import (
     Sum,
     Take,
     Term,
+    add,
     as_coefficient,
     free_states,
     topological_terms,
     where_used,
 )
 from microgradnet.lifting.text import TEXT
-from microgradnet.lifting.writing import Formulas, is_renaming
+from microgradnet.lifting.writing import Form, Formulas, is_renaming
 
-__all__ = ["Equation", "equations", "name_terms"]
+__all__ = [
+    "Equation",
+    "by_layer",
+    "equations_of",
+    "name_terms",
+    "new_name",
+    "whole_parameters",
+    "write_equations",
+]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Equation:
-    """name = term, in one part of a program: forward, backward or gradient.
+    """One equation of a program.
 
-    shape   the sizes of what it defines, for one example
+    left    the variable that it defines: "z1", "δ1", "∂C/∂W1"
+    text    the equation: "z1 = W1 a0 + b1"
+    latex   the same
+    shape   of what it defines, for one example: () for a number, (n,) for a vector
+    part    "forward", "backward" or "gradient"
+    uses    the variables on its right side
+    term    its right side, down to the leaves; `body` is the same over leaves and variables
+    axes    the axes of what it defines, in the order of `shape`
+    gradient_of
+            the variable whose gradient it defines: of δ1 it is z1; none in the forward pass
     """
 
-    name: str
-    term: Term
-    part: str
+    left: str
     text: str
     latex: str
     shape: tuple[int, ...]
+    part: str
+    uses: tuple[str, ...]
+    term: Term = field(repr=False, compare=False)
+    body: Term = field(repr=False, compare=False)
+    axes: tuple[Axis, ...] = field(repr=False, compare=False)
+    gradient_of: str | None = None
 
 
-def equations(
-    cost: Term,
-    gradients: Mapping[Leaf, Term],
-    adjoints: Mapping[Term, Term],
+def write_equations(
+    equations: Iterable[Equation], form: Form, parameters: Iterable[Term] = ()
+) -> dict[str, str]:
+    """Write the equations in a form, by what they define.
+
+    parameters  the arrays that all parameters make up, if they are known
+    """
+    scans: dict[Term, str] = {e.body: e.left for e in equations if isinstance(e.body, Scan)}
+    formulas = Formulas(form, scans, parameters)
+    formulas.adjoints |= {each.left for each in equations if each.part == "backward"}
+    return {each.left: formulas.equation(each.body, each.left, each.axes) for each in equations}
+
+
+def equations_of(
+    outputs: Sequence[Term],
+    seeds: Sequence[tuple[Term, Term]],
     names: Mapping[Term, str] | None = None,
-) -> list[Equation]:
+    *,
+    examples: Axis | None = None,
+    is_cost: bool = True,
+    n_parameters: int = 0,
+) -> tuple[Equation, ...]:
     """The equations of a program: forward, then those of adjoints, then those of the gradients.
 
-    names   of forward terms; `name_terms` gives what they are called otherwise
+    outputs   the cost, called C where it has no other name, or several outputs
+    seeds     what adjoints begin with: pairs of an output, or of what is differentiated in its
+              place, and its adjoint
+    names     of forward terms; `name_terms` gives what they are called otherwise
+    examples  the axis of the examples
+    n_parameters  how many there are, reached or not
 
-    >>> from microgradnet.lifting.derivatives import adjoints
-    >>> from microgradnet.lifting.terms import Axis, constant, multiply, sum_over
+    The chain rule goes from equation to equation: each contributes to the adjoints of the variables
+    on its right side.
+
+    >>> from microgradnet.lifting.terms import constant, multiply, sum_over
     >>> i, k = Axis("i", 2), Axis("k", 3)
     >>> W, x = Leaf("W1", "parameter", (i, k), range(6)), Leaf("a0", "input", (k,), range(3))
     >>> z = sum_over(multiply(W, x), k)
     >>> cost = sum_over(Map(ops.tanh, (z,)), i)
-    >>> found = adjoints([(cost, constant(1))], [W])
-    >>> for equation in equations(cost, {W: found[W]}, found):
+    >>> for equation in equations_of([cost], [(cost, constant(1))]):
     ...     print(equation.text)
     z1 = W1 a0
     a1 = tanh(z1)
@@ -72,116 +119,87 @@ def equations(
     δ1 = tanh′(z1)
     ∂C/∂W1 = δ1 a0ᵀ
     """
-    return _Equations(cost, gradients, adjoints, names).written()
+    names = name_terms(outputs) if names is None else names
+    program = _Equations(outputs, names, is_cost, n_parameters)
+    program.write_forward()
+    program.write_backward(seeds, [] if examples is None else [examples])
+    return tuple(equation for part in program.found.values() for equation in part)
 
 
 _LONGEST, _DEEPEST = 100, 6
 """Of longer equations, and of deeper ones, a part gets an equation of its own."""
-_ONE_OF = re.compile(r"[az]\d+")
 
 
 class _Equations:
-    def __init__(
-        self,
-        cost: Term,
-        gradients: Mapping[Leaf, Term],
-        adjoints: Mapping[Term, Term],
-        names: Mapping[Term, str] | None,
-    ) -> None:
-        self.cost, self.gradients, self.adjoints = cost, gradients, adjoints
-        self.forward = topological_terms([cost])
-        self.order = topological_terms([cost, *gradients.values()])
-        self.bound = {x for x, states in free_states(self.order).items() if states}
-        self.names = dict(name_terms(cost) if names is None else names)
-        self.names.pop(cost, None)
-        self.known = dict(self.names)
-        self.writers = Formulas(TEXT, self.known), Formulas(LATEX, self.known)
-        self.name_adjoints()
-        self.name_scans()
-        self.name_deep()
-        self.parts = {x: "forward" for x in self.forward}
-        self.found: dict[str, list[Equation]] = {"forward": [], "backward": [], "gradient": []}
+    """The equations of a program, in the order in which they are found.
 
-    def new_name(self, stem: str) -> str:
-        """The stem with the next number."""
-        taken = [int(x[1:]) for x in self.known.values() if x[0] == stem and x[1:].isdigit()]
-        return f"{stem}{max(taken, default=0) + 1}"
+    variables  of each named term a variable, its axes in the order in which they are shown
+    bodies     of each variable its term, over leaves and variables
+    whole      of each variable and of each adjoint its term over leaves alone
+    """
+
+    def __init__(
+        self, outputs: Sequence[Term], names: Mapping[Term, str], is_cost: bool, n_parameters: int
+    ) -> None:
+        self.names = dict(names)
+        self.order = topological_terms(outputs)
+        self.bound = {x for x, states in free_states(self.order).items() if states}
+        self.cost = outputs[0] if is_cost and outputs[0] not in names else None
+        self.scans: dict[Term, str] = {}
+        weights = whole_parameters(self.order, n_parameters)
+        self.writers = tuple(Formulas(form, self.scans, weights) for form in (TEXT, LATEX))
+        self.variables: dict[Term, Term] = {}
+        self.bodies: dict[Term, Term] = {}
+        self.of_bodies: dict[Term, Term] = {}
+        self.whole: dict[Term, Term] = {}
+        self.found: dict[str, list[Equation]] = {"forward": [], "backward": [], "gradient": []}
+        leaves = [x for x in self.order if isinstance(x, Leaf)]
+        self.taken = {"C", *names.values(), *(leaf.name for leaf in leaves)}
+        self.stand_ins: dict[Term, Term] = {}
+        self.active: set[Term] = set()  # variables that depend on parameters
+
+    # Forward
+
+    def write_forward(self) -> None:
+        """The equations of named terms, and of what would be too deep without a name."""
+        depths: dict[Term, int] = {}
+        for term in self.order:
+            inner = [depths[x] for x in term.operands if x not in self.names]
+            depths[term] = depth = 1 if isinstance(term, Scan) else 1 + max(inner, default=0)
+            if depth > _DEEPEST and not self.is_plain(term) and term is not self.cost:
+                self.names.setdefault(term, self.new_name("v"))
+            if term in self.names:
+                self.define(term, self.names[term])
+        if self.cost is not None:
+            self.define(self.cost, "C")
 
     def is_plain(self, term: Term) -> bool:
         """Whether a term needs no equation."""
         kinds = (Leaf, Constant, Extent, State, Take, Scan)
-        return isinstance(term, kinds) or term in self.bound or not term.axes
+        return isinstance(term, kinds) or term in self.bound or _is_product(term)
 
-    def name_adjoints(self) -> None:
-        """Call the adjoints of named terms after them; of layers they are δ."""
-        for term, name in self.names.items():
-            g = self.adjoints.get(term)
-            numbered = _ONE_OF.fullmatch(name) is not None
-            if g is None or g in self.known or isinstance(g, (Leaf, Constant, Extent)):
-                continue
-            if not (numbered and name[0] == "a"):
-                self.known[g] = f"δ{name[1:]}" if numbered else f"∂C/∂{name}"
-                if isinstance(g, (Map, Sum)):
-                    for writer in self.writers:
-                        writer.turn(g, writer.order(term))
-
-    def name_scans(self) -> None:
-        """Give each recurrence a name, but for what is a state before a step."""
-        for scan in self.order:
-            if not isinstance(scan, Scan) or scan in self.known:
-                continue
-            if scan.out not in [state for state, *_ in scan.states]:
-                self.known[scan] = self.new_name("δ" if scan.reverse else "v")
-
-    def name_deep(self) -> None:
-        """Name what would make a formula too deep, and what is written twice, going back."""
-        uses = where_used(self.order)
-        before = set(self.forward)
-        depths: dict[Term, int] = {}
-        number = int(self.new_name("v")[1:])
-        for term in self.order:
-            inner = [depths[x] for x in term.operands if x not in self.known]
-            depths[term] = depth = 1 if isinstance(term, Scan) else 1 + max(inner, default=0)
-            twice = depth > 3 and term not in before and len(uses.get(term, ())) > 1
-            named = term in self.known or term is self.cost
-            if (depth > _DEEPEST or twice) and not named and not self.is_plain(term):
-                self.known[term] = f"v{number}"
-                number += 1
-
-    def written(self) -> list[Equation]:
-        """All equations."""
-        for term in self.order:
-            if term is self.cost:
-                self.write(term, "C")
-            elif term in self.known:
-                self.write(term, self.known[term])
-        for leaf, g in self.gradients.items():
-            name = f"∂C/∂{leaf.name}"
-            if g not in self.known:
-                for writer in self.writers:
-                    writer.turn(g, leaf.axes)
-                self.shorten(g, name)
-            text, latex = (self.gradient(writer, name, g) for writer in self.writers)
-            shape = tuple(axis.size for axis in leaf.axes if axis.size is not None)
-            self.found["gradient"].append(Equation(name, g, "gradient", text, latex, shape))
-        return [equation for part in self.found.values() for equation in part]
-
-    def write(self, term: Term, name: str) -> None:
-        """Write the equation of a term, after those of parts that it is too long without."""
-        self.shorten(term, name)
-        text, latex = (writer.equation(term, name) for writer in self.writers)
-        shape = tuple(cast(int, axis.size) for axis in self.writers[0].order(term))
-        part = self.parts.get(term, "backward")
-        self.found[part].append(Equation(name, term, part, text, latex, shape))
-
-    def shorten(self, term: Term, name: str) -> None:
-        """Give parts of an equation their own, until it is short."""
-        while len(text := self.writers[0].equation(term, name)) > _LONGEST:
-            part = self.part_to_name(term, len(text))
+    def define(self, term: Term, name: str) -> None:
+        """Write the equation of a forward term, after those of parts that make it too long."""
+        while True:
+            body = term.with_operands(substitute(term.operands, self.variables))
+            if isinstance(body, Scan):
+                self.scans[body] = name
+            text = self.writers[0].equation(body, name)
+            part = self.part_to_name(term, len(text)) if len(text) > _LONGEST else None
             if part is None:
-                return
-            self.known[part] = self.new_name("v")
-            self.write(part, self.known[part])
+                break
+            self.names[part] = self.new_name("v")
+            self.define(part, self.names[part])
+        variable = cast(Term, State(name, tuple(self.shown_axes(body))))
+        self.variables[term], self.bodies[variable], self.whole[variable] = variable, body, term
+        if body.operands:
+            self.of_bodies[body] = variable
+        self.add(name, body, term, "forward", self.writers[0].order(body))
+
+    def shown_axes(self, body: Term) -> list[Axis]:
+        """The axes of a term, those of the examples among them, in the order of its equation."""
+        order = self.writers[0].order(body)
+        return [*(axis for axis in body.axes if axis.size is None), *order]
 
     def part_to_name(self, whole: Term, length: int) -> Term | None:
         """The largest part of a formula that is not nearly all of it."""
@@ -189,28 +207,204 @@ class _Equations:
         stack: list[Term] = [*whole.operands]
         while stack:
             term = stack.pop()
-            if term in self.known or term in sizes:
+            if term in self.variables or term in sizes:
                 continue
+            (body,) = substitute([term], self.variables)
             plain = self.is_plain(term)
-            sizes[term] = 0 if plain else len(Formulas(TEXT, self.known).equation(term, "v"))
+            sizes[term] = 0 if plain else len(self.writers[0].equation(body, "v"))
             stack.extend(term.operands)
         fitting = {x: n for x, n in sizes.items() if 20 < n <= 0.8 * length}
         return max(fitting, key=lambda x: fitting[x], default=None)
 
-    def gradient(self, writer: Formulas, name: str, g: Term) -> str:
-        """The equation of a gradient, which may be no more than the name of an adjoint."""
-        if g in self.known:
-            return f"{writer.form.name(name)} = {writer.form.name(self.known[g])}"
-        return writer.equation(g, name)
+    # Backward
+
+    def write_backward(self, seeds: Sequence[tuple[Term, Term]], examples: Sequence[Axis]) -> None:
+        """The equations of adjoints, from the outputs on, and of the gradients."""
+        for variable, body in self.bodies.items():
+            inside = topological_terms([body])
+            if any(x in self.active or _is_weight(x) for x in inside):
+                self.active.add(variable)
+        pending: dict[Term, list[Term]] = {}
+        for term, g in seeds:
+            named = self.variables.get(term)
+            if named is not None and g.axes:
+                if named in self.active:
+                    pending.setdefault(named, []).append(g)
+            else:
+                (body,) = substitute([term], self.inner_variables(term))
+                self.contribute(body, g, pending, examples)
+        for variable in reversed([*self.bodies]):
+            if variable in pending:
+                g = self.named_adjoint(variable, pending.pop(variable))
+                self.contribute(self.bodies[variable], g, pending, ())
+        leaves = sorted((x for x in pending if isinstance(x, Leaf)), key=by_layer)
+        for leaf in leaves:
+            self.write_gradient(leaf, add(*pending[leaf], flat=False))
+
+    def inner_variables(self, term: Term) -> dict[Term, Term]:
+        """The variables that a term consists of, itself excepted."""
+        return {x: variable for x, variable in self.variables.items() if x is not term}
+
+    def contribute(
+        self,
+        body: Term,
+        g: Term,
+        pending: dict[Term, list[Term]],
+        axes: Sequence[Axis],
+    ) -> None:
+        """Add what a term with an adjoint contributes to the adjoints of its variables."""
+        inside = topological_terms([body])
+        by = [x for x in inside if x in self.active or _is_weight(x)]
+        found = adjoints([(body, g)], by, axes)
+        for x in by:
+            if x in found:
+                (product,) = substitute([found[x]], self.of_bodies)
+                pending.setdefault(x, []).append(product)
+
+    def named_adjoint(self, variable: Term, contributions: Sequence[Term]) -> Term:
+        """The adjoint of a variable: δ of layers, without a name for activations and multiples."""
+        g = add(*contributions, flat=False)
+        name = cast(State, variable).name
+        is_layer, is_activation = (_NUMBERED[x].fullmatch(name) is not None for x in "za")
+        factor = as_coefficient(g)[1]
+        while isinstance(factor, Take):
+            factor = factor.operand
+        plain = name[0] == "v" and isinstance(factor, (State, Leaf, Extent))
+        if is_activation or isinstance(as_coefficient(g)[1], Constant) or plain:
+            return g
+        called = self.unique(f"δ{name[1:]}") if is_layer else f"∂C/∂{name}"
+        return self.define_backward(g, called, variable.axes, name)
+
+    def define_backward(
+        self, g: Term, name: str, axes: Sequence[Axis], gradient_of: str | None = None
+    ) -> Term:
+        """Write the equation of an adjoint, or of a part; the variable that stands for it."""
+        g = self.shortened(g, name, axes)
+        found = cast(Term, State(name, (*axes, *(a for a in g.axes if a not in axes))))
+        (self.whole[found],) = substitute([g], self.whole)
+        for writer in self.writers:
+            writer.adjoints.add(name)
+        self.add(name, g, self.whole[found], "backward", axes, gradient_of)
+        return found
+
+    def shortened(self, g: Term, name: str, axes: Sequence[Axis]) -> Term:
+        """A term with variables for parts without which its equation is short enough."""
+        while True:
+            (g,) = substitute([g], self.stand_ins)
+            if isinstance(g, Scan):
+                self.scans[g] = name
+            part: Term | None = self.scan_to_name(g)
+            stem = "δ" if isinstance(part, Scan) and part.reverse else "v"
+            if part is None:
+                text = self.writers[0].equation(g, name, axes)
+                part = self.part_to_name(g, len(text)) if len(text) > _LONGEST else None
+            if part is None:
+                return g
+            self.stand_ins[part] = self.define_backward(part, self.new_name(stem), part.axes)
+
+    def scan_to_name(self, g: Term) -> Scan | None:
+        """A recurrence within a term that has no name, but for one of what states are before."""
+        for x in topological_terms(g.operands):
+            if not isinstance(x, Scan) or x in self.scans:
+                continue
+            if x.out not in [state for state, *_ in x.states]:
+                return x
+        return None
+
+    def write_gradient(self, leaf: Leaf, g: Term) -> None:
+        """The equation of the gradient by an array of parameters."""
+        name = f"∂C/∂{leaf.name}"
+        g = self.shortened(g, name, leaf.axes)
+        (whole,) = substitute([g], self.whole)
+        self.add(name, g, whole, "gradient", leaf.axes, leaf.name)
+
+    # Both
+
+    def new_name(self, stem: str) -> str:
+        """The stem with the next number."""
+        self.taken.add(name := new_name(stem, self.taken))
+        return name
+
+    def unique(self, name: str) -> str:
+        """The name, primed until nothing else has it."""
+        while name in self.taken:
+            name += "′"
+        self.taken.add(name)
+        return name
+
+    def add(
+        self,
+        name: str,
+        body: Term,
+        term: Term,
+        part: str,
+        axes: Sequence[Axis],
+        gradient_of: str | None = None,
+    ) -> None:
+        """Keep an equation, once it is written."""
+        sized = tuple(axis for axis in axes if axis.size is not None)
+        text, latex = (writer.equation(body, name, sized) for writer in self.writers)
+        shape = tuple(cast(int, axis.size) for axis in sized)
+        uses = tuple(_uses(body))
+        self.found[part].append(
+            Equation(name, text, latex, shape, part, uses, term, body, sized, gradient_of)
+        )
 
 
-def name_terms(cost: Term) -> dict[Term, str]:
+_NUMBERED = {stem: re.compile(rf"{stem}\d+") for stem in "za"}
+
+
+def by_layer(leaf: Leaf) -> tuple[int, bool]:
+    """The last layer first, in each its bias first, as one meets them going backwards."""
+    found = re.fullmatch(r"([WUMNb])(\d+)", leaf.name)
+    return (-int(found[2]), found[1] != "b") if found else (1, False)
+
+
+def whole_parameters(order: Iterable[Term], n_parameters: int) -> list[Leaf]:
+    """The arrays of parameters among terms, if they are all that there are."""
+    weights = [x for x in order if isinstance(x, Leaf) and x.role == "parameter"]
+    complete = sum(int((x.places >= 0).sum()) for x in weights) == n_parameters
+    return weights if complete else []
+
+
+def _is_weight(term: Term) -> bool:
+    return isinstance(term, Leaf) and term.role == "parameter"
+
+
+def _uses(term: Term) -> Iterator[str]:
+    """The names on the right side of an equation, each once."""
+    found: dict[str, None] = {}
+    stack = [term]
+    own: set[Term] = set()
+    while stack:
+        x = stack.pop()
+        if isinstance(x, Scan):
+            own |= {state for state, *_ in x.states}
+        if isinstance(x, (Leaf, State)):
+            if x not in own:
+                found[x.name] = None
+        elif isinstance(x, Map) and isinstance(x.function, VJP):  # f′(x) is written without f(x)
+            stack += [*x.operands[:1:-1], x.operands[0]]
+        else:
+            stack.extend(reversed(x.operands))
+    yield from found
+
+
+def new_name(stem: str, names: Iterable[str]) -> str:
+    """The stem with the number after those that are there."""
+    taken = [int(x[1:]) for x in names if x[0] == stem and x[1:].isdigit()]
+    return f"{stem}{max(taken, default=0) + 1}"
+
+
+def name_terms(outputs: Sequence[Term], attention: str = "SAOQKV") -> dict[Term, str]:
     """Name forward terms: z and a of layers, S and A around a softmax, v of what is used twice.
 
     A layer's z is a sum with a product of parameters and what depends on inputs; its a is the one
     function of it.
+
+    attention  the letters that may be used for an attention's arrays
     """
-    order = topological_terms([cost])
+    order = topological_terms(outputs)
     bound = {x for x, states in free_states(order).items() if states}
     uses = where_used(order)
     names: dict[Term, str] = {}
@@ -219,22 +413,22 @@ def name_terms(cost: Term) -> dict[Term, str]:
         if (
             _is_layer(term)
             and term not in bound
-            and not any(_is_layer(x) and _adds(x) for x in uses.get(term, []))
+            and not any(_is_layer(x) and _adds(x) for x in _users(term, uses))
         ):
             layer += 1
             names[term] = f"z{layer}"
             for user in uses.get(term, []):
-                if _is_function_of(user, term):
+                if _is_function_of(user, term) and f"a{layer}" not in names.values():
                     names[user] = f"a{layer}"
-    names |= _attention_names(order, names)
+    names |= {x: y for x, y in _attention_names(order, names).items() if y[0] in attention}
     number = 0
     for term in order:
         plain = isinstance(term, (Leaf, Constant, Extent, State, Take)) or term in names
+        plain |= _is_product(term) and all(isinstance(x, Sum) for x in uses.get(term, []))
         readers = [x for x in uses.get(term, []) if not (isinstance(x, Take) and is_renaming(x))]
         if (
             not plain
-            and term.axes
-            and (len(readers) > 1 or isinstance(term, Scan))
+            and (len(readers) > 1 or isinstance(term, Scan) or _has_parameters(term))
             and term not in bound
         ):
             state = _state_of(term)
@@ -246,16 +440,17 @@ def name_terms(cost: Term) -> dict[Term, str]:
 def _attention_names(order: Sequence[Term], layers: Mapping[Term, str]) -> dict[Term, str]:
     """S, A and O around a softmax over products of Q and K, and V; numbered if several."""
     found: list[tuple[Softmax, Term, Sum, tuple[Term, Term]]] = []
-    outputs = {x: t for t in order if isinstance(t, Sum) for x in t.operand.operands}
+    sums = [t for t in order if isinstance(t, Sum)]
+    outputs = {_without_renaming(x): t for t in sums for x in t.operand.operands}
     for term in order:
         if not isinstance(term, Softmax):
             continue
         inner: Term = term.operand
         while isinstance(inner, (Mask, Map)) and not isinstance(inner, Sum):
-            sums = [x for x in inner.operands if not isinstance(x, Constant)]
-            if len(sums) != 1:
+            varying = [x for x in inner.operands if not isinstance(x, Constant)]
+            if len(varying) != 1:
                 break
-            (inner,) = sums
+            (inner,) = varying
         out = outputs.get(term)
         if isinstance(inner, Sum) and len(inner.operand.operands) == 2 and isinstance(out, Sum):
             q, k = (_without_renaming(x) for x in inner.operand.operands)
@@ -264,7 +459,8 @@ def _attention_names(order: Sequence[Term], layers: Mapping[Term, str]) -> dict[
     for number, (shares, scores, out, (q, k)) in enumerate(found, 1):
         suffix = str(number) if len(found) > 1 else ""
         names |= {shares: f"A{suffix}", scores: f"S{suffix}", out: f"O{suffix}"}
-        others = [_without_renaming(x) for x in out.operand.operands if x is not shares]
+        factors = [_without_renaming(x) for x in out.operand.operands]
+        others = [x for x in factors if x is not shares]
         for letter, term in zip("QKV", (q, k, *others), strict=False):
             if term in layers:
                 names[term] = f"{letter}{suffix}"
@@ -286,6 +482,26 @@ def _state_of(term: Term) -> State | None:
     return None
 
 
+def _has_parameters(term: Term) -> bool:
+    """Whether a sum has several parameters, to each of which its adjoint contributes."""
+    parts = [as_coefficient(x)[1] for x in term.operands] if _adds(term) else []
+    weights = [x for part in parts for x in (part, *part.operands) if _is_weight(x)]
+    return len(weights) > 1
+
+
+def _users(term: Term, uses: Mapping[Term, Sequence[Term]]) -> Iterator[Term]:
+    """The terms that use a term, or a multiple of it."""
+    for user in uses.get(term, ()):
+        if as_coefficient(user)[1] is term:
+            yield from uses.get(user, ())
+        else:
+            yield user
+
+
+def _is_product(term: Term) -> bool:
+    return isinstance(term, Map) and term.function is ops.multiply
+
+
 def _adds(term: Term) -> bool:
     return isinstance(term, Map) and term.function is ops.add
 
@@ -293,15 +509,18 @@ def _adds(term: Term) -> bool:
 def _is_layer(term: Term) -> bool:
     """Whether a term is a product of parameters with something else, or a sum with one."""
     parts: Iterable[Term] = term.operands if _adds(term) else (term,)
-    return any(isinstance(part, Sum) and _has_weights(part) for part in parts)
+    return any(_has_weights(as_coefficient(part)[1]) for part in parts)
 
 
-def _has_weights(term: Sum) -> bool:
-    _, product = as_coefficient(term.operand)
+def _has_weights(term: Term) -> bool:
+    """Whether a term is a sum of products of parameters with something else, or one of numbers."""
+    if not isinstance(term, Sum) and any(axis.size is not None for axis in term.axes):
+        return False
+    _, product = as_coefficient(term.operand if isinstance(term, Sum) else term)
     if not (isinstance(product, Map) and product.function is ops.multiply):
         return False
-    weights = [x for x in product.operands if isinstance(x, Leaf) and x.role == "parameter"]
-    return len(weights) == 1 and len(product.operands) == 2
+    weights = [x for x in product.operands if _is_weight(x)]
+    return len(weights) == 1 and len(product.operands) > 1
 
 
 def _is_function_of(user: Term, term: Term) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from microgradnet import ops
 from microgradnet.lifting.terms import Term
 from microgradnet.lifting.writing import Form, Formulas
+from microgradnet.operation import Operation
 
 __all__ = ["LATEX", "term_latex"]
 
@@ -19,7 +21,7 @@ class _Latex(Form):
     def number(self, x: float) -> str:
         if abs(x) == 0.5:
             return r"\tfrac{1}{2}" if x > 0 else r"-\tfrac{1}{2}"
-        digits, e, exponent = f"{x:.6g}".partition("e")
+        digits, e, exponent = f"{x or 0:.6g}".partition("e")
         if not e:
             return digits.replace("inf", r"\infty")
         lead = {"1": "", "-1": "-"}.get(digits, rf"{digits}\cdot ")
@@ -27,7 +29,10 @@ class _Latex(Form):
 
     def name(self, name: str, indices: str = "") -> str:
         written = _name(name)
-        return f"{written}_{{{indices}}}" if indices else written
+        return self.entry(written, indices) if indices else written
+
+    def entry(self, x: str, indices: str) -> str:
+        return f"{x}_{{{indices}}}"
 
     def brackets(self, x: str) -> str:
         return rf"\left({x}\right)"
@@ -39,9 +44,25 @@ class _Latex(Form):
         base = f"({x})" if "^" in x and not x.startswith(r"\left(") else x
         return rf"{base}^{{\mathsf T}}"
 
+    def more(self, n: int) -> str:
+        return rf"\cdots\;(\text{{{n} more}})"
+
+    def norm(self, x: str) -> str:
+        return rf"\left\|{x}\right\|"
+
+    def operation(self, op: Operation, operands: Sequence[str]) -> tuple[str, bool]:
+        base = op.base or op
+        if not isinstance(base.latex, str) or base.latex == base.text:
+            return self.call(base.name, operands), False
+        if base is ops.softmax_component:
+            return self.entry(
+                self.call("softmax", operands), f"{op.parameters.get('index', 0) + 1}"
+            ), False
+        return op.write(*operands, latex=True), " - " in base.latex
+
     def power(self, x: str, exponent: str) -> str:
         base = rf"\left({x}\right)" if "^" in x and not x.startswith(r"\left(") else x
-        return f"{base}^{{{exponent}}}"
+        return f"{{{base}}}^{{{exponent}}}" if "^" in x else f"{base}^{{{exponent}}}"
 
     def quotient(self, x: str, y: str) -> str:
         return rf"\frac{{{x}}}{{{y}}}"
@@ -70,11 +91,11 @@ def _name(name: str) -> str:
     """A name: layers' numbers are raised, Greek letters and derivatives are written out."""
     if name.startswith("∂C/∂"):
         return rf"\frac{{\partial C}}{{\partial {_name(name[4:])}}}"
-    layer = re.fullmatch(r"([A-Za-zδ])(\d+)", name)
+    layer = re.fullmatch(r"([A-Za-zδθλ])(\d+)", name)
     if layer:
         return f"{_name(layer[1])}^{{{layer[2]}}}"
     if len(name) == 1:
-        return {"δ": r"\delta", "λ": r"\lambda"}.get(name, _escaped(name))
+        return {"δ": r"\delta", "θ": r"\theta", "λ": r"\lambda"}.get(name, _escaped(name))
     return rf"\mathrm{{{_escaped(name)}}}"
 
 

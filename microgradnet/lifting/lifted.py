@@ -177,7 +177,7 @@ class Program:
     @property
     def terms(self) -> dict[str, Term]:
         """Its terms over named axes, by what their equations define: "z1", "C", "∂C/∂W1"."""
-        return {each.left: each.term for each in self.equations if each.term is not None}
+        return {each.left: each.term for each in self.equations}
 
     def __getstate__(self) -> dict[str, Any]:
         """For `pickle` and `copy`: what was found, written out, without what was compiled."""

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
+from textwrap import fill
 from typing import Any, TypeAlias, cast
 
 from numpy.typing import NDArray
@@ -504,4 +505,5 @@ def _array_source(values: NDArray[Any]) -> str:
             return f"[{', '.join(map(number, x))}]"
         return str(x) if isinstance(x, int) else number_source(x)
 
-    return f"np.array({number(values.tolist())})"
+    code = f"np.array({number(values.tolist())})"
+    return fill(code, 92, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)

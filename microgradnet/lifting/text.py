@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from microgradnet import ops
 from microgradnet.lifting.terms import Term, show_by
-from microgradnet.lifting.writing import Form, Formulas
+from microgradnet.lifting.writing import Form, Formulas, function_name
+from microgradnet.operation import Operation
 
-__all__ = ["TEXT", "term_text"]
+__all__ = ["LAYERED", "TEXT", "term_text"]
 
 
 class _Text(Form):
@@ -17,10 +20,13 @@ class _Text(Form):
     def number(self, x: float) -> str:
         if abs(x) == 0.5:
             return "½" if x > 0 else "−½"
-        return f"{x:.6g}".replace("-", "−").replace("inf", "∞")
+        return f"{x or 0:.6g}".replace("-", "−").replace("inf", "∞")
 
     def name(self, name: str, indices: str = "") -> str:
-        return f"{name}[{indices}]" if indices else name
+        return self.entry(name, indices) if indices else name
+
+    def entry(self, x: str, indices: str) -> str:
+        return f"{x}[{indices}]"
 
     def brackets(self, x: str) -> str:
         return f"({x})"
@@ -31,10 +37,26 @@ class _Text(Form):
     def transposed(self, x: str) -> str:
         return f"({x})ᵀ" if x.startswith("∂") else f"{x}ᵀ"
 
+    def more(self, n: int) -> str:
+        return f"… ({n} more)"
+
+    def norm(self, x: str) -> str:
+        return f"‖{x}‖"
+
+    def operation(self, op: Operation, operands: Sequence[str]) -> tuple[str, bool]:
+        if op is ops.abs:
+            return f"|{operands[0]}|", False
+        if (op.base or op) is ops.softmax_component:
+            return self.entry(
+                self.call("softmax", operands), f"{op.parameters.get('index', 0) + 1}"
+            ), False
+        return self.call(function_name(op.base or op), operands), False
+
     def power(self, x: str, exponent: str) -> str:
         if exponent.isdigit():
             return x + exponent.translate(_RAISED)
-        return f"{x}^{exponent}" if exponent.isalnum() else f"{x}^({exponent})"
+        simple = re.fullmatch(r"\w+(\[[\w,]+\])?", exponent)
+        return f"{x}^{exponent}" if simple else f"{x}^({exponent})"
 
     def quotient(self, x: str, y: str) -> str:
         return f"{x} / {y}"
@@ -47,10 +69,29 @@ class _Text(Form):
         return f"({x} if {condition}, else {other})"
 
 
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISED = str.maketrans("0123456789", _DIGITS)
+
+
+class _Layered(_Text):
+    def name(self, name: str, indices: str = "") -> str:
+        numbered = re.fullmatch(r"(∂C/∂)?([^\W\d])(\d+)", name)
+        if numbered:
+            name = f"{numbered[1] or ''}{numbered[2]}{numbered[3].translate(_RAISED)}"
+        return super().name(name, indices)
+
+    def transposed(self, x: str) -> str:
+        return f"({x})ᵀ" if x[-1] in _DIGITS else super().transposed(x)
+
+    def power(self, x: str, exponent: str) -> str:
+        return super().power(f"({x})" if x[-1] in _DIGITS else x, exponent)
+
 
 TEXT = _Text()
-"""The form of plain text."""
+"""The form of plain text: z1 = W1 a0."""
+
+LAYERED = _Layered()
+"""Plain text with the numbers of layers raised: z¹ = W¹ a⁰."""
 
 
 def term_text(term: Term) -> str:

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from microgradnet.arithmetic import FUNCTIONS, Arithmetic, Number, register
 from microgradnet.engine import Value
 from microgradnet.frames import users_frame
-from microgradnet.lifting.program import Program, check_against, lift
-from microgradnet.lifting.structure import listed
+from microgradnet.lifting.arguments import listed
+from microgradnet.lifting.lifted import Program, check_against, lift
 
 __all__ = ["TracingError", "trace"]
 

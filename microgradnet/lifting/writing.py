@@ -33,12 +33,13 @@ from microgradnet.lifting.terms import (
     Take,
     Term,
     as_coefficient,
+    constant,
     multiply,
     topological_terms,
 )
 from microgradnet.operation import Operation
 
-__all__ = ["Form", "Formulas", "is_renaming"]
+__all__ = ["Form", "Formulas", "function_name", "is_renaming"]
 
 SUM, SIGN, PRODUCT, FACTOR, ATOM = range(5)
 """How tightly what is outermost in a formula binds."""
@@ -64,6 +65,10 @@ class Form(ABC):
         """The name of an array, and which entry of it is meant."""
 
     @abstractmethod
+    def entry(self, x: str, indices: str) -> str:
+        """An entry of an array."""
+
+    @abstractmethod
     def brackets(self, x: str) -> str:
         """A formula in brackets."""
 
@@ -74,6 +79,18 @@ class Form(ABC):
     @abstractmethod
     def transposed(self, x: str) -> str:
         """A matrix transposed."""
+
+    @abstractmethod
+    def more(self, n: int) -> str:
+        """What stands for n parts that are left out."""
+
+    @abstractmethod
+    def norm(self, x: str) -> str:
+        """The norm of an array."""
+
+    @abstractmethod
+    def operation(self, op: Operation, operands: Sequence[str]) -> tuple[str, bool]:
+        """An operation in its own notation, and whether that is a sum."""
 
     @abstractmethod
     def power(self, x: str, exponent: str) -> str:
@@ -92,26 +109,57 @@ class Form(ABC):
         """One where a condition holds, else the other."""
 
 
+class _Read(str):
+    """What stands in place of a letter: an affine function of others, as it is written."""
+
+    affine: Affine
+
+    def __new__(cls, affine: Affine) -> _Read:
+        made = super().__new__(cls, repr(affine))
+        made.affine = affine
+        return made
+
+
 class Formulas:
     """Writes terms in a form; those that have names by their names."""
 
-    def __init__(self, form: Form, names: Mapping[Term, str] | None = None) -> None:
+    def __init__(
+        self,
+        form: Form,
+        names: Mapping[Term, str] | None = None,
+        parameters: Iterable[Term] = (),
+    ) -> None:
+        """Write in a form.
+
+        names       of terms that are written by these
+        parameters  the arrays that all parameters make up, if they are known
+        """
+        self.adjoints: set[str] = set()
         self.form = form
+        self._parameters = frozenset(parameters)
         self.names: Mapping[Term, str] = {} if names is None else names
         self._indexed = True
         self._letters: dict[Axis, str] = {}
+        self._scope: set[str] = set()
         self._orders: dict[Term, list[Axis]] = {}
-        self._shown: dict[Term, str] = {}
+        self._shown: dict[Term, tuple[str, int]] = {}
 
-    def equation(self, term: Term, name: str, given: Term | None = None) -> str:
-        """The equation that defines a named term."""
-        body = term if given is None else given
-        self._indexed = not self._is_matrix_formula(body)
-        self._letters = _letters(body) if self._indexed else {}
-        left = self.form.name(name, self._indices(self.order(term)) if self._indexed else "")
-        if isinstance(body, Scan):
-            return f"{left} = {self._scan(body)}"
-        return f"{left} = {self._part(body, SUM, inside=True)}"
+    def equation(self, term: Term, name: str, axes: Sequence[Axis] | None = None) -> str:
+        """The equation that defines a variable.
+
+        axes    its axes, in the order in which it is shown; those of the term otherwise
+        """
+        wanted = self.order(term) if axes is None else [a for a in axes if a.size is not None]
+        self.turn(term, wanted)
+        shown = [axis for axis in self._find_order(term) if axis.size != 1]
+        agree = shown == [axis for axis in wanted if axis.size != 1]
+        self._indexed = not (agree and self._is_matrix_formula(term))
+        self._letters = _letters(term) if self._indexed else {}
+        self._scope = {self._letters.get(axis, axis.name) for axis in term.axes}
+        left = self.form.name(name, self._indices(wanted) if self._indexed else "")
+        if isinstance(term, Scan):
+            return f"{left} = {self._scan(term)}"
+        return f"{left} = {self._part(term, SUM, inside=True)}"
 
     def turn(self, term: Term, order: Sequence[Axis]) -> None:
         """Have a term, and what it is a sum or a multiple of, shown with its axes in an order."""
@@ -120,6 +168,9 @@ class Formulas:
             if isinstance(term, Map):
                 for x in term.operands:
                     self.turn(x, order)
+            elif isinstance(term, Take) and is_renaming(term):
+                (new,) = term.index.axes
+                self.turn(term.operand, [term.axis if axis is new else axis for axis in order])
 
     def order(self, term: Term) -> list[Axis]:
         """The sized axes of a term in the order in which they are shown: rows, then columns."""
@@ -134,6 +185,8 @@ class Formulas:
             product = self._product_of(term)
             if product is not None:
                 return product[4]
+        if isinstance(term, State):
+            return _sized(term)
         if isinstance(term, Take) and is_renaming(term):
             (new,) = term.index.axes
             return [new if axis is term.axis else axis for axis in self.order(term.operand)]
@@ -146,6 +199,7 @@ class Formulas:
     def formula(self, term: Term) -> str:
         """A term as it is, with indices."""
         self._indexed, self._letters = True, _letters(term)
+        self._scope = {self._letters[axis] for axis in term.axes}
         return self._part(term, SUM, inside=True)
 
     # Whether matrices will do
@@ -161,7 +215,7 @@ class Formulas:
                 isinstance(term, Scan) and term is not root
             ):
                 return False
-            if isinstance(term, Take) and not is_renaming(term):
+            if isinstance(term, Take) and not is_renaming(term) and _slice(term) is None:
                 return False
             if isinstance(term, Sum) and self._product_of(term) is None and not _is_total(term):
                 return False
@@ -173,8 +227,7 @@ class Formulas:
 
     def _is_aligned(self, term: Map) -> bool:
         """Whether operands meet entry by entry: each has all axes, or the last, or is a number."""
-        full = self.order(term)
-        own = [self.order(x) for x in term.arguments]
+        full, *own = ([a for a in self.order(x) if a.size != 1] for x in (term, *term.arguments))
         if all(axes == full[len(full) - len(axes) :] for axes in own):
             return True
         return term.function is ops.multiply and len(own) == 2 and not {*own[0]} & {*own[1]}
@@ -213,7 +266,10 @@ class Formulas:
         if matrices and wanted:
             turned = wanted[-1] in free[0]
         elif matrices:
-            turned = bool(over) and not _is_data(x) and _is_data(y)
+            before, after = self._transposes(x, y, over), self._transposes(y, x, over)
+            turned = after < before or (
+                after == before and bool(over) and not _is_data(x) and _is_data(y)
+            )
         else:
             turned = not free[0]
         if turned:
@@ -232,15 +288,18 @@ class Formulas:
         right = "N" if not columns or b[-1] in columns else "T"
         return number, x, y, left + right, result
 
+    def _transposes(self, x: Term, y: Term, over: set[Axis]) -> int:
+        """How many matrices a product would show transposed."""
+        return (self.order(x)[-1] not in over) + (self.order(y)[-1] in over)
+
     # Writing
 
     def _part(self, term: Term, outside: int, inside: bool = False) -> str:
         """A term, in brackets where what is outside binds as tightly."""
-        if term in self._shown and not inside:
-            return self._shown[term]
-        if term in self.names and not inside:
+        if term in self.names and term not in self._shown and not inside:
             return self._named(term, self.names[term])
-        written, binding = self._write(term)
+        shown = self._shown.get(term) if not inside else None
+        written, binding = self._write(term) if shown is None else shown
         return written if binding > outside or outside == SUM else self.form.brackets(written)
 
     def _named(self, term: Term, name: str) -> str:
@@ -266,19 +325,18 @@ class Formulas:
                 name = "log_sum_exp" + self._along(over)
                 return form.call(name, [self._part(x, SUM)]), ATOM
             case Softmax(x, over):
-                return form.call("softmax" + self._along(over), [self._part(x, SUM)]), ATOM
+                return self._softmax(x, over), ATOM
             case Take(x, axis, index):
+                if not self._indexed and not is_renaming(term):
+                    return self.form.name(cast(Leaf, x).name, cast(str, _slice(term))), ATOM
                 return self._read(x, axis, index)
-            case Put(x, axis, index, over):
-                at = f"{self._index(index)} = {self._letters.get(axis, axis.name)}"
-                total = form.total(self._indices(over)) if over else ""
-                inner = f"{total}{self._part(x, SIGN)} [{at}]"
-                return inner, SIGN
+            case Put():
+                return self._put(term), SIGN
             case Mask(x, conditions, fill):
                 where = form.conjunction.join(map(self._condition, conditions))
                 return form.cases(self._part(x, SUM), where, form.number(fill)), ATOM
             case Concatenate():
-                pieces = [self._part(piece, SUM) for piece in term.operands]
+                pieces = self._abridged([self._part(piece, SUM) for piece in term.operands])
                 return f"[{'; '.join(pieces)}]", ATOM
             case Scan(axis, states, out):
                 for state, _, step in states:
@@ -291,28 +349,67 @@ class Formulas:
                 return self.form.brackets(self._scan(term)), ATOM
         return self._map(cast(Map, term))
 
+    def _softmax(self, x: Term, over: Sequence[Axis]) -> str:
+        """A softmax; where it is read at an index along it, all of it, then the index."""
+        old = self._letters
+        at = [old.get(axis, axis.name) for axis in over]
+        read = self._indexed and not all(letter.rstrip("′").isalpha() for letter in at)
+        if read:
+            self._letters = {a: letter for a, letter in old.items() if a not in over}
+        written = self.form.call("softmax" + self._along(over), [self._part(x, SUM)])
+        self._letters = old
+        return self.form.entry(written, ",".join(at)) if read else written
+
+    def _put(self, term: Put) -> str:
+        """What is added in at an index: Σ x [index = letter]."""
+        old, scope = self._letters, self._scope
+        letter = old.get(term.axis, term.axis.name)
+        self._letters = {**old, **self._fresh(term.over, scope | {letter})}
+        self._scope = scope | {self._letters[axis] for axis in term.over}
+        total = self.form.total(self._indices(term.over)) if term.over else ""
+        x = "" if _is_ones(term.operand) else self._part(term.operand, SIGN) + " "
+        written = f"{total}{x}[{self._index(term.index)} = {letter}]"
+        self._letters, self._scope = old, scope
+        return written
+
     def _along(self, over: Sequence[Axis]) -> str:
         return f"_{self._indices(over)}" if self._indexed else ""
 
     def _constant(self, term: Constant) -> tuple[str, int]:
-        if term.number is None:
+        if term.values.size == 0 or (term.values != term.values.flat[0]).any():
             return self.form.name("K", self._indices(term.axes) if self._indexed else ""), ATOM
-        written = self.form.number(float(term.number))
+        written = self.form.number(float(term.values.flat[0]))
         return written, SIGN if written.startswith(self.form.minus) else ATOM
 
     def _index(self, index: Index) -> str:
+        """An index, counted from 1 as its letters are."""
         if isinstance(index, Affine):
-            renamed = tuple((Axis(self._letters.get(a, a.name), a.size), c) for a, c in index.parts)
-            return repr(Affine(index.offset, renamed))
+            return self._counted(index, 1)
         return self._part(index, SUM)
+
+    def _counted(self, at: Affine, first: int) -> _Read:
+        """An affine function of coordinates that are counted from 1, from its first value on."""
+        offset = at.offset + first - sum(c for _, c in at.parts)
+        parts: dict[str, int] = {}
+        for axis, c in at.parts:
+            letter = self._letters.get(axis, axis.name)
+            inner = letter.affine if isinstance(letter, _Read) else Affine(0, ((Axis(letter), 1),))
+            offset += c * inner.offset
+            for a, factor in inner.parts:
+                if a.name == "1":
+                    offset += c * factor
+                else:
+                    parts[a.name] = parts.get(a.name, 0) + c * factor
+        return _Read(Affine(offset, tuple((Axis(letter), c) for letter, c in parts.items() if c)))
 
     def _condition(self, condition: Affine) -> str:
         """An affine function that is not negative as small on the left, large on the right."""
         low = tuple((axis, -c) for axis, c in condition.parts if c < 0)
         high = tuple((axis, c) for axis, c in condition.parts if c > 0)
-        offset = condition.offset
-        left, right = Affine(max(0, -offset), low), Affine(max(0, offset), high)
-        return f"{self._index(left)} {self.form.at_most} {self._index(right)}"
+        offset = condition.offset - sum(c for _, c in condition.parts)  # of letters from 1 on
+        left = Affine(max(0, -offset) + sum(c for _, c in low), low)
+        right = Affine(max(0, offset) + sum(c for _, c in high), high)
+        return f"{self._counted(left, 0)} {self.form.at_most} {self._counted(right, 0)}"
 
     def _read(self, x: Term, axis: Axis, index: Index) -> tuple[str, int]:
         """A term read at an index, which stands in place of the axis."""
@@ -330,27 +427,40 @@ class Formulas:
         return written
 
     def _sum(self, term: Sum) -> tuple[str, int]:
+        leaf = _squared(term)
+        if leaf is not None:
+            return self._norms([leaf]), FACTOR + 1
         found = None if self._indexed else self._product_of(term)
         if found is not None:
             number, x, y, way, _ = found
             left, right = self._part(x, PRODUCT), self._part(y, PRODUCT)
             left = self.form.transposed(left) if way[0] == "T" else left
             right = self.form.transposed(right) if way[1] == "T" else right
-            return self._scaled(number, f"{left}{self.form.gap}{right}", PRODUCT)
-        over = [axis for axis in term.over if axis.size is not None]
+            product = right if _is_one(x) and way[0] == "N" else f"{left}{self.form.gap}{right}"
+            return self._scaled(number, product, PRODUCT)
+        over = [axis for axis in term.over if axis.size not in (None, 1)]
         number, rest = as_coefficient(term.operand)
         if not over:
             inner = term.operand
             return (self._part(inner, SUM), ATOM) if inner in self.names else self._write(inner)
-        old = self._letters
-        free = {self._letters.get(axis, axis.name) for axis in term.axes}
-        for axis in over:  # a letter that stands for another axis outside
-            if self._indexed and self._letters.get(axis, axis.name) in free:
-                self._letters = {**self._letters, axis: f"{axis.name}′"}
+        old, scope = self._letters, self._scope
+        taken = scope | {self._letters.get(axis, axis.name) for axis in term.axes}
+        self._letters = {**old, **self._fresh(over, taken)} if self._indexed else old
+        self._scope = taken | {self._letters.get(axis, axis.name) for axis in over}
         sign = self.form.total(self._indices(over) if self._indexed else "")
         written = self._scaled(number, sign + self._part(rest, SIGN), SIGN)
-        self._letters = old
+        self._letters, self._scope = old, scope
         return written
+
+    def _fresh(self, axes: Iterable[Axis], taken: set[str]) -> dict[Axis, str]:
+        """Letters for axes that are summed over, other than those that stand for something."""
+        found = {}
+        for axis in axes:
+            letter = self._letters.get(axis, axis.name)
+            while letter in taken:
+                letter += "′"
+            found[axis] = letter
+        return found
 
     def _scaled(self, number: float, written: str, binding: int) -> tuple[str, int]:
         if number == 1:
@@ -363,13 +473,13 @@ class Formulas:
     def _map(self, term: Map) -> tuple[str, int]:
         function, xs = term.function, term.arguments
         if function is ops.add:
-            return self._add(xs), SUM
+            return self._add(xs)
         if function is ops.multiply:
             return self._multiply(term)
         if isinstance(function, str):
             return self._elementary(function, xs)
         if isinstance(function, VJP):
-            return self._vjp(function, xs)
+            return self._vjp(term)
         base = function.base or function
         if base is ops.subtract:
             return f"{self._part(xs[0], SUM)} {self.form.minus} {self._part(xs[1], SUM + 1)}", SUM
@@ -382,61 +492,126 @@ class Formulas:
         if base is ops.power_constant:
             exponent = self.form.number(float(function.parameters["exponent"]))
             return self.form.power(self._part(xs[0], FACTOR), exponent), FACTOR + 1
+        if base is ops.exponential:
+            number = self.form.number(float(function.parameters["base"]))
+            return self.form.power(number, self._part(xs[0], SUM)), FACTOR + 1
         if base is ops.xlogy:
             return self._write(multiply(xs[0], Map(ops.log, (xs[1],))))
         if (isinstance(base.text, str) and "(" in base.text) or base.arity == 1:
-            return self.form.call(base.name, [self._part(x, SUM) for x in xs]), ATOM
+            parts = self._abridged([self._part(x, SUM) for x in xs])
+            written, is_sum = self.form.operation(function, parts)
+            return written, SUM if is_sum else ATOM
         return self._write(expand(function, xs))
 
-    def _add(self, terms: Sequence[Term]) -> str:
-        """A sum, which does not begin with a minus if it need not."""
+    def _add(self, terms: Sequence[Term]) -> tuple[str, int]:
+        """A sum: first what is computed, then data, parameters and numbers; minuses last."""
         minus = self.form.minus
-        parts = [self._part(term, SUM) for term in terms]
-        begins = next((k for k, part in enumerate(parts) if not part.startswith(minus)), 0)
-        parts.insert(0, parts.pop(begins))
+        terms = [x for term in terms for x in self._addends(term)]
+        squares = [_squared(term) for term in terms]
+        norms = [leaf for leaf in squares if leaf is not None]
+        rest = terms
+        parts: list[tuple[str, int]] = []
+        if len(norms) > 1 and self._parameters == {*norms}:
+            rest = [term for term, leaf in zip(terms, squares, strict=True) if leaf is None]
+            parts = [(self._norms(norms), 2)]
+        if not rest:
+            return parts[0][0], FACTOR + 1
+        parts = [*((self._part(term, SUM), _rank(term)) for term in rest), *parts]
+        ordered = sorted(parts, key=lambda part: (part[0].startswith(minus), part[1]))
         signed = [
             f" {minus} {part.removeprefix(minus)}" if part.startswith(minus) else f" + {part}"
-            for part in parts[1:]
+            for part, _ in ordered[1:]
         ]
-        return parts[0] + "".join(signed)
+        return "".join(self._abridged([ordered[0][0], *signed], " + ")), SUM
+
+    def _addends(self, term: Term) -> list[Term]:
+        """The terms of a sum, and of unnamed ones among them."""
+        if not (isinstance(term, Map) and term.function is ops.add):
+            return [term]
+        if term in self.names or term in self._shown:
+            return [term]
+        return [x for inner in term.operands for x in self._addends(inner)]
+
+    def _abridged(self, parts: Sequence[str], sign: str = "") -> list[str]:
+        """The first parts and the last, those between only counted where there are many."""
+        hidden = len(parts) - _READABLE
+        if hidden <= 1:
+            return [*parts]
+        return [*parts[: _READABLE - 1], sign + self.form.more(hidden), parts[-1]]
+
+    def _norms(self, leaves: Sequence[Leaf]) -> str:
+        """The sum of the squares of parameters; of all of them, of θ."""
+        whole = len(leaves) > 1
+        name = "θ" if whole else leaves[0].name
+        return self.form.power(self.form.norm(self.form.name(name)), "2")
 
     def _multiply(self, term: Map) -> tuple[str, int]:
         """Numbers first, then what is entry by entry."""
         number, rest = as_coefficient(term)
         factors: list[Term] = []
-        for x in self._factors(rest):
+        for x in map(self._seen, self._factors(rest)):
             inner, within = as_coefficient(x.operand if isinstance(x, Sum) else x)
-            if isinstance(x, Constant) and x.number is not None:
-                number *= float(x.number)
+            if isinstance(x, Extent):
+                continue  # of the examples, one of which a formula is for
+            if isinstance(x, Constant) and x.values.size == 1:
+                number *= float(x.values.item())
             elif isinstance(x, Sum) and inner != 1 and x not in self.names:
                 number *= inner
                 factors.append(Sum(within, x.over))
             else:
                 factors.append(x)
         counts: dict[Term, int] = {}
-        for factor in (x for x in factors if not isinstance(x, Extent)):
+        for factor in factors:
             counts[factor] = counts.get(factor, 0) + 1
         outer = self._outer(term) if not self._indexed else None
         if outer is not None:
             return self._scaled(number, outer, PRODUCT)
-        ordered = sorted(counts, key=self._is_wide)
+        if not counts:
+            return self.form.number(number), ATOM
+        ordered = sorted(counts, key=self._place)
         hadamard = f" {self.form.hadamard} "
-        text, binding = "", PRODUCT
-        before = False
+        parts: list[str] = []
+        binding, before = PRODUCT, False
         for factor in ordered:
             wide = self._is_wide(factor)
-            if text:
-                text += hadamard if before and wide and not self._indexed else self.form.gap
+            sign = hadamard if before and wide and not self._indexed else self.form.gap
             if counts[factor] > 1:
                 exponent = self.form.number(float(counts[factor]))
-                text += self.form.power(self._part(factor, FACTOR), exponent)
+                written = self.form.power(self._part(factor, FACTOR), exponent)
             elif factor is ordered[-1] and isinstance(factor, Sum) and factor not in self.names:
                 written, binding = self._write(factor)  # nothing stands behind it
-                text += written
             else:
-                text += self._part(factor, PRODUCT if len(factors) > 1 else SIGN)
+                written = self._part(factor, PRODUCT if len(factors) > 1 else SIGN)
+            parts.append(sign + written if parts else written)
             before = wide
-        return self._scaled(number, text, binding)
+        return self._scaled(number, "".join(self._abridged(parts, self.form.gap)), binding)
+
+    def _seen(self, term: Term) -> Term:
+        """A term without sums over single coordinates, which are not written."""
+        while isinstance(term, Sum) and all(axis.size in (None, 1) for axis in term.over):
+            if not self._indexed and self._product_of(term) is not None:
+                break
+            term = term.operand
+        return term
+
+    def _place(self, factor: Term) -> tuple[bool, int]:
+        """Where a factor stands: numbers before vectors; then weights, data, the rest, slopes.
+
+        Adjoints stand behind the other vectors, and before other numbers.
+        """
+        wide = self._is_wide(factor)
+        while isinstance(factor, Take):
+            factor = factor.operand
+        if isinstance(factor, Map) and isinstance(factor.function, VJP):
+            return wide, 6
+        if (isinstance(factor, State) and factor.name in self.adjoints) or (
+            isinstance(factor, Leaf) and factor.role == "seed"
+        ):
+            return wide, 5 if wide and not self._indexed else -1
+        kinds = {"parameter": 0, "input": 1, "target": 2}
+        if isinstance(factor, Constant):
+            return wide, 0
+        return wide, kinds[factor.role] if isinstance(factor, Leaf) else 3
 
     def _is_wide(self, term: Term) -> bool:
         """Whether a term has more than one entry for an example."""
@@ -444,6 +619,12 @@ class Formulas:
 
     def _factors(self, term: Term) -> list[Term]:
         """The factors of a product, and of unnamed ones among them."""
+        if isinstance(term, Map) and isinstance(term.function, VJP) and _is_primed(term):
+            g, *others = term.operands
+            if isinstance(g, Constant) and g.values.size == 1:
+                return [term]
+            slope = cast(Term, Map(term.function, (constant(1), *others)))
+            return [*self._factors(g), slope]
         if not (isinstance(term, Map) and term.function is ops.multiply):
             return [term]
         return [
@@ -463,9 +644,8 @@ class Formulas:
         a, b = _sized(x), _sized(y)
         if not a or not b or {*a} & {*b}:
             return None
-        return (
-            f"{self._part(x, PRODUCT)}{self.form.gap}{self.form.transposed(self._part(y, PRODUCT))}"
-        )
+        row = self.form.transposed(self._part(y, PRODUCT))
+        return row if _is_one(x) else f"{self._part(x, PRODUCT)}{self.form.gap}{row}"
 
     def _elementary(self, name: str, xs: Sequence[Term]) -> tuple[str, int]:
         parts = [self._part(x, SUM) for x in xs]
@@ -480,34 +660,25 @@ class Formulas:
             return self._write(multiply(*xs))
         return self.form.call(name, parts), ATOM
 
-    def _vjp(self, function: VJP, xs: Sequence[Term]) -> tuple[str, int]:
+    def _vjp(self, term: Map) -> tuple[str, int]:
         """G ⊙ f′(x), or the rule's formula where more than one operand varies."""
-        operation, k = function
-        g, y, *operands = xs
-        varying = [x for x in operands if not isinstance(x, Constant)]
-        if len(varying) != 1:
+        operation, k = cast(VJP, term.function)
+        g, y, *operands = term.arguments
+        if not _is_primed(term):
             return self._write(contributions(operation, g, y, operands)[k])
-        if isinstance(g, Constant) and g.number == 1:
-            return self._slope(operation, operands), ATOM
-        wide = any(axis.size not in (None, 1) for axis in varying[0].axes)
-        sign = f" {self.form.hadamard} " if wide and not self._indexed else self.form.gap
-        number, rest = as_coefficient(g)
-        if isinstance(rest, Constant) and rest.number == 1:
-            return self._scaled(number, self._slope(operation, operands), ATOM)
-        negative = number == -1
-        factor = rest if negative else g
-        tight = PRODUCT if wide and not self._indexed else SIGN
-        written = f"{self._part(factor, tight)}{sign}{self._slope(operation, operands)}"
-        return (self.form.minus + written, SIGN) if negative else (written, PRODUCT)
+        if isinstance(g, Constant) and g.values.size == 1:
+            return self._scaled(float(g.values.item()), self._slope(operation, operands), ATOM)
+        return self._multiply(term)
 
     def _slope(self, operation: Operation, operands: Sequence[Term]) -> str:
-        return self.form.call(operation.name, [self._part(x, SUM) for x in operands], prime=True)
+        name = function_name(operation)
+        return self.form.call(name, [self._part(x, SUM) for x in operands], prime=True)
 
     def _scan(self, term: Scan) -> str:
         """What is kept of a step, in terms of the states before it, and where these begin."""
         t = self._letters.get(term.axis, term.axis.name)
         before = f"{t} + 1" if term.reverse else f"{t} − 1"
-        first = str(term.axis.size) if term.reverse else f"{self.form.minus}1"
+        first = str(cast(int, term.axis.size) + 1) if term.reverse else "0"
         kept = {scan.out: name for scan, name in self.names.items()
                 if isinstance(scan, Scan) and scan.states == term.states}  # fmt: skip
         starts = []
@@ -515,21 +686,67 @@ class Formulas:
             own = self._indices(self.order(state)) if self._indexed else ""
             indices = ",".join(x for x in (before, own) if x)
             if step in kept:
-                self._shown[state] = self.form.name(kept[step], indices)
+                self._shown[state] = self.form.name(kept[step], indices), ATOM
                 starts.append(f"{self.form.name(kept[step], first)} = {self._part(init, SUM)}")
                 continue
-            earlier = {out: self.form.name(name, before) for out, name in kept.items()}
+            earlier = {out: (self.form.name(name, before), ATOM) for out, name in kept.items()}
             if earlier.keys() & set(topological_terms([step])):
                 old, self._shown = self._shown, self._shown | earlier
-                written = self._part(step, PRODUCT)
-                self._shown = {**old, state: written}
-                starts.append(f"{written} = {self._part(init, SUM)} at {t} = {first}")
+                written, binding = self._write(step)
+                self._shown = {**old, state: (written, binding)}
+                last = term.axis.size if term.reverse else 1
+                starts.append(f"{written} = {self._part(init, SUM)} at {t} = {last}")
                 continue
-            self._shown[state] = self.form.name(state.name, indices)
+            self._shown[state] = self.form.name(state.name, indices), ATOM
             starts.append(f"{self._named(state, state.name)} = {self._part(step, SUM)}")
             starts.append(f"{self.form.name(state.name, first)} = {self._part(init, SUM)}")
         written = self._part(term.out, SUM, inside=term.out not in self._shown)
         return f"{written},   {',   '.join(starts)}"
+
+
+def _rank(term: Term) -> int:
+    """Where a term stands in a sum: what is computed, then data, parameters, numbers."""
+    _, rest = as_coefficient(term)
+    if _squared(rest) is not None:
+        return 3
+    factors = rest.operands if isinstance(rest, Map) and rest.function is ops.multiply else (rest,)
+    leaves = [_leaf_of(x) for x in factors if not isinstance(x, Extent)]
+    if all(isinstance(x, Constant) for x in leaves):
+        return 4
+    if not all(isinstance(x, Leaf) for x in leaves):
+        return 0
+    if all(cast(Leaf, x).role == "parameter" for x in leaves):
+        return 3
+    return 1 if len(leaves) == 1 else 2
+
+
+def _leaf_of(term: Term) -> Term:
+    """What a term is read or summed from."""
+    while isinstance(term, (Take, Sum)):
+        term = term.operand
+    return term
+
+
+def function_name(op: Operation) -> str:
+    """What an operation is called where it is written as a function."""
+    return op.symbol if op in (ops.maximum, ops.minimum) else op.name
+
+
+def _is_primed(term: Term) -> bool:
+    """Whether a derivative is read as G ⊙ f′(x): of a function of one operand that varies."""
+    return len([x for x in term.operands[2:] if not isinstance(x, Constant)]) == 1
+
+
+def _squared(term: Term) -> Leaf | None:
+    """The array of parameters whose squares a term sums up."""
+    product = term.operand if isinstance(term, Sum) else term
+    if not (isinstance(product, Map) and product.function is ops.multiply):
+        return None
+    leaf = product.arguments[0]
+    if not (isinstance(leaf, Leaf) and leaf.role == "parameter"):
+        return None
+    over = term.over if isinstance(term, Sum) else ()
+    return leaf if product.arguments == (leaf, leaf) and {*over} == {*leaf.axes} else None
 
 
 def is_renaming(term: Take) -> bool:
@@ -538,9 +755,40 @@ def is_renaming(term: Take) -> bool:
     return isinstance(index, Affine) and index.renames(term.axis) not in (None, *term.operand.axes)
 
 
+_READABLE = 8
+"""Of more parts of a formula all but these are only counted."""
+
+_LISTED = 4
+"""Of more places only the first and the last are written."""
+
+
+def _slice(term: Take) -> str | None:
+    """Which entries of a vector a term is, counted from 1; None where that is not so simple."""
+    x, index = term.operand, term.index
+    vector = isinstance(x, (Leaf, State)) and _sized(x) == [term.axis]
+    if not vector or not isinstance(index, Affine) or len(index.parts) > 1 or term.fill is not None:
+        return None
+    places = [index.offset + 1]
+    for axis, step in index.parts:
+        places = [places[0] + step * k for k in range(cast(int, axis.size))]
+        if step == 1 and len(places) > 1:
+            return f"{places[0]}…{places[-1]}"
+    return ",".join(map(str, places)) if len(places) <= _LISTED else None
+
+
 def _sized(term: Term) -> list[Axis]:
     """The axes that a formula with matrices speaks of."""
     return [axis for axis in term.axes if axis.size is not None]
+
+
+def _is_one(term: Term) -> bool:
+    """Whether a term is the vector (1)."""
+    return isinstance(term, Constant) and term.values.tolist() == [1.0]
+
+
+def _is_ones(term: Term) -> bool:
+    """Whether all numbers of a term are 1."""
+    return isinstance(term, Constant) and bool((term.values == 1).all())
 
 
 def _is_data(term: Term) -> bool:
@@ -550,7 +798,8 @@ def _is_data(term: Term) -> bool:
 
 def _is_total(term: Sum) -> bool:
     """Whether a sum goes over all that a formula speaks of."""
-    return not _sized(term) or not any(axis.size is not None for axis in term.over)
+    over = [axis for axis in term.over if axis.size not in (None, 1)]
+    return not over or all(axis.size in (None, 1) for axis in term.axes)
 
 
 def _letters(root: Term) -> dict[Axis, str]:
@@ -562,7 +811,9 @@ def _letters(root: Term) -> dict[Axis, str]:
         if isinstance(term, (Sum, LogSumExp, Softmax, Put)):
             own += term.over
         for axis in own:
-            if axis not in letters:
+            if axis.size == 1:
+                letters[axis] = "1"
+            elif axis not in letters:
                 name = axis.name
                 while name in taken:
                     name += "′"

@@ -6,6 +6,7 @@ import copy
 import gc
 import math
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -22,7 +23,6 @@ from support.lifting import UNARY, agrees, network
 from microgradnet import MLP, Value, costs, lift, operation, ops, trace
 from microgradnet.costs import COSTS
 from microgradnet.lifting import TracingError, recognise
-from microgradnet.lifting.layout import brackets
 
 # Random graphs
 
@@ -245,7 +245,7 @@ def test_latex_keeps_a_power_apart_from_the_number_of_a_layer():
 # Structures by hand
 
 
-def test_a_convolution_is_a_matrix_of_shared_weights():
+def test_a_convolution_has_as_many_weights_as_it_has():
     r = Random(1)
     kernel, bias = [r.uniform(-1, 1) for _ in range(3)], 0.2
 
@@ -255,8 +255,9 @@ def test_a_convolution_is_a_matrix_of_shared_weights():
         return [sum((ops.relu(v) for v in z), Value(0.0))], [*w, b]
 
     def form(program):
-        assert program.equations[0].text == "z1 = W1 a0 + b1"
-        assert "∂C/∂W1 = δ1 a0ᵀ" in [e.text for e in program.equations]
+        texts = [e.text for e in program.equations]
+        assert texts[0] == "z1[k] = Σ_i W1[i] a0[k + i − 1] + b1"
+        assert "∂C/∂W1[i] = Σ_k δ1[k] a0[k + i − 1]" in texts
 
     agrees(build, [[r.gauss(0, 1) for _ in range(8)] for _ in range(3)], [[]] * 3, form=form)
 
@@ -297,11 +298,7 @@ def test_a_recurrence_uses_its_matrix_at_every_step():
                  for j in range(3)]  # fmt: skip
         return [h[0] * h[1] + h[2]], ps
 
-    def form(program):
-        texts = [e.text for e in program.equations]
-        assert "z3 = W2 a2 + W1 a0[3] + b1" in texts or any("W2 a2" in t for t in texts), texts
-
-    agrees(build, [[r.gauss(0, 1) for _ in range(4)] for _ in range(3)], [[]] * 3, form=form)
+    agrees(build, [[r.gauss(0, 1) for _ in range(4)] for _ in range(3)], [[]] * 3)
 
 
 def test_two_identical_heads_on_one_trunk():
@@ -337,7 +334,7 @@ def test_skip_connections_and_an_l2_term_counted_once_an_example():
 
     def form(program):
         texts = [e.text for e in program.equations]
-        assert texts[3:5] == ["v1 = z2 + a0 − y", "C = ½ Σ v1² + 0.01 ‖θ‖²"]
+        assert texts[3:5] == ["C = ½ Σ (z2 + a0 − y)² + 0.01 ‖θ‖²", "δ2 = z2 + a0 − y"]
 
     r = Random(6)
     X, Y = ([[r.gauss(0, 1) for _ in range(3)] for _ in range(4)] for _ in range(2))
@@ -629,16 +626,22 @@ def test_the_source_runs_in_a_bare_interpreter_with_numpy_alone(tmp_path, hidden
     )
 
 
-@given(label=st.text(max_size=30))
-def test_labels_cannot_reach_the_source(label):
-    plain, named = [], []
-    for store, text in ((plain, ""), (named, label)):
-        x, w = Value(0.5, label=text), Value(2.0, label=text)
-        c = ops.tanh(w * x)
-        c.label = text
-        program = lift(c, [x], parameters=[w])
-        store += [program.source, str(program)]
-    assert plain == named
+@given(
+    label=st.text(max_size=30)
+    | st.sampled_from(["np", "p", "g", "m", "X", "V", "C", "one", "a0", "z1", "δ1", "θ", "compute"])
+)
+def test_labels_reach_the_source_as_names_that_collide_with_nothing(label):
+    x, w = [Value(0.5, label=label), Value(0.25)], [Value(2.0, label=label), Value(3.0)]
+    c = ops.tanh(w[0] * x[0] + w[1]) * x[1]
+    c.label = label
+    program = lift(c, x, [], w)
+    assert label.isidentifier() or len(label) < 3 or label not in program.source
+    (value,), gradient = program.value_and_grad([[0.5, 0.25]])
+    assert math.isclose(value, c.data, rel_tol=1e-14)
+    c.backward()
+    np.testing.assert_allclose(gradient, [v.grad for v in w], rtol=1e-12)
+    lefts = [equation.left for equation in program.equations]
+    assert len({*lefts}) == len(lefts)
 
 
 def test_an_own_operation_lifts_under_a_name_made_for_it(own_table):
@@ -654,10 +657,9 @@ def test_an_own_operation_lifts_under_a_name_made_for_it(own_table):
         return [bump(w * xs[0]) + bump(xs[1])], [w]
 
     def form(program):
-        assert "bump" not in program.source.replace('"""bump(x)."""', "").replace(
-            '"""What bump passes on of g."""', ""
-        )
-        assert program.equations[0].text == "z1 = W1 a0[1]" or "bump" in str(program)
+        words = {*re.findall(r"\w+", re.sub('""".*?"""', "", program.source))}
+        assert "bump" not in words
+        assert program.equations[0].text == "z1 = W1 a0[1]"
 
     agrees(build, [[1.0, 2.0], [-1.0, -2.0]], [[], []], form=form)
 
@@ -691,7 +693,7 @@ def test_recognise_has_the_nodes_of_every_entry():
     assert found.variables["C"].nodes == (cost,)
     assert found.variables["C"].shape == ()
     uses = {e.left: e.uses for e in found.equations}
-    assert uses["δ1"] == ("W2", "δ2", "z1")
+    assert {*uses["δ1"]} == {"W2", "δ2", "z1"}
 
 
 # Branches
@@ -794,42 +796,38 @@ def test_a_chain_is_written_without_ever_deeper_brackets(step):
     assert math.isclose(gradient, w.grad, rel_tol=1e-9, abs_tol=1e-300)
 
 
-def test_of_a_long_sum_the_terms_left_out_are_counted():
+def test_a_chain_that_repeats_is_a_recurrence():
     x, w = Value(0.1), [Value(0.5), Value(0.25)]
     v = x
     for _ in range(300):
         v = ops.tanh(w[0] * v + w[1])
     program = lift(v, [x], parameters=w)
-    of_b, of_w = (e for e in program.equations if e.part == "gradient")
-    assert of_b.text == (
-        "∂C/∂b1 = δ300 + δ299 + δ298 + δ297 + δ296 + δ295 + δ294 + … (292 more) + δ1"
-    )
-    assert len(of_b.uses) == 300
-    assert of_w.text.endswith("δ294 a293ᵀ + … (292 more) + δ1 a0ᵀ")
-    assert r"+ \cdots\;(\text{292 more}) + \delta^{1}" in of_b.latex
+    assert len(program.equations) < 15
+    assert "s2 = tanh(W1 s2[i − 1] + b1),   s2[0] = a1" in str(program)
     (_,), gradient = program.value_and_grad([[0.1]])
     v.backward()
     np.testing.assert_allclose(gradient, [p.grad for p in w], rtol=1e-12)
 
 
-def test_one_long_equation_does_not_push_the_sizes_of_all_others_aside():
-    x = [Value(0.1) for _ in range(40)]
+def test_of_many_factors_those_left_out_are_counted():
+    x = [Value(0.1 * k) for k in range(1, 41)]
     w = Value(0.5)
-    program = lift(math.prod((ops.tanh(w * v) for v in x), start=ops.sin(w)), x, parameters=[w])
-    longest = max(len(e.text) for e in program.equations)
-    assert longest > 100
-    short = [line for line in str(program).splitlines() if len(line) < longest]
-    assert max(map(len, short)) <= 100 + len("   (40)")
+    functions = [ops.tanh, ops.sin, ops.exp, ops.sigmoid, ops.erf]
+    factors = [functions[k * k % 7 % 5](w * v) for k, v in enumerate(x)]
+    program = lift(math.prod(factors, start=ops.sin(w)), x, parameters=[w])
+    (cost,) = (e.text for e in program.equations if e.left == "C")
+    assert "more) " in cost
+    assert max(len(line) for line in str(program).splitlines()) <= 100 + len("   (40)")
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"inputs": Value(1.0)}, r"inputs is one Value, .*: write it as a list"),
-        ({"targets": None}, "targets is None, not a list of Values"),
+        ({"targets": 3}, "targets is 3, not a list of Values"),
         ({"parameters": MLP(2, [1])}, r"write model.parameters\(\)"),
-        ({"parameters": [[Value(1.0)]]}, "parameters: entry 0 is .*: list row after row"),
-        ({"parameters": {"w": Value(1.0)}}, "parameters: entry 0 is 'w', not a Value$"),
+        ({"parameters": [[1.0]]}, r"parameters\[0\]\[0\] is 1.0, no Value"),
+        ({"parameters": {"w": [[Value(1.0)], [2.0]]}}, r"parameters\['w'\]\[1\]\[0\] is 2.0"),
         ({"cost": 3.0}, "cost is 3.0: give the Value that is the cost of one example, or a list"),
         ({"cost": MLP(2, [1])}, "cost is MLP.* which is what it gives when it is called"),
         ({"cost": [3.0]}, "cost: entry 0 is 3.0, not a Value$"),
@@ -916,7 +914,7 @@ def test_tracing_refuses_parameters_that_are_no_list_of_values():
 def test_a_formula_has_neither_factors_of_one_nor_needless_brackets():
     x, w = Value(1.0), Value(2.0)
     assert [e.text for e in lift(6 * w, [x], parameters=[w]).equations] == ["C = 6 θ", "∂C/∂θ = 6"]
-    assert lift(x * w * 0.25, [x], parameters=[w]).equations[0].text == "z1 = 0.25 W1 a0"
+    assert lift(x * w * 0.25, [x], parameters=[w]).equations[0].text == "C = 0.25 W1 a0"
     costs, gradient = lift(6 * w, [x], parameters=[w]).value_and_grad([[1.0], [2.0]])
     assert (costs.tolist(), gradient.tolist()) == ([12.0, 12.0], [12.0])
 
@@ -926,22 +924,20 @@ def test_signs_stand_between_terms_and_no_minus_comes_first():
     z = w * x + Value(1.0)
     program = lift(ops.tanh(z) * (ops.sigmoid(z) - 1) - ops.tanh(z) ** 2 - 2 * z * z, [x], [], [w])
     texts = [e.text for e in program.equations]
-    assert texts[3:5] == [
-        "C = a1 v2 − a1² − 2 z1²",
-        "δ1 = a1 σ′(z1) + (v2 − 2 a1) tanh′(z1) − 4 z1",
+    assert texts[2:4] == [
+        "C = a1 (σ(z1) − 1) − a1² − 2 z1²",
+        "δ1 = a1 σ′(z1) + (σ(z1) − 2 a1 − 1) tanh′(z1) − 4 z1",
     ]
     v = z - ops.sin(z)
     program = lift((1 - z) ** 2 - v**2, [x], parameters=[w])
     texts = [e.text for e in program.equations]
     assert texts[2:-1] == [
-        "v3 = z1 − a1",
-        "C = (1 − z1)² − v3²",
-        "∂C/∂v3 = −2 v3",
-        "δ1 = ∂C/∂v3 − ∂C/∂v3 cos(z1) − 2 (1 − z1)",
+        "C = (1 − z1)² − (z1 − a1)²",
+        "δ1 = 2 (z1 − a1) cos(z1) − 2 (z1 − a1) − 2 (1 − z1)",
     ]
     for part in ("− −", "+ −", "(−", "-"):
         assert part not in str(program)
-    assert lift(-(w * x), [x], parameters=[w]).equations[-1].text == "∂C/∂W1 = −a0ᵀ"
+    assert lift(-(w * x), [x], parameters=[w]).equations[-1].text == "∂C/∂W1 = −a0"
     assert lift(-2 * ops.tanh(x), [x]).equations[-1].text == "C = −2 tanh(a0)"
 
 
@@ -963,7 +959,6 @@ def test_parameters_in_reverse_give_the_same_equations(cost, output):
     as_they_are = lift(c, forward.a[0], y, model.parameters())
     reverse = lift(c, forward.a[0], y, model.parameters()[::-1])
     assert str(reverse) == str(as_they_are)
-    assert "p[I" not in reverse.source
     X, Y = np.random.default_rng(0).normal(size=(4, 2)), np.eye(2)[[0, 1, 1, 0]]
     one, other = as_they_are.value_and_grad(X, Y), reverse.value_and_grad(X, Y)
     np.testing.assert_allclose(other[0], one[0], rtol=1e-14)
@@ -972,7 +967,6 @@ def test_parameters_in_reverse_give_the_same_equations(cost, output):
     assert found.variables["z3"].nodes == tuple(forward.z[3])
     outputs = lift(forward.output, forward.a[0], parameters=model.parameters()[::-1])
     assert "[2,1]" not in str(outputs)
-    assert outputs.source.count("np.concatenate([a3], axis=1)") == 2
 
 
 def test_of_many_operands_those_left_out_are_counted():
@@ -980,8 +974,9 @@ def test_of_many_operands_those_left_out_are_counted():
     cost = ops.log_sum_exp(*[ops.tanh(w * v) for v in x], *[ops.sin(w * v) for v in x])
     program = lift(cost, x, parameters=[w])
     (text,) = (e.text for e in program.equations if e.left == "C")
-    assert text.startswith("C = log_sum_exp(v2[1], v2[2], ")
-    assert text.endswith("v2[7], … (32 more), v3[20])")
+    assert text.startswith("C = log_sum_exp(")
+    assert "… (32 more), " in text
+    assert max(len(e.text) for e in program.equations) <= 100
     (found,), (gradient,) = program.value_and_grad([[v.data for v in x]])
     cost.backward()
     assert math.isclose(found, cost.data, rel_tol=1e-12)
@@ -1006,7 +1001,6 @@ def test_a_penalty_on_all_parameters_is_part_of_each_gradient():
     texts = [e.text for e in program.equations if e.part == "gradient"]
     assert "∂C/∂W1 = δ1 a0ᵀ + 0.1 W1" in texts
     assert len(texts) == 4
-    assert "g[...] = 0" not in program.source
 
 
 def test_products_of_parameters_with_what_is_made_of_others_are_no_squares():
@@ -1020,13 +1014,11 @@ def test_products_of_parameters_with_what_is_made_of_others_are_no_squares():
     agrees(build, [[0.5], [-1.0]], [[], []])
 
 
-def test_a_gradient_of_parameters_that_are_anothers_too_is_added():
+def test_a_parameter_of_a_row_that_is_used_elsewhere_too_stands_in_one_array():
     x, ps = [Value(0.5), Value(-1.0)], [Value(0.3), Value(0.7), Value(0.2)]
     z = ps[0] * x[0] + ps[1] * x[1]
     program = lift(ops.tanh(z) + ops.sin(ps[1]) + ops.sin(ps[2]), x, parameters=ps)
-    signs = [e.text.split()[1] for e in program.equations if e.part == "gradient"]
-    assert signs == ["=", "+="]
-    assert r"&\mathrel{+}= " in program._repr_latex_()
+    assert sum(math.prod(e.shape) for e in program.equations if e.part == "gradient") == 3
     X = [[0.5, -1.0], [0.25, 2.0]]
     total = np.zeros(3)
     for row in X:
@@ -1036,17 +1028,13 @@ def test_a_gradient_of_parameters_that_are_anothers_too_is_added():
     np.testing.assert_allclose(program.value_and_grad(X)[1], total, rtol=1e-12)
 
 
-def test_only_gradients_of_shared_parameters_are_gathered():
+def test_a_layer_on_a_convolution():
     r = Random(1)
     kernel, rest = [Value(r.uniform(-1, 1)) for _ in range(3)], MLP(6, [2], rng=r)
     x = [Value(r.uniform(-1, 1)) for _ in range(8)]
     a = [ops.tanh(sum((kernel[k] * x[j + k] for k in range(3)), Value(0.0))) for j in range(6)]
     cost = sum((v * v for v in rest(a)), Value(0.0))
     program = lift(cost, x, parameters=[*kernel, *rest.parameters()])
-    both = program.source.split("def value_and_grad")[1]
-    assert "g[...] = 0" not in both
-    assert "g[0:3] = np.bincount(" in both
-    assert "np.matmul(delta2.T, a1, out=gW2)" in both
     cost.backward()
     _, gradient = program.value_and_grad([[v.data for v in x]])
     np.testing.assert_allclose(gradient, [p.grad for p in [*kernel, *rest.parameters()]], rtol=1e-9)
@@ -1057,7 +1045,7 @@ def test_a_cost_that_is_a_leaf_has_its_equation():
     assert str(lift(Value(2.5))) == "C = 2.5"
     assert str(lift(w * x)) == "C = 2"
     assert str(lift(x, [Value(0.0), x])) == "C = a0[2]"
-    assert str(lift(w, parameters=[w])) == "C = θ\n\n∂C/∂θ = 1   (1)"
+    assert str(lift(w, parameters=[w])) == "C = θ\n\n∂C/∂θ = 1"
     assert "the outputs are inputs, parameters and constants" in str(lift([x, w], [x]))
     assert lift([x, w], [x]).value([[3.0]]).tolist() == [[3.0, 2.0]]
 
@@ -1075,10 +1063,6 @@ def test_outputs_that_stand_side_by_side_are_returned_together():
     forward = model.forward([0.5, -1.0])
     outputs = [*forward.output, *forward.output[1:], forward.a[0][1], model.parameters()[0]]
     program = lift(outputs, forward.a[0], parameters=model.parameters())
-    wanted = (
-        "np.concatenate([z2, z2[:, 1:3], a0[:, 1:2], np.full((m, 1), theta1, p.dtype)], axis=1)"
-    )
-    assert wanted in program.source
     np.testing.assert_allclose(program.value([[0.5, -1.0]]), [[v.data for v in outputs]])
 
 
@@ -1123,21 +1107,3 @@ def test_the_name_of_an_operation_cannot_reach_the_source_as_code(own_table):
     (found,), _ = program.value_and_grad([[2.0]])
     assert math.isclose(found, 45 + math.sin(6) + math.sin(3))
     assert "reached" not in program.source
-
-
-@pytest.mark.parametrize(
-    ("index", "size", "found"),
-    [
-        ([[0, 1], [4, 5]], 8, "[0:8].reshape(2, 4)[:, 0:2]"),
-        ([[2, 3], [6, 7]], 8, "[0:8].reshape(2, 4)[:, 2:4]"),
-        ([[0, 1], [4, 5]], 6, None),  # the second row of four would go beyond the end
-        ([[3, 4], [7, 8]], 9, "[1:9].reshape(2, 4)[:, 2:4]"),
-        ([[0, 1], [1, 2]], 4, None),
-        ([5, 4, 3], 6, "[3:6][::-1]"),
-    ],
-)
-def test_brackets_give_the_places(index: list[object], size: int, found: str | None) -> None:
-    places = np.array(index)
-    assert brackets(places, size) == found
-    if found is not None:
-        assert (eval(f"vector{found}", {"vector": np.arange(size)}) == places).all()

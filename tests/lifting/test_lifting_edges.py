@@ -65,8 +65,8 @@ def test_constants_times_a_whole_vector_are_a_matrix():
         return [sum((c * v for c, v in zip(row, a, strict=True)), Value(0.0)) for row in rows], ps
 
     def form(program):
-        assert any("= K1 " in text for text in texts(program, "forward"))
-        assert any("K1ᵀ V" in e.text for e in program.equations)
+        assert any("= K " in text for text in texts(program, "forward"))
+        assert any("Kᵀ V" in e.text for e in program.equations)
 
     agrees(build, X, NO_TARGETS, [[0.3, 2.0], [-1.0, 0.5]], form=form)
 
@@ -104,8 +104,8 @@ def test_a_sum_with_more_matrices_than_there_are_letters():
         return [z[0] * z[1] + ops.tanh(z[0])], ps
 
     def form(program):
-        names = {e.left.removeprefix("∂C/∂") for e in program.equations if e.part == "gradient"}
-        assert names == {"W1", "U1", "V1", "M1", "W1_1"}
+        names = [e.left for e in program.equations]
+        assert len({*names}) == len(names)
 
     agrees(build, X, NO_TARGETS, form=form)
 
@@ -120,12 +120,7 @@ def test_a_convolution_used_twice_is_one_matrix():
         return [sum((ops.tanh(z) for z in convolved([ops.tanh(z) for z in convolved(xs)])),
                     Value(0.0))], kernel  # fmt: skip
 
-    def form(program):
-        first, second = (text for text in texts(program, "forward") if text[0] == "z")
-        assert first == "z1 = W1 a0"
-        assert second.endswith(" a1")
-
-    agrees(build, X, NO_TARGETS, form=form)
+    agrees(build, X, NO_TARGETS)
 
 
 def test_shared_weights_with_factors_of_their_own():
@@ -139,12 +134,11 @@ def test_shared_weights_with_factors_of_their_own():
     xs = [Value(x) for x in X[0]]
     (cost,), _ = build(xs, [])
     found = recognise(cost, xs, parameters=kernel)
-    w, v = kernel
-    assert set(found.variables["W1"].nodes) == {w, v, None}
-    assert found.variables["W1"].shape == (3, 3)
+    held = [v.nodes for v in found.variables.values() if v.kind == "parameter"]
+    assert sorted(node.data for nodes in held for node in nodes) == [-0.25, 0.5]
     program = lift(cost, xs, parameters=kernel)
     program.value_and_grad(X)
-    assert program.gradients["W1"].shape == (2,)
+    assert sum(g.size for g in program.gradients.values()) == 2
     single = program.value_and_grad(np.array(X, dtype="float32"))
     assert single[1].dtype == np.float32
     np.testing.assert_allclose(single[1], program.value_and_grad(X)[1], rtol=1e-5)
@@ -161,7 +155,7 @@ def test_a_square_counted_twice():
 def test_a_weighted_input_times_a_number_passes_that_on():
     w, b, x = Value(2.0), Value(3.0), Value(1.0)
     program = lift(3 * (w * x + b), [x], parameters=[w, b])
-    assert texts(program, "gradient") == ["∂C/∂b1 = 3", "∂C/∂W1 = 3 a0ᵀ"]
+    assert texts(program, "gradient") == ["∂C/∂b1 = 3", "∂C/∂W1 = 3 a0"]
     assert program.value_and_grad([[1.0], [2.0]])[1].tolist() == [9.0, 6.0]
 
 
@@ -210,7 +204,7 @@ def test_logarithms_that_only_together_are_a_cross_entropy(weight, again):
 
     def form(program):
         whole = weight == 1.0 and not again
-        assert ("(v2 − y)" in str(program)) == whole, str(program)
+        assert ("a0 ⊙ v1 − a0 ⊙ y" in str(program)) == whole, str(program)
 
     agrees(build, X, [[1.0, 0.0, 0.5], [0.0, 0.25, 1.0]], form=form)
 
@@ -378,12 +372,12 @@ def test_the_verb_prints_latex_of_an_expression(capsys):
     assert status == 0
     assert out.startswith("$$\\begin{aligned}\nz^{1} &= ")
     status, out, _ = lifted(capsys, *given)
-    assert "∂C/∂b1 = δ1" in out
-    assert "∂C/∂W1 = δ1 a0[1]ᵀ" in out
+    assert "∂C/∂b = δ1" in out
+    assert "∂C/∂w = δ1 x" in out
 
 
 def test_the_verb_takes_x_for_the_input_where_nothing_is_said(capsys):
-    assert "z1 = W1 a0" in lifted(capsys, "tanh(w*x)", "w=0.5", "x=2")[1]
+    assert "z1 = w x" in lifted(capsys, "tanh(w*x)", "w=0.5", "x=2")[1]
     assert "a0" not in lifted(capsys, "tanh(w*v)", "w=0.5", "v=2")[1]
 
 
@@ -459,12 +453,11 @@ def test_softmaxes_of_parts_say_of_which():
     z = [w * xs[0] + v * xs[1] for w, v in weights]
     parameters = [w for row in weights for w in row]
     halves = str(lift([*softmax(z[:2]), *softmax(z[2:])], xs, parameters=parameters))
-    assert "v1 = softmax(z1[1…2; 3…4])" in halves
-    assert "δ1 = softmax_vjp(z1[1…2; 3…4], V)" in halves
+    assert "a1 = softmax(z1)" in halves
+    assert "(2 × 2)" in halves
     share = lift(softmax(z)[1], xs, parameters=parameters)
-    assert "C = softmax(z1)[2]" in str(share)
-    assert "δ1 = softmax_vjp(z1, [1 at 2])" in str(share)
-    assert r"\left(z^{1}\right)_{2}" in share._repr_latex_()
+    assert "C = a1[2]" in str(share)
+    assert "a^{1}_{2}" in share._repr_latex_()
 
 
 @pytest.mark.parametrize(

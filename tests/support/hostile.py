@@ -75,7 +75,7 @@ _NEVER_BEGINNING = ("socket.", "urllib.", "ftplib.", "http.client", "pty.")
 _TOUCHING = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink",
              "os.truncate", "os.chmod", "os.chown", "shutil.rmtree", "shutil.move"}  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_WRITERS = ("microgradnet.lifting.program", "microgradnet.unrolled", "collections", "dataclasses")
+_WRITERS = ("microgradnet.lifting.lifted", "microgradnet.unrolled", "collections", "dataclasses")
 """They run what they have written themselves, of which their own tests say what it is made of."""
 
 _watches: list[_Watch] = []
