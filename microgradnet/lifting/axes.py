@@ -786,6 +786,26 @@ def components(entry: Indices, values: Indices, n: int, size: int) -> Indices:
 
 def separate(entry: Indices, t: Indices, values: Indices, n: int) -> tuple[Indices, Indices] | None:
     """Find o and d such that values = o[entry] + d[t]; None if there are none."""
+    if (
+        len(values) > 2 * _FIRST
+        and _relaxed(entry[:_FIRST], t[:_FIRST], values[:_FIRST], n) is None
+    ):
+        return None  # as most are that are asked for
+    found = _relaxed(entry, t, values, n)
+    if found is None:
+        return None
+    origin, step, known = found
+    read = np.bincount(entry, minlength=n) > 0
+    return (origin, step) if (known == read).all() else None
+
+
+_FIRST = 256
+
+
+def _relaxed(
+    entry: Indices, t: Indices, values: Indices, n: int
+) -> tuple[Indices, Indices, NDArray[np.bool_]] | None:
+    """O and d from d = 0 in one place, and where o is known; None if values contradict them."""
     size = int(t.max()) + 1
     origin, step = np.zeros(n, dtype=np.intp), np.zeros(size, dtype=np.intp)
     known_o, known_d = np.zeros(n, dtype=bool), np.zeros(size, dtype=bool)
@@ -798,7 +818,5 @@ def separate(entry: Indices, t: Indices, values: Indices, n: int) -> tuple[Indic
         rows = known_o[entry]
         step[t[rows]] = values[rows] - origin[entry[rows]]
         known_d[t[rows]] = True
-    read = np.bincount(entry, minlength=n) > 0
-    if not (known_o == read).all() or (values != origin[entry] + step[t]).any():
-        return None
-    return origin, step
+    wrong = (values != origin[entry] + step[t]) & known_o[entry]
+    return None if wrong.any() else (origin, step, known_o)
