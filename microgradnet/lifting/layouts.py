@@ -91,12 +91,11 @@ class Layouts:
                 self._first.setdefault(self._root(term), term.axis)
         for term, axis in first.items():
             self._first[self._root(term)] = axis
-        self._touching: dict[Term, list[Term]] = defaultdict(list)
-        for term in terms:
-            for x in self._concerned(term):
-                root = self._root(_base(x))
-                if term not in self._touching[root]:
-                    self._touching[root].append(term)
+        self._touching: dict[Term, dict[Term, None]] = defaultdict(dict)
+        self._bases = {term: [_base(x) for x in self._concerned(term)] for term in terms}
+        for term, bases in self._bases.items():
+            for x in bases:
+                self._touching[self._root(x)][term] = None
         for term, strides in fixed.items():
             root = self._root(term)
             if root not in self._orders and root in self._touching:
@@ -176,48 +175,53 @@ class Layouts:
 
     def _choose(self, terms: Sequence[Term]) -> None:
         """Begin with the examples as rows, and as columns; go on while it pays; keep the better."""
-        classes = dict.fromkeys(self._root(_base(x)) for t in terms for x in self._concerned(t))
+        classes = dict.fromkeys(self._root(x) for bases in self._bases.values() for x in bases)
         settled = dict(self._orders)
         open_ones = [
             root for root in classes if 1 < len(self._axes[root]) <= _WIDEST and root not in settled
         ]
-        judged = [term for term in terms if self._concerned(term)]
+        judged = [term for term, bases in self._bases.items() if bases]
         found = []
         for first in (True, False):
             self._examples_first = first
             self._orders = dict(settled)
             self._descend(open_ones)
-            if self._move_examples(open_ones, judged):
+            if self._move_examples(open_ones):
                 self._descend(open_ones)
             found.append((sum(map(self.cost, judged)), self._examples_first, self._orders))
         _, self._examples_first, self._orders = min(found, key=lambda choice: choice[0])
 
     def _descend(self, roots: Sequence[Term]) -> None:
-        """Improve class after class, while it pays."""
+        """Improve class after class, and again those beside others that have changed."""
+        waiting = roots
         for _ in range(_ROUNDS):
-            if not any([self._improve(root) for root in roots]):
-                break
+            moved = [root for root in waiting if self._improve(root)]
+            touched = {term for root in moved for term in self._touching[root]}
+            beside = {self._root(x) for term in touched for x in self._bases[term]}
+            waiting = [root for root in roots if root in beside]
 
-    def _move_examples(self, roots: Sequence[Term], judged: Sequence[Term]) -> bool:
-        """Put the examples beside another axis in all classes at once; whether it was worth it."""
-        start = least = sum(map(self.cost, judged))
+    def _move_examples(self, roots: Sequence[Term]) -> bool:
+        """Put the examples beside another axis in all classes that have it; whether it paid."""
+        pays = False
         axes = dict.fromkeys(axis for root in roots for axis in self._axes[root])
         for axis in axes:
+            having = [root for root in roots if axis in self._orders[root]]
+            touched = dict.fromkeys(term for root in having for term in self._touching[root])
             for behind in (0, 1):
-                before = dict(self._orders)
-                for root in roots:
+                before = {root: self._orders[root] for root in having}
+                cost = sum(map(self.cost, touched))
+                for root in having:
                     order = [x for x in self._orders[root] if x.size is not None]
                     examples = {*self._orders[root]} - {*order}
                     if axis in order and len(examples) == 1:
                         place = max(order.index(axis) + behind, int(root in self._first))
                         order[place:place] = examples
                         self._orders[root] = tuple(order)
-                cost = sum(map(self.cost, judged)) if self._orders != before else least
-                if cost < least:
-                    least = cost
+                if sum(map(self.cost, touched)) < cost:
+                    pays = True
                 else:
-                    self._orders = before
-        return least < start
+                    self._orders |= before
+        return pays
 
     def _improve(self, root: Term) -> bool:
         """Move one axis of a class to where it makes its sums cheapest; whether it was worth it."""
@@ -241,7 +245,7 @@ class Layouts:
 
     def cost(self, term: Term) -> float:
         """An estimate of the nanoseconds that a term takes in the layouts as they are."""
-        orders = tuple(self.order(_base(x)) for x in self._concerned(term))
+        orders = tuple([self.order(x) for x in self._bases[term]])
         key = term, orders
         if key not in self._costs:
             self._costs[key] = self._cost(term)
