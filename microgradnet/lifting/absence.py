@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions
+from microgradnet.lifting.signs import is_positive
 from microgradnet.lifting.terms import (
     NO_PART,
     VJP,
@@ -81,7 +82,7 @@ class Absences:
                 return False
             return not all(map(self._is_finite, (*xs[:k], *xs[k + 1 :])))
         base = (function.base or function) if isinstance(function, Operation) else function
-        return base not in _FINITE_SLOPES
+        return base not in _FINITE_SLOPES and not _is_moderate(term)
 
     def _is_finite(self, term: Term) -> bool:
         """Whether a number is finite where those of the leaves are, but for overflow of sums."""
@@ -93,11 +94,22 @@ class Absences:
                 stack.pop()
                 own = x.function if isinstance(x, Map) else None
                 base = (own.base or own) if isinstance(own, Operation) else own
-                known[x] = base in _FINITE and all(known[y] for y in x.operands)
+                finite = base in _FINITE or (isinstance(x, Map) and _is_moderate(x))
+                known[x] = finite and all(known[y] for y in x.operands)
                 if isinstance(x, Constant):
                     known[x] = bool(abs(x.values).max(initial=0) < float("inf"))
             stack += unknown
         return known[term]
+
+
+def _is_moderate(term: Map) -> bool:
+    """Whether a function of one operand, which is above 0, and its slope are evidently finite."""
+    function = term.function
+    if not isinstance(function, Operation) or len(term.arguments) > 1:
+        return False
+    is_power = (function.base or function) is ops.power_constant
+    power = is_power and abs(function.parameters["exponent"]) <= 9
+    return (power or function in (ops.sqrt, ops.log)) and is_positive(*term.arguments)
 
 
 def _of_rule(product: Term) -> Term:

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 
 from microgradnet import ops
+from microgradnet.lifting.signs import is_nonnegative
 from microgradnet.lifting.terms import (
     NO_PART,
     VJP,
@@ -178,7 +179,7 @@ class _Lowering:
         if exponent < -1 and self.powers.get(above) is not None:
             return Map(ops.divide, (self.powers[above], x))
         power: Term = Map(function, (x,))
-        if exponent == -0.5 and _is_positive(x):
+        if exponent == -0.5 and is_nonnegative(x):
             self.powers[power] = Map(ops.divide, (_ONE, Map(ops.sqrt, (x,))))
         return self.powers.setdefault(power, power)
 
@@ -331,16 +332,6 @@ _SQUARE = ops.power_constant.variant(exponent=2)
 
 def _square(term: Term) -> Term:
     return Map(_SQUARE, (term,))
-
-
-def _is_positive(term: Term, depth: int = 9) -> bool:
-    """Whether a term is evidently above or +0, where it is a number."""
-    if isinstance(term, Constant):
-        return not np.signbit(term.values).any()
-    if isinstance(term, Map) and (term.function is _SQUARE or term.function is ops.exp):
-        return True
-    closed = isinstance(term, Sum) or _is(term, ops.add) or _is(term, ops.multiply)
-    return closed and depth > 0 and all(_is_positive(x, depth - 1) for x in term.operands)
 
 
 def _vanishes(term: Term, conditions: Sequence[Affine]) -> bool:

@@ -270,6 +270,9 @@ def in_order(far, product, *others):
     "scaled": '''\
 def scaled(g, slope, x, y):
     """g slope, of a slope x / y that may be beyond the floats where g x / y is not."""
+    size = np.abs(slope)
+    if size.max(initial=0) < 2.0**100 and size.min(initial=1) > 2.0**-100:
+        return g * slope
     far = ~is_normal(slope) & (x != 0)
     return in_order(far, g * slope, g * x / y, g / y * x) if far.any() else g * slope
 ''',
