@@ -4,7 +4,7 @@ inputs, nesting, arguments   what is an input; parameters in nested lists and di
 canonicalise, vectorise      nodes → atoms in arrays → classes of what is computed and used alike
 recurrences, index_maps, axes, assembly   classes → terms over named axes
 terms, serialisation, interpreter         the language of terms, as JSON, and run entry by entry
-algebra, derivatives, absence, rewriting  rules as terms, adjoints of terms, rewrites as data
+algebra, derivatives, absence, signs, rewriting   rules and adjoints as terms, rewrites as data
 presentation, writing, text, latex, equations   terms as formulas, equation by equation
 lowering, strides, layouts, numpy_*       terms → NumPy
 analysis, lifted             what was found, with the nodes still attached; `Program` and `lift`
