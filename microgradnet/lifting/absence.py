@@ -109,7 +109,7 @@ def _is_moderate(term: Map) -> bool:
         return False
     is_power = (function.base or function) is ops.power_constant
     power = is_power and abs(function.parameters["exponent"]) <= 9
-    return (power or function in (ops.sqrt, ops.log)) and is_positive(*term.arguments)
+    return (power or function in (ops.sqrt, ops.log)) and is_positive(term.arguments[0])
 
 
 def _of_rule(product: Term) -> Term:
