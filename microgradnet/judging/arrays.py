@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from microgradnet.judging.diagnosing import diagnoses
 from microgradnet.judging.equations import Compared
 from microgradnet.judging.findings import Finding, Verdict
+from microgradnet.judging.forms import wanted
 from microgradnet.judging.habits import habits
 from microgradnet.judging.limits import Limit
 from microgradnet.judging.prediction import Model
@@ -78,7 +79,7 @@ def _runs(reading: Reading) -> list[Finding]:
         verdict: Verdict = "stopped" if first.outcome.stopped else "raises"
         findings = [Finding("runs", "every network", verdict, at, first.outcome.error)]
     if not reading.works:
-        return findings
+        return [replace(each, note=wanted(reading.step)) for each in findings]
     if reading.depth is not None:
         note = f"It takes networks of {counted(reading.depth, 'layer')} alone."
         findings.append(Finding("runs", "other depths", "absent", note=note))

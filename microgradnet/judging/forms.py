@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from microgradnet.judging.limits import Failure, Limit
 from microgradnet.judging.simulation import Case
 
-__all__ = ["Form", "Outcome", "forms"]
+__all__ = ["Form", "Outcome", "forms", "wanted"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -175,7 +175,7 @@ def forms(subject: Any, step: bool) -> list[Form]:
         signatures = tuple((*each, "eta") if step else each for each in _BACKPROP)
         function = subject
     if not callable(function) or (isinstance(subject, type) and not method):
-        raise TypeError(_wanted(f"{subject!r:.60} is none", step))
+        raise TypeError(f"{wanted(step)}: {subject!r:.60} is none")
     roles = _roles(
         function, signatures, bound=bool(method) and isinstance(subject, type), step=step
     )
@@ -203,21 +203,22 @@ def _roles(
     if set(roles) in map(set, signatures) and len(roles) == len(set(roles)):
         return roles
     for signature in signatures:
-        if len(signature) == len(names):
+        if len(signature) == len(names) and not all(roles):
             return signature
     taken = ", ".join(names) or "nothing"
-    raise TypeError(_wanted(f"{getattr(function, '__name__', 'it')} takes {taken}", step))
+    raise TypeError(f"{wanted(step)}: {getattr(function, '__name__', 'it')} takes {taken}")
 
 
-def _wanted(what: str, step: bool) -> str:
+def wanted(step: bool) -> str:
+    """Say what a judge takes."""
     if step:
         return (
-            f"judge_step takes a function (parameters, batch, eta) or (weights, biases, x, y, eta) "
-            f"that returns the new parameters, or a class with update_mini_batch: {what}"
+            "judge_step takes a function (parameters, batch, eta) or (weights, biases, x, y, eta) "
+            "that returns the new parameters, or a class with update_mini_batch"
         )
     return (
-        f"judge_delta takes a function (weights, biases, x, y) or (parameters, x, y) that returns "
-        f"the gradients (nabla_b, nabla_w), or a class with backprop(x, y): {what}"
+        "judge_delta takes a function (weights, biases, x, y) or (parameters, x, y) that returns "
+        "the gradients (nabla_b, nabla_w), or a class with backprop(x, y)"
     )
 
 

@@ -111,6 +111,10 @@ class Judgement(Tabular):
         }
         return json.dumps(report, ensure_ascii=False, indent=2)
 
+    def __str__(self) -> str:
+        verdict = "\n".join(map(_wrapped, self.verdict.split("\n")))
+        return f"{self.title}\n{self.table}\n{verdict}"
+
     @property
     def title(self) -> str:
         """Say what was judged, and how it was read."""
@@ -144,16 +148,18 @@ class Judgement(Tabular):
         said = f"{len(self.failed)} of {len(judged)} {are} not right: {names}."
         if self.ok:
             said = f"Right: all {counted(len(judged), 'finding')}."
-        return f"{_wrapped(said)}\n{_wrapped(f'Points: {points}.')}"
+        return f"{said}\nPoints: {points}."
 
     @property
     def _notes(self) -> Iterator[str]:
         absent = [each.of for each in self.findings if each.verdict == "absent"]
         if absent:
-            yield _wrapped(f"Not there, so not judged: {', '.join(absent)}.")
+            yield f"Not there, so not judged: {', '.join(absent)}."
+        notes: dict[str, str] = {}
         for each in self.findings:
-            if each.note and each.verdict != "absent":
-                yield _wrapped(f"{each.of}: {each.note}")
+            if each.note:
+                notes.setdefault(each.note, each.of)
+        yield from (printable(f"{of}: {note}") for note, of in notes.items())
 
     @property
     def _explanations(self) -> Iterator[str]:
@@ -161,10 +167,11 @@ class Judgement(Tabular):
             wrong, right = each.mistake.mending
             where = f" ({each.where})" if each.where else ""
             yield f"\n✗ {each.mistake.title}{where}"
-            yield _wrapped(f"{each.mistake.why} {each.evidence}", "  ")
+            yield f"  {each.mistake.why} {each.evidence}".rstrip()
             yield f"    − {wrong}\n    + {right}"
-        if self.failed and self.hints and not self.diagnoses:
-            yield _wrapped("None of the known mistakes predicts these numbers.")
+        unexplained = any(each.verdict == "wrong" for each in self.findings)
+        if unexplained and self.hints and not self.diagnoses:
+            yield "None of the known mistakes predicts these numbers."
 
 
 _HEADINGS = ("judged", "verdict", "at", "got", "right", "ulps")
@@ -189,5 +196,7 @@ def _short(text: str) -> str:
 _ROOM = 44
 
 
-def _wrapped(text: str, indent: str = "") -> str:
-    return fill(printable(text), 96, initial_indent=indent, subsequent_indent=indent)
+def _wrapped(line: str) -> str:
+    """Break a line, every part of it as far from the left."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return fill(line, 96, subsequent_indent=indent)

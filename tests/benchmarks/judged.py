@@ -30,6 +30,7 @@ from support.planted_backprops import (
 
 from microgradnet import judging
 from microgradnet.judging.backprop_mistakes import BACKPROP_MISTAKES
+from microgradnet.judging.habits import HABITS
 from microgradnet.judging.step_mistakes import STEP_MISTAKES
 
 TITLES = {each.mistake.name: each.mistake.title for each in (*BACKPROP_MISTAKES, *STEP_MISTAKES)}
@@ -70,8 +71,8 @@ def main() -> None:
         share = (time.process_time() - began) / sum(map(len, tried))
         print(f"| {kind} | {' | '.join(map(str, counts))} | {missed} | {share:.2f} |")
     print("\n| mistake | key |\n|---|---|")
-    for name in (*BACKPROPS, *STEPS):
-        print(f"| {TITLES[name]} | `{name}` |")
+    for name, title in (TITLES | {name: each.title for name, each in HABITS.items()}).items():
+        print(f"| {title} | `{name}` |")
     print("\n| written down from what is documented of | judged by | verdict |\n|---|---|---|")
     for name, course in COURSES.items():
         judgement = getattr(judging, course.judge)(course.subject, **course.contract)

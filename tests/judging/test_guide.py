@@ -6,6 +6,10 @@ import doctest
 
 from support import ROOT
 
+from microgradnet.judging.backprop_mistakes import BACKPROP_MISTAKES
+from microgradnet.judging.habits import HABITS
+from microgradnet.judging.step_mistakes import STEP_MISTAKES
+
 GUIDE = ROOT / "demos" / "guide" / "for_teachers.md"
 
 
@@ -13,3 +17,10 @@ def test_the_chapter_for_teachers_gives_what_it_says() -> None:
     done = doctest.testfile(str(GUIDE), module_relative=False)
     assert done.attempted > 15
     assert done.failed == 0
+
+
+def test_it_lists_every_mistake_by_its_key() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    models = (*BACKPROP_MISTAKES, *STEP_MISTAKES)
+    for mistake in (*(each.mistake for each in models), *HABITS.values()):
+        assert f"| {mistake.title} | `{mistake.name}` |" in text

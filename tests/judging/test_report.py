@@ -41,7 +41,9 @@ def test_points_count_conventions_as_right_and_leave_out_what_is_absent() -> Non
 def test_nothing_judged_is_said_and_has_no_points() -> None:
     empty = Judgement("mine", "engine", (FINDINGS[-1],), ())
     assert (empty.ok, empty.points, empty.score) == (True, {}, 0.0)
-    assert empty.verdict == "Nothing was judged.\nNot there, so not judged: saturation."
+    assert empty.verdict == (
+        "Nothing was judged.\nNot there, so not judged: saturation.\nsaturation: is not said"
+    )
     assert empty.title == "mine, judged as an engine"
 
 

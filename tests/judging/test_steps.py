@@ -183,7 +183,7 @@ def test_what_no_mistake_predicts_is_judged_and_not_explained() -> None:
     assert [finding.of[0] for finding in judgement.failed] == ["W"]
 
 
-@pytest.mark.parametrize("subject", [3, lambda w: w])
+@pytest.mark.parametrize("subject", [3, lambda w: w, lambda params, x, t: params])
 def test_what_is_no_step_is_an_error_that_says_what_is(subject: Any) -> None:
     with pytest.raises(TypeError, match=r"judge_step takes a function \(parameters, batch, eta\)"):
         judge_step(subject)
