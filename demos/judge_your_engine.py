@@ -1,16 +1,16 @@
-"""Judge your engine: a backprop and a training step by hand, whose mistakes get their names.
+"""Judge your engine: a backprop, a training step and an engine, whose mistakes get their names.
 
 Run it:  python demos/judge_your_engine.py
 
 A student has derived backpropagation by hand. It runs, the cost falls, and it is wrong. We let the
 judge say which equation is wrong, in which layer and entry, and which classical mistake predicts
-exactly these numbers; then a training step, and what a grader gets.
+exactly these numbers; then a training step, an autograd engine, and what a grader gets.
 """
 
 # %% A backprop by hand, on NumPy arrays. There are two mistakes in it: can you see them?
 import numpy as np
 
-from microgradnet import judge_delta, judge_step
+from microgradnet import judge, judge_delta, judge_step
 
 
 def sigma(z):
@@ -84,6 +84,46 @@ def step(weights, biases, x, y, eta):
 
 print()
 print(judge_step(step, cost="quadratic"))
+
+# %% An autograd engine in a few lines, which assigns a gradient that it should add to
+
+
+class Value:
+    """A number with +, * and a backward pass in reverse order of what was made."""
+
+    def __init__(self, data, parents=()):
+        self.data, self.grad, self.parents = data, 0.0, parents
+
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        return Value(self.data + other.data, ((self, 1.0), (other, 1.0)))
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        return Value(self.data * other.data, ((self, other.data), (other, self.data)))
+
+    def backward(self):
+        """Pass the gradient on to the parents, and theirs to their own."""
+        order, seen = [], set()
+
+        def visit(node):
+            if id(node) not in seen:
+                seen.add(id(node))
+                for parent, _ in node.parents:
+                    visit(parent)
+                order.append(node)
+
+        visit(self)
+        self.grad = 1.0
+        for node in reversed(order):
+            for parent, slope in node.parents:
+                parent.grad = slope * node.grad
+
+
+of_engine = judge(Value)
+print(f"\nThe engine, of {len(of_engine.findings)} findings:")
+for diagnosis in of_engine.diagnoses:
+    print(f"  ✗ {diagnosis.mistake.title}: {diagnosis.evidence}")
 
 # %% For a grader: JSON with points for each part, and no hints
 graded = judge_delta(backprop, activation="sigmoid", cost="quadratic", batch="sum", hints=False)

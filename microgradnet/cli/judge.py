@@ -1,4 +1,4 @@
-"""microgradnet judge: is your `backprop`, is your training step right."""
+"""microgradnet judge: is your engine, your `backprop`, your training step right."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ def add(verbs: Any) -> None:
         verbs,
         "judge",
         _run,
-        help="judge somebody's backprop or training step",
-        description="Judge, with --delta, a function (weights, biases, x, y) that computes\n"
-        "gradients by hand; with --step a training step (parameters, batch, eta).\n"
-        "It runs in a process of its own.",
+        help="judge somebody's engine, backprop or training step",
+        description="Judge an autograd engine, a class like micrograd's Value. Or, with\n"
+        "--delta, a function (weights, biases, x, y) that computes gradients by hand;\n"
+        "with --step a training step (parameters, batch, eta). It runs in a process of\n"
+        "its own.",
         epilog="examples:\n"
+        "  microgradnet judge my_engine.py:Value\n"
         "  microgradnet judge my_network.py:backprop --delta --cost quadratic\n"
         "  microgradnet judge course.week3:train_step --step --json --no-hints\n\n"
         "exit status: 0 if all is right, 1 if not, 2 if it could not be judged",
     )
     add = judge.add_argument
     add("target", metavar="MODULE:NAME", help="what to judge, of a module or of a FILE.py")
-    kind = judge.add_mutually_exclusive_group(required=True)
+    kind = judge.add_mutually_exclusive_group()
     kind.add_argument("--delta", action="store_true", help="it is a backprop on arrays")
     kind.add_argument("--step", action="store_true", help="it is a training step on arrays")
     add("--activation", metavar="NAME", help="of the layers (default: found out)")
@@ -80,15 +82,17 @@ _CHILD = "import sys; from microgradnet.cli.judge import in_a_child; in_a_child(
 
 def _request(options: argparse.Namespace) -> dict[str, Any]:
     """Collect what the child needs to know; what makes no sense is an error here."""
-    kind = "delta" if options.delta else "step"
+    kind = "delta" if options.delta else "step" if options.step else "engine"
     chosen = {name: value for name in _CONTRACT if (value := getattr(options, name)) is not None}
+    if chosen and kind == "engine":
+        raise UsageError(f"--{next(iter(chosen)).replace('_', '-')} goes with --delta or --step")
     if "batch" in chosen and kind == "step":
         raise UsageError("--batch goes with --delta: a step divides by the number of examples")
     place, colon, name = options.target.rpartition(":")
     if not colon or not name.isidentifier() or not place:
         raise UsageError(
-            f"{options.target!r}: say where it is and what, as in my_network.py:backprop or "
-            "package.module:backprop"
+            f"{options.target!r}: say where it is and what, as in my_engine.py:Value or "
+            "package.module:Value"
         )
     _find(place)
     return {
@@ -127,11 +131,13 @@ def _judged(wanted: dict[str, Any]) -> dict[str, Any]:
     from microgradnet import judging
 
     subject = _load(wanted["place"], wanted["name"])
-    judge = judging.judge_delta if wanted["kind"] == "delta" else judging.judge_step
+    judges = {"delta": judging.judge_delta, "step": judging.judge_step, "engine": judging.judge}
+    judge: Any = judges[wanted["kind"]]
+    other = "; for a backprop add --delta, for a step --step" * (wanted["kind"] == "engine")
     try:
         judgement = judge(subject, seed=wanted["seed"], hints=wanted["hints"], **wanted["options"])
     except (TypeError, ValueError) as error:
-        raise UsageError(error) from None
+        raise UsageError(f"{error}{other}") from None
     if wanted["pictures"]:
         _write(wanted["pictures"], judgement.pictures)
     return {"ok": judgement.ok, "text": _text(judgement, wanted)}

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from microgradnet.judging.report import Judgement
+from microgradnet.judging.subjects import judge
 
 __all__ = ["assert_right"]
 
 
-def assert_right(judgement: Any) -> None:
-    """Raise AssertionError, whose text is the report, unless all that was judged is right.
+def assert_right(subject: Any, **options: Any) -> None:
+    """Raise AssertionError, whose text is the report, unless all that is judged is right.
 
-    Raises TypeError for what is no judgement.
+    subject  what `judge` takes, an engine above all, which is judged with the options; or the
+             judgement that `judge_delta` or `judge_step` has returned
+
+    Raises TypeError for what cannot be judged.
 
     >>> from microgradnet import judge_delta
     >>> def backprop(weights, biases, x, y):
@@ -23,10 +27,6 @@ def assert_right(judgement: Any) -> None:
     AssertionError: backprop, judged as a backprop
     ...
     """
-    if not isinstance(judgement, Judgement):
-        raise TypeError(
-            f"{judgement!r:.60} is no judgement: judge first, as in "
-            "assert_right(judge_delta(backprop))"
-        )
+    judgement = subject if isinstance(subject, Judgement) else judge(subject, **options)
     if not judgement.ok:
         raise AssertionError(str(judgement))

@@ -84,7 +84,7 @@ def _remembers(reading: Reading) -> tuple[Finding, str]:
     note = f"A call adds {mu:.4g} times what the call before gave."
     if math.isnan(mu):
         note = "Called again with the same arguments it gives other numbers."
-    return _habit("the same again", mu == 0, "three calls in a row", note), name
+    return _habit("the same again", mu == 0, "calls in a row", note), name
 
 
 def _shares(reading: Reading, case: Case, limit: Limit) -> Iterator[tuple[Finding, str]]:

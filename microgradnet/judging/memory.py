@@ -1,14 +1,15 @@
 """Tells whether a function gives the same for the same, or remembers the calls before.
 
 From the same start every call should move the parameters alike. With the memory of momentum or of
-gradients that nobody sets to 0, the k-th call moves them by vₖ = μvₖ₋₁ + g. Three calls tell μ, and
-two tell g, what the function computes apart from its memory.
+gradients that nobody sets to 0, the k-th call moves them by vₖ = μvₖ₋₁ + g. Differences of calls
+tell μ, and two calls tell g, what the function computes apart from its memory.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,16 +21,16 @@ __all__ = ["memory_of", "without_memory"]
 
 
 def memory_of(form: Form, case: Case, limit: Limit, *, step: bool) -> float:
-    """Find μ by three calls: 0 where each gives the same, NaN where no μ explains them."""
-    v = [_moved(form(case, limit), case, step) for _ in range(3)]
+    """Find μ by four calls: 0 where each gives the same, NaN where no μ explains them."""
+    v = [_moved(form(case, limit), case, step) for _ in range(4)]
     if not v[0].size or len({each.shape for each in v}) > 1:
         return 0.0
-    one, two, three = v
-    if np.array_equal(one, two) and np.array_equal(two, three):
+    first, *others = [b - a for a, b in pairwise(v)]
+    if not any(each.any() for each in (first, *others)):
         return 0.0
-    before, after = two - one, three - two
-    mu = float(before @ after / (before @ before)) if before.any() else math.nan
-    return mu if np.allclose(after, mu * before, rtol=1e-6, atol=1e-9) and mu > 0 else math.nan
+    mu = float(first @ others[0] / (first @ first)) if first.any() else math.nan
+    fits = np.allclose(others, [mu * first, mu * mu * first], rtol=1e-6, atol=1e-9)
+    return mu if fits and mu > 0 else math.nan
 
 
 def without_memory(form: Form, case: Case, limit: Limit, mu: float, *, step: bool) -> Outcome:

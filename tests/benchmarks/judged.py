@@ -76,8 +76,10 @@ def main() -> None:
     print("\n| written down from what is documented of | judged by | verdict |\n|---|---|---|")
     for name, course in COURSES.items():
         judgement = getattr(judging, course.judge)(course.subject, **course.contract)
-        titles = "; ".join(each.mistake.title for each in judgement.diagnoses)
-        print(f"| {name} | `{course.judge}` | {'right' if judgement.ok else titles} |")
+        titles = dict.fromkeys(each.mistake.title for each in judgement.diagnoses)
+        wrong = dict.fromkeys(each.of for each in judgement.failed if each.part == "derivatives")
+        said = ["; ".join(titles), *([f"derivatives of {', '.join(wrong)}"] if wrong else [])]
+        print(f"| {name} | `{course.judge}` | {'right' if judgement.ok else '; '.join(said)} |")
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ def test_pictures_are_written(folder: Path) -> None:
         ("mine.py:Value", {}, "mine.py has no Value; it has np, backprop, step, Other"),
         ("mine.py:Other", {}, "judge_delta takes a function (weights, biases, x, y)"),
         ("mine.py:np", {"kind": "step"}, "judge_step takes a function (parameters, batch, eta)"),
+        ("mine.py:Other", {"kind": "engine"}, "for a backprop add --delta, for a step --step"),
         ("mine.py:backprop", {"options": {"cost": "mse"}}, "no cost 'mse': there are quadratic"),
         ("broken.py:f", {}, "broken.py cannot be imported: ModuleNotFoundError: No module named"),
         ("leaves.py:f", {}, "leaves.py cannot be imported: SystemExit: bye"),
@@ -146,15 +147,32 @@ def test_an_error_of_the_child_is_one_line_and_exits_2(
     )
 
 
-def test_a_batch_of_a_step_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["judge", "mine.py:step", "--step", "--batch", "sum"]) == 2
-    assert "--batch goes with --delta" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--step", "--batch", "sum"], "--batch goes with --delta"),
+        (["--cost", "quadratic"], "--cost goes with --delta or --step"),
+        (["--output-activation", "tanh"], "--output-activation goes with --delta or --step"),
+    ],
+)
+def test_what_goes_with_another_kind_is_one_line(
+    options: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["judge", "mine.py:step", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_an_engine_is_judged_without_an_option(folder: Path) -> None:
+    (folder / "engine.py").write_text("from microgradnet import Value\n", encoding="utf-8")
+    answer = child(folder, "engine.py:Value", "engine")
+    assert answer["ok"] and json.loads(answer["text"])["kind"] == "engine"
+    del sys.modules["engine"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["mine.py"], "'mine.py': say where it is and what, as in my_network.py:backprop"),
+        (["mine.py"], "'mine.py': say where it is and what, as in my_engine.py:Value"),
         ([":Value"], "say where it is"),
         (["mine.py:"], "say where it is"),
         (["mine.py:a b"], "say where it is"),

@@ -21,7 +21,7 @@ SAME = {"wrong_sign": "uphill", "bias_gradient_zero": "biases_not_updated", "ave
 """What gives a step the same numbers."""
 
 
-few = settings(max_examples=settings.default.max_examples // 3)
+few = settings(max_examples=settings.default.max_examples // 4)
 
 
 def named(judgement: Judgement) -> list[str]:
@@ -178,7 +178,8 @@ def test_what_no_mistake_predicts_is_judged_and_not_explained() -> None:
         W, b = right(weights, biases, x, y, eta)
         return [np.sin(w) for w in W], b
 
-    judgement = judge_step(step, activation="sigmoid", cost="quadratic")
+    said = {"activation": "sigmoid", "output_activation": "sigmoid", "cost": "quadratic"}
+    judgement = judge_step(step, **said)
     assert not judgement.diagnoses
     assert [finding.of[0] for finding in judgement.failed] == ["W"]
 

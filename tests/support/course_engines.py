@@ -7,6 +7,7 @@ them is what is so.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -117,6 +118,184 @@ def row_by_row(parameters: Any, batch: list[Any], learning_rate: float) -> None:
                 b[j] -= learning_rate * each
 
 
+class LectureValue:
+    """A lecture's engine: closures, a set of operands, topological order by recursion."""
+
+    def __init__(self, data: Any, children: tuple[Any, ...] = (), op: str = "") -> None:
+        self.data, self.grad, self.op = data, 0.0, op
+        self.children = set(children)
+        self.pull = lambda: None
+
+    def _made(self, data: float, pairs: list[tuple[Any, float]]) -> LectureValue:
+        out = LectureValue(data, tuple(each for each, _ in pairs))
+
+        def pull() -> None:
+            for each, slope in pairs:
+                each.grad += slope * out.grad
+
+        out.pull = pull
+        return out
+
+    def __add__(self, other: Any) -> Any:
+        other = other if isinstance(other, LectureValue) else LectureValue(other)
+        return self._made(self.data + other.data, [(self, 1.0), (other, 1.0)])
+
+    def __mul__(self, other: Any) -> Any:
+        other = other if isinstance(other, LectureValue) else LectureValue(other)
+        return self._made(self.data * other.data, [(self, other.data), (other, self.data)])
+
+    def __pow__(self, n: Any) -> Any:
+        return self._made(self.data**n, [(self, n * self.data ** (n - 1))])
+
+    def exp(self) -> Any:
+        e = math.exp(self.data)
+        return self._made(e, [(self, e)])
+
+    def tanh(self) -> Any:
+        e = math.exp(2 * self.data)
+        t = (e - 1) / (e + 1)
+        return self._made(t, [(self, 1 - t**2)])
+
+    def __neg__(self) -> Any:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Any:
+        return self + (-other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self * other**-1
+
+    def __radd__(self, other: Any) -> Any:
+        return self + other
+
+    def __rmul__(self, other: Any) -> Any:
+        return self * other
+
+    def backward(self) -> None:
+        order: list[Any] = []
+        seen = set()
+
+        def visit(node: Any) -> None:
+            if node not in seen:
+                seen.add(node)
+                for each in node.children:
+                    visit(each)
+                order.append(node)
+
+        visit(self)
+        self.grad = 1.0
+        for node in reversed(order):
+            node.pull()
+
+
+class ScalarGPTValue:
+    """The engine of a GPT on scalars: a node keeps its children and the local gradients."""
+
+    __slots__ = ("children", "data", "grad", "local_grads")
+
+    def __init__(self, data: Any, children: Any = (), local_grads: Any = ()) -> None:
+        self.data, self.grad = data, 0
+        self.children, self.local_grads = children, local_grads
+
+    def __add__(self, other: Any) -> Any:
+        other = other if isinstance(other, ScalarGPTValue) else ScalarGPTValue(other)
+        return ScalarGPTValue(self.data + other.data, (self, other), (1, 1))
+
+    def __mul__(self, other: Any) -> Any:
+        other = other if isinstance(other, ScalarGPTValue) else ScalarGPTValue(other)
+        return ScalarGPTValue(self.data * other.data, (self, other), (other.data, self.data))
+
+    def __pow__(self, n: Any) -> Any:
+        return ScalarGPTValue(self.data**n, (self,), (n * self.data ** (n - 1),))
+
+    def log(self) -> Any:
+        return ScalarGPTValue(math.log(self.data), (self,), (1 / self.data,))
+
+    def exp(self) -> Any:
+        return ScalarGPTValue(math.exp(self.data), (self,), (math.exp(self.data),))
+
+    def relu(self) -> Any:
+        return ScalarGPTValue(max(0, self.data), (self,), (float(self.data > 0),))
+
+    def __neg__(self) -> Any:
+        return self * -1
+
+    def __radd__(self, other: Any) -> Any:
+        return self + other
+
+    def __sub__(self, other: Any) -> Any:
+        return self + (-other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return other + (-self)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self * other
+
+    def __truediv__(self, other: Any) -> Any:
+        return self * other**-1
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other * self**-1
+
+    def backward(self) -> None:
+        order, seen = [], set()
+
+        def visit(node: Any) -> None:
+            if node not in seen:
+                seen.add(node)
+                for each in node.children:
+                    visit(each)
+                order.append(node)
+
+        visit(self)
+        self.grad = 1
+        for node in reversed(order):
+            for each, slope in zip(node.children, node.local_grads, strict=True):
+                each.grad += slope * node.grad
+
+
+class PathsValue:
+    """A port that calls backward down every path, with the gradient as its argument."""
+
+    def __init__(self, data: Any, parents: Any = ()) -> None:
+        self.data, self.grad, self.parents = data, 0.0, parents
+
+    def __add__(self, other: Any) -> Any:
+        other = other if isinstance(other, PathsValue) else PathsValue(other)
+        return PathsValue(self.data + other.data, ((self, 1.0), (other, 1.0)))
+
+    __radd__ = __add__
+
+    def __mul__(self, other: Any) -> Any:
+        other = other if isinstance(other, PathsValue) else PathsValue(other)
+        return PathsValue(self.data * other.data, ((self, other.data), (other, self.data)))
+
+    __rmul__ = __mul__
+
+    def sigmoid(self) -> Any:
+        s = 1 / (1 + math.exp(-self.data))
+        return PathsValue(s, ((self, s * (1 - s)),))
+
+    def backward(self, gradient: float = 1.0) -> None:
+        self.grad += gradient
+        for parent, slope in self.parents:
+            parent.backward(slope * gradient)
+
+
+class QuickGeluValue(ScalarGPTValue):
+    """A course's engine with a GELU by its tanh formula, and the slope of x·σ(1.702 x)."""
+
+    __slots__ = ()
+
+    def gelu(self) -> Any:
+        x = self.data
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+        s = 1 / (1 + math.exp(-1.702 * x))
+        slope = s + 1.702 * x * s * (1 - s)
+        return QuickGeluValue(0.5 * x * (1 + math.tanh(inner)), (self,), (slope,))
+
+
 class Course(NamedTuple):
     """A subject, which judge it goes to, and what is said of it."""
 
@@ -128,6 +307,21 @@ class Course(NamedTuple):
 
 
 COURSES: dict[str, Course] = {
+    "a lecture's engine, closures in a set": Course(
+        LectureValue,
+        "judge",
+        {},
+        ("reflected_operand_missing", "overflow", "interior_gradients_kept", "recursion"),
+    ),
+    "the engine of a GPT on scalars": Course(
+        ScalarGPTValue, "judge", {}, ("overflow", "interior_gradients_kept", "recursion")
+    ),
+    "a port that walks every path": Course(
+        PathsValue, "judge", {}, ("overflow", "recursion", "paths_one_by_one")
+    ),
+    "a course's GELU with another's slope": Course(
+        QuickGeluValue, "judge", {}, ("overflow", "interior_gradients_kept", "recursion")
+    ),
     "a book's backprop, column by column": Course(ColumnsOneByOne, "judge_delta", {}, ()),
     "a book's mini-batches": Course(ColumnsOneByOne, "judge_step", {}, ()),
     "a vision course's two layers, rows": Course(two_layer_softmax, "judge_delta", {}, ()),
