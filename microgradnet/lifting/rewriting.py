@@ -222,7 +222,7 @@ def _number_of(term: Term) -> tuple[float, Term]:
     while True:
         number, rest = as_coefficient(term)
         product *= number
-        if rest is term or number == 1:
+        if rest is term:
             return product, rest
         term = rest
 

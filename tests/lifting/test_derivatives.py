@@ -31,6 +31,7 @@ from microgradnet.lifting.terms import (
     read_at,
     rename,
     sum_over,
+    topological_terms,
 )
 
 N, I, J, K = Axis("n"), Axis("i", 2), Axis("j", 3), Axis("k", 2)
@@ -259,3 +260,17 @@ def test_the_last_of_several_states_begins_the_backward_recurrence(kept):
     values = {x: np.array([3, 5, 7]), b: np.array(1)}
     slopes = [interpret([found[leaf]], values)[0].tolist() for leaf in (x, b) if leaf in found]
     assert slopes == ([[1, 2, 4], 3 + 10 + 28] if kept == 0 else [[0, 0, 0], 8])
+
+
+def test_a_recurrence_from_the_end_begins_backward_at_its_start():
+    """Of s ← s + x from the last step to the first, where the first step's is read."""
+    x, s = leaf("x", J, role="parameter"), State("s", ())
+    after = Scan(J, ((s, constant(0), add(s, x)),), add(s, x), reverse=True)
+    g = leaf("g")
+    found = adjoints([(read_at(after, J, 0), g)], [x])[x]
+    assert not any(isinstance(t, Put) for t in topological_terms([found]))
+    (values,) = interpret([found], {g: np.array(2), x: np.zeros(3)})
+    assert values.tolist() == [2, 2, 2]
+    middle = adjoints([(read_at(after, J, 1), g)], [x])[x]
+    (values,) = interpret([middle], {g: np.array(2), x: np.zeros(3)})
+    assert values.tolist() == [0, 2, 2]

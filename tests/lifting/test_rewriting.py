@@ -237,3 +237,24 @@ def test_cross_entropies_in_any_order_are_joined_and_others_are_not():
         assert rewrite([entropies(1, weight)], DIFFERENTIATED) == [joined]
     for apart in (entropies(2, add(constant(1), negative(S))), entropies(1, add(constant(1), S))):
         assert rewrite([apart], DIFFERENTIATED) == [apart]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        add(constant(1), negative(Map(ops.tanh, (W,)))),
+        add(constant(1), negative(Map(ops.sigmoid, (W,))), S),
+        add(constant(1), Map(ops.sigmoid, (W,))),
+    ],
+)
+def test_other_logarithms_are_no_cross_entropies(inside):
+    term = Map(ops.log, (inside,))
+    assert rewrite([term], DIFFERENTIATED) == [term]
+
+
+def test_a_cross_entropy_beside_others_stays_together():
+    z, y, rest = leaf("z"), leaf("y"), leaf("r")
+    one = multiply(y, Map(ops.softplus, (negative(z),)))
+    other = multiply(add(constant(1), negative(y)), Map(ops.softplus, (z,)))
+    joined = add(Map(ops.softplus, (z,)), negative(multiply(y, z)), flat=False)
+    assert rewrite([add(rest, one, other)], DIFFERENTIATED) == [add(rest, joined, flat=False)]

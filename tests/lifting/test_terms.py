@@ -16,6 +16,7 @@ from microgradnet.lifting import terms
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.serialisation import from_json, to_json
 from microgradnet.lifting.terms import (
+    NO_PART,
     VJP,
     Affine,
     Axis,
@@ -315,3 +316,51 @@ def test_the_last_function_registered_shows_terms():
     finally:
         terms._WRITERS.pop()
     assert repr(W) == "W[i,j]"
+
+
+@pytest.mark.parametrize("bits", [-100, 100])
+def test_multiples_whose_sum_has_a_hundred_bits_are_one(bits):
+    x = leaf("x", I)
+    half = multiply(constant(2.0 ** (bits - 1)), x)
+    assert add(half, half) is multiply(constant(2.0**bits), x)
+
+
+ARITIES = {
+    "where": 3, "both": 2, "equal": 2, "less": 2, "less_equal": 2, "is_infinite": 1,
+    "vanishing_product": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARITIES)
+def test_elementary_functions_have_so_many_operands(name):
+    n = ARITIES[name]
+    check_term(Map(name, (B,) * n))
+    for wrong in (n - 1, n + 1):
+        with pytest.raises(ValueError, match=f"a function of {n} operands is given {wrong}"):
+            check_term(Map(name, (B,) * wrong))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_scan_with_other_operands(n):
+    states = [State(f"s{k}", ()) for k in range(n)]
+    scan = Scan(J, tuple((s, constant(k), constant(10 + k)) for k, s in enumerate(states)), B)
+    given = [constant(x) for x in range(100, 100 + 2 * n)]
+    other = scan.with_operands([*given, W])
+    wanted = tuple(zip(states, given[:n], given[n:], strict=True))
+    assert other is Scan(J, wanted, W)
+    assert scan.with_operands(scan.operands) is scan
+
+
+@pytest.mark.parametrize("index", [Affine(1), Constant(np.array([1, 0]), (K,))])
+def test_reading_and_putting_other_operands_at_another_index(index):
+    other = Constant(np.array([0, 1]), (K,))
+    given = (W, other) if isinstance(index, Constant) else (W,)
+    at = given[-1] if isinstance(index, Constant) else index
+    x = leaf("x", I, J)
+    assert Take(x, I, index).with_operands(given) is Take(W, I, at)
+    assert Put(x, I, index, (K,)).with_operands(given) is Put(W, I, at, (K,))
+
+
+def test_no_part_is_another_zero():
+    assert NO_PART.number == 0
+    assert np.signbit(NO_PART.values)
