@@ -37,7 +37,7 @@ from microgradnet.lifting.equations import (
 )
 from microgradnet.lifting.latex import LATEX
 from microgradnet.lifting.nesting import ParameterArray, flatten
-from microgradnet.lifting.numpy_functions import check_functions
+from microgradnet.lifting.numpy_functions import check_operation
 from microgradnet.lifting.presentation import ROW, columns_read, present, without_row
 from microgradnet.lifting.recurrences import join_steps
 from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
@@ -57,6 +57,7 @@ from microgradnet.lifting.terms import (
 from microgradnet.lifting.vectorise import vectorise
 from microgradnet.lifting.writing import Form
 from microgradnet.notation import indices
+from microgradnet.operation import Operation
 
 __all__ = ["Analysis", "Equation", "Structure", "Terms", "Variable", "analyse", "recognise"]
 
@@ -233,6 +234,23 @@ class Analysis:
         """Whether there are few arrays, or arrays of many nodes each: else it is a scalar graph."""
         count = len(self._classes.classes)
         return count <= _FEW or self.atoms.size >= _MANY * count
+
+    def check(self) -> None:
+        """Raise TypeError for an operation that cannot be lifted, before anything is written."""
+        atoms = self.atoms
+        if all(op is None or op.forward_module == ops.__name__ for op in {*atoms.operation}):
+            return
+        active: list[bool] = (atoms.role == PARAMETER).tolist()
+        starts, operands = atoms.starts.tolist(), atoms.operands.tolist()
+        first, factors = atoms.first_term.tolist(), atoms.factors.tolist()
+        known: set[tuple[object, int, bool]] = {(None, 0, False), (None, 0, True)}
+        for k, op in enumerate(atoms.operation):
+            xs = operands[starts[k] : starts[k + 1]]
+            terms = [j for row in factors[first[k] : first[k + 1]] for j in row if j >= 0]
+            active[k] |= any([active[j] for j in (*xs, *terms)])
+            if (op, len(xs), active[k]) not in known:
+                known.add((op, len(xs), active[k]))
+                check_operation(cast(Operation, op), len(xs), differentiated=active[k])
 
     def forget_nodes(self) -> None:
         """Let go of the graph, of which nothing but its numbers is needed from here on."""
@@ -494,7 +512,7 @@ def recognise(
     analysis = analyse(cost if isinstance(cost, Value) else roots, inputs, targets, parameters)
     lists = {"parameter": analysis.leaves, "target": targets, "input": inputs}
     terms, graph = analysis.terms, analysis.atoms.nodes
-    check_functions([*terms.outputs, *terms.gradients.values()])
+    analysis.check()
     presented = terms.presented
     found = presented.seeded(seeds_read=True)
     equations = presented.written(found)

@@ -181,10 +181,11 @@ class Layouts:
             root for root in classes if 1 < len(self._axes[root]) <= _WIDEST and root not in settled
         ]
         judged = [term for term, bases in self._bases.items() if bases]
+        self._roots = {term: [self._root(x) for x in self._bases[term]] for term in judged}
         found = []
         for first in (True, False):
             self._examples_first = first
-            self._orders = dict(settled)
+            self._orders = {root: self._default(root) for root in classes} | settled
             self._descend(open_ones)
             if self._move_examples(open_ones):
                 self._descend(open_ones)
@@ -225,15 +226,16 @@ class Layouts:
 
     def _improve(self, root: Term) -> bool:
         """Move one axis of a class to where it makes its sums cheapest; whether it was worth it."""
-        now = self._orders.get(root) or self._default(root)
+        now = self._orders[root]
         first = self._first.get(root)
         best, least = now, self._cost_of(root, now)
-        start = int(first is not None)
+        start, tried = int(first is not None), {now}
         for axis in now[start:]:
             rest = [x for x in now if x is not axis]
             for place in range(start, len(now)):
                 order = (*rest[:place], axis, *rest[place:])
-                cost = self._cost_of(root, order) if order != now else least
+                cost = self._cost_of(root, order) if order not in tried else least
+                tried.add(order)
                 if cost < least:
                     best, least = order, cost
         self._orders[root] = best
@@ -245,8 +247,7 @@ class Layouts:
 
     def cost(self, term: Term) -> float:
         """An estimate of the nanoseconds that a term takes in the layouts as they are."""
-        orders = tuple([self.order(x) for x in self._bases[term]])
-        key = term, orders
+        key = term, tuple([self._orders[root] for root in self._roots[term]])
         if key not in self._costs:
             self._costs[key] = self._cost(term)
         return self._costs[key]

@@ -21,7 +21,6 @@ from microgradnet.graph import topological_order
 from microgradnet.lifting.analysis import Equation, analyse
 from microgradnet.lifting.arguments import listed_roots, read_arguments
 from microgradnet.lifting.canonicalise import number
-from microgradnet.lifting.numpy_functions import check_functions
 from microgradnet.lifting.numpy_printer import write_numpy
 from microgradnet.lifting.numpy_scalars import write_scalars
 from microgradnet.lifting.terms import Term
@@ -125,11 +124,7 @@ class Program:
         self._shared = np.array(shared, dtype=int).reshape(len(shared), 2)
         self._found = analyse(cost, inputs, targets, parameters)
         self._found.forget_nodes()
-        if self._found.has_arrays:
-            terms = self._found.terms
-            check_functions([*terms.outputs, *terms.gradients.values()])
-        else:
-            self.source = self._written()
+        self._found.check()
         self._leaves = self._found.leaves
         self._gradient: Floats | None = None
         self._parameters: Floats = np.empty(len(self._leaves))

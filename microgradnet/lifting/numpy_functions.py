@@ -9,14 +9,12 @@ from typing import cast
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions, expand
 from microgradnet.lifting.terms import (
-    VJP,
     Constant,
     Function,
     Map,
     State,
     Take,
     Term,
-    topological_terms,
 )
 from microgradnet.operation import Operation
 
@@ -24,7 +22,7 @@ __all__ = [
     "HELPERS",
     "call",
     "called_helpers",
-    "check_functions",
+    "check_operation",
     "expression",
     "function_source",
     "is_native",
@@ -104,18 +102,19 @@ def is_native(function: Function) -> bool:
     return call(function) is not None or ufunc(function, repr) is not None
 
 
-def check_functions(roots: Sequence[Term]) -> None:
-    """Raise TypeError for an operation in some terms that cannot be written in NumPy."""
-    known: set[Function] = set()
-    for term in topological_terms(roots):
-        if not isinstance(term, Map) or term.function in known:
-            continue
-        function, xs = term.function, term.arguments
-        known.add(function)
-        if isinstance(function, VJP):
-            contributions(function.operation, xs[0], xs[1], xs[2:])
-        elif not isinstance(function, str) and not is_native(function):
-            expand(function, xs)
+def check_operation(operation: Operation, count: int, *, differentiated: bool) -> None:
+    """Raise TypeError for an operation that cannot be computed on arrays, or not differentiated.
+
+    The table's own can: what is asked is whether a user's function branches in Python on a number.
+
+    count   of how many operands
+    """
+    if operation.forward_module == ops.__name__:
+        return
+    g, y, *xs = [State(f"x{k}", ()) for k in range(count + 2)]
+    expand(operation, xs)
+    if differentiated:
+        contributions(operation, g, y, xs)
 
 
 def function_source(operation: Operation, name: str) -> str:
