@@ -142,7 +142,11 @@ def test_the_jacobian_of_softmax_is_the_textbooks():
 
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
 def test_gradients_are_those_of_backward(numbers: list[float]) -> None:
-    """The same sums in the same order: bit for bit, and no .grad is touched."""
+    """The same sums in the same order: bit for bit, and no .grad is touched.
+
+    Recorded, a rule may take another form, whose own derivatives keep their digits: as σ(x) σ(−x)
+    does sech²(x/2)/4. Some 20 terms of at most 100 are then off by a few roundings each.
+    """
 
     def f(v: Any) -> Any:
         x, y, z = v
@@ -156,8 +160,9 @@ def test_gradients_are_those_of_backward(numbers: list[float]) -> None:
     root.backward()
     want = [leaf.grad for leaf in leaves]
     assert grad(f)(numbers) == want
-    assert [recorded[leaf].data for leaf in leaves] == want
-    assert [x.data for x in grad(f)(leaves)] == want
+    near = pytest.approx(want, rel=0, abs=20 * 100 * 8 * 2.0**-53)
+    assert [recorded[leaf].data for leaf in leaves] == near
+    assert [x.data for x in grad(f)(leaves)] == near
     assert [leaf.grad for leaf in leaves] == want
 
 

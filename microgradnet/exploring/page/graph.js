@@ -113,8 +113,8 @@ export class Graph {
         same &&= close(f(node.from.map((p) => value[p])), value[k], xs.map((x, j) => x * partials[j]));
         // A derivative that cancels changes much with its operands.
         const moves = xs.map((x, j) => (j % 2 ? -STEP : STEP) * x);
-        const moved = vjp(1, moves.reduce((y, dx, j) => y + partials[j] * dx, value[k]), xs.map((x, j) => x + moves[j]));
-        vjp(1, value[k], xs).forEach((partial, j) => {
+        const moved = vjp(1, moves.reduce((y, dx, j) => y + partials[j] * dx, value[k]), xs.map((x, j) => x + moves[j])).map(total);
+        vjp(1, value[k], xs).map(total).forEach((partial, j) => {
           same &&= close(partial ?? 0, partials[j], [((moved[j] ?? 0) - partials[j]) / STEP]);
         });
       }
