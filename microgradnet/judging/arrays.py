@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from microgradnet.judging.diagnosing import diagnoses
 from microgradnet.judging.equations import Compared
 from microgradnet.judging.findings import Finding, Verdict
@@ -41,7 +43,7 @@ class ArrayJudge:
     ) -> Judgement:
         """Judge a function or a class."""
         step = self.kind == "step"
-        with Limit(steps=steps, seconds=2.0) as limit:
+        with Limit(steps=steps, seconds=2.0) as limit, np.errstate(all="ignore"):
             reading = read(subject, cases(seed), contract, self.models, limit, step=step)
             convention = self._convention(reading, contract)
             findings = _runs(reading) + self.findings(reading, contract, convention, limit)

@@ -91,9 +91,13 @@ def _error(b: Array, W: Array, a: Array, want: Array, single: bool) -> Array | N
     found = [b] if b.shape == want.shape else []
     if W.shape == (*want.shape, *a.shape):
         from_weights = W @ a / (a @ a or 1)
-        if np.allclose(np.outer(from_weights, a), W, rtol=0, atol=close * np.max(np.abs(W))):
+        if _near(np.outer(from_weights, a), W, close):
             found.append(from_weights)
-    near = min(found, key=lambda each: np.max(np.abs(each - want)), default=None)
-    if near is not None and np.allclose(near, want, rtol=0, atol=close * np.max(np.abs(want))):
-        return near
-    return found[0] if found else None
+    right = [each for each in found if _near(each, want, close)]
+    near = min(right, key=lambda each: float(np.max(np.abs(each - want))), default=None)
+    return found[0] if near is None and found else near
+
+
+def _near(array: Array, want: Array, close: float) -> bool:
+    """Whether they differ by so little of the largest entry; never where there is a NaN."""
+    return bool(np.max(np.abs(array - want)) <= close * np.max(np.abs(want)))

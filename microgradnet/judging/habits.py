@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from microgradnet.judging import pictures
 from microgradnet.judging.findings import Diagnosis, Finding, Mistake
+from microgradnet.judging.forms import Outcome
 from microgradnet.judging.limits import Limit
 from microgradnet.judging.reading import Reading
 from microgradnet.judging.simulation import Array, Case
@@ -64,8 +66,10 @@ def habits(reading: Reading, limit: Limit) -> tuple[list[Finding], list[Diagnosi
     """Try the habits of a function that works; of one that does not, nothing can be said."""
     if not reading.works:
         return [], []
-    case = next(o.case for o in reading.observed if not o.outcome.error)
-    tried = [_remembers(reading), *_shares(reading, case, limit), _saturates(reading, case, limit)]
+    working = next(o for o in reading.observed if not o.outcome.error)
+    tried = [_remembers(reading), *_shares(reading, working.case, limit)]
+    if _finite(working.outcome):
+        tried.append(_saturates(reading, working.case, limit))
     if not reading.step:
         tried.append(_shapes(reading))
     bad = [Diagnosis(HABITS[name], f.of, "") for f, name in tried if f.failed and name]
@@ -94,7 +98,7 @@ def _shares(reading: Reading, case: Case, limit: Limit) -> Iterator[tuple[Findin
     reading.form(replace(case, X=-case.X, memory={}), limit)
     note = "After the call arrays that were passed in hold other numbers."
     yield _habit("arguments left alone", not first.changed, at, note), "changes_its_arguments"
-    own = all(map(np.array_equal, kept, first.live))
+    own = all(map(partial(np.array_equal, equal_nan=True), kept, first.live))
     note = "The arrays that one call returned hold other numbers after the next call."
     yield _habit("results of its own", own, at, note), "returns_its_buffer"
 
@@ -102,15 +106,17 @@ def _shares(reading: Reading, case: Case, limit: Limit) -> Iterator[tuple[Findin
 def _saturates(reading: Reading, case: Case, limit: Limit) -> tuple[Finding, str]:
     weights = tuple(_LARGE * W for W in case.weights)
     outcome = reading.form(replace(case, weights=weights, memory={}), limit)
-    arrays = (*outcome.biases, *outcome.weights)
-    finite = all(np.isfinite(array).all() for array in arrays)
     at, note = f"{case.name} network, weights × {_LARGE}", "The right gradient is finite there."
     got = outcome.error or "NaN or infinite"
-    right = finite and not outcome.error
+    right = _finite(outcome) and not outcome.error
     return _habit("saturated neurons", right, at, note, got, "finite"), "saturates_to_nan"
 
 
 _LARGE = 1000
+
+
+def _finite(outcome: Outcome) -> bool:
+    return all(np.isfinite(array).all() for array in (*outcome.biases, *outcome.weights))
 
 
 def _shapes(reading: Reading) -> tuple[Finding, str]:

@@ -23,7 +23,7 @@ __all__ = ["memory_of", "without_memory"]
 def memory_of(form: Form, case: Case, limit: Limit, *, step: bool) -> float:
     """Find μ by four calls: 0 where each gives the same, NaN where no μ explains them."""
     v = [_moved(form(case, limit), case, step) for _ in range(4)]
-    if not v[0].size or len({each.shape for each in v}) > 1:
+    if not v[0].size or len({each.shape for each in v}) > 1 or not np.isfinite(v).all():
         return 0.0
     first, *others = [b - a for a, b in pairwise(v)]
     if not any(each.any() for each in (first, *others)):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from microgradnet.judging.arrays import ArrayJudge
 from microgradnet.judging.backprop_mistakes import BACKPROP_MISTAKES
 from microgradnet.judging.equations import Compared, compare, worst
@@ -59,7 +57,6 @@ def _findings(
     return worst([*_updates(reading, convention)])
 
 
-@np.errstate(all="ignore")
 def _updates(reading: Reading, convention: Convention) -> Iterator[Compared]:
     for o in reading.observed:
         if o.outcome.error:

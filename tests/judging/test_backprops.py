@@ -424,6 +424,16 @@ def test_other_numbers_each_time_are_a_finding() -> None:
     assert "other numbers" in next(f.note for f in judgement.failed if f.of == "the same again")
 
 
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+def test_what_is_no_number_is_wrong(factor: float) -> None:
+    def backprop(weights: Any, biases: Any, x: Any, y: Any) -> Any:
+        return [[factor * g for g in side] for side in nielsen(weights, biases, x, y)]
+
+    judgement = judge_delta(backprop, cost="quadratic", activation="sigmoid")
+    assert not judgement.ok and not judgement.diagnoses
+    assert {"nan", "inf", "-inf"} & {finding.got for finding in judgement.failed}
+
+
 def test_what_no_mistake_predicts_is_judged_and_not_explained() -> None:
     def backprop(weights: Any, biases: Any, x: Any, y: Any) -> Any:
         nabla_b, nabla_w = nielsen(weights, biases, x, y)

@@ -163,10 +163,8 @@ def test_what_goes_with_another_kind_is_one_line(
 
 
 def test_an_engine_is_judged_without_an_option(folder: Path) -> None:
-    (folder / "engine.py").write_text("from microgradnet import Value\n", encoding="utf-8")
-    answer = child(folder, "engine.py:Value", "engine")
-    assert answer["ok"] and json.loads(answer["text"])["kind"] == "engine"
-    del sys.modules["engine"]
+    answer = child(folder, "support.course_engines:ScalarGPTValue", "engine")
+    assert not answer["ok"] and json.loads(answer["text"])["kind"] == "engine"
 
 
 @pytest.mark.parametrize(
