@@ -12,19 +12,21 @@ from collections.abc import Callable, Sequence
 
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions
+from microgradnet.lifting.canonicalise import Atoms
 from microgradnet.lifting.signs import is_positive
 from microgradnet.lifting.terms import (
     NO_PART,
     VJP,
     Constant,
     Map,
+    State,
     Term,
     constant,
     multiply,
 )
 from microgradnet.operation import Operation
 
-__all__ = ["Absences"]
+__all__ = ["Absences", "hides_steepness"]
 
 _HERE, _NOWHERE = constant(1), constant(0)
 
@@ -110,6 +112,40 @@ def _is_moderate(term: Map) -> bool:
     is_power = (function.base or function) is ops.power_constant
     power = is_power and abs(function.parameters["exponent"]) <= 9
     return (power or function in (ops.sqrt, ops.log)) and is_positive(term.arguments[0])
+
+
+def hides_steepness(atoms: Atoms) -> bool:
+    """Whether what may have no part in a result depends on an operation of infinite slopes."""
+    known: dict[tuple[Operation, int], bool] = {}
+    hidden = [False] * len(atoms)
+    starts, first, factors = atoms.starts.tolist(), atoms.first_term.tolist(), atoms.factors
+    for k in range(len(atoms) - 1, -1, -1):
+        operation = atoms.operation[k]
+        below = atoms.operands[starts[k] : starts[k + 1]].tolist()
+        if operation is None:
+            below = factors[first[k] : first[k + 1]].ravel().tolist()
+        elif hidden[k] and (operation.base or operation) not in _FINITE_SLOPES:
+            return True
+        else:
+            key = operation, len(below)
+            if key not in known:
+                known[key] = _may_have_no_part(*key)
+            hidden[k] = hidden[k] or known[key]
+        if hidden[k]:
+            for j in below:
+                if j >= 0:
+                    hidden[j] = True
+    return False
+
+
+def _may_have_no_part(operation: Operation, n: int) -> bool:
+    """Whether a rule for n operands says of one that it has no part."""
+    g, y, *xs = (State(str(j), ()) for j in range(n + 2))
+    try:
+        rule = contributions(operation, g, y, xs, running=True)
+    except TypeError:  # it branches on numbers, and is not differentiated
+        return False
+    return any(_of_rule(term) is not _NOWHERE for term in rule)
 
 
 def _of_rule(product: Term) -> Term:

@@ -32,8 +32,10 @@ from microgradnet.operation import Operation, find
 __all__ = ["contributions", "expand"]
 
 
-def expand(operation: Operation, operands: Sequence[Term]) -> Term:
-    """The term that an operation's forward function computes.
+def expand(
+    operation: Operation, operands: Sequence[Term], function: Callable[..., Any] | None = None
+) -> Term:
+    """The term that an operation's forward function computes, or another function of its operands.
 
     Raises TypeError for an operation that branches in Python on its operands.
 
@@ -42,7 +44,7 @@ def expand(operation: Operation, operands: Sequence[Term]) -> Term:
     >>> expand(relu, [Leaf("x", "input", (), [0])])
     (0 if x ≤ 0, else x)
     """
-    (term,) = _traced(operation, operation.forward, operands, _ALGEBRA)
+    (term,) = _traced(operation, function or operation.forward, operands, _ALGEBRA)
     return term
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from microgradnet import ops
 from microgradnet.engine import Value
+from microgradnet.lifting.absence import hides_steepness
 from microgradnet.lifting.arguments import check_leaves, listed, listed_roots, read_arguments
 from microgradnet.lifting.assembly import Assembled, assemble_classes
 from microgradnet.lifting.canonicalise import (
@@ -40,7 +41,17 @@ from microgradnet.lifting.nesting import ParameterArray, flatten
 from microgradnet.lifting.numpy_functions import check_operation
 from microgradnet.lifting.presentation import ROW, columns_read, present, without_row
 from microgradnet.lifting.recurrences import join_steps
-from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
+from microgradnet.lifting.rewriting import (
+    COMPLEMENTS,
+    DIFFERENTIATED,
+    GRADIENTS,
+    LOGARITHMS,
+    SHARES,
+    STABLE,
+    VALUES,
+    Rule,
+    rewrite,
+)
 from microgradnet.lifting.terms import (
     Axis,
     Constant,
@@ -132,7 +143,9 @@ class Seeded:
         weights = [t for t in topological_terms(self.outputs) if isinstance(t, Leaf)]
         weights = [leaf for leaf in weights if leaf.role == "parameter"]
         found = adjoints(self.seeds, weights, [examples], running=True)
-        return {leaf: found[leaf] for leaf in weights if leaf in found}
+        reached = [leaf for leaf in weights if leaf in found]
+        exact = rewrite([found[leaf] for leaf in reached], COMPLEMENTS, GRADIENTS)
+        return dict(zip(reached, exact, strict=True))
 
 
 @dataclass(frozen=True)
@@ -154,7 +167,7 @@ class Presented:
     is_cost: bool
     n_parameters: int
 
-    def seeded(self, seeds_read: bool = False) -> Seeded:
+    def seeded(self, rules: Sequence[Rule], seeds_read: bool = False) -> Seeded:
         """The outputs and their seeds, with the leaves under the names that fit.
 
         seeds_read  whether V is one array, of which each array of outputs reads its columns
@@ -167,14 +180,14 @@ class Presented:
         names = {next(terms): name for name in self.names.values()}
         if self.is_cost:
             (cost,) = outputs
-            outputs, seeds = _cost(cost, names)
+            outputs, seeds = _cost(cost, names, rules)
         else:
             seeds = _seeds(outputs, arrays, self.roots, self.examples, seeds_read)
         return Seeded(outputs, seeds, arrays, names)
 
     def equations(self) -> tuple[Equation, ...]:
         """The equations, written."""
-        return self.written(self.seeded(seeds_read=True))
+        return self.written(self.seeded(DIFFERENTIATED, seeds_read=True))
 
     def written(self, found: Seeded) -> tuple[Equation, ...]:
         """The equations of outputs with their seeds."""
@@ -251,6 +264,11 @@ class Analysis:
             if (op, len(xs), active[k]) not in known:
                 known.add((op, len(xs), active[k]))
                 check_operation(cast(Operation, op), len(xs), differentiated=active[k])
+
+    @cached_property
+    def is_table(self) -> bool:
+        """Whether it runs as a table: a scalar graph, without infinite slopes behind branches."""
+        return not self.has_arrays and not hides_steepness(self.atoms)
 
     def forget_nodes(self) -> None:
         """Let go of the graph, of which nothing but its numbers is needed from here on."""
@@ -355,14 +373,20 @@ def _terms(
     own = {t: names[view[t]] for t in topological_terms(terms) if view.get(t) in names}
     kept = _running_leaves(terms[:n], view, leaves)
     common = (found.atoms.roots.tolist(), found.examples, is_cost, lengths[PARAMETER])
-    running = Presented(terms[:n], arrays, own, kept, *common).seeded()
+    exact = rewrite([*terms, *own], LOGARITHMS)
+    run = [
+        (t, axes, grid) for t, (_, axes, grid) in zip(exact[n : len(terms)], arrays, strict=True)
+    ]
+    own = dict(zip(exact[len(terms) :], own.values(), strict=True))
+    running = Presented(exact[:n], run, own, kept, *common).seeded(SHARES)
     shown = [_shown(view[term], axes, grid) for term, axes, grid in arrays]
     presented = Presented(outputs, shown, names, leaves, *common)
     renamed = [cast(Leaf, _renamed(leaf, name)) for leaf, name in leaves.items()]
     weights = [leaf for leaf in renamed if leaf.role == "parameter"]
     weights.sort(key=by_layer)
     gradients = running.gradients(found.examples)
-    return Terms(running.outputs, gradients, running.names, presented, weights)
+    values = rewrite(running.outputs, COMPLEMENTS, *VALUES)
+    return Terms(values, gradients, running.names, presented, weights)
 
 
 def _shown(term: Term, axes: tuple[Axis, ...], grid: Indices) -> Array:
@@ -372,13 +396,15 @@ def _shown(term: Term, axes: tuple[Axis, ...], grid: Indices) -> Array:
     return term, (*axes, ROW), grid[..., None]
 
 
-def _cost(cost: Term, names: dict[Term, str]) -> tuple[list[Term], list[tuple[Term, Term]]]:
+def _cost(
+    cost: Term, names: dict[Term, str], rules: Sequence[Rule]
+) -> tuple[list[Term], list[tuple[Term, Term]]]:
     """A cost, and what its adjoint begins with; a weighted input may be the cost itself."""
     if ROW in cost.axes and names.get(cost, "").startswith("z"):
         return [cost], [(cost, constant([1.0], ROW))]
     names.pop(cost, None)
     cost = without_row(cost)
-    return [cost], [(rewrite([cost], DIFFERENTIATED)[0], constant(1))]
+    return [cost], [(rewrite([cost], rules)[0], constant(1))]
 
 
 def _seeds(
@@ -514,7 +540,7 @@ def recognise(
     terms, graph = analysis.terms, analysis.atoms.nodes
     analysis.check()
     presented = terms.presented
-    found = presented.seeded(seeds_read=True)
+    found = presented.seeded(DIFFERENTIATED, seeds_read=True)
     equations = presented.written(found)
     leaves = {x.name: x for x in topological_terms(found.outputs) if isinstance(x, Leaf)}
     used = [leaves[name] for each in equations for name in each.uses if name in leaves]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from microgradnet import ops
 from microgradnet.arithmetic import ieee
+from microgradnet.complements import evaluation, excess, may_have_complement
 from microgradnet.engine import Value
 from microgradnet.operation import Operation
 
@@ -139,6 +140,14 @@ def _walk(roots: Sequence[Value]) -> tuple[list[Value], list[tuple[Value, ...]]]
             else:
                 opened.append((node, parents))
     return order, family
+
+
+def _keeps_digits(node: Value) -> bool:
+    """Whether a difference of nodes is known better than by their numbers."""
+    over = excess(node.op, node.parents)
+    if over is not None:
+        return over.part in over.total.parents
+    return evaluation(cast(Operation, node.op), node.parents)[1] is not node.parents
 
 
 # What a node does to its parents. An additive one adds them up, a multiplicative one multiplies.
@@ -277,6 +286,7 @@ class _Canonical:
         live = ~self.constant[self.owner]  # what makes up a constant is of no interest
         self.owner, self.child, self.slot = self.owner[live], self.child[live], self.slot[live]
         self.number, self.fixed = self.number[live], fixed[live]
+        kind[self._complements()] = _OTHER
         self.uses = np.bincount(self.child, minlength=n)
         np.add.at(self.uses, self.roots, 2)  # a root stands for itself
         # −u is a product with −1, but −(u + v) a sum of −u and −v.
@@ -293,6 +303,16 @@ class _Canonical:
         )
         self.negated = negative & (kind == _MULTIPLICATIVE)
         self.kind = kind
+
+    def _complements(self) -> list[int]:
+        """The nodes 1 − a, and ln Σ exp z − zⱼ, whose numbers have more digits than a sum's."""
+        saturating = np.array([*map(may_have_complement, self.ops), False])
+        from_one = np.zeros(len(self.code), dtype=bool)
+        from_one[self.owner[(self.slot == 0) & self.fixed & (self.number == 1)]] = True
+        edge = from_one[self.owner] & (self.slot == 1) & saturating[self.code[self.child]]
+        edge |= self._is(ops.log_sum_exp)[self.child]
+        edge &= self._is(ops.subtract)[self.owner]
+        return [k for k in self.owner[edge].tolist() if _keeps_digits(self.nodes[k])]
 
     def _melt(self) -> None:
         """Into which product, or sum, each node with one use is taken."""

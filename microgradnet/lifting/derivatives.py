@@ -24,6 +24,7 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Others,
     Put,
     Scan,
     Softmax,
@@ -79,6 +80,7 @@ def adjoints(
             active.add(term)
     pending: dict[Term, list[Term]] = {}
     absent = Absences() if running else None
+    saturating = {*_subtracted_from_one(active)} if running else set()
 
     def contribute(
         operand: Term, g: Term, reached: Iterable[Axis], by: Callable[[Term], Term] | None = None
@@ -109,6 +111,8 @@ def adjoints(
                 products = _products(term, g, contribute, absent)
                 for x, product in zip(term.arguments, products, strict=False):
                     contribute(x, product, term.axes)
+            elif term in saturating:
+                _exact_softmax(cast(Softmax, term), g, contribute)
             else:
                 _RULES[type(term)](term, g, contribute)
     return found
@@ -228,6 +232,29 @@ def _log_sum_exp(term: LogSumExp, g: Term, contribute: Contribute) -> None:
 def _softmax(term: Softmax, g: Term, contribute: Contribute) -> None:
     mean = sum_over(multiply(g, term), *term.over)
     contribute(term.operand, multiply(term, add(g, negative(mean))), ())
+
+
+def _subtracted_from_one(terms: Iterable[Term]) -> Iterator[Term]:
+    """The softmaxes of shares that are subtracted from 1: the digits of the rest matter."""
+    for term in terms:
+        if isinstance(term, Map) and term.function is ops.subtract:
+            one, share = term.arguments
+            whole = share.operand if isinstance(share, Take) else share
+            if isinstance(whole, Softmax) and isinstance(one, Constant) and one.number == 1:
+                yield whole
+
+
+def _exact_softmax(term: Softmax, g: Term, contribute: Contribute) -> None:
+    """The same, with the digits that the mean loses where one share is close to 1."""
+    own = multiply(g, Others(term, term.over))
+    rest = Others(multiply(g, term), term.over)
+    contribute(term.operand, multiply(term, add(own, negative(rest))), ())
+
+
+def _others(term: Others, g: Term, contribute: Contribute) -> None:
+    lacking = [axis for axis in term.over if axis not in g.axes]
+    ones = [constant([1.0] * cast(int, axis.size), axis) for axis in lacking]
+    contribute(term.operand, Others(multiply(g, *ones), term.over), ())
 
 
 def _take(term: Take, g: Term, contribute: Contribute) -> None:
@@ -382,6 +409,7 @@ _RULES: Mapping[type[Term], Callable[[Any, Term, Contribute], None]] = {
     Sum: _sum,
     LogSumExp: _log_sum_exp,
     Softmax: _softmax,
+    Others: _others,
     Take: _take,
     Put: _put,
     Mask: _mask,

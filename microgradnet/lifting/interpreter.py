@@ -32,6 +32,7 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Others,
     Put,
     Scan,
     Softmax,
@@ -156,6 +157,9 @@ class _Interpreter:
                 xs = [_read(known[0], c) for c in self.along(over, at)]
                 own = [*self.along(over, at)].index(at)
                 return evaluate(lambda m, *xs: m.softmax(xs), *xs)[own]
+            case Others(_, over):
+                rest = [_read(known[0], c) for c in self.along(over, at) if c != at]
+                return sum(rest, self.number(0.0))
             case Take(_, axis, index, fill):
                 place = _index(index, known, at)
                 if 0 <= place < self.size(axis):

@@ -25,6 +25,7 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Others,
     Scan,
     Softmax,
     Sum,
@@ -78,7 +79,7 @@ class Layouts:
         for term in terms:
             self._axes[term] = term.axes
         for term in terms:
-            if isinstance(term, (Map, Softmax, Mask)):
+            if isinstance(term, (Map, Softmax, Others, Mask)):
                 for x in term.operands:
                     self._join(x, term)
             if isinstance(term, Scan):
@@ -133,7 +134,7 @@ class Layouts:
         pair = factors(term)
         if pair is not None:
             return (*pair, term)
-        if isinstance(term, (Sum, Softmax, LogSumExp)):
+        if isinstance(term, (Sum, Softmax, Others, LogSumExp)):
             return (*term.operands, term)
         if isinstance(term, Map) and any(0 < len(x.axes) < len(term.axes) for x in term.operands):
             return (term,)

@@ -148,7 +148,7 @@ class Program:
     def _written(self) -> str:
         columns = not self._scalar_cost
         title = f"Found in a scalar graph of {counted(self._found.atoms.size, 'node')}."
-        if not self._found.has_arrays:
+        if self._found.is_table:
             return write_scalars(self._found.atoms, columns=columns, title=title)
         terms = self._found.terms
         return write_numpy(

@@ -203,13 +203,11 @@ def sigmoid_and_slope(z, one, top, a, slope):
     np.divide(a, slope, out=slope)
 ''',
     "tanh_slope": '''\
-def tanh_slope(z, square, one, least, slope):
-    """The derivative of tanh(z) into slope: 1 - tanh(z)**2, where that is small 1 / cosh(z)**2."""
-    np.subtract(one, square, out=slope)
-    (far,) = (slope < least).ravel().nonzero()
-    if far.size:
-        c = np.cosh(z.take(far))
-        slope.put(far, 1 / c / c)
+def tanh_slope(z, one, slope):
+    """The derivative of tanh(z) into slope: 1 / cosh(z)**2, as 1 - tanh(z)**2 loses its digits."""
+    np.cosh(z, out=slope)
+    np.divide(one, slope, out=slope)
+    np.square(slope, out=slope)
 ''',
     "product_for": '''\
 def product_for(count):
@@ -343,6 +341,20 @@ def softmax(x, axis):
     first = x == np.inf
     winner = np.where(first.sum(axis=axis, keepdims=True) == 1, 1, np.nan)
     return np.where(top == np.inf, np.where(first, winner, 0), s)
+''',
+    "others": '''\
+def others(x, axis):
+    """The sum of the other entries along axes; what is most of it is left out of the sum."""
+    total = x.sum(axis=axis, keepdims=True)
+    rest = total - x
+    whole, size = total, x
+    if x.min(initial=0) < 0:
+        size = np.abs(x)
+        whole = size.sum(axis=axis, keepdims=True)
+    most = size > whole / 2
+    if most.any():
+        rest = np.where(most, np.where(most, 0, x).sum(axis=axis, keepdims=True), rest)
+    return rest
 ''',
     "log_sum_exp": '''\
 def log_sum_exp(x, axis):

@@ -21,12 +21,13 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Others,
     Softmax,
     Term,
 )
 from microgradnet.operation import Operation
 
-__all__ = ["emit_log_sum_exp", "emit_map", "emit_mask", "emit_softmax"]
+__all__ = ["emit_log_sum_exp", "emit_map", "emit_mask", "emit_others", "emit_softmax"]
 
 
 def emit_map(w: Writer, term: Map) -> None:
@@ -146,25 +147,14 @@ def emit_with_slope(w: Writer, term: Map, slope: Term) -> None:
 
 
 def emit_slope(w: Writer, term: Map) -> None:
-    """f′(x) where f(x) is computed elsewhere; 1 − a² where it keeps seven tenths of its digits."""
-    _, y, x = term.arguments
-    z, order = w.array(x), w.order(term)
-    if cast(VJP, term.function).operation is ops.sigmoid:
-        out = w.store(term)
-        code = w.oriented(z, out.axes)
-        w.line(f"np.multiply(sigmoid({code}), sigmoid(-{code}), out={out.code})")
-        w.bind(term, out)
-        return
-    squared = w.reading.square(y)
-    array = w.array(squared or y)
-    out = (squared and in_place(w, term, order, [squared], [array])) or w.store(term)
-    square = w.oriented(array, out.axes)
-    if squared is None:
-        w.line(f"np.square({square}, out={out.code})")
-        square = out.code
-    least = w.hoist("np.array(np.finfo(kind).eps ** 0.3, kind)", "least")
-    given = [w.oriented(z, out.axes), square, w.number(1.0), least, out.code]
-    w.line(f"tanh_slope({', '.join(given)})")
+    """f′(x) where f(x) is computed elsewhere."""
+    *_, x = term.arguments
+    out = w.store(term)
+    z = w.oriented(w.array(x), out.axes)
+    if cast(VJP, term.function).operation is ops.tanh:
+        w.line(f"tanh_slope({z}, {w.number(1.0)}, {out.code})")
+    else:
+        w.line(f"np.multiply(sigmoid({z}), sigmoid(-{z}), out={out.code})")
     w.bind(term, out)
 
 
@@ -225,6 +215,14 @@ def emit_softmax(w: Writer, term: Softmax) -> None:
         code = f"np.where({inside}, {code}, -np.inf)"
     places = tuple(out.axes.index(axis) for axis in term.over)
     w.line(f"{out.code}[...] = softmax({code}, {places})")
+    w.bind(term, out)
+
+
+def emit_others(w: Writer, term: Others) -> None:
+    """By `others`, along axes."""
+    out = w.store(term)
+    places = tuple(out.axes.index(axis) for axis in term.over)
+    w.line(f"{out.code}[...] = others({w.oriented(w.array(term.operand), out.axes)}, {places})")
     w.bind(term, out)
 
 

@@ -31,7 +31,13 @@ from microgradnet.lifting.numpy_leaves import (
     leaf_view,
     runs,
 )
-from microgradnet.lifting.numpy_maps import emit_log_sum_exp, emit_map, emit_mask, emit_softmax
+from microgradnet.lifting.numpy_maps import (
+    emit_log_sum_exp,
+    emit_map,
+    emit_mask,
+    emit_others,
+    emit_softmax,
+)
 from microgradnet.lifting.numpy_places import emit_concatenate, emit_put, emit_take
 from microgradnet.lifting.numpy_reads import Reading, is_map
 from microgradnet.lifting.numpy_scans import emit_scan
@@ -48,6 +54,7 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Others,
     Put,
     Scan,
     Softmax,
@@ -344,13 +351,14 @@ _INSTRUCTIONS: Mapping[type[Term], Any] = {
     Sum: emit_sum,
     LogSumExp: emit_log_sum_exp,
     Softmax: emit_softmax,
+    Others: emit_others,
     Take: emit_take,
     Put: emit_put,
     Mask: emit_mask,
     Concatenate: emit_concatenate,
     Scan: emit_scan,
 }
-_COMPUTED = (Map, Sum, LogSumExp, Softmax, Put, Mask, Concatenate)
+_COMPUTED = (Map, Sum, LogSumExp, Softmax, Others, Put, Mask, Concatenate)
 """Terms that can be computed right into a given array."""
 
 

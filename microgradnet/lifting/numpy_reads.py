@@ -86,9 +86,7 @@ class Reading:
             return self.group_reads(self.groups[group_of(term)])
         if is_slope(term):
             _, y, x = term.operands
-            if is_of(y, x) and is_map(y, ops.sigmoid):
-                return (y,)
-            return (x, self.square(y) or y)
+            return (y,) if is_of(y, x) and is_map(y, ops.sigmoid) else (x,)
         if isinstance(term, Sum) and self.is_norm(term):
             return term.operand.operands
         if isinstance(term, Map) and self.is_gathering(term):
@@ -101,11 +99,6 @@ class Reading:
     def is_fixed(self, term: Term) -> bool:
         """Whether a term depends on nothing that changes from call to call."""
         return term in self._fixed
-
-    def square(self, term: Term) -> Term | None:
-        """The square of a term, if it is computed."""
-        square = Map(ops.power_constant.variant(exponent=2), (term,))
-        return square if square in self.states else None
 
     def is_norm(self, term: Sum) -> bool:
         """Whether a term is the sum of all squares of one that lies densely in memory."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from microgradnet import ops
+from microgradnet.complements import SENSITIVE, may_have_complement
 from microgradnet.lifting.algebra import contributions, expand
 from microgradnet.lifting.canonicalise import (
     CONSTANT,
@@ -23,8 +24,15 @@ from microgradnet.lifting.canonicalise import (
     TARGET,
     Atoms,
 )
-from microgradnet.lifting.numpy_functions import called_helpers, expression, number_source, ufunc
+from microgradnet.lifting.numpy_functions import (
+    called_helpers,
+    expression,
+    is_native,
+    number_source,
+    ufunc,
+)
 from microgradnet.lifting.numpy_printer import WHOLE
+from microgradnet.lifting.rewriting import COMPLEMENTS, LOGARITHMS, rewrite
 from microgradnet.lifting.terms import (
     Constant,
     LogSumExp,
@@ -32,6 +40,9 @@ from microgradnet.lifting.terms import (
     Softmax,
     State,
     Term,
+    constant,
+    multiply,
+    rebuild,
     topological_terms,
 )
 from microgradnet.operation import Operation
@@ -109,6 +120,7 @@ class _Tables:
         self.functions: dict[str, None] = {}
         self.sources: dict[str, str] = {}
         self.recipes: dict[object, list[Step]] = {}
+        self.letters: list[State] = []
         self.counts: Counter[str] = Counter()
         self.free: dict[str, list[str]] = defaultdict(list)
         self.holders: dict[str, int] = {}
@@ -198,6 +210,16 @@ class _Tables:
             self.slopes[k] = slope = self.new("as", out[0] == "a")
             self.line("sigmoid_and_slope", *given, self.constant(1.0), "top", out, slope)
             return
+        exact = self.exact(op, xs)
+        if exact is not None:
+            term, below = exact
+            if term not in self.recipes:
+                own = [self.letters[j] for j in range(len(below))]
+                direct = self.direct(term, "out0")
+                self.recipes[term] = direct or [self.function(op, "", own, {"out0": term})]
+            names = _lettered("x", [self.names[j] for j in below])
+            self.follow(self.recipes[term], {**names, "out0": out})
+            return
         key = op, len(xs)
         if key not in self.recipes:
             letters = [State(f"x{j}", ()) for j in range(len(xs))]
@@ -207,11 +229,43 @@ class _Tables:
             ]
         self.follow(self.recipes[key], {**_lettered("x", given), "out0": out})
 
-    def sum(self, k: int, constant: float) -> None:
+    def exact(self, op: Operation, xs: Sequence[int]) -> tuple[Term, list[int]] | None:
+        """An operation as a term of what is below its operands, if its number has more digits so.
+
+        And the atoms that the letters x0, x1 … in it stand for.
+        """
+        if op not in SENSITIVE:
+            return None
+        below: list[int] = []
+        term = Map(op, tuple([self.opened(j, below, 2) for j in xs]))
+        (found,) = rewrite([term], LOGARITHMS, COMPLEMENTS)
+        return None if found is term else (rebuild([found], _expanded)[0], below)
+
+    def opened(self, k: int, below: list[int], depth: int) -> Term:
+        """An atom as a term of others, if it may be close to 1."""
+        if self.roles[k] == CONSTANT:
+            return constant(self.atoms.value[k])
+        if self.roles[k] == OPERATION and depth:
+            op, xs = self.parts(k)
+            if may_have_complement(op):
+                return cast(Term, Map(op, tuple([self.opened(j, below, depth - 1) for j in xs])))
+        t = self.first_term[k]
+        if self.roles[k] == SUM and depth and self.first_term[k + 1] == t + 1:
+            factors = self.factors[t]
+            plain = self.coefficients[t] == 1 and self.atoms.value[k] == 0
+            if plain and len(factors) == 2 and factors[0] == factors[1]:
+                return multiply(*[self.opened(j, below, depth - 1) for j in factors])
+        if k not in below:
+            below.append(k)
+        if len(below) > len(self.letters):
+            self.letters.append(State(f"x{len(self.letters)}", ()))
+        return self.letters[below.index(k)]
+
+    def sum(self, k: int, number: float) -> None:
         """Write c₀ + Σ c·u·v, added up in the order of writing."""
         terms = range(self.first_term[k], self.first_term[k + 1])
         out = self.result([j for t in terms for j in self.factors[t]])
-        total = self.constant(constant) if constant or not terms else ""
+        total = self.constant(number) if number or not terms else ""
         for t in terms:
             c = self.coefficients[t]
             product, *rest = [self.names[j] for j in self.factors[t]]
@@ -395,9 +449,7 @@ class _Tables:
             out = self.place_for(xs[0])
             slope = self.slopes.get(k, out)
             if slope == out:
-                z, y = self.names[xs[0]], self.names[k]
-                self.line("square", y, out)
-                self.line("tanh_slope", z, out, self.constant(1.0), "least", out)
+                self.line("tanh_slope", self.names[xs[0]], self.constant(1.0), out)
             self.line("multiply", g, slope, out)
             self.contribute(xs[0], out, 1)
             self.release(out)
@@ -419,7 +471,7 @@ class _Tables:
     def rule(self, op: Operation, wanted: Sequence[bool]) -> list[Step]:
         """The instructions of a rule, for the operands that depend on parameters."""
         letters = [State(x, ()) for x in ("g", "y", *[f"x{j}" for j in range(len(wanted))])]
-        found = contributions(op, letters[0], letters[1], letters[2:])
+        found = contributions(op, letters[0], letters[1], letters[2:], running=True)
         steps: list[Step] = []
         rest: dict[str, Term] = {}
         for j, term in enumerate(found):
@@ -491,6 +543,13 @@ class _Tables:
         )  # fmt: skip
 
 
+def _expanded(term: Term) -> Term:
+    """An operation that NumPy lacks as a term of others."""
+    if isinstance(term, Map) and isinstance(term.function, Operation):
+        return term if is_native(term.function) else expand(term.function, term.arguments)
+    return term
+
+
 def _lettered(letter: str, names: Iterable[str]) -> dict[str, str]:
     return {f"{letter}{k}": name for k, name in enumerate(names)}
 
@@ -511,8 +570,7 @@ def prepared(table, p, g, m):
         "g": g,
 {arrays}
     }}
-    top, least = np.floor(np.log(np.finfo(kind).max)), np.finfo(kind).eps ** 0.3
-    names = {{"ones": np.ones(m, kind), "top": np.array(top, kind), "least": np.array(least, kind)}}
+    names = {{"ones": np.ones(m, kind), "top": np.floor(np.log(np.finfo(kind).max)).astype(kind)}}
     for letter, array in arrays.items():
         names.update((f"{{letter}}{{k}}", array[k, ...]) for k in range(len(array)))
     lines = map(str.split, table.split("\\n"))

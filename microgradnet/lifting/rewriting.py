@@ -14,13 +14,17 @@ from typing import NamedTuple, TypeAlias, cast
 import numpy as np
 
 from microgradnet import ops
+from microgradnet.lifting.algebra import expand
 from microgradnet.lifting.terms import (
     Affine,
     Axis,
+    Concatenate,
     Constant,
     LogSumExp,
     Map,
     Mask,
+    Others,
+    Put,
     Softmax,
     Sum,
     Take,
@@ -36,7 +40,17 @@ from microgradnet.lifting.terms import (
 )
 from microgradnet.operation import Operation
 
-__all__ = ["DIFFERENTIATED", "STABLE", "Rule", "rewrite"]
+__all__ = [
+    "COMPLEMENTS",
+    "DIFFERENTIATED",
+    "GRADIENTS",
+    "LOGARITHMS",
+    "SHARES",
+    "STABLE",
+    "VALUES",
+    "Rule",
+    "rewrite",
+]
 
 
 class Rule(NamedTuple):
@@ -46,8 +60,10 @@ class Rule(NamedTuple):
     apply: Callable[[Term], Term | None]
 
 
-def rewrite(roots: Sequence[Term], rules: Sequence[Rule]) -> list[Term]:
+def rewrite(roots: Sequence[Term], *tables: Sequence[Rule]) -> list[Term]:
     """The roots with rules applied to all their terms, from the leaves on, while any applies.
+
+    Of several tables one is applied after the other.
 
     >>> from microgradnet.lifting.terms import Leaf, sum_over
     >>> k = Axis("k", 3)
@@ -55,15 +71,17 @@ def rewrite(roots: Sequence[Term], rules: Sequence[Rule]) -> list[Term]:
     >>> rewrite([Map(ops.divide, (e, sum_over(e, k)))], STABLE)
     [softmax_k(x[k])]
     """
+    for rules in tables:
 
-    def change(term: Term) -> Term:
-        for rule in rules:
-            found = rule.apply(term)
-            if found is not None:
-                return change(found)
-        return term
+        def change(term: Term, rules: Sequence[Rule] = rules) -> Term:
+            for rule in rules:
+                found = rule.apply(term)
+                if found is not None:
+                    return change(found)
+            return term
 
-    return rebuild(roots, change)
+        roots = rebuild(roots, change)
+    return [*roots]
 
 
 def _softmax(term: Term) -> Term | None:
@@ -171,15 +189,214 @@ def _cross_entropy(term: Term) -> Term | None:
     if not (_is(term, ops.log) or _is(term, ops.xlogy)):
         return None
     *weight, a = term.operands
+    rest = _one_minus(a)
     if _is(a, ops.sigmoid):
         z = negative(a.operands[0])
+    elif rest is not None and _is(rest, ops.sigmoid):
+        (z,) = rest.operands
     else:
-        rest = [t for t in a.operands if not _is_number(t, 1)] if _is(a, ops.add) else []
-        number, other = as_coefficient(rest[0]) if len(rest) == 1 else (0.0, a)
-        if number != -1 or len(a.operands) != 2 or not _is(other, ops.sigmoid):
-            return None
-        (z,) = other.operands
+        return None
     return multiply(constant(-1), *weight, Map(ops.softplus, (z,)))
+
+
+def _one_minus(term: Term) -> Term | None:
+    """The y of 1 − y."""
+    if _is(term, ops.subtract) and _is_number(term.operands[0], 1):
+        return term.operands[1]
+    rest = [t for t in term.operands if not _is_number(t, 1)] if _is(term, ops.add) else []
+    if len(rest) != 1 or len(term.operands) != 2:
+        return None
+    number, y = as_coefficient(rest[0])
+    return y if number == -1 else None
+
+
+def _complement(y: Term) -> Term | None:
+    """1 − y as the operation of y declares it, or that of a square's base; None if none does."""
+    if _is_share(y):
+        return _rest(y)
+    if not isinstance(y, Map) or not isinstance(y.function, Operation):
+        return None
+    if y.function.complement is not None:
+        return expand(y.function, y.arguments, y.function.complement)
+    power = (y.function.base or y.function) is ops.power_constant
+    square = power and y.function.parameters["exponent"] == 2
+    x = y.arguments[0]
+    if not square and not (y.function is ops.multiply and y.arguments == (x, x)):
+        return None
+    below = _complement(x)
+    if below is None:
+        return None
+    above: Term | None = add(constant(1), x)
+    if isinstance(x, Map) and cast(Operation, x.function).odd:
+        above = _complement(Map(x.function, tuple(map(negative, x.arguments))))
+    return multiply(below, cast(Term, above))
+
+
+def _is_share(term: Term) -> bool:
+    """Whether a term is a softmax, or read of one."""
+    whole = term.operand if isinstance(term, Take) and term.fill is None else term
+    return isinstance(whole, Softmax)
+
+
+def _rest(share: Term) -> Term:
+    """One less a share: what the others add up to."""
+    if isinstance(share, Take):
+        return share.with_operands([_rest(share.operand), *share.operands[1:]])
+    return Others(share, cast(Softmax, share).over)
+
+
+def _complemented(term: Term) -> Term | None:
+    y = _one_minus(term)
+    return None if y is None else _complement(y)
+
+
+def _log_of_one(term: Term) -> Term | None:
+    """The logarithm of what is close to 1 by how much it is less."""
+    if not (_is(term, ops.log) or _is(term, ops.xlogy)):
+        return None
+    *weight, y = term.operands
+    rest = _one_minus(y)
+    if _is(y, ops.sigmoid) or (rest is not None and _is(rest, ops.sigmoid)):
+        z = negative(y.operands[0]) if rest is None else rest.operands[0]
+        return negative(_vanishing(Map(ops.softplus, (z,)), weight))
+    if rest is None:
+        less = None if _is_share(y) else _complement(y)
+    else:
+        less = None if _complement(rest) is None else rest
+    if less is None:
+        return None
+    logarithm = Map(ops.log1p, (negative(less),))
+    near = Map("less", (constant(0.5), y))
+    return Map("where", (near, multiply(*weight, logarithm), term))
+
+
+def _vanishing(logarithm: Term, weight: Sequence[Term]) -> Term:
+    """A product with what may be infinite where the weight is 0."""
+    return Map("vanishing_product", (logarithm, *weight)) if weight else logarithm
+
+
+def _weighted_cost(term: Term) -> Term | None:
+    """Products with targets of what is infinite at a logit of −∞ or ∞: 0 where the target is."""
+    if not _is(term, ops.multiply):
+        return None
+    costs = [x for x in term.operands if _is(x, ops.softplus) or _excess(x) is not None]
+    rest = [x for x in term.operands if x not in costs]
+    if len(costs) != 1 or not rest or all(isinstance(x, Constant) for x in rest):
+        return None
+    return Map("vanishing_product", (costs[0], multiply(*rest)))
+
+
+def _value_of_share(term: Term) -> Term | None:
+    """The logarithm of a share: where it is most of the sum, by what the others are."""
+    if not (_is(term, ops.log) or _is(term, ops.xlogy)):
+        return None
+    *weight, share = term.operands
+    if not _is_share(share):
+        return None
+    return _vanishing(_by_rest(share, cast(Term, _log_share(share))), weight)
+
+
+def _by_rest(share: Term, logarithm: Term) -> Term:
+    near = Map(ops.log1p, (negative(cast(Term, _complement(share))),))
+    return Map("where", (Map("less", (constant(0.5), share)), near, logarithm))
+
+
+def _value_of_excess(term: Term) -> Term | None:
+    found = _excess(term)
+    if found is None:
+        return None
+    number, share, logarithm, rest = found
+    return add(*rest, multiply(constant(number), _by_rest(share, logarithm)), flat=False)
+
+
+def _excess(term: Term) -> tuple[float, Term, Term, list[Term]] | None:
+    """The parts of c (xⱼ − ln Σ exp xₖ) + …: c, the share of xⱼ, its logarithm, the rest."""
+    if not _is(term, ops.add) and not _is(term, ops.subtract):
+        return None
+    parts = [(*as_coefficient(t), t) for t in term.operands]
+    if _is(term, ops.subtract):
+        parts[1] = -parts[1][0], *parts[1][1:]
+    for number, total, one in parts:
+        if not (isinstance(total, LogSumExp) or _is(total, ops.log_sum_exp)):
+            continue
+        for opposite, x, other in parts:
+            share = _share_of(x, total) if opposite == -number else None
+            if share is not None:
+                rest = [t for t in term.operands if t is not one and t is not other]
+                return opposite, share, add(x, negative(total), flat=False), rest
+    return None
+
+
+def _share_of(x: Term, total: Term) -> Term | None:
+    """The share of exp x in a sum of exponentials that it is one of."""
+    if isinstance(total, Map):
+        if x not in total.arguments:
+            return None
+        component = ops.softmax_component.variant(index=total.arguments.index(x))
+        return Map(component, total.arguments)
+    assert isinstance(total, LogSumExp)
+    whole = total.operand
+    shares: Term = Softmax(whole, total.over)
+    if x is whole:
+        return shares
+    if isinstance(x, Take) and x.operand is whole and x.axis in total.over and x.fill is None:
+        return x.with_operands([shares, *x.operands[1:]])
+    if isinstance(whole, Concatenate) and total.over == (whole.axis,):
+        offset = 0
+        for piece, own in whole.pieces:
+            if piece is x and own is None:
+                return read_at(shares, whole.axis, offset)
+            offset += 1 if own is None else cast(int, own.size)
+    return None
+
+
+def _error_of_shares(term: Term) -> Term | None:
+    """By what the others are: a Σ y − y, and a s − s, of shares a."""
+    if not _is(term, ops.add):
+        return None
+    parts = [(*as_coefficient(t), t) for t in term.operands]
+    for number, product, one in parts:
+        factors = product.operands if _is(product, ops.multiply) else (product,)
+        for share in filter(_is_share, factors):
+            inner, weight = _numbers_out(multiply(*[x for x in factors if x is not share]))
+            for opposite, y, other in parts:
+                found = _joined(share, weight, y) if opposite == -number * inner else None
+                if found is not None:
+                    rest = [t for t in term.operands if t is not one and t is not other]
+                    return add(*rest, multiply(constant(-opposite), found), flat=False)
+    return None
+
+
+def _numbers_out(term: Term) -> tuple[float, Term]:
+    """A number and the rest, also of a product of sums of multiples."""
+    number, rest = as_coefficient(term)
+    factors = []
+    for x in rest.operands if _is(rest, ops.multiply) else (rest,):
+        inner, within = as_coefficient(x.operand) if isinstance(x, Sum) else (1.0, x)
+        number *= inner
+        factors.append(sum_over(within, *x.over) if isinstance(x, Sum) else x)
+    return number, multiply(*factors)
+
+
+def _joined(share: Term, weight: Term, y: Term) -> Term | None:
+    """The difference a·weight − y without cancellation, where weight is Σ y, or y itself."""
+    if y is weight:
+        return negative(multiply(y, _rest(share)))
+    if not isinstance(share, Softmax):
+        return None
+    over = share.over
+    one_hot = isinstance(y, Put) and (y.axis,) == over and not y.over
+    total = cast(Put, y).operand if one_hot else sum_over(y, *over)
+    if weight is not total or not set(over) <= set(y.axes):
+        return None
+    others = multiply(share, Others(y, over))
+    return add(others, negative(multiply(y, _rest(share))), flat=False)
+
+
+def _atanh(term: Term) -> Term | None:
+    if _is(term, ops.atanh) and _is(term.operands[0], ops.tanh):
+        return term.operands[0].operands[0]
+    return None
 
 
 def _cross_entropies(term: Term) -> Term | None:
@@ -260,9 +477,37 @@ STABLE = (
 )
 """Rules for all that a program computes."""
 
+LOGARITHMS = (
+    Rule("ln σ(x) = −softplus(−x), ln y = log1p(−(1 − y))", _log_of_one),
+    Rule("artanh(tanh x) = x", _atanh),
+)
+"""Rules for what is computed and not written, so that ln y keeps its digits where y is close to 1.
+
+They come before differentiation: the derivative is that of the new form.
+"""
+
+COMPLEMENTS = (Rule("1 − y by the complement of y, 1 − y² as (1 − y)(1 + y)", _complemented),)
+"""Rules for values and derivatives, after differentiation: that of 1 − y is −1 of y, as written."""
+
+_WEIGHTED = (Rule("y softplus(x), y (ln Σ exp x − x) = 0 where y = 0", _weighted_cost),)
+_OF_SHARES = (
+    Rule("ln softmax(x) = log1p(−(1 − softmax(x)))", _value_of_share),
+    Rule("x − ln Σ exp x = ln softmax(x)", _value_of_excess),
+)
+VALUES = _WEIGHTED, _OF_SHARES
+"""Tables besides those for values of which no derivative is taken."""
+
+GRADIENTS = (
+    Rule("a Σ y − y = a (Σ y − y) − y (1 − a), a s − s = −s (1 − a) of shares a", _error_of_shares),
+)
+"""Rules for derivatives."""
+
+SHARES = (Rule("ln softmax(x) = x − log_sum_exp(x)", _log_softmax),)
+"""Rules for what is differentiated and not written, besides those."""
+
 DIFFERENTIATED = (
-    Rule("ln softmax(x) = x − log_sum_exp(x)", _log_softmax),
+    *SHARES,
     Rule("ln σ(x) = −softplus(−x), ln(1 − σ(x)) = −softplus(x)", _cross_entropy),
     Rule("Σ y softplus(−z) + Σ (1 − y) softplus(z) = Σ (softplus(z) − y z)", _cross_entropies),
 )
-"""Rules for what is differentiated, besides those."""
+"""Rules for what is differentiated and written."""

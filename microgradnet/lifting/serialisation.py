@@ -19,6 +19,7 @@ from microgradnet.lifting.terms import (
     Constant,
     Function,
     LogSumExp,
+    Others,
     Softmax,
     Sum,
     Term,
@@ -198,6 +199,6 @@ def _number_from_json(x: Any) -> Any:
     return float(x) if isinstance(x, str) else x
 
 
-_kinds: list[type[Term]] = [*Term.__subclasses__(), Sum, LogSumExp, Softmax]
+_kinds: list[type[Term]] = [*Term.__subclasses__(), Sum, LogSumExp, Softmax, Others]
 for _kind in _kinds:
     copyreg.pickle(_kind, _reduce)

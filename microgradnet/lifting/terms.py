@@ -31,8 +31,8 @@ from microgradnet.operation import Operation
 
 __all__ = [
     "NO_PART", "VJP", "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index",
-    "Leaf", "LogSumExp", "Map", "Mask", "Put", "Scan", "Softmax", "State", "Sum", "Take", "Term",
-    "add", "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states",
+    "Leaf", "LogSumExp", "Map", "Mask", "Others", "Put", "Scan", "Softmax", "State", "Sum", "Take",
+    "Term", "add", "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states",
     "multiply",
     "negative", "read_at", "rebuild", "rename", "show_by", "sum_over", "topological_terms",
     "where_used",
@@ -288,6 +288,16 @@ class LogSumExp(_Along):
 
 class Softmax(_Along):
     """The share of each entry in the sum along axes: exp x[c] / Σ exp x[c], without overflow."""
+
+    def _axes(self) -> tuple[Axis, ...]:
+        return self.operand.axes
+
+
+class Others(_Along):
+    """The sum of all the other entries along axes: Σ x − x[c], with its digits where x[c] is most.
+
+    Of shares it is one less the share.
+    """
 
     def _axes(self) -> tuple[Axis, ...]:
         return self.operand.axes
@@ -804,6 +814,7 @@ _CHECKS: Mapping[type[Term], Callable[[Any], Iterable[str]]] = {
     Sum: _along_problems,
     LogSumExp: _along_problems,
     Softmax: _along_problems,
+    Others: _along_problems,
     Take: _take_problems,
     Put: _put_problems,
     Mask: _mask_problems,

@@ -25,6 +25,7 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Others,
     Put,
     Scan,
     Softmax,
@@ -324,6 +325,8 @@ class Formulas:
             case LogSumExp(x, over):
                 name = "log_sum_exp" + self._along(over)
                 return form.call(name, [self._part(x, SUM)]), ATOM
+            case Others(x, over):
+                return form.call("others" + self._along(over), [self._part(x, SUM)]), ATOM
             case Softmax(x, over):
                 return self._softmax(x, over), ATOM
             case Take(x, axis, index):
@@ -808,7 +811,7 @@ def _letters(root: Term) -> dict[Axis, str]:
     taken: set[str] = set()
     for term in topological_terms([root]):
         own = [*term.axes]
-        if isinstance(term, (Sum, LogSumExp, Softmax, Put)):
+        if isinstance(term, (Sum, LogSumExp, Softmax, Others, Put)):
             own += term.over
         for axis in own:
             if axis.size == 1:

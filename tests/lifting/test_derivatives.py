@@ -19,6 +19,7 @@ from microgradnet.lifting.terms import (
     Concatenate,
     Leaf,
     Map,
+    Others,
     Put,
     Scan,
     Softmax,
@@ -274,3 +275,12 @@ def test_a_recurrence_from_the_end_begins_backward_at_its_start():
     middle = adjoints([(read_at(after, J, 1), g)], [x])[x]
     (values,) = interpret([middle], {g: np.array(2), x: np.zeros(3)})
     assert values.tolist() == [0, 2, 2]
+
+
+def test_the_sum_of_the_others():
+    i, k = Axis("i", 2), Axis("k", 3)
+    x, y = Leaf("x", "parameter", (i, k), range(6)), Leaf("y", "input", (i, k), range(6))
+    by = adjoints([(sum_over(multiply(y, Others(x, (k,))), i, k), constant(1))], [x])[x]
+    assert by is Others(y, (k,))
+    plain = adjoints([(sum_over(Others(x, (k,)), i, k), constant(1))], [x])[x]
+    assert interpret([plain], {x: np.ones((2, 3))})[0].tolist() == [2, 2, 2]

@@ -13,12 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.term_oracle import leaves_of, numbers_of
 
-from microgradnet import Value, atanh, exp, log, ops, sqrt
-from microgradnet.lifting.analysis import analyse
-from microgradnet.lifting.derivatives import adjoints
+from microgradnet import Value, atanh, costs, exp, log, ops, sigmoid, softmax, sqrt, tanh
+from microgradnet.lifting.analysis import Analysis, analyse
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.lifted import lift
-from microgradnet.lifting.terms import constant
+from microgradnet.lifting.terms import Extent, topological_terms
 
 U = 2.0**-53
 
@@ -39,13 +38,14 @@ def engine(cost: Value, leaves: Sequence[Value]) -> list[float]:
 def interpreted(cost: Value, leaves: Sequence[Value]) -> tuple[float, list[float]]:
     """The value and the gradient by the terms that run, entry by entry."""
     found = analyse(cost, [], [], leaves).terms
-    root, weights = found.outputs[0], leaves_of(found.outputs)
-    slopes = adjoints([(root, constant(1))], weights, running=True)
-    given = {leaf: numbers_of(leaf, {"parameter": leaves}) for leaf in weights}
-    reached = [leaf for leaf in weights if leaf in slopes]
+    root, slopes = found.outputs[0], found.gradients
+    given = {leaf: numbers_of(leaf, {"parameter": leaves}) for leaf in leaves_of(found.outputs)}
+    reached = [*slopes]
     given = {leaf: np.array(values, dtype=object) for leaf, values in given.items()}
     with np.errstate(all="ignore"):
-        value, *gradients = interpret([root, *[slopes[leaf] for leaf in reached]], given)
+        terms = [root, *[slopes[leaf] for leaf in reached]]
+        extents = {t.axis: 1 for t in topological_terms(terms) if isinstance(t, Extent)}
+        value, *gradients = interpret(terms, given, extents)
     flat = np.zeros(len(leaves))
     for leaf, gradient in zip(reached, gradients, strict=True):
         order = [slopes[leaf].axes.index(axis) for axis in leaf.axes]
@@ -163,3 +163,154 @@ def test_the_order_of_products_loses_nothing(name: str, a: float, b: float) -> N
 def test_powers_of_two_variables(a: float, b: float) -> None:
     agree(lambda x, y: log(x**y), [a, b], 2000)
     agree(lambda x, y: log(2**y), [a, 300 * b])
+
+
+saturated = st.one_of(
+    st.floats(10, 700), st.floats(-700, -10), st.sampled_from([36.7, 37.0, 40.0, -40.0])
+)
+WRITTEN: dict[str, tuple[Callable[[Any], Any], float]] = {
+    # what is written, and up to which |z| floats have its value and its derivative
+    "1 − σ": (lambda z: 1 - sigmoid(z), 700),
+    "1 − (1 − σ)": (lambda z: 1 - (1 - sigmoid(z)), 700),
+    "σ(1 − σ)": (lambda z: sigmoid(z) * (1 - sigmoid(z)), 700),
+    "two": (lambda z: (1 - sigmoid(z)) + (1 - sigmoid(z / 2)), 700),
+    "log(1 − σ)": (lambda z: log(1 - sigmoid(z)), 700),
+    "log σ": (lambda z: log(sigmoid(z)), 700),
+    "logit": (lambda z: log(sigmoid(z) / (1 - sigmoid(z))), 340),
+    "log(1 − t²)": (lambda z: log(1 - tanh(z) ** 2), 340),
+    "1 − t·t": (lambda z: (lambda t: 1 - t * t)(tanh(z)), 340),
+    "log t": (lambda z: log(tanh(z * z)), 15),
+    "atanh t": (lambda z: atanh(tanh(z)), 340),
+    "1 − erf": (lambda z: 1 - ops.erf(z / 32), 100),
+    "1 − erfc": (lambda z: 1 - ops.erfc(z / 32), 100),
+    "1 − softmax": (lambda z: 1 - softmax([z, z / 2, z * 0])[0], 700),
+    "log softmax": (lambda z: log(softmax([z, z / 2, z * 0])[0]), 340),
+    "log(1 − softmax)": (lambda z: log(1 - softmax([z, z / 2, z * 0])[1]), 340),
+    "ln Σ exp − z": (lambda z: ops.log_sum_exp(z, -z) - z, 340),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@settings(max_examples=10)
+@given(saturated | st.floats(-10, 10))
+def test_what_saturates_keeps_its_digits(name: str, z: float) -> None:
+    written, most = WRITTEN[name]
+    agree(written, [max(-most, min(z, most))], 256)
+
+
+def list_of_sigmoid(z: Sequence[Value]) -> list[Value]:
+    return [sigmoid(v) for v in z]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize(
+    ("cost", "outputs"),
+    [
+        ("cross_entropy", list_of_sigmoid),
+        ("cross_entropy", softmax),
+        ("cross_entropy_from_z", list),
+        ("log_likelihood", softmax),
+        ("log_likelihood_from_z", list),
+    ],
+)
+@settings(max_examples=5)
+@given(data=st.data())
+def test_the_error_is_a_minus_y(n: int, cost: str, outputs: Any, data: st.DataObject) -> None:
+    """Of arrays, and with targets: columns of Y."""
+    function = getattr(costs, cost)
+    saturated = st.floats(-300, 300)
+    row = st.lists(saturated, min_size=n, max_size=n)
+    X = data.draw(st.lists(row, min_size=2, max_size=2))
+    k = data.draw(st.lists(st.integers(0, n), min_size=2, max_size=2))
+    Y = [[1.0 if j == own else 0.0 for j in range(n)] for own in k]
+    if outputs is not list_of_sigmoid and cost != "cross_entropy_from_z":
+        Y = [[1.0 if j == own % n else 0.0 for j in range(n)] for own in k]
+    w = [Value(1.0) for _ in range(n)]
+    x, y = [Value(0.1) for _ in w], [Value(0.5) for _ in w]
+    z = [u * v for u, v in zip(w, x, strict=True)]
+    _, gradient = (program := lift(function(outputs(z), y), x, y, w)).value_and_grad(X, Y)
+    found = program.value(X, Y).tolist()
+    want, total = [], np.zeros(n)
+    for row_x, row_y in zip(X, Y, strict=True):
+        z = [Value(v) for v in row_x]
+        value = function(outputs(z), row_y)
+        total += np.multiply(engine(value, z), row_x)
+        want.append(float(value.data))
+    assert all(same(a, b, 4096) for a, b in zip(found, want, strict=True)), (found, want)
+    assert all(same(a, b, 4096) for a, b in zip(gradient.tolist(), total.tolist(), strict=True))
+
+
+def test_the_likelihood_of_a_class_that_is_nearly_certain() -> None:
+    z, y = [Value(0.0), Value(0.0)], [Value(0.5), Value(0.5)]
+    program = lift(costs.log_likelihood_from_z(z, y), z, y, [])
+    value = program.value([[40.0, 0.0]], [[1.0, 0.0]]).item()
+    assert value == pytest.approx(4.248354255291589e-18, rel=1e-15)
+    agree(lambda a, b: costs.log_likelihood_from_z([a, b], [1, 0]), [40.0, 0.0])
+
+
+INFINITE = math.inf
+
+
+@pytest.mark.parametrize(
+    ("cost", "z", "y", "value", "gradient"),
+    [
+        ("log_likelihood_from_z", [-INFINITE, 0.0, 1.0], [0.0, 1.0, 0.0], 1.3132616875182228,
+         [0.0, -0.7310585786300049, 0.7310585786300049]),
+        ("cross_entropy_from_z", [-INFINITE], [0.0], 0.0, [0.0]),
+        ("cross_entropy_from_z", [INFINITE, 0.0], [1.0, 0.0], math.log(2), [0.0, 0.5]),
+    ],
+)  # fmt: skip
+def test_an_infinite_logit_of_no_class(
+    cost: str, z: list[float], y: list[float], value: float, gradient: list[float]
+) -> None:
+    w, targets = [Value(0.25) for _ in z], [Value(0.5) for _ in z]
+    program = lift(getattr(costs, cost)(w, targets), [], targets, w)
+    program.parameters = np.array(z)
+    found, slopes = program.value_and_grad(np.empty((1, 0)), [y])
+    assert found.item() == pytest.approx(value, rel=1e-15)
+    assert slopes.tolist() == pytest.approx(gradient, rel=1e-15)
+
+
+@pytest.mark.parametrize("z", [-80.0, -40.0, -1.0, 0.5, 20.0, 80.0])
+@pytest.mark.parametrize("name", ["1 − σ", "σ(1 − σ)", "log(1 − σ)", "log σ"])
+def test_single_floats(name: str, z: float) -> None:
+    w, x = Value(1.0), Value(0.5)
+    program = lift(WRITTEN[name][0](w * x), [x], [], [w])
+    exact = program.value_and_grad(np.array([[z]]))
+    found = program.value_and_grad(np.array([[z]], dtype=np.float32))
+    for got, want in zip(found, exact, strict=True):
+        assert got.dtype == np.float32
+        assert got.item() == pytest.approx(want.item(), rel=4e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if "Σ" not in name])
+def test_tables_keep_their_digits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Analysis, "is_table", True)
+    written, most = WRITTEN[name]
+    for z in (-40.0, -0.75, 0.5, 30.0, 300.0):
+        leaves = [Value(max(-most, min(z, most))), Value(0.25)]
+        cost = written(leaves[0]) + leaves[1] * leaves[1]
+        want = engine(cost, leaves)
+        program = lift(cost, [], [], leaves)
+        assert "GRADIENT" in program.source
+        costs, gradient = program.value_and_grad(np.empty((1, 0)))
+        assert same(costs.item(), float(cost.data))
+        assert all(same(g, w, 256) for g, w in zip(gradient.tolist(), want, strict=True))
+
+
+def test_what_hides_infinite_slopes_is_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Analysis, "has_arrays", False)
+    w, x = Value(0.0), Value(2.0)
+    for cost, table in (
+        (log(w) + ops.relu(x), True),
+        (log(ops.relu(x)), True),
+        (ops.relu(ops.tanh(w) * x), True),
+        (ops.relu(ops.tanh(x * log(w) + 1)), False),
+        (ops.maximum(x, log(w * x)) + ops.relu(w), False),
+    ):
+        assert analyse(cost, [], [], [w, x]).is_table == table
+
+
+def test_a_matrix_product_has_no_branches() -> None:
+    """Of 0·∞ in a sum of products it is left what it is, while a function of a sum is not."""
+    agree(lambda *w: ops.relu(sum((log(v) for v in w), Value(0.0))), [0.0, 0.5, 2.0])

@@ -18,12 +18,12 @@ SEEDS = strategies.integers(0, 2**32)
 
 @pytest.fixture(autouse=True)
 def nothing_has_arrays(monkeypatch):
-    monkeypatch.setattr(analysis.Analysis, "has_arrays", False)
+    monkeypatch.setattr(analysis.Analysis, "is_table", True)
 
 
 def by_terms(cost, inputs, targets, parameters):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(analysis.Analysis, "has_arrays", True)
+        patch.setattr(analysis.Analysis, "is_table", False)
         program = lift(cost, inputs, targets, parameters)
         assert "GRADIENT" not in program.source
     return program

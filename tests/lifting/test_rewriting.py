@@ -10,15 +10,26 @@ from support.random_terms import leaves_of, numbers, sample
 
 from microgradnet import ops
 from microgradnet.lifting.interpreter import interpret
-from microgradnet.lifting.rewriting import DIFFERENTIATED, STABLE, rewrite
+from microgradnet.lifting.rewriting import (
+    COMPLEMENTS,
+    DIFFERENTIATED,
+    GRADIENTS,
+    LOGARITHMS,
+    STABLE,
+    VALUES,
+    rewrite,
+)
 from microgradnet.lifting.terms import (
     Affine,
     Axis,
+    Concatenate,
     Constant,
     Leaf,
     LogSumExp,
     Map,
     Mask,
+    Others,
+    Put,
     Softmax,
     Take,
     add,
@@ -135,7 +146,7 @@ def test_rules_leave_the_rest(name):
 
 SHARES = Softmax(X, (J,))
 ACTIVATION = Map(ops.sigmoid, (X,))
-LOGARITHMS = {
+OF_SHARES = {
     "softmax": Map(ops.log, (SHARES,)),
     "cross-entropy": Map(ops.xlogy, (Y, SHARES)),
     "one share": Map(ops.log, (read_at(SHARES, J, 1),)),
@@ -146,9 +157,9 @@ LOGARITHMS = {
 }
 
 
-@pytest.mark.parametrize("name", LOGARITHMS)
+@pytest.mark.parametrize("name", OF_SHARES)
 def test_logarithms_of_shares_keep_the_values(name):
-    term = LOGARITHMS[name]
+    term = OF_SHARES[name]
     (got,) = rewrite([term], DIFFERENTIATED)
     assert "log(" not in repr(got)
     order = [term.axes.index(axis) for axis in got.axes]
@@ -258,3 +269,115 @@ def test_a_cross_entropy_beside_others_stays_together():
     other = multiply(add(constant(1), negative(y)), Map(ops.softplus, (z,)))
     joined = add(Map(ops.softplus, (z,)), negative(multiply(y, z)), flat=False)
     assert rewrite([add(rest, one, other)], DIFFERENTIATED) == [add(rest, joined, flat=False)]
+
+
+def minus(x, y):
+    return Map(ops.subtract, (x, y))
+
+
+ONE = constant(1)
+TANH = Map(ops.tanh, (X,))
+TOTAL = LogSumExp(X, (J,))
+T = leaf("t")
+PIECES = Concatenate(Axis("k", 4), ((Z, J), (T, None)))
+COMPONENTS = Map(ops.log_sum_exp, (S, rename(S, I, K), constant(0.5)))
+SHARPER = {
+    "1 − σ": (minus(ONE, ACTIVATION), Map(ops.sigmoid, (negative(X),))),
+    "1 − σ as a sum": (add(ONE, negative(ACTIVATION)), Map(ops.sigmoid, (negative(X),))),
+    "1 − tanh": (minus(ONE, TANH), None),
+    "1 − tanh²": (minus(ONE, Map(ops.power_constant, (TANH,))), None),
+    "1 − tanh tanh": (minus(ONE, multiply(TANH, TANH)), None),
+    "1 − σ²": (minus(ONE, Map(ops.power_constant, (ACTIVATION,))), None),
+    "1 − erf": (minus(ONE, Map(ops.erf, (X,))), Map(ops.erfc, (X,))),
+    "1 − softmax": (minus(ONE, SHARES), Others(SHARES, (J,))),
+    "1 − one share": (minus(ONE, read_at(SHARES, J, 1)), read_at(Others(SHARES, (J,)), J, 1)),
+    "log σ": (
+        Map(ops.log, (ACTIVATION,)),
+        negative(Map(ops.softplus, (negative(X),))),
+    ),
+    "log(1 − σ)": (Map(ops.log, (minus(ONE, ACTIVATION),)), negative(Map(ops.softplus, (X,)))),
+    "y log(1 − σ)": (Map(ops.xlogy, (Y, minus(ONE, ACTIVATION))), None),
+    "log erf": (Map(ops.log, (Map(ops.erfc, (X,)),)), None),
+    "log(1 − softmax)": (Map(ops.log, (minus(ONE, SHARES),)), None),
+    "y log(1 − softmax)": (Map(ops.xlogy, (Y, minus(ONE, SHARES))), None),
+    "artanh tanh": (Map(ops.atanh, (TANH,)), X),
+}
+OF_VALUES = {
+    "y softplus": multiply(Y, Map(ops.softplus, (X,))),
+    "2 y z softplus": multiply(constant(2), Y, Z, Map(ops.softplus, (X,))),
+    "log share": Map(ops.log, (SHARES,)),
+    "y log share": Map(ops.xlogy, (Y, read_at(SHARES, J, 1))),
+    "ln Σ − x": minus(TOTAL, X),
+    "x − ln Σ": minus(X, TOTAL),
+    "y (ln Σ − x)": multiply(Y, minus(TOTAL, X)),
+    "ln Σ − one x": add(multiply(constant(2), TOTAL), multiply(constant(-2), read_at(X, J, 1)), S),
+    "ln Σ − a piece": minus(LogSumExp(PIECES, (PIECES.axis,)), T),
+    "ln Σ of operands": minus(COMPONENTS, S),
+}
+ONE_HOT = Put(S, J, Affine(1), ())
+OF_GRADIENTS = {
+    "a Σ y − y": add(multiply(SHARES, sum_over(Y, J)), negative(Y)),
+    "multiples": add(multiply(constant(2), SHARES, sum_over(Y, J)), multiply(constant(-2), Y), Z),
+    "a multiple within": add(
+        multiply(constant(-1), SHARES, sum_over(multiply(constant(-3), Y), J)),
+        multiply(constant(-3), Y),
+    ),
+    "a one-hot": add(multiply(SHARES, S), negative(ONE_HOT)),
+    "one share": add(multiply(read_at(SHARES, J, 1), S), negative(S)),
+}
+
+
+def assert_same_values(got, term):
+    order = [term.axes.index(axis) for axis in got.axes]
+    with np.errstate(all="ignore"):
+        want, found = values(term).transpose(order), values(got)
+    np.testing.assert_allclose(found, want, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SHARPER)
+def test_numbers_close_to_one(name):
+    term, want = SHARPER[name]
+    (got,) = rewrite([term], LOGARITHMS, COMPLEMENTS)
+    assert got is not term
+    assert want is None or got is want
+    assert_same_values(got, term)
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+def test_values_of_logarithms(name):
+    (got,) = rewrite([OF_VALUES[name]], *VALUES)
+    assert got is not OF_VALUES[name]
+    assert_same_values(got, OF_VALUES[name])
+
+
+@pytest.mark.parametrize("name", OF_GRADIENTS)
+def test_errors_of_shares(name):
+    (got,) = rewrite([OF_GRADIENTS[name]], GRADIENTS)
+    assert "others" in repr(got)
+    assert_same_values(got, OF_GRADIENTS[name])
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        minus(ONE, X),
+        minus(X, ACTIVATION),
+        minus(ONE, Map(ops.power_constant, (X,))),
+        minus(ONE, Map(ops.power_constant.variant(exponent=3), (TANH,))),
+        minus(ONE, Map(ops.exp, (X,))),
+        Map(ops.log, (minus(ONE, X),)),
+        Map(ops.log, (X,)),
+        Map(ops.atanh, (X,)),
+        minus(TOTAL, Y),
+        add(TOTAL, negative(Z)),
+        minus(COMPONENTS, Z),
+        minus(LogSumExp(PIECES, (PIECES.axis,)), Z),
+        multiply(constant(2), Map(ops.softplus, (X,))),
+        add(multiply(SHARES, sum_over(X, J)), negative(Y)),
+        add(multiply(SHARES, sum_over(Y, J)), Y),
+        add(multiply(read_at(SHARES, J, 1), S), negative(Z)),
+        add(multiply(X, sum_over(Y, J)), negative(Y)),
+    ],
+)
+def test_other_numbers_stay(term):
+    assert rewrite([term], LOGARITHMS, COMPLEMENTS, *VALUES, GRADIENTS) == [term]
