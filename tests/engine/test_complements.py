@@ -23,6 +23,7 @@ from microgradnet import (
     delta,
     erf,
     erfc,
+    explain,
     grad,
     hessian,
     jvp,
@@ -38,6 +39,7 @@ from microgradnet import (
     tanh,
     verify,
 )  # fmt: skip
+from microgradnet.arithmetic import parts
 from microgradnet.complements import evaluation
 from microgradnet.costs import cross_entropy, log_likelihood, log_likelihood_from_z
 from microgradnet.exploring import explore
@@ -283,6 +285,34 @@ def test_a_logarithm_of_a_sum_less_one_of_its_terms(z: float, w: float) -> None:
             assert close(jvp(written, (z, w), along)[1], want, 1500)
         assert jvp(written, (z, w), (1.0, 1.0))[1] == 0  # the difference does not move
     assert (log_sum_exp(Value(z), w) - z).data >= 0
+
+
+def test_digits_of_mpmath_are_kept_in_the_same_way() -> None:
+    with mp.workdps(20):
+        z, w = Value(mpf(60)), Value(mpf(0))
+        cost = log_sum_exp(z, w) - z
+        cost.backward()
+        want = mp.exp(-60)
+        assert mp.almosteq(cost.data, want, 1e-15)
+        assert mp.almosteq(z.grad, -want, 1e-15)
+        assert mp.almosteq(w.grad, want, 1e-15)
+        recorded = (log_sum_exp(z, w) - z).backward(create_graph=True)
+        assert mp.almosteq(recorded[z].data, -want, 1e-15)
+
+
+def test_a_contribution_of_two_terms_is_a_number_to_whoever_asks_for_one() -> None:
+    first, second = ops.log_sum_exp.contributions(1.0, 40.0, (40.0, 0.0))
+    assert parts(first) == (1.0, -second) and parts(second) == (second,)
+    assert repr(first) == f"TwoTerms(1.0, {-second})"
+    assert parts(first * 2) == parts(2 * first) == (2.0, -2 * second)
+    assert parts(first + 1) == parts(1 + first) == (1.0, 1.0)
+    assert ops.log_sum_exp.vjp(1.0, 40.0, 0.0) == (1.0, second)
+    assert ops.log_sum_exp.vjp(math.inf, 40.0, 0.0) == (math.inf, math.inf)
+    x, y = Value(40.0), Value(0.0)
+    total = log_sum_exp(x, y)
+    assert total.partials() == (1.0, second)
+    total.backward()
+    assert explain(total, x).startswith("∂C/∂") and x.grad == 1.0
 
 
 def test_a_leaf_of_no_grad_knows_what_it_was_computed_from_until_it_is_changed() -> None:
