@@ -12,6 +12,7 @@ from microgradnet import ops
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.lowering import lower
 from microgradnet.lifting.terms import (
+    NO_PART,
     Axis,
     Leaf,
     Map,
@@ -72,3 +73,29 @@ def test_long_products_stay_together(count):
     factors = [leaf(f"x{k}", I) for k in range(count)]
     (term,) = lower([sum_over(multiply(*factors), I)])
     assert len(leaves_of(term)) == count
+
+
+def test_a_negative_power_is_made_of_the_next_one():
+    x = sum_over(multiply(leaf("a", I), leaf("a", I)), I)
+    powers = [Map(ops.power_constant.variant(exponent=e), (x,)) for e in (-0.5, -1.5)]
+    root, slope = lower(powers)
+    assert root.function is slope.function is ops.divide
+    assert slope.operands[0] is root
+    assert root.operands[1].function is ops.sqrt
+    (alone,) = lower(powers[1:])
+    assert alone.function is powers[1].function
+
+
+def test_what_has_no_part_is_0():
+    assert lower([NO_PART]) == [constant(0)]
+
+
+def test_a_product_that_is_there_is_a_factor_of_others():
+    """Scaled once, where several are scaled alike."""
+    a, b, c, d = (leaf(name, I) for name in "abcd")
+    common = multiply(a, b)
+    first, one, other = lower(
+        [common, multiply(constant(3), a, c, b), multiply(b, d, constant(3), a)]
+    )
+    (scaled,) = {*one.operands} & {*other.operands}
+    assert {*scaled.operands} == {first, constant(3)}

@@ -25,6 +25,7 @@ from support.term_programs import Printed, assert_prints, random_numbers
 from microgradnet import operation, ops
 from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.numpy_printer import write_numpy
+from microgradnet.lifting.numpy_writer import Array, Module, Writer
 from microgradnet.lifting.terms import (
     VJP,
     Affine,
@@ -629,3 +630,38 @@ def test_rows_that_are_added_at_places_in_another_order():
     index = Constant(np.arange(12).reshape(3, 4) % 5, (J, I))
     put = Put(Map(ops.sin, (w,)), k, index, (J, I))
     assert_cost_prints(sum_over(multiply(put, put), k), w)
+
+
+def test_a_step_at_0_has_half():
+    w = leaf("w", 0, I)
+    for operands in ((constant(0), w), (w, constant(0))):
+        program = Printed(sum_over(Map(ops.maximum, operands), I), [w], N)
+        assert "np.heaviside(w, 0.5)" in program.source
+        _, gradient = program(
+            np.array([-1.0, 0.0, 2.0, np.nan]), np.zeros((1, 1)), np.zeros((1, 1))
+        )
+        np.testing.assert_array_equal(gradient, [0, 0.5, 1, 1])
+
+
+def test_an_input_that_stands_twice_in_a_leaf():
+    x = Leaf("x", "input", (N, I, J), np.repeat(np.arange(4)[:, None], 3, axis=1))
+    assert_cost_prints(
+        sum_over(multiply(leaf("w", 0, I, J), x), I, J), leaf("w", 0, I, J), inputs=4
+    )
+
+
+def test_a_group_of_axes_that_is_no_view_is_copied_at_each_call():
+    writer = Writer(Module(), None, None, {}, None)
+    array = Array("w", (I, J), {I: 3, J: 1}, kept=True)
+    names = writer.grouped(array, [[I, J]]), writer.grouped(array, [[J, I]])
+    assert writer.prepared == [f"{names[0]} = w.reshape(12)"]
+    assert [line.strip() for line in writer.frame.lines] == [f"{names[1]} = w.T.reshape(12)"]
+
+
+def test_a_branch_that_is_not_taken_keeps_an_infinite_adjoint_out():
+    w = leaf("w", 0, I)
+    inside = Map(ops.relu, (w,))
+    cost = sum_over(Map(ops.power_constant.variant(exponent=0.5), (inside,)), I)
+    program = Printed(cost, [w], N)
+    _, gradient = program(np.array([-1.0, 0.0, 4.0, 1.0]), np.zeros((1, 1)), np.zeros((1, 1)))
+    np.testing.assert_array_equal(gradient, [0, 0, 0.25, 0.5])

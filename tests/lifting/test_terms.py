@@ -364,3 +364,7 @@ def test_reading_and_putting_other_operands_at_another_index(index):
 def test_no_part_is_another_zero():
     assert NO_PART.number == 0
     assert np.signbit(NO_PART.values)
+
+
+def test_the_number_of_a_negative():
+    assert as_coefficient(Map(ops.negative, (multiply(constant(3), B),))) == (-3.0, B)
