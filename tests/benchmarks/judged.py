@@ -30,9 +30,16 @@ from support.planted_backprops import (
 
 from microgradnet import judging
 from microgradnet.judging.backprop_mistakes import BACKPROP_MISTAKES
+from microgradnet.judging.engine_mistakes import ENGINE_MISTAKES
 from microgradnet.judging.habits import HABITS
 from microgradnet.judging.step_mistakes import STEP_MISTAKES
 
+LISTS = {
+    "an engine": ENGINE_MISTAKES,
+    "a `backprop`": {each.mistake.name: each.mistake for each in BACKPROP_MISTAKES}.values(),
+    "a step": [each.mistake for each in STEP_MISTAKES],
+    "both": HABITS.values(),
+}
 TITLES = {each.mistake.name: each.mistake.title for each in (*BACKPROP_MISTAKES, *STEP_MISTAKES)}
 
 
@@ -70,9 +77,10 @@ def main() -> None:
         missed = sum(each.count("missed") for each in said)
         share = (time.process_time() - began) / sum(map(len, tried))
         print(f"| {kind} | {' | '.join(map(str, counts))} | {missed} | {share:.2f} |")
-    print("\n| mistake | key |\n|---|---|")
-    for name, title in (TITLES | {name: each.title for name, each in HABITS.items()}).items():
-        print(f"| {title} | `{name}` |")
+    print("\n| in | mistake | key |\n|---|---|---|")
+    for where, mistakes in LISTS.items():
+        for each in mistakes:
+            print(f"| {where} | {each.title} | `{each.name}` |")
     print("\n| written down from what is documented of | judged by | verdict |\n|---|---|---|")
     for name, course in COURSES.items():
         judgement = getattr(judging, course.judge)(course.subject, **course.contract)

@@ -7,6 +7,7 @@ import doctest
 from support import ROOT
 
 from microgradnet.judging.backprop_mistakes import BACKPROP_MISTAKES
+from microgradnet.judging.engine_mistakes import ENGINE_MISTAKES
 from microgradnet.judging.habits import HABITS
 from microgradnet.judging.step_mistakes import STEP_MISTAKES
 
@@ -22,5 +23,6 @@ def test_the_chapter_for_teachers_gives_what_it_says() -> None:
 def test_it_lists_every_mistake_by_its_key() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     models = (*BACKPROP_MISTAKES, *STEP_MISTAKES)
-    for mistake in (*(each.mistake for each in models), *HABITS.values()):
-        assert f"| {mistake.title} | `{mistake.name}` |" in text
+    of_arrays = [each.mistake for each in models]
+    for mistake in (*ENGINE_MISTAKES, *of_arrays, *HABITS.values()):
+        assert f" | {mistake.title} | `{mistake.name}` |" in text
