@@ -88,6 +88,12 @@ def test_sums_are_added_up_in_the_order_of_writing():
     ]  # fmt: skip
 
 
+def test_a_target_that_is_the_number_0_stays_a_subtraction():
+    x, w = Value(2.0), Value(4.0)
+    program = agree(tanh(w * x) - Value(0.0), [x], [w])
+    assert table(program.source, "VALUE")[-1] == "positive a1 a2"
+
+
 def test_what_is_the_same_for_all_examples_is_one_number():
     w, x = [Value(0.5), Value(2.0), Value(3.0)], [Value(1.0)]
     program = agree(tanh(w[0] * w[1]) * w[2] * x[0] * x[0], x, w)
