@@ -244,9 +244,9 @@ class Analysis:
 
     @property
     def has_arrays(self) -> bool:
-        """Whether there are few arrays, or arrays of many nodes each: else it is a scalar graph."""
-        count = len(self._classes.classes)
-        return count <= _FEW or self.atoms.size >= _MANY * count
+        """Whether there are few arrays, or arrays of several numbers: else it is a scalar graph."""
+        sizes = [len(members) for members in self._classes.classes]
+        return len(sizes) <= _FEW or sum(sizes) >= _SEVERAL * len(sizes)
 
     def check(self) -> None:
         """Raise TypeError for an operation that cannot be lifted, before anything is written."""
@@ -307,8 +307,8 @@ class Analysis:
         return arrays
 
 
-_FEW, _MANY = 24, 4
-"""More arrays than so few, and of less than so many nodes on the average, do not pay."""
+_FEW, _SEVERAL = 12, 1.5
+"""More arrays than so few, and of less than so many numbers on the average, do not pay."""
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:
