@@ -1,9 +1,11 @@
-"""The matrix inside: bare loops over scalars, the δ equations found in them, and digits learned.
+"""The matrix inside: bare loops over scalars, the equations found in them, and digits learned.
 
 Run it:  python demos/the_matrix_inside.py
 
 The network below is three nested loops over Values. There is no layer in it, no matrix and no
 formula of backpropagation. `lift` is given nothing but the graph that the loops leave behind.
+Then a batch of examples in one graph, a convolution and attention, by bare loops as well: whatever
+the loops run over is an axis of an array.
 """
 
 # %% A network written with bare loops
@@ -14,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from microgradnet import Value, datasets, lift, sigmoid
+from microgradnet import Value, datasets, exp, lift, sigmoid, tanh
 
 SIZES = (64, 30, 10)
 EPOCHS = int(os.environ.get("MICROGRADNET_DEMO_EPOCHS", "30"))
@@ -97,3 +99,53 @@ known = sum(
         data.test.X[:100].tolist(), data.test.labels[:100], strict=True))
 )  # fmt: skip
 print(f"\nThe loops themselves, with the parameters learned, know {known} of 100 digits.")
+
+
+# %% Further loops: arrays of leaves, sums of products
+def array(*sizes):
+    """Nested lists of leaves."""
+    if not sizes:
+        return Value(rng.gauss(0, 0.5))
+    return [array(*sizes[1:]) for _ in range(sizes[0])]
+
+
+def dot(u, v):
+    """Σ u v."""
+    return sum((a * b for a, b in zip(u, v, strict=True)), Value(0.0))
+
+
+def flat(rows):
+    """Rows one behind the other."""
+    return [entry for row in rows for entry in row]
+
+
+# %% A batch: the loss of five examples in one graph
+W, v, points = array(3, 2), array(3), array(5, 2)
+batch = Value(0.0)
+for n, point in enumerate(points):
+    margin = dot(v, [tanh(dot(w, point)) for w in W])
+    batch = batch + (margin - (-1) ** n) ** 2
+found = lift(batch / 5, inputs=flat(points), parameters={"W": W, "v": v})
+print(f"\nThe mean cost of five examples. The arrays hold each parameter once:\n\n{found}")
+
+# %% A convolution: one filter of 3 × 3 moved over an image
+image, kernel = array(6, 6), array(3, 3)
+cost = Value(0.0)
+for i in range(4):
+    for j in range(4):
+        window = [image[i + u][j + t] for u in range(3) for t in range(3)]
+        cost = cost + tanh(dot(flat(kernel), window)) ** 2
+found = lift(cost / 2, inputs=flat(image), parameters={"K": kernel})
+print(f"\nA convolution. Its kernel has nine weights, at whatever size of the image:\n\n{found}")
+
+# %% Attention: four positions look at each other
+Wq, Wk, Wv, tokens = array(3, 3), array(3, 3), array(3, 3), array(4, 3)
+q, k, v = ([[dot(w, token) for w in W] for token in tokens] for W in (Wq, Wk, Wv))
+cost = Value(0.0)
+for query in q:
+    shares = [exp(dot(query, key)) for key in k]
+    total = sum(shares, Value(0.0))
+    for h in range(3):
+        cost = cost + dot([share / total for share in shares], [value[h] for value in v]) ** 2
+found = lift(cost / 2, inputs=flat(tokens), parameters={"Wq": Wq, "Wk": Wk, "Wv": Wv})
+print(f"\nAttention, with a softmax that is found in exp and Σ exp:\n\n{found}")

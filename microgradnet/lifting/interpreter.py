@@ -241,14 +241,30 @@ def _index(index: Index, known: Sequence[_Value], at: Mapping[Axis, int]) -> int
 
 
 def _apply(function: Function, xs: Sequence[Any]) -> Any:
-    if function is ops.add or function is ops.multiply:
-        return reduce(add if function is ops.add else mul, xs)
+    if function is ops.add:
+        return reduce(add, xs)
+    if function is ops.multiply:
+        return _product(xs)
     if isinstance(function, VJP):
         g, y, *operands = xs
         return function.operation.vjp(g, *operands, out=y)[function.operand]
     if isinstance(function, str):
         return _ELEMENTARY[function](*xs)
     return evaluate(function.forward, *xs)
+
+
+def _product(xs: Sequence[Any]) -> Any:
+    """A product in an order that stays within the floats where one does."""
+    if all(isinstance(x, (int, float)) and _SMALL <= abs(x) <= _LARGE for x in xs):
+        return reduce(mul, xs)
+    factors = sorted(xs, key=abs)
+    product = factors.pop()
+    while factors:
+        product = product * factors.pop(0 if abs(product) >= 1 else -1)
+    return product
+
+
+_SMALL, _LARGE = 2.0**-64, 2.0**64
 
 
 def _elementary(name: str) -> Callable[..., Any]:

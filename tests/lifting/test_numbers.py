@@ -13,7 +13,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.term_oracle import leaves_of, numbers_of
 
-from microgradnet import Value, atanh, costs, exp, log, ops, sigmoid, softmax, sqrt, tanh
+from microgradnet import (
+    Value,
+    atanh,
+    costs,
+    exp,
+    log,
+    operation,
+    ops,
+    sigmoid,
+    softmax,
+    sqrt,
+    tanh,
+)  # fmt: skip
 from microgradnet.lifting.analysis import Analysis, analyse
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.lifted import lift
@@ -314,3 +326,59 @@ def test_what_hides_infinite_slopes_is_no_table(monkeypatch: pytest.MonkeyPatch)
 def test_a_matrix_product_has_no_branches() -> None:
     """Of 0·∞ in a sum of products it is left what it is, while a function of a sum is not."""
     agree(lambda *w: ops.relu(sum((log(v) for v in w), Value(0.0))), [0.0, 0.5, 2.0])
+
+
+@operation(lambda m, g, y, x: (-g,))
+def _reversed(m: Any, x: Any) -> Any:
+    return x
+
+
+BARE: dict[str, tuple[Callable[..., Value], list[float]]] = {
+    "δ¹": (lambda w, b, x: (w * tanh(b * x) + b * tanh(w * x)) ** 1, [0.5, 0.25, 0.75]),
+    "δ⁰": (lambda w, b, x: (w * tanh(b * x) + b * tanh(w * x)) ** 0, [0.5, 0.25, 0.75]),
+    "a component": (lambda w, x: log(ops.softmax_component(w * x)), [0.5, 0.25]),
+    "softmax of a constant": (lambda w, x: softmax([w**0, w**0])[0] * x, [0.5, 0.25]),
+    "ln Σ exp of constants": (lambda w, x: ops.log_sum_exp(w**0, w**0) * x, [0.5, 0.25]),
+    "erf of a constant": (lambda w, x: ops.erf(w**0) * x, [0.5, 0.25]),
+    "w/0": (lambda w: w / 0, [0.5]),
+    "large constants": (lambda w, x: (1e200 * w) * (1e200 * x), [0.5, 1e-300]),
+    "small and large constants": (lambda w, x: w * x * 1e-200 * 1e-200 * 1e300, [0.5, 1e100]),
+    "a large constant beside 0": (lambda w: 1e200 * (1e200 * w), [0.0]),
+    "(ln 0)^½": (lambda x: log(x) ** 0.5, [0.0]),
+}
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_constants_and_bare_numbers(name: str) -> None:
+    agree(*BARE[name])
+
+
+def test_an_own_operation_of_constant_slope_over_a_layer() -> None:
+    W, x = [[Value(0.5), Value(-0.25)], [Value(0.75), Value(0.5)]], [Value(0.5), Value(2.0)]
+    weights = [w for row in W for w in row]
+    cost = sum((_reversed(tanh(row[0] * x[0] + row[1] * x[1])) for row in W), Value(0.0))
+    _, gradient = lift(cost, x, [], weights).value_and_grad([[0.5, 2.0]])
+    assert gradient.tolist() == pytest.approx(engine(cost, weights))
+
+
+def test_zero_beside_infinity_is_nan_in_value_and_vjp() -> None:
+    x, w = Value(INFINITE), Value(0.0)
+    program = lift([w * x], [x], [], [w])
+    outputs, _ = program.vjp([[INFINITE]], [[1.0]])
+    assert np.isnan(program.value([[INFINITE]])).all()
+    assert np.isnan(outputs).all()
+
+
+def test_no_examples_and_a_softmax_of_a_repeated_operand() -> None:
+    x, w = Value(0.5), Value(1.0)
+    a, b = softmax([w * x, w * x])
+    found, gradient = lift(a * 2 + b, [x], [], [w]).value_and_grad(np.empty((0, 1)))
+    assert found.shape == (0,)
+    assert gradient.tolist() == [0.0]
+
+
+def test_single_floats_of_relu_and_of_a_number() -> None:
+    x, w = Value(0.5), Value(2.0)
+    for cost in (ops.relu(1 + -(w * x)), ops.xlogy(w * x, 3.0)):
+        found, gradient = lift(cost, [x], [], [w]).value_and_grad(np.ones((3, 1), np.float32))
+        assert found.dtype == gradient.dtype == np.float32
