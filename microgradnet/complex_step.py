@@ -334,6 +334,14 @@ class _ComplexStep(
         root: Dual = self.sqrt(x * x + y * y) * scale
         return root.at(value)
 
+    def gaussian(self, x: Number, d: int = 1) -> Dual:
+        x = self.convert(x)
+        return self.convert(super().gaussian(x, d)).at(ieee.gaussian(x.real, d))
+
+    def normal_cdf(self, x: Number) -> Dual:
+        x = self.convert(x)
+        return self.convert(super().normal_cdf(x)).at(ieee.normal_cdf(x.real))
+
     def xlogy(self, x: Number, y: Number) -> Dual:
         x, y = self.convert(x), self.convert(y)
         value = ieee.xlogy(x.real, y.real)
