@@ -54,9 +54,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support import by_hand, loops  # found beside this folder
 
-from microgradnet import MLP, Value, costs, ops
+from microgradnet import MLP, Value, costs, lift, ops
 from microgradnet.graph import topological_order
-from microgradnet.lifting.lifted import Program, lift
+from microgradnet.lifting import Program
 
 DIGITS, MOONS = (784, 30, 10), (2, 16, 16, 1)
 
