@@ -13,6 +13,7 @@ from microgradnet import ops
 from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.terms import (
+    NO_PART,
     VJP,
     Affine,
     Axis,
@@ -284,3 +285,38 @@ def test_the_sum_of_the_others():
     assert by is Others(y, (k,))
     plain = adjoints([(sum_over(Others(x, (k,)), i, k), constant(1))], [x])[x]
     assert interpret([plain], {x: np.ones((2, 3))})[0].tolist() == [2, 2, 2]
+
+
+def test_a_flip_is_flipped_back_and_no_other_index():
+    x, k = leaf("x", J, role="parameter"), Axis("k", 3)
+    g = leaf("g", k)
+    found = adjoints([(read_at(x, J, Affine(2, ((k, -1),))), g)], [x])[x]
+    assert found is read_at(g, k, Affine(2, ((J, -1),)))
+    for index, size in ((Affine(1, ((I, -1),)), 2), (Affine(2, ((I, -2),)), 2)):
+        h = leaf("h", I)
+        found = adjoints([(read_at(x, J, index), h)], [x])[x]
+        assert found is Put(h, J, index, (I,))
+        (values,) = interpret([found], {h: np.arange(1, size + 1)})
+        assert values.sum() == 3
+    both = leaf("y", J, k, role="parameter")
+    diagonal = adjoints([(read_at(both, J, Affine(2, ((k, -1),))), g)], [both])[both]
+    (values,) = interpret([diagonal], {g: np.array([3, 5, 7])})
+    at = [diagonal.axes.index(axis) for axis in (J, k)]
+    assert values.transpose(at).tolist() == [[0, 0, 7], [0, 5, 0], [3, 0, 0]]
+
+
+def test_what_is_put_is_read_where_the_adjoint_has_no_axis():
+    x, k = leaf("x", I, role="parameter"), Axis("k", 3)
+    put = Put(x, k, Affine(2, ((I, 1),)), (I,))
+    found = adjoints([(sum_over(put, k), constant(5))], [x])[x]
+    (values,) = interpret([found], {})
+    assert values.tolist() == [5, 0]
+
+
+def test_no_part_is_said_of_what_runs_alone():
+    x, z = leaf("x", I, role="parameter"), leaf("z", I, role="parameter")
+    y = Map(ops.maximum, (x, z))
+    for running in (False, True):
+        found = adjoints([(y, leaf("g", I))], [x], running=running)[x]
+        assert any(t is NO_PART for t in topological_terms([found])) == running
+    assert adjoints([(y, leaf("g", I))], [x]) == adjoints([(y, leaf("g", I))], [x], running=False)
