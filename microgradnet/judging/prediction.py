@@ -133,11 +133,11 @@ def _explains(explanation: Explanation, observed: Sequence[Observation], step: b
 
 def _fits(observation: Observation, explanation: Explanation, step: bool) -> bool:
     outcome = observation.outcome
+    if outcome.error:
+        return outcome.misfit and predict(observation.case, explanation, step, beyond=True) is None
     predicted = predict(observation.case, explanation, step)
-    if outcome.misfit and predicted is not None:
-        return predict(observation.case, explanation, step, beyond=True) is None
-    if predicted is None or outcome.error:
-        return predicted is None and outcome.misfit
+    if predicted is None:
+        return False
     close = 1e5 * _CLOSE if outcome.single_precision else _CLOSE
     pairs = zip((*outcome.biases, *outcome.weights), (*predicted[0], *predicted[1]), strict=True)
     return all(_close(got, want, close) for got, want in pairs)
