@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RightValues", "right_values", "spacing"]
+__all__ = ["RightValues", "right_values", "spacing", "table_names"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -90,6 +90,15 @@ def right_values(name: str, single: bool = False) -> RightValues:
     keep = (np.abs(x) <= 3e38).all(axis=1) & ((np.abs(x) >= 1e-37) | (x == 0)).all(axis=1)
     rows_kept = keep | ~np.isfinite(x).all(axis=1) if single else np.ones(len(x), bool)
     return RightValues(x[rows_kept], numbers[rows_kept], bounds[rows_kept], kinks[rows_kept])
+
+
+def table_names(arity: int) -> list[str]:
+    """List the operations of the table that have so many operands.
+
+    >>> table_names(3)
+    ['log_sum_exp', 'softmax']
+    """
+    return sorted(name for name, rows in _table().items() if _arity(rows.shape[1]) == arity)
 
 
 def spacing(x: float, single: bool) -> float:

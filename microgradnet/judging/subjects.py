@@ -13,6 +13,7 @@ import numpy as np
 from microgradnet.judging.engine_mistakes import engine_mistake
 from microgradnet.judging.engines import Engine, NodeEngine, engine_of
 from microgradnet.judging.findings import Diagnosis, Finding
+from microgradnet.judging.functions import PairEngine, judge_function, rule_of
 from microgradnet.judging.graphs import (
     PRODUCT,
     SUM,
@@ -31,21 +32,34 @@ from microgradnet.judging.walking import Habits
 __all__ = ["judge"]
 
 
-def judge(subject: Any, *, seed: int = 0, hints: bool = True, steps: int = 3_000_000) -> Judgement:
+def judge(
+    subject: Any,
+    df: Any = None,
+    domain: Any = None,
+    *,
+    seed: int = 0,
+    hints: bool = True,
+    steps: int = 3_000_000,
+) -> Judgement:
     """Judge whether an engine is right, in every operation and in every habit.
 
     The subject is a class with micrograd's interface, made of a number, with `data`, `grad`,
     `backward()` and operators. Its operations are found by looking, and tried at the points of a
-    table of right values; then come small graphs, deep and wide ones, and networks held against
+    table of right values. Then come small graphs, deep and wide ones, and networks held against
     the δ equations. What is wrong is explained by the classical mistakes whose numbers it shows.
 
-    Raises TypeError for what is no engine. Whatever the engine raises is a finding, and so is what
-    takes more than `steps` calls. With hints=False the report names no mistake. The seed chooses
-    the networks' parameters; the same seed gives the same report.
+    It may also be a function f with its gradient df, a torch.autograd.Function, a JAX function with
+    a custom rule, an autograd primitive, or the function `grad` of such a library. domain is the
+    interval (low, high) of f's argument, or a list of one for each argument; without it f is taken
+    for one of the table's functions if it has its values, else it is tried from −3 to 3.
 
-    >>> from microgradnet import Value
-    >>> judge(Value).ok
-    True
+    Raises TypeError for anything else. Whatever the subject raises is a finding, and so is what
+    takes more than `steps` calls. With hints=False the report names no mistake. The same seed
+    gives the same report.
+
+    >>> import math
+    >>> print(judge(math.tanh, lambda x: 1 - x * x).diagnoses[0].mistake.title)
+    the derivative of the wrong variable
     """
     with (
         Limit(steps) as limit,
@@ -54,13 +68,21 @@ def judge(subject: Any, *, seed: int = 0, hints: bool = True, steps: int = 3_000
         np.errstate(all="ignore"),
     ):
         warnings.simplefilter("ignore")
-        engine = engine_of(subject, limit)
-        if engine is None:
+        rng = Random(seed)
+        rule = (PairEngine(df, limit), subject) if df is not None else rule_of(subject, limit)
+        if rule is not None:
+            engine, function = rule
+            findings, found, reading = judge_function(engine, function, domain, rng)
+            name = getattr(subject, "__name__", type(subject).__name__)
+            return Judgement(name, "function", tuple(findings), _diagnoses(found), hints, seed,
+                             reading)  # fmt: skip
+        judged = engine_of(subject, limit)
+        if judged is None:
             raise TypeError(
                 f"{subject!r} is no engine: a class is judged that has data, grad, backward(), + "
-                "and *, such as microgradnet.Value, or a function grad, such as jax.grad"
+                "and *, such as microgradnet.Value; or a function with its gradient, judge(f, df)"
             )
-        return _judge(engine, Random(seed), seed, hints)
+        return _judge(judged, rng, seed, hints)
 
 
 def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:

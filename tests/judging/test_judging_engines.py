@@ -4,20 +4,38 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.planted_engines import OWN, PLANTS, closures, conflict, local_grads, own
 
 from microgradnet import Value, judge
 from microgradnet.engine import COMPILED
-from microgradnet.judging import Judgement
+from microgradnet.judging import Judgement, rules
 from microgradnet.judging.engine_mistakes import ENGINE_MISTAKES, engine_mistake
+from microgradnet.judging.right_values import right_values
 
 FORMS = {"micrograd's": closures, "the GPT of scalars'": local_grads}
 CONSEQUENCES = {"recursion", "paths_one_by_one"}
 """What a walk without order, or one that recurses, does besides."""
 PAIRS = [pair for pair in combinations(PLANTS, 2) if not conflict(*pair)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_points():
+    """Kinks, what may overflow, and every fourth of the other points of the table."""
+
+    def fewer(name, single=False):
+        found = right_values(name, single)
+        largest = np.abs(found.points).max(axis=1)
+        kept = found.kinks | ((largest >= 300) & (largest <= 1000))
+        kept[::4] = True
+        return type(found)(*(column[kept] for column in vars(found).values()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "right_values", fewer)
+        yield
 
 
 def named(report: Judgement) -> set[str]:
@@ -45,14 +63,14 @@ def test_micrograds_true_faults_and_no_others_are_reported():
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-@pytest.mark.parametrize("form", FORMS)
-def test_each_mistake_is_caught_and_named(form, plant):
+def test_each_mistake_is_caught_and_named(plant):
+    form = [*FORMS][PLANTS.index(plant) % 2]
     report = judge(FORMS[form](plant))
     assert not report.ok
     assert plant in named(report) <= {plant} | CONSEQUENCES
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.sampled_from(sorted(FORMS)), st.sampled_from(PAIRS))
 def test_two_mistakes_are_caught_and_named(form, pair):
     report = judge(FORMS[form](*pair))
@@ -60,9 +78,8 @@ def test_two_mistakes_are_caught_and_named(form, pair):
 
 
 @pytest.mark.skipif(COMPILED, reason="what is compiled cannot be replaced")
-@settings(max_examples=6)
+@settings(max_examples=1)
 @given(st.sampled_from([pair for pair in combinations(OWN, 2) if not conflict(*pair)]))
-@example(("assigned_gradient", "wrong_variable"))
 def test_two_mistakes_in_our_own_are_caught_and_named(pair):
     with own(*pair) as engine:
         report = judge(engine)

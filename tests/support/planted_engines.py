@@ -278,15 +278,15 @@ class _Operators:
         return found
 
 
-def closures(*planted: str) -> type:
-    """A class of micrograd's form with these mistakes."""
+def closures(*planted: str, number: Callable[[Any], Any] = lambda x: x) -> type:
+    """A class of micrograd's form with these mistakes; its data are what `number` makes of them."""
     plants, tape = frozenset(planted), []
 
     class Value(_Operators):
         _plants = plants
 
         def __init__(self, data: Any, _children: Any = (), _op: str = "") -> None:
-            self.data, self.grad = data, 0.0
+            self.data, self.grad = number(data), 0.0
             self._prev = tuple(dict.fromkeys(_children))
             self._backward: Callable[[], None] = lambda: None
             if "tape_never_cleared" in plants:

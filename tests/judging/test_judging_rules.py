@@ -1,0 +1,164 @@
+"""Rules of operations: a fault of 1 part in 10¹⁰ is seen in each; conventions are no faults."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import dual_arrays
+from support.planted_engines import closures, local_grads
+
+from microgradnet import Value, judge
+from microgradnet.judging import rules
+from microgradnet.judging.engines import NodeEngine, Trial, engine_of
+from microgradnet.judging.limits import Failure, Limit
+from microgradnet.judging.operations import offered
+from microgradnet.judging.right_values import right_values, table_names
+from microgradnet.judging.rules import measure, symptoms
+
+
+class Skewed(NodeEngine):
+    """Our own engine, with one number of each trial off by a share."""
+
+    column, share = 1, 1e-10
+
+    def try_out(self, function, points, constant=None):
+        trials = super().try_out(function, points[::3], constant)
+        return [self._skew(trial) for trial in trials for _ in range(3)][: len(points)]
+
+    def _skew(self, trial):
+        if isinstance(trial.value, Failure):
+            return trial
+        value, firsts = trial.value, [*trial.firsts]
+        if self.column == 0:
+            value *= 1 + self.share
+        elif self.column <= len(firsts):
+            firsts[self.column - 1] *= 1 + self.share
+        return Trial(value, firsts, None)
+
+
+def thinned(name, single=False):
+    """Every third point of the table, three times, as `Skewed` has them."""
+    found = right_values(name, single)
+    rows = np.repeat(np.arange(len(found.points))[::3], 3)[: len(found.points)]
+    return type(found)(*(column[rows] for column in vars(found).values()))
+
+
+@pytest.fixture
+def ours(monkeypatch):
+    monkeypatch.setattr(rules, "right_values", thinned)
+    with Limit() as limit, np.errstate(all="ignore"):
+        yield Skewed(Value, limit)
+
+
+def test_a_fault_of_one_part_in_ten_billion_is_seen_in_every_operation(ours):
+    operations = offered(ours)
+    assert len(operations) > 50
+    for each in operations:
+        flat = each.right in ("power 0",)  # whose slope is 0
+        for column in range(3):
+            ours.column = column
+            measured, _ = measure(ours, each)
+            seen = {"values", "derivatives"} & {*measured.failed}
+            if column <= len(measured.operands) and not (flat and column):
+                assert seen == {"derivatives" if column else "values"}, (each.name, column)
+                if column:
+                    assert {s.mistake for s in symptoms(measured)} == {"constant_factor"}, each.name
+            else:
+                assert not seen, (each.name, column)
+
+
+def test_right_values_are_those_of_the_operations():
+    for name in table_names(1):
+        found = right_values(name)
+        assert found.numbers.shape == found.bounds.shape == (len(found.points), 3)
+    tanh = right_values("tanh")
+    row = int(np.argmax(tanh.points[:, 0] == 0.25))
+    y = math.tanh(0.25)
+    assert tanh.numbers[row].tolist() == pytest.approx(
+        [y, 1 - y * y, -2 * y * (1 - y * y)], rel=1e-15
+    )
+    assert len(right_values("tanh", single=True).points) < len(tanh.points)
+
+
+class Gate:
+    """Makes engines whose ReLU or maximum takes a slope of our choice at the kink."""
+
+    @staticmethod
+    def of(name, *slopes):
+        class Chosen(local_grads()):
+            pass
+
+        def function(self, *others):
+            xs = [self.data, *(other.data for other in others)]
+            kink = len({*xs}) == 1 if others else xs[0] == 0
+            usual = [float(x == max([*xs, 0.0][: 2 if not others else len(xs)])) for x in xs]
+            if not others:
+                usual = [float(xs[0] > 0)] if name == "relu" else [math.copysign(1.0, xs[0])]
+            value = {"relu": lambda x: x if x > 0 else 0.0, "abs": abs, "maximum": max}[name](*xs)
+            return type(self)(value, (self, *others), slopes if kink else usual)
+
+        setattr(Chosen, "__abs__" if name == "abs" else name, function)
+        return Chosen
+
+
+@settings(max_examples=6)
+@given(st.floats(0, 0.5))
+def test_a_slope_at_zero_that_some_take_is_a_convention(slope):
+    report = judge(Gate.of("relu", slope))
+    assert report.ok, report
+    [finding] = [f for f in report.findings if (f.part, f.of) == ("derivatives", "relu")]
+    assert finding.verdict == ("right" if slope == 0 else "convention")
+
+
+def test_the_convention_of_a_tie_is_told_with_those_who_share_it():
+    report = judge(Gate.of("maximum", 0.0, 0.0))
+    [finding] = [f for f in report.findings if (f.part, f.of) == ("derivatives", "maximum")]
+    assert finding.verdict == "convention"
+    assert finding.note == (
+        "at a tie your slope is 0 and 0; PyTorch, JAX, autograd, CasADi and we take ½ and ½; "
+        "so it is in MyGrad"
+    )
+
+
+@pytest.mark.parametrize(
+    "name, slopes, mistake",
+    [
+        ("relu", (1.0,), "relu_slope_at_zero"),
+        ("maximum", (1.0, 1.0), "tie_counted_twice"),
+        ("abs", (2.0,), None),
+        ("abs", (math.nan,), None),
+    ],
+)
+def test_a_slope_at_a_kink_that_no_one_takes_is_wrong(name, slopes, mistake):
+    report = judge(Gate.of(name, *slopes))
+    assert not report.ok
+    assert [each.mistake.name for each in report.diagnoses] == ([mistake] if mistake else [])
+
+
+def test_engines_in_single_precision_are_judged_by_its_bounds():
+    report = judge(closures(number=np.float32))
+    assert report.ok, report
+    assert "float32" in report.reading
+    assert not judge(closures("wrong_variable", number=np.float32)).ok
+
+
+def test_a_library_that_differentiates_functions_is_judged(monkeypatch):
+    library = dual_arrays.install(monkeypatch)
+    report = judge(library)
+    right = {each.of for each in report.findings if each.part == "derivatives" and not each.failed}
+    assert right >= {"x + y", "x - y", "x * y", "-x", "tanh"}
+    monkeypatch.setattr(dual_arrays.Dual, "__neg__", lambda self: 1 / 0)
+    assert not judge(library.grad).ok
+
+
+def test_pytorch_has_two_true_faults():
+    torch = pytest.importorskip("torch")
+    report = judge(torch.Tensor)
+    # its ⅙ is in single precision
+    assert {(each.part, each.of) for each in report.failed} == {("derivatives", "hard_sigmoid")}
+    with Limit() as limit:
+        assert engine_of(torch.Tensor, limit).records_gradients
