@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import cast
+
+import numpy as np
 
 from microgradnet import ops
 from microgradnet.lifting.derivatives import adjoints, substitute
@@ -73,16 +76,28 @@ class Equation:
 
 
 def write_equations(
-    equations: Iterable[Equation], form: Form, parameters: Iterable[Term] = ()
+    equations: Sequence[Equation], form: Form, parameters: Iterable[Term] = ()
 ) -> dict[str, str]:
     """Write the equations in a form, by what they define.
 
     parameters  the arrays that all parameters make up, if they are known
     """
     scans: dict[Term, str] = {e.body: e.left for e in equations if isinstance(e.body, Scan)}
-    formulas = Formulas(form, scans, parameters)
+    formulas = Formulas(form, scans, parameters, _constants(equations))
     formulas.adjoints |= {each.left for each in equations if each.part == "backward"}
     return {each.left: formulas.equation(each.body, each.left, each.axes) for each in equations}
+
+
+def _constants(equations: Sequence[Equation]) -> dict[Term, str]:
+    """Names for arrays of numbers: K1 for a matrix, k2 for a vector."""
+    taken = {name for each in equations for name in (each.left, *each.uses)}
+    found: dict[Term, str] = {}
+    for term in topological_terms(each.body for each in equations):
+        if isinstance(term, Constant) and term.axes and np.ptp(term.values):
+            letter = "K" if len(term.axes) > 1 else "k"
+            numbers = (k for k in count(len(found) + 1) if f"{letter}{k}" not in taken)
+            found[term] = f"{letter}{next(numbers)}"
+    return found
 
 
 def equations_of(
@@ -123,7 +138,10 @@ def equations_of(
     program = _Equations(outputs, names, is_cost, n_parameters)
     program.write_forward()
     program.write_backward(seeds, [] if examples is None else [examples])
-    return tuple(equation for part in program.found.values() for equation in part)
+    found = [equation for part in program.found.values() for equation in part]
+    whole = whole_parameters(program.order, n_parameters)
+    texts, latex = (write_equations(found, form, whole) for form in (TEXT, LATEX))
+    return tuple(replace(each, text=texts[each.left], latex=latex[each.left]) for each in found)
 
 
 _LONGEST, _DEEPEST = 100, 6
@@ -146,8 +164,7 @@ class _Equations:
         self.bound = {x for x, states in free_states(self.order).items() if states}
         self.cost = outputs[0] if is_cost and outputs[0] not in names else None
         self.scans: dict[Term, str] = {}
-        weights = whole_parameters(self.order, n_parameters)
-        self.writers = tuple(Formulas(form, self.scans, weights) for form in (TEXT, LATEX))
+        self.writer = Formulas(TEXT, self.scans, whole_parameters(self.order, n_parameters))
         self.variables: dict[Term, Term] = {}
         self.bodies: dict[Term, Term] = {}
         self.of_bodies: dict[Term, Term] = {}
@@ -184,7 +201,7 @@ class _Equations:
             body = term.with_operands(substitute(term.operands, self.variables))
             if isinstance(body, Scan):
                 self.scans[body] = name
-            text = self.writers[0].equation(body, name)
+            text = self.writer.equation(body, name)
             part = self.part_to_name(term, len(text)) if len(text) > _LONGEST else None
             if part is None:
                 break
@@ -194,11 +211,11 @@ class _Equations:
         self.variables[term], self.bodies[variable], self.whole[variable] = variable, body, term
         if body.operands:
             self.of_bodies[body] = variable
-        self.add(name, body, term, "forward", self.writers[0].order(body))
+        self.add(name, body, term, "forward", self.writer.order(body))
 
     def shown_axes(self, body: Term) -> list[Axis]:
         """The axes of a term, those of the examples among them, in the order of its equation."""
-        order = self.writers[0].order(body)
+        order = self.writer.order(body)
         return [*(axis for axis in body.axes if axis.size is None), *order]
 
     def part_to_name(self, whole: Term, length: int) -> Term | None:
@@ -211,7 +228,7 @@ class _Equations:
                 continue
             (body,) = substitute([term], self.variables)
             plain = self.is_plain(term)
-            sizes[term] = 0 if plain else len(self.writers[0].equation(body, "v"))
+            sizes[term] = 0 if plain else len(self.writer.equation(body, "v"))
             stack.extend(term.operands)
         fitting = {x: n for x, n in sizes.items() if 20 < n <= 0.8 * length}
         return max(fitting, key=lambda x: fitting[x], default=None)
@@ -282,21 +299,25 @@ class _Equations:
         g = self.shortened(g, name, axes)
         found = cast(Term, State(name, (*axes, *(a for a in g.axes if a not in axes))))
         (self.whole[found],) = substitute([g], self.whole)
-        for writer in self.writers:
-            writer.adjoints.add(name)
+        if isinstance(g, Scan):
+            self.stand_ins[g] = found
+        self.writer.adjoints.add(name)
         self.add(name, g, self.whole[found], "backward", axes, gradient_of)
         return found
 
     def shortened(self, g: Term, name: str, axes: Sequence[Axis]) -> Term:
         """A term with variables for parts without which its equation is short enough."""
         while True:
-            (g,) = substitute([g], self.stand_ins)
+            (known,) = substitute([g], self.stand_ins)
+            if known is not g:
+                g = known
+                continue
             if isinstance(g, Scan):
                 self.scans[g] = name
             part: Term | None = self.scan_to_name(g)
             stem = "δ" if isinstance(part, Scan) and part.reverse else "v"
             if part is None:
-                text = self.writers[0].equation(g, name, axes)
+                text = self.writer.equation(g, name, axes)
                 part = self.part_to_name(g, len(text)) if len(text) > _LONGEST else None
             if part is None:
                 return g
@@ -341,13 +362,12 @@ class _Equations:
         axes: Sequence[Axis],
         gradient_of: str | None = None,
     ) -> None:
-        """Keep an equation, once it is written."""
+        """Keep an equation, to be written when all are there."""
         sized = tuple(axis for axis in axes if axis.size is not None)
-        text, latex = (writer.equation(body, name, sized) for writer in self.writers)
         shape = tuple(cast(int, axis.size) for axis in sized)
         uses = tuple(_uses(body))
         self.found[part].append(
-            Equation(name, text, latex, shape, part, uses, term, body, sized, gradient_of)
+            Equation(name, "", "", shape, part, uses, term, body, sized, gradient_of)
         )
 
 

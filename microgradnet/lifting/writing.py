@@ -129,12 +129,15 @@ class Formulas:
         form: Form,
         names: Mapping[Term, str] | None = None,
         parameters: Iterable[Term] = (),
+        constants: Mapping[Term, str] | None = None,
     ) -> None:
         """Write in a form.
 
         names       of terms that are written by these
         parameters  the arrays that all parameters make up, if they are known
+        constants   what arrays of numbers are called, if not K
         """
+        self._constants: Mapping[Term, str] = {} if constants is None else constants
         self.adjoints: set[str] = set()
         self.form = form
         self._parameters = frozenset(parameters)
@@ -164,7 +167,8 @@ class Formulas:
 
     def turn(self, term: Term, order: Sequence[Axis]) -> None:
         """Have a term, and what it is a sum or a multiple of, shown with its axes in an order."""
-        if {*_sized(term)} == {*order} and term not in self._orders:
+        fixed = isinstance(term, (Leaf, State, Constant)) or term in self._orders
+        if {*_sized(term)} == {*order} and not fixed:
             self._orders[term] = [*order]
             if isinstance(term, Map):
                 for x in term.operands:
@@ -231,7 +235,7 @@ class Formulas:
         full, *own = ([a for a in self.order(x) if a.size != 1] for x in (term, *term.arguments))
         if all(axes == full[len(full) - len(axes) :] for axes in own):
             return True
-        return term.function is ops.multiply and len(own) == 2 and not {*own[0]} & {*own[1]}
+        return _is_outer(term)
 
     def _visible(self, root: Term) -> Iterable[Term]:
         """The terms that are written out in the formula of a term."""
@@ -269,7 +273,7 @@ class Formulas:
         elif matrices:
             before, after = self._transposes(x, y, over), self._transposes(y, x, over)
             turned = after < before or (
-                after == before and bool(over) and not _is_data(x) and _is_data(y)
+                after == before and bool(over) and _is_parameter(x) and not _is_parameter(y)
             )
         else:
             turned = not free[0]
@@ -280,7 +284,8 @@ class Formulas:
         result = [*(s for s in self.order(x) if s in shared), *rows, *columns]
         result = self._orders.get(term, result)
         if not over:
-            return (number, x, y, "NT", result) if rows and columns and not shared else None
+            vectors = len(rows) == len(columns) == 1 and not shared
+            return (number, x, y, "NT", result) if vectors else None
         if not rows:
             return None
         if [s for s in a if s in over] != [s for s in b if s in over]:
@@ -380,7 +385,7 @@ class Formulas:
 
     def _constant(self, term: Constant) -> tuple[str, int]:
         if term.values.size == 0 or (term.values != term.values.flat[0]).any():
-            return self.form.name("K", self._indices(term.axes) if self._indexed else ""), ATOM
+            return self._named(term, self._constants.get(term, "K")), ATOM
         written = self.form.number(float(term.values.flat[0]))
         return written, SIGN if written.startswith(self.form.minus) else ATOM
 
@@ -566,7 +571,7 @@ class Formulas:
         counts: dict[Term, int] = {}
         for factor in factors:
             counts[factor] = counts.get(factor, 0) + 1
-        outer = self._outer(term) if not self._indexed else None
+        outer = self._outer(term)
         if outer is not None:
             return self._scaled(number, outer, PRODUCT)
         if not counts:
@@ -630,6 +635,8 @@ class Formulas:
             return [*self._factors(g), slope]
         if not (isinstance(term, Map) and term.function is ops.multiply):
             return [term]
+        if not self._indexed and _is_outer(term):
+            return [term]
         return [
             x
             for t in term.operands
@@ -639,14 +646,10 @@ class Formulas:
     def _outer(self, term: Map) -> str | None:
         """A product of vectors along different axes as a matrix."""
         _, rest = as_coefficient(term)
-        if not (
-            isinstance(rest, Map) and rest.function is ops.multiply and len(rest.arguments) == 2
-        ):
+        if self._indexed or not _is_outer(rest):
             return None
-        x, y = rest.arguments
-        a, b = _sized(x), _sized(y)
-        if not a or not b or {*a} & {*b}:
-            return None
+        rows, _ = self.order(rest)
+        x, y = sorted(rest.operands, key=lambda factor: rows not in factor.axes)
         row = self.form.transposed(self._part(y, PRODUCT))
         return row if _is_one(x) else f"{self._part(x, PRODUCT)}{self.form.gap}{row}"
 
@@ -784,6 +787,14 @@ def _sized(term: Term) -> list[Axis]:
     return [axis for axis in term.axes if axis.size is not None]
 
 
+def _is_outer(term: Term) -> bool:
+    """Whether a term is a product of two vectors along different axes."""
+    if not (isinstance(term, Map) and term.function is ops.multiply):
+        return False
+    own = [_sized(x) for x in term.arguments]
+    return [*map(len, own)] == [1, 1] and own[0] != own[1]
+
+
 def _is_one(term: Term) -> bool:
     """Whether a term is the vector (1)."""
     return isinstance(term, Constant) and term.values.tolist() == [1.0]
@@ -794,9 +805,10 @@ def _is_ones(term: Term) -> bool:
     return isinstance(term, Constant) and bool((term.values == 1).all())
 
 
-def _is_data(term: Term) -> bool:
-    """Whether a term differs between examples."""
-    return any(axis.size is None for axis in term.axes)
+def _is_parameter(term: Term) -> bool:
+    """Whether a term is an array of parameters, under whatever axes."""
+    leaf = _leaf_of(term)
+    return isinstance(leaf, Leaf) and leaf.role == "parameter"
 
 
 def _is_total(term: Sum) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.lifting import agrees
+from support.printed import check_printed
 
 from microgradnet import Value, costs, lift, operation, ops, trace
 from microgradnet.lifting import recognise
@@ -522,10 +523,10 @@ ATLAS: dict[str, tuple[Any, str]] = {
             3 * p[2] * x[0] + p[3] * x[1],
         ],
         """
-        v1[i] = K[i] θ2[i] a0[−i + 3] + θ1[i] a0[i]   (2)
+        v1[i] = k1[i] θ2[i] a0[−i + 3] + θ1[i] a0[i]   (2)
 
-        ∂C/∂θ1 = a0 ⊙ V                               (2)
-        ∂C/∂θ2[i] = V[i] K[i] a0[−i + 3]              (2)
+        ∂C/∂θ1 = a0 ⊙ V                                (2)
+        ∂C/∂θ2[i] = V[i] k1[i] a0[−i + 3]              (2)
         """,
     ),
 }
@@ -611,6 +612,7 @@ def test_the_program_is_the_one_to_be_read_off_the_graph(name: str, mean_power: 
     X, Y = ([[r.uniform(0.1, 1) for _ in x] for _ in range(3)] for _ in "XY")
     V = None if single else [[r.uniform(-1, 1) for _ in outputs] for _ in X]
     agrees(lambda x, y: build(graph, x, y), X, Y, V)
+    check_printed(outputs[0] if single else outputs, x, y, parameters)
 
 
 @pytest.mark.parametrize("name", ALMOST)

@@ -92,8 +92,8 @@ def test_a_matrix_of_constants():
 
     def form(program):
         latex = {e.part: e.latex for e in program.equations}
-        assert r"K\," in latex["forward"]
-        assert r"K^{\mathsf T}\,V" in latex["gradient"] + latex.get("backward", "")
+        assert r"K^{1}\," in latex["forward"]
+        assert r"(K^{1})^{\mathsf T}\,V" in latex["gradient"] + latex.get("backward", "")
 
     agrees(build, X, NO_TARGETS, V, form)
 

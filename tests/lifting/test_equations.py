@@ -1,0 +1,52 @@
+"""Every printed equation is true as it stands: its text is evaluated, and held to the engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.loops import SIZES
+from support.printed import check_printed
+
+from microgradnet import MLP, Value, costs, ops
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name != "gpt"])
+def test_loops(name):
+    graph = SIZES[name][0]()
+    check_printed(graph.cost, graph.inputs, [], graph.parameters)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 2), (2, 3, 1), (1, 1, 1), (3, 1, 2), (1, 2)])
+@pytest.mark.parametrize("penalty", [False, True])
+def test_networks(sizes, penalty):
+    model = MLP(sizes[0], sizes[1:], activation="tanh", output_activation="sigmoid")
+    forward = model.forward([0.3 * k - 0.5 for k in range(sizes[0])])
+    y = [Value(0.25 * k) for k in range(sizes[-1])]
+    cost = costs.quadratic(forward.a[-1], y)
+    if penalty:
+        cost = cost + 0.01 * sum((p * p for p in model.parameters()), Value(0.0))
+    check_printed(cost, forward.a[0], y, model.parameters(), readable=1.0)
+
+
+def test_an_attention_by_softmax():
+    n, d = 3, 2
+    numbers = iter(np.random.default_rng(0).normal(size=100).tolist())
+
+    def matrix(rows, columns):
+        return [[Value(next(numbers)) for _ in range(columns)] for _ in range(rows)]
+
+    def dot(u, v):
+        return sum((a * b for a, b in zip(u, v, strict=True)), Value(0.0))
+
+    x, wq, wk, wv = matrix(n, d), matrix(d, d), matrix(d, d), matrix(d, d)
+    q, k, v = ([[dot(row, token) for row in w] for token in x] for w in (wq, wk, wv))
+    shares = [ops.softmax([dot(u, w) / 2 for w in k]) for u in q]
+    out = [dot(a, column) for a in shares for column in zip(*v, strict=True)]
+    inputs = [entry for row in x for entry in row]
+    check_printed(
+        sum((o * o for o in out), Value(0.0)),
+        inputs,
+        [],
+        {"wq": wq, "wk": wk, "wv": wv},
+        readable=1.0,
+    )
