@@ -273,10 +273,9 @@ class _Equations:
         inside = topological_terms([body])
         by = [x for x in inside if x in self.active or _is_weight(x)]
         found = adjoints([(body, g)], by, axes)
-        for x in by:
-            if x in found:
-                (product,) = substitute([found[x]], self.of_bodies)
-                pending.setdefault(x, []).append(product)
+        for x in [x for x in by if x in found]:
+            (product,) = substitute([found[x]], self.of_bodies)
+            pending.setdefault(x, []).append(product)
 
     def named_adjoint(self, variable: Term, contributions: Sequence[Term]) -> Term:
         """The adjoint of a variable: δ of layers, without a name for activations and multiples."""

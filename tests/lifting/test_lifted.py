@@ -405,3 +405,10 @@ def test_graphs_without_arrays_are_tables():
     for _ in range(60):  # many arrays of several numbers each
         deep = [tanh(a + v) for a, v in zip(deep * 5, w[:5], strict=False)][:5]
     assert "GRADIENT = " not in lift(sum(deep), parameters=w).source
+
+
+def test_inputs_without_order_are_an_array_of_their_own():
+    x, w = [Value(0.1 * k) for k in range(6)], [Value(0.5), Value(0.25), Value(-1.0)]
+    cost = sum(ops.sin(v * x[k]) for v, k in zip(w, (0, 1, 3), strict=True)) + tanh(x[5])
+    program = agree(cost, x, w, 9)
+    assert "C = Σ_i sin(θ[i] a0[k1[i]]) + tanh(a0[6])" in str(program)

@@ -382,6 +382,7 @@ def test_a_share_of_a_softmax_is_counted_from_1():
         term_text(Map(ops.softmax_component.variant(index=1), (B, B))) == "softmax(b[i], b[i])[2]"
     )
     assert term_latex(read_at(Softmax(W, (J,)), J, 1)).endswith("_{2}")
+    assert term_latex(Map(ops.softmax_component.variant(index=1), (B, B))).endswith("_{2}")
 
 
 def test_what_is_read_of_what_is_read_is_composed():
@@ -471,3 +472,21 @@ def test_formulas_read_as_what_was_written(tree, numbers):
         exact = re.sub(r"(?<![\w.])\d+(\.\d+)?", r'F("\g<0>")', code)
         names = {"F": Fraction, "frac": lambda x: lambda y: x / y, **values}
         assert eval(exact, names) == wanted, code
+
+
+def test_names_that_are_taken_get_a_prime():
+    z = sum_over(multiply(W, leaf("x", J, role="input")), J)
+    cost = sum_over(Map(ops.sin, (add(z, leaf("δ1", I)),)), I)
+    assert [text for text in bare(cost) if text.startswith("δ1′ = ")]
+
+
+def test_a_long_forward_equation_gives_parts_their_own():
+    xs = [leaf(f"a_name_that_is_very_much_longer_{k}", I, role="input") for k in range(3)]
+    cost = sum_over(multiply(*[Map(ops.sin, (multiply(x, x, x),)) for x in xs]), I)
+    assert max(map(len, bare(cost))) <= 100
+
+
+def test_sums_within_sums_that_have_names_stay():
+    inner = add(B, constant(1))
+    outer = Map(ops.add, (inner, Map(ops.sin, (B,))))
+    assert Formulas(TEXT, {inner: "v"}).formula(outer) == "v[i] + sin(b[i])"

@@ -367,7 +367,7 @@ def check_printed(cost, inputs=(), targets=(), parameters=(), readable=0.0):
         known = {name: values[name] for name in (*each.uses, "θ") if name in values}
         try:
             got = evaluate_equation(each.text, each.shape, known)
-        except Unreadable as e:
+        except Unreadable:
             got = wanted
         else:
             read += 1
