@@ -35,6 +35,7 @@ from microgradnet.lifting.terms import (
     LogSumExp,
     Map,
     Mask,
+    Others,
     Put,
     Scan,
     Softmax,
@@ -665,3 +666,10 @@ def test_a_branch_that_is_not_taken_keeps_an_infinite_adjoint_out():
     program = Printed(cost, [w], N)
     _, gradient = program(np.array([-1.0, 0.0, 4.0, 1.0]), np.zeros((1, 1)), np.zeros((1, 1)))
     np.testing.assert_array_equal(gradient, [0, 0, 0.25, 0.5])
+
+
+def test_what_the_others_add_up_to():
+    w, k = leaf("w", 0, I, J), constant([1.0, 2.0, 4.0], J)
+    for over in ((J,), (I, J)):
+        others = Others(Map(ops.sin, (w,)), over)
+        assert_cost_prints(sum_over(multiply(others, others, k), I, J), w)
