@@ -316,6 +316,7 @@ def test_what_hides_infinite_slopes_is_no_table(monkeypatch: pytest.MonkeyPatch)
     for cost, table in (
         (log(w) + ops.relu(x), True),
         (log(ops.relu(x)), True),
+        (ops.relu(x) + ops.relu(w * 2), True),
         (ops.relu(ops.tanh(w) * x), True),
         (ops.relu(ops.tanh(x * log(w) + 1)), False),
         (ops.maximum(x, log(w * x)) + ops.relu(w), False),
@@ -323,9 +324,36 @@ def test_what_hides_infinite_slopes_is_no_table(monkeypatch: pytest.MonkeyPatch)
         assert analyse(cost, [], [], [w, x]).is_table == table
 
 
-def test_a_matrix_product_has_no_branches() -> None:
-    """Of 0·∞ in a sum of products it is left what it is, while a function of a sum is not."""
+@pytest.mark.parametrize("signs", [(1.0, 1.0), (-1.0, 1.0)])
+def test_branches_above_a_matrix_product(signs: tuple[float, float]) -> None:
+    """Both rows of W ln x are −∞ where the signs are alike, else one has a part."""
+
+    def of_rows(*leaves: Value) -> Value:
+        a = [log(v) for v in leaves[4:]]
+        rows = leaves[:2], leaves[2:4]
+        z = (u * a[0] + v * a[1] for u, v in rows)
+        return sum((ops.relu(v) * (k + 1) for k, v in enumerate(z)), Value(0.0))
+
+    agree(of_rows, [signs[0], 0.5, signs[1], 0.25, 0.0, 2.0])
     agree(lambda *w: ops.relu(sum((log(v) for v in w), Value(0.0))), [0.0, 0.5, 2.0])
+
+
+def _branching_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+    return (g if x > 0 else -g,)
+
+
+@operation(_branching_vjp)
+def _branching(m: Any, x: Any) -> Any:
+    return x * x
+
+
+def test_a_rule_that_branches_is_not_asked_where_nothing_is_differentiated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Analysis, "has_arrays", False)
+    w, x = Value(0.5), Value(2.0)
+    program = lift(w * ops.relu(x * 2 + 3.0) + _branching(x + w * 0), [x], [], [])
+    assert program.value([[2.0]]).tolist() == [3.5 + 4.0]
 
 
 @operation(lambda m, g, y, x: (-g,))
