@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Failure", "Limit", "Stopped"]
+__all__ = ["Count", "Failure", "Limit", "Stopped"]
 
 T = TypeVar("T")
 
@@ -41,6 +41,19 @@ class Failure:
     def __str__(self) -> str:
         text = " ".join(str(self.error).split())
         return f"{type(self.error).__name__}: {text[:160]}" if text else type(self.error).__name__
+
+
+class Count:
+    """A profiler that counts its calls, up to a limit."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = self.left = steps
+
+    def __call__(self, frame: Any, event: str, arg: Any) -> None:
+        """Take one step. Raises Stopped where none is left."""
+        self.left -= 1
+        if self.left < 0:
+            raise Stopped(f"{self.steps:,} steps and no end")
 
 
 class Limit:
@@ -71,14 +84,7 @@ class Limit:
 
     def __call__(self, function: Callable[..., T], *args: Any, steps: int = 0) -> T | Failure:
         """Return what the function returns, or the failure that it ended in."""
-        allowed = left = steps or self.steps
-
-        def count(frame: Any, event: str, arg: Any) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Stopped(f"{allowed:,} steps and no end")
-
+        count = Count(steps or self.steps)
         before = sys.getprofile()
         try:
             with self._turn:

@@ -69,10 +69,6 @@ class Measured:
             ]
         ).reshape(len(self.trials), n)
 
-    def column(self, k: int) -> int:
-        """Where ∂/∂xₖ stands among the right numbers."""
-        return 1 + k
-
     @cached_property
     def shuffled(self) -> bool:
         """Whether two operands have each other's derivatives, at some points and not at others.
