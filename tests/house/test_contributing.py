@@ -11,6 +11,7 @@ from support import ROOT
 from support.house import FLOORS
 
 from microgradnet import check_grad, operation
+from microgradnet.arithmetic import Arithmetic, Number
 
 PAGE = ROOT / ".github" / "CONTRIBUTING.md"
 BETWEEN = re.compile(r"(?<=-->\n).*?(?=<!-- end of floors)", re.S)
@@ -51,6 +52,6 @@ def test_every_room_has_a_floor() -> None:
 
 def test_the_operation_that_it_adds_is_right(own_table: None) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    names = {"operation": operation}
+    names = {"operation": operation, "M": Arithmetic, "N": Number, "Contributions": tuple[Number, ...]}
     exec(example, names)
-    check_grad(names["cube"], [1.5])
+    check_grad(names["fourth"], [1.5])
