@@ -52,6 +52,7 @@ def test_every_room_has_a_floor() -> None:
 
 def test_the_operation_that_it_adds_is_right(own_table: None) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    names = {"operation": operation, "M": Arithmetic, "N": Number, "Contributions": tuple[Number, ...]}
+    types = {"M": Arithmetic, "N": Number, "Contributions": tuple[Number, ...]}
+    names = {"operation": operation, **types}
     exec(example, names)
     check_grad(names["fourth"], [1.5])
