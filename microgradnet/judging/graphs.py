@@ -106,7 +106,7 @@ def judge_graphs(
     findings = [_finding(script, outcome, base) for script, outcome in runs]
     found: list[Symptom] = []
     for deviation, script in explained[1] if explained else ():
-        outcome = dict(runs)[script]
+        outcome = dict(known)[script]
         names = deviation.value if isinstance(deviation.value, frozenset) else ()
         found.append(
             Symptom(
@@ -214,10 +214,8 @@ def _finding(script: Script, outcome: Outcome | Failure, base: Habits) -> Findin
                    want=_shown(script, right[0]))  # fmt: skip
 
 
-def _shown(script: Script, outcome: Any) -> str:
+def _shown(script: Script, outcome: Outcome) -> str:
     """The first leaf's gradient after each pass; of two, where there are two of a kind."""
-    if isinstance(outcome, Failure):
-        return str(outcome)
     leaves = 2 if script.leaves[1:] and script.of.startswith(("equal", "u =")) else 1
     return ", then ".join(" and ".join(f"{x:.9g}" for x in xs[:leaves]) for xs in outcome)
 

@@ -307,9 +307,7 @@ def _libraries(name: str, operands: int) -> Iterator[tuple[str, tuple[float, ...
     rows = [row for row in conventions().rows if row.of == _SPELLED.get(name)]
     for row in rows[:1]:
         for library, numbers in row.numbers.items():
-            asked = [numbers.get(f"∂{'xy'[k]}", "") for k in range(operands)]
-            if all(asked) and not any("forward" in number for number in asked):
-                yield library, tuple(map(float, asked))
+            yield library, tuple(float(numbers[f"∂{'xy'[k]}"]) for k in range(operands))
 
 
 # Known mistakes of a rule

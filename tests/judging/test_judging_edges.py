@@ -59,14 +59,14 @@ class Minimal:
         self.data, self.grad, self.children, self.slopes = data, 0.0, children, slopes
 
     def __add__(self, other):
-        return Minimal(self.data + other.data, (self, other), (1.0, 1.0))
+        return type(self)(self.data + other.data, (self, other), (1.0, 1.0))
 
     def __mul__(self, other):
-        return Minimal(self.data * other.data, (self, other), (other.data, self.data))
+        return type(self)(self.data * other.data, (self, other), (other.data, self.data))
 
     def hypot(self, other):
         size = (self.data**2 + other.data**2) ** 0.5
-        return Minimal(size, (self, other), (other.data / size, self.data / size))
+        return type(self)(size, (self, other), (other.data / size, self.data / size))
 
     @staticmethod
     def softmax(xs):
