@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import cast
 
 from microgradnet import ops
@@ -555,22 +556,28 @@ class Formulas:
 
     def _multiply(self, term: Map) -> tuple[str, int]:
         """Numbers first, then what is entry by entry."""
-        number, rest = as_coefficient(term)
+        first, rest = as_coefficient(term)
+        numbers = [first]
         factors: list[Term] = []
         for x in map(self._seen, self._factors(rest)):
             inner, within = as_coefficient(x.operand if isinstance(x, Sum) else x)
             if isinstance(x, Extent):
                 continue  # of the examples, one of which a formula is for
             if isinstance(x, Constant) and x.values.size == 1:
-                number *= float(x.values.item())
+                numbers.append(float(x.values.item()))
             elif isinstance(x, Sum) and inner != 1 and x not in self.names:
-                number *= inner
+                numbers.append(inner)
                 factors.append(Sum(within, x.over))
             else:
                 factors.append(x)
+        number, *apart = _products_within_floats(numbers)
         counts: dict[Term, int] = {}
         for factor in factors:
             counts[factor] = counts.get(factor, 0) + 1
+        if apart:
+            texts = [self.form.number(x) for x in (number, *apart)]
+            texts += [self._part(multiply(*factors), SIGN)] if factors else []
+            return self.form.gap.join(texts), PRODUCT
         outer = self._outer(term)
         if outer is not None:
             return self._scaled(number, outer, PRODUCT)
@@ -708,6 +715,24 @@ class Formulas:
             starts.append(f"{self.form.name(state.name, first)} = {self._part(init, SUM)}")
         written = self._part(term.out, SUM, inside=term.out not in self._shown)
         return f"{written},   {',   '.join(starts)}"
+
+
+def _products_within_floats(numbers: Iterable[float]) -> list[float]:
+    """Multiply numbers with each other as long as that is a float: 1e200 · 1e200 is not ∞.
+
+    >>> _products_within_floats([2.0, 1e200, 3.0, 1e200])
+    [6e+200, 1e+200]
+    """
+    product = 1.0
+    apart = []
+    for x in numbers:
+        both = product * x
+        plain = all(isfinite(number) and number != 0 for number in (product, x))
+        if plain and (both == 0 or not isfinite(both)):
+            apart.append(x)
+        else:
+            product = both
+    return [product, *apart]
 
 
 def _rank(term: Term) -> int:

@@ -490,3 +490,17 @@ def test_sums_within_sums_that_have_names_stay():
     inner = add(B, constant(1))
     outer = Map(ops.add, (inner, Map(ops.sin, (B,))))
     assert Formulas(TEXT, {inner: "v"}).formula(outer) == "v[i] + sin(b[i])"
+
+
+def test_numbers_are_written_apart_where_their_product_is_no_float():
+    w, x = leaf("w"), leaf("x", role="input")
+    assert (
+        term_text(Map(ops.multiply, (constant(1e200), w, constant(1e200), x)))
+        == "1e+200 1e+200 w x"
+    )
+    assert (
+        term_text(Map(ops.multiply, (constant(1e-200), constant(1e-200), w))) == "1e−200 1e−200 w"
+    )
+    assert term_text(Map(ops.multiply, (constant(1e200), constant(1e200)))) == "1e+200 1e+200"
+    assert term_text(Map(ops.multiply, (constant(float("inf")), constant(2.0), w))) == "∞ w"
+    assert term_text(Map(ops.multiply, (constant(0.0), constant(2.0), w))) == "0 w"
