@@ -20,6 +20,7 @@ from microgradnet.arithmetic import NO_PART, ieee
 from microgradnet.lifting import Leaf, recognise
 from microgradnet.lifting.analysis import analyse
 from microgradnet.lifting.interpreter import interpret
+from microgradnet.lifting.rewriting import DIFFERENTIATED
 from microgradnet.lifting.terms import topological_terms
 from microgradnet.operation import find
 from support.term_oracle import numbers_of
@@ -347,7 +348,7 @@ def check_printed(cost, inputs=(), targets=(), parameters=(), readable=0.0):
     """Read all equations of a graph; `readable` is the least share of those that can be read."""
     analysis = analyse(cost, inputs, targets, parameters)
     presented = analysis.terms.presented
-    found = presented.seeded(seeds_read=True)
+    found = presented.seeded(DIFFERENTIATED, seeds_read=True)
     equations = presented.written(found)
     assert max(len(each.text) for each in equations) <= 100
     lists = {"input": inputs, "target": targets, "parameter": analysis.leaves}
