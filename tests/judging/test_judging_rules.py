@@ -71,6 +71,55 @@ def test_a_fault_of_one_part_in_ten_billion_is_seen_in_every_operation(ours):
                 assert not seen, (each.name, column)
 
 
+def sigma_(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def sigma(x):
+    return sigma_(x) if x > -700 else 0.0
+
+
+OVERFLOWING = {  # a value by exponentials that overflow, its slope, a wrong one and its name
+    "tanh": (lambda x: (math.exp(2 * x) - 1) / (math.exp(2 * x) + 1), lambda x, y: 1 - y * y,
+             lambda x, y: 1 - x**2, "wrong_variable"),
+    "sigmoid": (sigma_, lambda x, y: y * (1 - y), lambda x, y: y, "half_a_rule"),
+    "softplus": (lambda x: math.log(1 + math.exp(x)), lambda x, y: sigma(x),
+                 lambda x, y: sigma(x) * (1 - sigma(x)), "other_function"),
+    "silu": (lambda x: x * sigma_(x), lambda x, y: sigma(x) * (1 + x * (1 - sigma(x))),
+             lambda x, y: 3 * sigma(x) * (1 + x * (1 - sigma(x))), "constant_factor"),
+}  # fmt: skip
+
+
+def mistakes_of(name, value, slope):
+    """What is said of an operation of micrograd's form with this value and slope."""
+
+    def operation(self):
+        out = type(self)(value(self.data), (self,))
+
+        def _backward():
+            self.grad += slope(self.data, out.data) * out.grad
+
+        out._backward = _backward
+        return out
+
+    engine = type("Engine", (closures(),), {name: operation})
+    with Limit() as limit, np.errstate(all="ignore"):
+        node = NodeEngine(engine, limit)
+        [each] = [each for each in offered(node) if each.name == name]
+        return [symptom.mistake for symptom in symptoms(measure(node, each)[0])]
+
+
+@pytest.mark.parametrize("name", OVERFLOWING)
+def test_a_value_that_overflows_does_not_hide_a_wrong_rule(name):
+    value, slope, wrong, mistake = OVERFLOWING[name]
+    assert mistakes_of(name, value, slope) == ["overflow"]
+    assert mistakes_of(name, value, wrong) == ["overflow", mistake]
+
+
+def test_a_wrong_rule_that_overflows_is_named_alone():
+    assert mistakes_of("tanh", math.tanh, lambda x, y: 1 - x**2) == ["wrong_variable"]
+
+
 def test_right_values_are_those_of_the_operations():
     for name in table_names(1):
         found = right_values(name)

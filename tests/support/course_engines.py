@@ -320,7 +320,10 @@ COURSES: dict[str, Course] = {
         PathsValue, "judge", {}, ("overflow", "recursion", "paths_one_by_one")
     ),
     "a course's GELU with another's slope": Course(
-        QuickGeluValue, "judge", {}, ("overflow", "interior_gradients_kept", "recursion")
+        QuickGeluValue,
+        "judge",
+        {},
+        ("overflow", "forms_mixed", "interior_gradients_kept", "recursion"),
     ),
     "a book's backprop, column by column": Course(ColumnsOneByOne, "judge_delta", {}, ()),
     "a book's mini-batches": Course(ColumnsOneByOne, "judge_step", {}, ()),
