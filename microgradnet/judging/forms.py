@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet.judging.limits import Failure, Limit
+from microgradnet.judging.naming import called
 from microgradnet.judging.simulation import Case
 
 __all__ = ["Form", "Outcome", "forms", "wanted"]
@@ -169,13 +170,13 @@ def forms(subject: Any, step: bool) -> list[Form]:
     if method:
         missing = [each for each in ("weights", "biases") if not hasattr(subject, each)]
         if missing and not isinstance(subject, type):
-            raise TypeError(f"{subject!r:.60} has no {missing[0]}: it needs .weights and .biases")
+            raise TypeError(f"{called(subject)} has no {missing[0]}: it needs .weights and .biases")
         function = getattr(subject, method)
     else:
         signatures = tuple((*each, "eta") if step else each for each in _BACKPROP)
         function = subject
     if not callable(function) or (isinstance(subject, type) and not method):
-        raise TypeError(f"{wanted(step)}: {subject!r:.60} is none")
+        raise TypeError(f"{wanted(step)}: {called(subject)} is none")
     roles = _roles(
         function, signatures, bound=bool(method) and isinstance(subject, type), step=step
     )

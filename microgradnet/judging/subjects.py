@@ -23,6 +23,7 @@ from microgradnet.judging.graphs import (
     judge_within_graphs,
 )
 from microgradnet.judging.limits import Failure, Limit
+from microgradnet.judging.naming import called
 from microgradnet.judging.networks import judge_networks
 from microgradnet.judging.operations import offered
 from microgradnet.judging.report import Judgement
@@ -79,8 +80,9 @@ def judge(
         judged = engine_of(subject, limit)
         if judged is None:
             raise TypeError(
-                f"{subject!r} is no engine: a class is judged that has data, grad, backward(), + "
-                "and *, such as microgradnet.Value; or a function with its gradient, judge(f, df)"
+                f"{called(subject)} is no engine: a class is judged that has data, grad, "
+                "backward(), + and *, such as microgradnet.Value; or a function "
+                "with its gradient, judge(f, df)"
             )
         return _judge(judged, rng, seed, hints)
 
