@@ -85,6 +85,7 @@ _DEVIATIONS = (
     _Deviation("seed_accumulates", "seed_adds", True),
     *(_Deviation("upstream_gradient_lost", "loses", names) for names in _BOTH),
     *(_Deviation("upstream_gradient_added", "adds", names) for names in _BOTH),
+    _Deviation("paths_one_by_one", "order", "path by path"),
 )
 
 

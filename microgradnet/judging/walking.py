@@ -41,7 +41,7 @@ class Habits:
     """How an engine walks a graph and adds up gradients; as here, when it has no mistakes."""
 
     order: str = "topological"
-    """Or forward, recursive, recursive once, breadth first, breadth first again."""
+    """Or forward, recursive, recursive once, breadth first, breadth first again, path by path."""
     interior_kept: bool = False
     """Gradients of interior nodes from one pass to the next."""
     leaves_reset: bool = False
@@ -124,8 +124,11 @@ class _Simulation:
                 self.grads[: self.leaves] = [0.0] * self.leaves
                 continue
             self._prepare(root)
-            for node in self._order(root):
-                self._pass_on(node)
+            if self.habits.order == "path by path":
+                self._walk(root, self.grads[root])
+            else:
+                for node in self._order(root):
+                    [*self._pass_on(node, self.grads[node])]
             yield tuple(self.grads[: self.leaves])
 
     def _prepare(self, root: int) -> None:
@@ -199,8 +202,13 @@ class _Simulation:
                 order.reverse()
         return order
 
-    def _pass_on(self, node: int) -> None:
-        habits, name, g = self.habits, self.names[node], self.grads[node]
+    def _walk(self, node: int, g: float) -> None:
+        for parent, contribution in self._pass_on(node, g):
+            self._walk(parent, contribution)
+
+    def _pass_on(self, node: int, g: float) -> Iterator[tuple[int, float]]:
+        """Give each parent its contribution, and say which."""
+        habits, name = self.habits, self.names[node]
         parents = self.parents[node]
         if habits.parents != "ordered":
             parents = tuple(dict.fromkeys(parents))
@@ -218,3 +226,4 @@ class _Simulation:
                 self.grads[parent] = contribution
             else:
                 self.grads[parent] += contribution
+            yield parent, contribution

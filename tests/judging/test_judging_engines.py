@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.planted_engines import OWN, PLANTS, closures, conflict, local_grads, own
 
@@ -72,6 +73,7 @@ def test_each_mistake_is_caught_and_named(plant):
 
 @settings(max_examples=6)
 @given(st.sampled_from(sorted(FORMS)), st.sampled_from(PAIRS))
+@example("the GPT of scalars'", ("assigned_gradient", "paths_one_by_one"))
 def test_two_mistakes_are_caught_and_named(form, pair):
     report = judge(FORMS[form](*pair))
     assert {*pair} <= named(report), report
@@ -97,5 +99,8 @@ def test_every_mistake_has_two_lines_and_a_picture():
 
 
 def test_what_is_no_engine_is_refused():
-    with pytest.raises(TypeError, match="is no engine"):
-        judge(3)
+    for subject, name in (
+        (3, "3"), (json.dumps, "json.dumps"), (json, "json"), (object(), "an instance of object")
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=rf"^{name} is no engine: a class .*, judge\(f, df\)"):
+            judge(subject)
