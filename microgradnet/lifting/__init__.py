@@ -8,9 +8,11 @@ algebra, derivatives, absence, signs, rewriting   rules and adjoints as terms, r
 presentation, writing, text, latex, equations   terms as formulas, equation by equation
 lowering, strides, layouts, numpy_*       terms → NumPy
 analysis, lifted             what was found, with the nodes still attached; `Program` and `lift`
+released                     programs that release 0.1 pickled
 tracing                      `trace`: graphs of functions, built of nodes without numbers
 """
 
+from microgradnet.deprecation import moved_module as _moved_module
 from microgradnet.lifting.analysis import Structure, Variable, recognise
 from microgradnet.lifting.equations import Equation
 from microgradnet.lifting.inputs import leaf_roles, role_of_label
@@ -48,3 +50,8 @@ __all__ = [
     "to_json",
     "trace",
 ]
+
+_moved_module("microgradnet.lifting.program", Program=Program)
+_moved_module(
+    "microgradnet.lifting.structure", Equation=Equation, Structure=Structure, Variable=Variable
+)

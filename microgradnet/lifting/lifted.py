@@ -23,6 +23,7 @@ from microgradnet.lifting.arguments import listed_roots, read_arguments
 from microgradnet.lifting.canonicalise import number
 from microgradnet.lifting.numpy_printer import write_numpy
 from microgradnet.lifting.numpy_scalars import write_scalars
+from microgradnet.lifting.released import converted, is_of_release_0_1
 from microgradnet.lifting.terms import Term
 from microgradnet.notation import counted
 
@@ -171,8 +172,11 @@ class Program:
 
     @property
     def terms(self) -> dict[str, Term]:
-        """Its terms over named axes, by what their equations define: "z1", "C", "∂C/∂W1"."""
-        return {each.left: each.term for each in self.equations}
+        """Its terms over named axes, by what their equations define: "z1", "C", "∂C/∂W1".
+
+        A program that release 0.1 pickled has none.
+        """
+        return {each.left: each.term for each in self.equations if hasattr(each, "term")}
 
     def __getstate__(self) -> dict[str, Any]:
         """For `pickle` and `copy`: what was found, written out, without what was compiled."""
@@ -181,7 +185,7 @@ class Program:
         return {name: x for name, x in self.__dict__.items() if name not in left_out} | kept
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update(converted(state) if is_of_release_0_1(state) else state)
         self._parameters = self._parameters.copy()  # a copy's own
         self._forget_calls()
 

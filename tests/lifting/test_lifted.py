@@ -16,7 +16,7 @@ from microgradnet import MLP, Value, costs, operation, ops, tanh
 from microgradnet.arithmetic import evaluate
 from microgradnet.graph import topological_order
 from microgradnet.lifting.analysis import recognise
-from microgradnet.lifting.lifted import check_against, lift
+from microgradnet.lifting.lifted import Program, check_against, lift
 from microgradnet.lifting.nesting import flatten
 
 SEEDS = strategies.integers(0, 2**32)
@@ -412,3 +412,43 @@ def test_inputs_without_order_are_an_array_of_their_own():
     cost = sum(ops.sin(v * x[k]) for v, k in zip(w, (0, 1, 3), strict=True)) + tanh(x[5])
     program = agree(cost, x, w, 9)
     assert "C = Σ_i sin(θ[i] a0[k1[i]]) + tanh(a0[6])" in str(program)
+
+
+OUTPUTS_OF_RELEASE_0_1 = '''"""Found in a scalar graph of 4 nodes."""
+
+import numpy as np
+
+
+@np.errstate(all="ignore")
+def value(p, X, Y=None):
+    """The outputs for each example: rows of X, targets in Y, parameters p."""
+    a0, m = X, len(X)
+    return a0 * p[[1, 0]]
+
+
+@np.errstate(all="ignore")
+def vjp(p, X, V, Y=None, g=None):
+    """The outputs, and g, the gradient by p of the sum of V × outputs."""
+    g = np.zeros_like(p) if g is None else g
+    a0, m = X, len(X)
+    g[[1, 0]] = (V * a0).sum(axis=0)
+    return a0 * p[[1, 0]], g
+'''
+
+
+def test_outputs_that_release_0_1_pickled_are_read():
+    # A cost, and arrays that are parts of the flat vector, are in the golden file of pickles.
+    x, w = [Value(0.5), Value(-1.0)], [Value(2.0), Value(3.0)]
+    now = lift([x[0] * w[1], x[1] * w[0]], x, (), w)
+    old = now.__getstate__() | {"source": OUTPUTS_OF_RELEASE_0_1, "equations": ()}
+    old |= {"_named": [], "_scattered": {"θ1": np.array([1, 0])}}
+    del old["_arrays"]
+    read = Program.__new__(Program)
+    read.__setstate__(old)
+    X, V = [[0.5, -1.0], [2.0, 4.0]], [[1.0, 2.0], [0.0, 1.0]]
+    for wanted, got in zip(now.vjp(X, V), read.vjp(X, V), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-15)
+    np.testing.assert_array_equal(read.value(X), now.value(X))
+    assert read.gradients["θ1"].tolist() == read.vjp(X, V)[1][[1, 0]].tolist()
+    again = pickle.loads(pickle.dumps(read))
+    assert again.terms == {} and again.value(X).tolist() == now.value(X).tolist()
