@@ -7,6 +7,8 @@ from support.course_engines import COURSES
 
 from microgradnet import judging
 
+pytestmark = pytest.mark.usefixtures("fewer_points")
+
 
 @pytest.mark.parametrize("name", COURSES)
 def test_what_courses_teach_gets_its_verdict(name: str) -> None:

@@ -10,6 +10,8 @@ from microgradnet.judging.engines import NodeEngine
 from microgradnet.judging.functions import PairEngine
 from microgradnet.judging.limits import Count, Failure, Limit, Stopped
 
+pytestmark = pytest.mark.usefixtures("fewer_points")
+
 
 def test_steps_are_counted():
     count = Count(1)
@@ -82,12 +84,25 @@ class Minimal:
 
 
 def test_an_engine_of_sums_and_products_is_judged():
-    report = judge(Minimal)
+    report = judge(Minimal, steps=300_000)
     assert [each.mistake.name for each in report.diagnoses] == [
         "operands_swapped",
         "recursion",
         "paths_one_by_one",
     ]
+
+
+def test_graphs_that_no_mistake_explains_are_wrong_without_a_name():
+    class Off(closures()):
+        def backward(self):
+            super().backward()
+            for parent in self._prev:
+                for leaf in parent._prev:
+                    leaf.grad += 0.375
+
+    report = judge(Off)
+    assert "graphs" in {each.part for each in report.failed}
+    assert not report.diagnoses
 
 
 def test_a_backward_that_raises_or_does_nothing_is_wrong():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from itertools import combinations
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,30 +12,18 @@ from support.planted_engines import OWN, PLANTS, closures, conflict, local_grads
 
 from microgradnet import Value, judge
 from microgradnet.engine import COMPILED
-from microgradnet.judging import Judgement, rules
+from microgradnet.judging import Judgement
 from microgradnet.judging.engine_mistakes import ENGINE_MISTAKES, engine_mistake
-from microgradnet.judging.right_values import right_values
 
 FORMS = {"micrograd's": closures, "the GPT of scalars'": local_grads}
 CONSEQUENCES = {"recursion", "paths_one_by_one"}
 """What a walk without order, or one that recurses, does besides."""
+STEPS = 300_000
+"""Fewer than the judge allows: what walks every path uses them up."""
 PAIRS = [pair for pair in combinations(PLANTS, 2) if not conflict(*pair)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def fewer_points():
-    """Kinks, what may overflow, and every fourth of the other points of the table."""
-
-    def fewer(name, single=False):
-        found = right_values(name, single)
-        largest = np.abs(found.points).max(axis=1)
-        kept = found.kinks | ((largest >= 300) & (largest <= 1000))
-        kept[::4] = True
-        return type(found)(*(column[kept] for column in vars(found).values()))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rules, "right_values", fewer)
-        yield
+pytestmark = pytest.mark.usefixtures("fewer_points")
 
 
 def named(report: Judgement) -> set[str]:
@@ -66,7 +53,7 @@ def test_micrograds_true_faults_and_no_others_are_reported():
 @pytest.mark.parametrize("plant", PLANTS)
 def test_each_mistake_is_caught_and_named(plant):
     form = [*FORMS][PLANTS.index(plant) % 2]
-    report = judge(FORMS[form](plant))
+    report = judge(FORMS[form](plant), steps=STEPS)
     assert not report.ok
     assert plant in named(report) <= {plant} | CONSEQUENCES
 
@@ -75,7 +62,7 @@ def test_each_mistake_is_caught_and_named(plant):
 @given(st.sampled_from(sorted(FORMS)), st.sampled_from(PAIRS))
 @example("the GPT of scalars'", ("assigned_gradient", "paths_one_by_one"))
 def test_two_mistakes_are_caught_and_named(form, pair):
-    report = judge(FORMS[form](*pair))
+    report = judge(FORMS[form](*pair), steps=STEPS)
     assert {*pair} <= named(report), report
 
 

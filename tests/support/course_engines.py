@@ -301,7 +301,7 @@ class Course(NamedTuple):
 
     subject: Any
     judge: str
-    contract: dict[str, str]
+    contract: dict[str, Any]
     mistakes: tuple[str, ...]
     """What it is found to be, by the names of the mistakes; none if it is right."""
 
@@ -317,7 +317,7 @@ COURSES: dict[str, Course] = {
         ScalarGPTValue, "judge", {}, ("overflow", "interior_gradients_kept", "recursion")
     ),
     "a port that walks every path": Course(
-        PathsValue, "judge", {}, ("overflow", "recursion", "paths_one_by_one")
+        PathsValue, "judge", {"steps": 300_000}, ("overflow", "recursion", "paths_one_by_one")
     ),
     "a course's GELU with another's slope": Course(
         QuickGeluValue,
