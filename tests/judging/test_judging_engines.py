@@ -58,7 +58,7 @@ def test_each_mistake_is_caught_and_named(plant):
     assert plant in named(report) <= {plant} | CONSEQUENCES
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.sampled_from(sorted(FORMS)), st.sampled_from(PAIRS))
 @example("the GPT of scalars'", ("assigned_gradient", "paths_one_by_one"))
 def test_two_mistakes_are_caught_and_named(form, pair):
