@@ -56,10 +56,10 @@ def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console()
+    asked = {**_request(options), "width": console.width, "colour": console.is_terminal}
     with TemporaryDirectory() as folder:
         result = Path(folder, "result.json")
-        request = {**_request(options), "result": str(result), "width": console.width}
-        request["colour"] = console.is_terminal
+        request = {**asked, "result": str(result)}
         try:
             done = subprocess.run(
                 [sys.executable, "-c", _CHILD, json.dumps(request)],
