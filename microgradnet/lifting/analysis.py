@@ -37,7 +37,7 @@ from microgradnet.lifting.equations import (
     write_equations,
 )
 from microgradnet.lifting.latex import LATEX
-from microgradnet.lifting.nesting import ParameterArray, flatten
+from microgradnet.lifting.nesting import LONGEST_NAME, ParameterArray, flatten
 from microgradnet.lifting.numpy_functions import check_operation
 from microgradnet.lifting.presentation import ROW, columns_read, present, without_row
 from microgradnet.lifting.recurrences import join_steps
@@ -347,7 +347,9 @@ def _labels(leaves: Sequence[Value]) -> dict[int, str]:
     return {
         k: leaf.label
         for k, leaf in enumerate(leaves)
-        if leaf.label.isidentifier() and indices(leaf.label) is None
+        if len(leaf.label) <= LONGEST_NAME
+        and leaf.label.isidentifier()
+        and indices(leaf.label) is None
     }
 
 

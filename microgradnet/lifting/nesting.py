@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from microgradnet.engine import Value
 from microgradnet.notation import indices
 
-__all__ = ["ParameterArray", "flatten"]
+__all__ = ["LONGEST_NAME", "ParameterArray", "flatten"]
 
 Indices: TypeAlias = "NDArray[np.intp]"
 
@@ -127,7 +127,10 @@ def _walk(block: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, block
 
 
-_LABEL = re.compile(r"(.+?)((?:\[\d+\])+)")
+LONGEST_NAME = 30
+"""A longer label is no name: it is told of a number, and would not be read in a formula."""
+
+_LABEL = re.compile(r"([^\W\d][\w.]{0,29})((?:\[\d+\])+)")
 
 
 def _labelled(leaves: list[Value]) -> list[ParameterArray]:

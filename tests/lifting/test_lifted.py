@@ -251,6 +251,17 @@ def test_labels_are_no_code():
     assert set(keyword.gradients) == {"class", "1x"}
 
 
+@pytest.mark.parametrize("word", ["w" * 30, "w" * 31])
+def test_long_labels_are_no_names(word):
+    w, x = [Value(0.5, label=f"{word}[{k}]") for k in range(2)], [Value(0.5), Value(0.25)]
+    of_two = lift(tanh(w[0] * x[0] + w[1] * x[1]), x, parameters=w)
+    of_one = lift(tanh(Value(0.5, label=word) * x[0]), x[:1])
+    named = len(word) <= 30
+    of_two.value_and_grad([[0.5, 0.25]])
+    assert (word in of_two.gradients) == named
+    assert (word in str(of_one)) == named
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
