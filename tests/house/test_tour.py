@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,15 @@ def executed(notebook: Any, folder: Path) -> Any:
 
 
 def kinds(cell: Any) -> list[Any]:
-    """What a cell put out: the names of streams, the formats of results."""
-    return [
+    """What a cell put out: the names of streams, the formats of results.
+
+    A stream that a slow machine sends in two pieces is one.
+    """
+    found = [
         output.name if output.output_type == "stream" else sorted(output.data)
         for output in cell.outputs
     ]
+    return [kind for kind, _ in groupby(found)]
 
 
 def text(cell: Any) -> str:
