@@ -12,7 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
-from microgradnet import Value, grad, hessian, jacobian, jvp, log, ops
+from microgradnet import Value, grad, hessian, jacobian, jvp, log, operation, ops
 from microgradnet.arithmetic.ieee import product_in_order
 from microgradnet.graph import topological_order
 
@@ -267,3 +267,44 @@ def test_no_adjoint_times_what_is_beyond_the_floats_is_0() -> None:
     assert ops.divide.vjp(0.0, 1e150, 1e-100) == (0.0, 0.0)
     assert grad(lambda b: ops.atan(1e150 / b))(1e-100) == 0.0  # −1e-150, whose way is by 1e-500
     assert grad(grad(lambda x, y: x**y))(1e-300, 0.0) == 0.0
+
+
+def test_a_recorded_power_keeps_what_its_exponent_less_one_rounds_away() -> None:
+    # 0.3 − 1 + 1 is not 0.3, and x^(0.3 − 1) at 1e-300 magnifies that 690 times.
+    x, y = Value(1e-300), Value(0.3)
+    found = (x**y).backward(create_graph=True)[x]
+    with mp.workdps(50):
+        right = mpf(y.data) * mpf(x.data) ** (mpf(y.data) - 1)
+        assert abs(mpf(found.data) / right - 1) < 8 * 2.0**-53
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_share_near_1_and_a_float_add_up_in_either_order(first: bool) -> None:
+    z = Value(40.0)
+    terms = [ops.sin(z), ops.log_sum_exp(z, Value(0.0))]
+    cost = terms[first] + terms[not first]
+    cost.backward()
+    with mp.workdps(50):
+        assert z.grad == pytest.approx(float(1 / (1 + mp.exp(-40)) + mp.cos(40)), rel=4e-16)
+
+
+@pytest.mark.parametrize("z", [3.0, 37.5, 300.0])
+def test_a_recorded_logarithm_beside_minus_1_has_its_digits(z: float) -> None:
+    x = Value(z)
+    found = ops.log1p(-ops.sigmoid(x)).backward(create_graph=True)[x]
+    assert found.data == pytest.approx(-1 / (1 + math.exp(-z)), rel=1e-12)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_rule_may_give_an_int_beside_a_float(own_table: None, first: bool) -> None:
+    def flat_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (0,)
+
+    @operation(flat_vjp)
+    def flat(m: Any, x: Any) -> Any:
+        return 0 * x
+
+    x = Value(0.5)
+    terms = [ops.sin(x), flat(x)]
+    (terms[first] + terms[not first]).backward()
+    assert x.grad == math.cos(0.5)

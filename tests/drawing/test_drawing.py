@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
+from support.loops import attention
 
 from microgradnet import MLP, Value, costs, datasets, draw, drawing
 from microgradnet.drawing import (
@@ -843,3 +845,65 @@ def test_the_dot_of_a_zoom_is_still_there_by_its_old_name(zoom):
     C = network()
     with pytest.warns(DeprecationWarning, match=rf"draw\(..., zoom='{zoom}'\).source"):
         assert getattr(drawing, zoom)([C], rankdir="TB") == draw(C, zoom=zoom, rankdir="TB").source
+
+
+def products(row, xs):
+    return math_sum([w * x for w, x in zip(row, xs, strict=True)])
+
+
+def math_sum(terms):
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def leaves(*sizes):
+    rng = Random(0)
+    if len(sizes) == 1:
+        return [Value(rng.gauss(0, 1)) for _ in range(sizes[0])]
+    return [leaves(*sizes[1:]) for _ in range(sizes[0])]
+
+
+def test_a_layer_whose_operands_are_added_to_it_has_neurons():
+    W, x = leaves(3, 3), leaves(3)
+    y = [v.tanh() for v in x]
+    z = [products(row, y) + v for row, v in zip(W, y, strict=True)]
+    cost = math_sum([v.tanh() for v in z])
+    parameters = [w for row in W for w in row]
+    view = GraphView([cost], inputs=x, targets=[], parameters=parameters)
+    assert [[w for w, _ in each.weights] for each in view.neurons] == W
+    view = GraphView([cost], inputs=x, targets=[], parameters=parameters)
+    z1 = view.matrices.variables["z1"]
+    view.matrices.variables["z1"] = replace(z1, nodes=(None, *z1.nodes[1:]))
+    assert [[w for w, _ in each.weights] for each in view.neurons] == W[1:]
+
+
+def test_a_layer_of_what_has_no_name_has_no_neurons():
+    W, x, b = leaves(3, 3), leaves(3), leaves(3)
+    h = [(u + v).tanh() for u, v in zip(x, b, strict=True)]
+    z = [products(row, h) + v for row, v in zip(W, b, strict=True)]
+    options = {"inputs": x, "targets": [], "parameters": [*(w for row in W for w in row), *b]}
+    view = GraphView([math_sum([v.tanh() for v in z])], **options)
+    assert view.matrices.equations[0].text == "z1 = W1 tanh(a0 + b1) + b1"
+    assert view.neurons == []
+
+
+def test_a_window_and_one_position_of_several_are_no_layer_of_neurons():
+    w, x = leaves(3), leaves(7)
+    z = [products(w, x[k : k + 3]) for k in range(5)]
+    options = {"inputs": x, "targets": [], "parameters": w}
+    assert GraphView([math_sum([v.tanh() for v in z])], **options).neurons == []
+    X, W, u = leaves(4, 3), leaves(3, 3), leaves(3)
+    A = [[products(row, xs).tanh() for row in W] for xs in X]
+    cost = products(u, A[2]).tanh() + math_sum([a * a for row in A for a in row])
+    parameters = [*(w for row in W for w in row), *u]
+    options = {"inputs": [v for xs in X for v in xs], "targets": [], "parameters": parameters}
+    assert GraphView([cost], **options).neurons == []
+
+
+def test_scores_that_are_masked_have_no_box():
+    graph = attention(causal=True)
+    leaves_of = {"inputs": graph.inputs, "parameters": graph.parameters}
+    source = draw(graph.cost, **leaves_of, zoom="layer").source
+    assert '"A" -> "O"' in source and '"S" ->' not in source

@@ -50,3 +50,9 @@ def test_an_attention_by_softmax():
         {"wq": wq, "wk": wk, "wv": wv},
         readable=1.0,
     )
+
+
+def test_inputs_at_places_without_a_rule():
+    x, w = [Value(0.1 * k) for k in range(5)], Value(0.5)
+    cost = (w * x[0]).tanh() + (w * x[1]).tanh() + (w * x[3]).tanh()
+    check_printed(cost, x, [], [w])

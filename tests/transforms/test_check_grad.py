@@ -501,3 +501,16 @@ def wrong_by(op: Operation, k: int, error: float) -> Operation:
         return tuple(p * (1 + error) if i == k else p for i, p in enumerate(op.rule(m, g, y, *xs)))
 
     return replace(op, rule=vjp)
+
+
+@pytest.mark.parametrize("x", [-3.0, 0.25, 1.5])
+def test_an_operation_may_be_a_gaussian(own_table: None, x: float) -> None:
+    def bell_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (-x * y * g,)
+
+    @operation(bell_vjp)
+    def bell(m: Any, x: Any) -> Any:
+        return m.gaussian(x, 2)
+
+    (check,) = check_grad(bell, [x])
+    assert check.complex_step == pytest.approx(-x * math.exp(-x * x / 2), rel=1e-14)
