@@ -490,6 +490,7 @@ def test_sums_within_sums_that_have_names_stay():
     inner = add(B, constant(1))
     outer = Map(ops.add, (inner, Map(ops.sin, (B,))))
     assert Formulas(TEXT, {inner: "v"}).formula(outer) == "v[i] + sin(b[i])"
+    assert Formulas(TEXT, {inner: "v"}).equation(outer, "z") == "z = v + sin(b)"
 
 
 def test_numbers_are_written_apart_where_their_product_is_no_float():
