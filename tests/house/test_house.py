@@ -312,3 +312,19 @@ def test_demos_run_from_anywhere(demo, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert not list(tmp_path.iterdir())
+
+
+def test_no_test_declares_an_operation_for_all_others() -> None:
+    """One declared while a file of tests is read would be in the table that every test walks."""
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        declared = [
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef)
+            for decorator in node.decorator_list
+            if isinstance(decorator, ast.Call)
+            and isinstance(decorator.func, ast.Name)
+            and decorator.func.id == "operation"
+        ]
+        assert declared == [], path

@@ -338,27 +338,20 @@ def test_branches_above_a_matrix_product(signs: tuple[float, float]) -> None:
     agree(lambda *w: ops.relu(sum((log(v) for v in w), Value(0.0))), [0.0, 0.5, 2.0])
 
 
-def _branching_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
-    return (g if x > 0 else -g,)
-
-
-@operation(_branching_vjp)
-def _branching(m: Any, x: Any) -> Any:
-    return x * x
-
-
 def test_a_rule_that_branches_is_not_asked_where_nothing_is_differentiated(
-    monkeypatch: pytest.MonkeyPatch,
+    own_table: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def branching_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (g if x > 0 else -g,)
+
+    @operation(branching_vjp)
+    def branching(m: Any, x: Any) -> Any:
+        return x * x
+
     monkeypatch.setattr(Analysis, "has_arrays", False)
     w, x = Value(0.5), Value(2.0)
-    program = lift(w * ops.relu(x * 2 + 3.0) + _branching(x + w * 0), [x], [], [])
+    program = lift(w * ops.relu(x * 2 + 3.0) + branching(x + w * 0), [x], [], [])
     assert program.value([[2.0]]).tolist() == [3.5 + 4.0]
-
-
-@operation(lambda m, g, y, x: (-g,))
-def _reversed(m: Any, x: Any) -> Any:
-    return x
 
 
 BARE: dict[str, tuple[Callable[..., Value], list[float]]] = {
@@ -381,10 +374,14 @@ def test_constants_and_bare_numbers(name: str) -> None:
     agree(*BARE[name])
 
 
-def test_an_own_operation_of_constant_slope_over_a_layer() -> None:
+def test_an_own_operation_of_constant_slope_over_a_layer(own_table: None) -> None:
+    @operation(lambda m, g, y, x: (-g,))
+    def reversed_gradient(m: Any, x: Any) -> Any:
+        return x
+
     W, x = [[Value(0.5), Value(-0.25)], [Value(0.75), Value(0.5)]], [Value(0.5), Value(2.0)]
     weights = [w for row in W for w in row]
-    cost = sum((_reversed(tanh(row[0] * x[0] + row[1] * x[1])) for row in W), Value(0.0))
+    cost = sum((reversed_gradient(tanh(row[0] * x[0] + row[1] * x[1])) for row in W), Value(0.0))
     _, gradient = lift(cost, x, [], weights).value_and_grad([[0.5, 2.0]])
     assert gradient.tolist() == pytest.approx(engine(cost, weights))
 
