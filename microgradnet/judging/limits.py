@@ -60,7 +60,7 @@ class Limit:
     """Calls foreign functions under limits, each call with all of them anew.
 
     >>> with Limit(steps=1000) as limit:
-    ...     print(limit(abs, -2), limit(lambda: [*map(abs, range(9999))]), limit(lambda: 1 / 0))
+    ...     print(limit(abs, -2), limit(lambda: [abs(k) for k in range(9999)]), limit(lambda: 1 / 0))
     2 Stopped: 1,000 steps and no end ZeroDivisionError: division by zero
     """
 
