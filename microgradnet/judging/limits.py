@@ -60,8 +60,12 @@ class Limit:
     """Calls foreign functions under limits, each call with all of them anew.
 
     >>> with Limit(steps=1000) as limit:
-    ...     print(limit(abs, -2), limit(lambda: [abs(k) for k in range(9999)]), limit(lambda: 1 / 0))
-    2 Stopped: 1,000 steps and no end ZeroDivisionError: division by zero
+    ...     print(limit(abs, -2))
+    ...     print(limit(lambda: [abs(k) for k in range(9999)]))
+    ...     print(limit(lambda: 1 / 0))
+    2
+    Stopped: 1,000 steps and no end
+    ZeroDivisionError: division by zero
     """
 
     def __init__(self, steps: int = 3_000_000, seconds: float = 10.0) -> None:
