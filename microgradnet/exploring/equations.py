@@ -113,10 +113,13 @@ def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[S
         for equation in structure.equations:
             if equation.part != part:
                 continue
-            numbers: list[Part] = []
-            for name in dict.fromkeys((equation.left, *equation.uses)):
-                if name in shown:
-                    numbers += [f"{name} =", _lifted_matrix(name, *shown[name], place)]
+            names = dict.fromkeys((equation.left, *equation.uses))
+            numbers: list[Part] = [
+                part
+                for name in names
+                if name in shown
+                for part in (f"{name} =", _lifted_matrix(name, *shown[name], place))
+            ]
             equations.append(PageEquation([f" {equation.text} "], numbers))
         if equations:
             sections.append(Section(part, heading, equations))

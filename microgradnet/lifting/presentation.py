@@ -263,9 +263,7 @@ def columns_read(leaf: Leaf, whole: Leaf) -> Term | None:
     if len(sized) > 1 or whole.places.ndim > 1 or (places < 0).any():
         return None
     step = int(places[1] - places[0]) if sized and len(places) > 1 else 0
-    first = int(places.flat[0])
-    if (sized and not (np.diff(places) == step).all()) or (sized and not step):
-        return None
+    even = not sized or (step != 0 and bool((np.diff(places) == step).all()))
     parts = ((sized[0], step),) if sized else ()
     axis = next(axis for axis in whole.axes if axis.size is not None)
-    return Take(whole, axis, Affine(first, parts))
+    return Take(whole, axis, Affine(int(places.flat[0]), parts)) if even else None

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
-from support.loops import attention
+from support.loops import attention, convolution, demo_batch, recurrence
 
 from microgradnet import MLP, Value, costs, datasets, draw, drawing
 from microgradnet.drawing import (
@@ -907,3 +907,11 @@ def test_scores_that_are_masked_have_no_box():
     leaves_of = {"inputs": graph.inputs, "parameters": graph.parameters}
     source = draw(graph.cost, **leaves_of, zoom="layer").source
     assert '"A" -> "O"' in source and '"S" ->' not in source
+
+
+@pytest.mark.parametrize(
+    "graph", [recurrence(3, 4, 2), demo_batch(3, listed=True, hidden=4), convolution(6)]
+)
+def test_loops_that_are_no_layers_have_no_neurons_or_those_of_their_layers(graph):
+    view = GraphView([graph.cost], inputs=graph.inputs, targets=[], parameters=graph.parameters)
+    assert all(w in graph.parameters for each in view.neurons for w, _ in each.weights)
