@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
-from support.loops import attention, convolution, demo_batch, recurrence
+from support.loops import attention, convolution, demo_batch, recurrence, total
 
 from microgradnet import MLP, Value, costs, datasets, draw, drawing
 from microgradnet.drawing import (
@@ -848,14 +848,7 @@ def test_the_dot_of_a_zoom_is_still_there_by_its_old_name(zoom):
 
 
 def products(row, xs):
-    return math_sum([w * x for w, x in zip(row, xs, strict=True)])
-
-
-def math_sum(terms):
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+    return total([w * x for w, x in zip(row, xs, strict=True)])
 
 
 def leaves(*sizes):
@@ -869,7 +862,7 @@ def test_a_layer_whose_operands_are_added_to_it_has_neurons():
     W, x = leaves(3, 3), leaves(3)
     y = [v.tanh() for v in x]
     z = [products(row, y) + v for row, v in zip(W, y, strict=True)]
-    cost = math_sum([v.tanh() for v in z])
+    cost = total([v.tanh() for v in z])
     parameters = [w for row in W for w in row]
     view = GraphView([cost], inputs=x, targets=[], parameters=parameters)
     assert [[w for w, _ in each.weights] for each in view.neurons] == W
@@ -884,7 +877,7 @@ def test_a_layer_of_what_has_no_name_has_no_neurons():
     h = [(u + v).tanh() for u, v in zip(x, b, strict=True)]
     z = [products(row, h) + v for row, v in zip(W, b, strict=True)]
     options = {"inputs": x, "targets": [], "parameters": [*(w for row in W for w in row), *b]}
-    view = GraphView([math_sum([v.tanh() for v in z])], **options)
+    view = GraphView([total([v.tanh() for v in z])], **options)
     assert view.matrices.equations[0].text == "z1 = W1 tanh(a0 + b1) + b1"
     assert view.neurons == []
 
@@ -893,10 +886,10 @@ def test_a_window_and_one_position_of_several_are_no_layer_of_neurons():
     w, x = leaves(3), leaves(7)
     z = [products(w, x[k : k + 3]) for k in range(5)]
     options = {"inputs": x, "targets": [], "parameters": w}
-    assert GraphView([math_sum([v.tanh() for v in z])], **options).neurons == []
+    assert GraphView([total([v.tanh() for v in z])], **options).neurons == []
     X, W, u = leaves(4, 3), leaves(3, 3), leaves(3)
     A = [[products(row, xs).tanh() for row in W] for xs in X]
-    cost = products(u, A[2]).tanh() + math_sum([a * a for row in A for a in row])
+    cost = products(u, A[2]).tanh() + total([a * a for row in A for a in row])
     parameters = [*(w for row in W for w in row), *u]
     options = {"inputs": [v for xs in X for v in xs], "targets": [], "parameters": parameters}
     assert GraphView([cost], **options).neurons == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
-from support.loops import SIZES
+from support.loops import SIZES, flat, total
 from support.printed import check_printed
 
 from microgradnet import MLP, Value, costs, ops
@@ -56,3 +58,44 @@ def test_inputs_at_places_without_a_rule():
     x, w = [Value(0.1 * k) for k in range(5)], Value(0.5)
     cost = (w * x[0]).tanh() + (w * x[1]).tanh() + (w * x[3]).tanh()
     check_printed(cost, x, [], [w])
+
+
+def leaves(rng, *sizes):
+    if len(sizes) == 1:
+        return [Value(rng.gauss(0, 0.5)) for _ in range(sizes[0])]
+    return [leaves(rng, *sizes[1:]) for _ in range(sizes[0])]
+
+
+def test_a_convolution_by_steps_of_two():
+    rng = Random(4)
+    x, w, b = leaves(rng, 11), leaves(rng, 2, 3), leaves(rng, 2)
+    z = [
+        total([b[f], *(w[f][j] * x[2 * i + j] for j in (2, 0, 1))])
+        for i in range(5)
+        for f in (0, 1)
+    ]
+    check_printed(total([ops.tanh(v) for v in z]), x, [], {"w": w, "b": b})
+
+
+def test_rows_less_their_means():
+    rng = Random(4)
+    x, gain = leaves(rng, 6, 4), leaves(rng, 4)
+    rows = []
+    for row in x:
+        centred = [v - total(row) * 0.25 for v in row]
+        scale = (total([e * e for e in centred]) * 0.25 + 1e-5) ** -0.5
+        rows.append([e * scale * g for e, g in zip(centred, gain, strict=True)])
+    check_printed(
+        total([ops.tanh(v) * v for row in rows for v in row]), flat(x), [], {"gain": gain}
+    )
+
+
+def test_a_recurrence_with_a_gate():
+    rng = Random(4)
+    x, U, W = leaves(rng, 4, 2), leaves(rng, 3, 3), leaves(rng, 3, 2)
+    h = [Value(0.0) for _ in range(3)]
+    for now in x:
+        gate = [ops.sigmoid(total([w * v for w, v in zip(row, now, strict=True)])) for row in W]
+        new = [ops.tanh(total([u * v for u, v in zip(row, h, strict=True)])) for row in U]
+        h = [g * n + (1 - g) * old for g, n, old in zip(gate, new, h, strict=True)]
+    check_printed(total([v * v for v in h]), flat(x), [], {"U": U, "W": W})
