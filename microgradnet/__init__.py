@@ -39,11 +39,8 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
-from microgradnet import costs
-from microgradnet.chain_rule import Gradients as _Gradients
 from microgradnet.deprecation import moved_module as _moved_module
 from microgradnet.engine import Value
-from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
 from microgradnet.operation import Operation, operation
 from microgradnet.ops import abs as abs  # not in __all__: a star import must not hide Python's own
 
@@ -53,12 +50,10 @@ from microgradnet.ops import (  # isort: skip
     minimum, multiply, negative, norm, power, relu, sigmoid, silu, sin, sinh, softmax, softplus,
     softsign, sqrt, subtract, tan, tanh, weighted_input, xlogy,
 )  # fmt: skip
-from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 from microgradnet.recording import no_grad
-from microgradnet.unset import unset as _unset
 
 if TYPE_CHECKING:
-    from microgradnet import datasets, delta, experiments, interop
+    from microgradnet import costs, datasets, delta, experiments, interop
     from microgradnet.anomaly import AnomalyError, detect_anomaly
     from microgradnet.drawing import RenderError, draw
     from microgradnet.explanation import explain, paths
@@ -67,6 +62,8 @@ if TYPE_CHECKING:
     from microgradnet.files import load, save
     from microgradnet.judging import Judgement, assert_right, judge, judge_delta, judge_step
     from microgradnet.lifting import Program, TracingError, lift, trace
+    from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
+    from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
     from microgradnet.training import DivergenceError, History, fit
     from microgradnet.transforms import (  # isort: skip
         GradientError, check_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp,
@@ -91,7 +88,7 @@ __all__ = [
     "value_and_grad", "verify", "vjp", "weighted_input", "xlogy",
 ]  # fmt: skip
 
-_MODULES = ("datasets", "delta", "experiments", "interop")
+_MODULES = ("costs", "datasets", "delta", "experiments", "interop", "nn", "optim")
 _LAZY = {
     "anomaly": ("AnomalyError", "detect_anomaly"),
     "drawing": ("RenderError", "draw"),
@@ -101,6 +98,8 @@ _LAZY = {
     "files": ("load", "save"),
     "judging": ("Judgement", "assert_right", "judge", "judge_delta", "judge_step"),
     "lifting": ("Program", "TracingError", "lift", "trace"),
+    "nn": ("MLP", "ForwardPass", "Layer", "Module", "Neuron"),
+    "optim": ("Adam", "GradientDescent", "Momentum", "Optimizer"),
     "training": ("DivergenceError", "History", "fit"),
     "transforms": (
         "GradientError", "check_grad", "grad", "hessian", "hvp", "jacobian", "jvp",
@@ -108,12 +107,11 @@ _LAZY = {
     ),
     "verification": ("Report", "verify"),
 }  # fmt: skip
-"""Names by module, imported when they are asked for, as the modules above are: they need NumPy or
-Graphviz, and the rest is to be there at once."""
+"""Names by module, imported when they are asked for, as the modules above are: the engine is to be
+there at once."""
 
-
-_moved_module("microgradnet.untouched", _untouched=_unset)
-_moved_module("microgradnet.differentiable", Gradients=_Gradients)
+_moved_module("microgradnet.untouched", "microgradnet.unset", _untouched="unset")
+_moved_module("microgradnet.differentiable", "microgradnet.chain_rule", "Gradients")
 
 
 if not TYPE_CHECKING:  # which knows every name, and should say so of any other

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
@@ -68,19 +69,26 @@ def renamed_attribute(old: str, new: str) -> Any:
     return property(read, doc=f"`{new}`, as it was called.")
 
 
-def moved_module(old: str, **contents: Any) -> None:
-    """Let pickles of the last release find, under a module's old name, what is elsewhere now.
+def moved_module(old: str, new: str, *names: str, **renamed: str) -> None:
+    """Let pickles of the last release find, under a module's old name, what is in the new one.
 
-    >>> from importlib.util import find_spec
-    >>> moved_module("microgradnet.counting", count=len)
+    >>> moved_module("microgradnet.counting", "builtins", "sum", count="len")
     >>> from microgradnet.counting import count
     >>> count("abba")
     4
+    >>> from importlib.util import find_spec
     >>> find_spec("microgradnet.counting").name
     'microgradnet.counting'
     """
+    renamed |= {name: name for name in names}
+
+    def find(name: str) -> Any:
+        if name not in renamed:
+            raise AttributeError(name)
+        return getattr(import_module(new), renamed[name])
+
     module = ModuleType(
-        old, f"Gone: pickles of the last release look here for {', '.join(contents)}."
+        old, f"Gone: pickles of the last release look here for {', '.join(renamed)}."
     )
-    vars(module).update(contents, __spec__=ModuleSpec(old, None))
+    vars(module).update(__getattr__=find, __spec__=ModuleSpec(old, None))
     sys.modules[old] = module

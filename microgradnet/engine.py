@@ -10,12 +10,11 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
 from microgradnet import ops, recording, serialisation
 from microgradnet.arithmetic import Number, coerce, compare, evaluate, ieee, is_array, operand
 from microgradnet.backpropagation import backpropagate
-from microgradnet.chain_rule import Gradients, reverse_mode
 from microgradnet.complements import (
     SENSITIVE,
     Source,
@@ -30,6 +29,9 @@ from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find_by_symbol, method, methods_on
 from microgradnet.serialisation import flatten
 from microgradnet.unset import UNSET, is_unset
+
+if TYPE_CHECKING:
+    from microgradnet.chain_rule import Gradients
 
 __all__ = [
     "COMPILED",
@@ -331,6 +333,8 @@ class Value(Node):
         if hook is not None:
             hook.on_backward(self)
         if create_graph:
+            from microgradnet.chain_rule import Gradients, reverse_mode
+
             return Gradients(reverse_mode({self: Value(one)}))
         backpropagate(self, one)
         return None

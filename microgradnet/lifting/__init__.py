@@ -51,7 +51,5 @@ __all__ = [
     "trace",
 ]
 
-_moved_module("microgradnet.lifting.program", Program=Program)
-_moved_module(
-    "microgradnet.lifting.structure", Equation=Equation, Structure=Structure, Variable=Variable
-)
+_moved_module("microgradnet.lifting.program", __name__, "Program")
+_moved_module("microgradnet.lifting.structure", __name__, "Equation", "Structure", "Variable")

@@ -13,4 +13,4 @@ __all__ = [
     "Matrices", "Module", "Neuron",
 ]  # fmt: skip
 
-_moved_module("microgradnet.nn.modules", MLP=MLP, Layer=Layer, Module=Module, Neuron=Neuron)
+_moved_module("microgradnet.nn.modules", __name__, "MLP", "Layer", "Module", "Neuron")
