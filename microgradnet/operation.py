@@ -119,6 +119,11 @@ class Operation:
         function = self.forward.func if isinstance(self.forward, partial) else self.forward
         return function.__module__
 
+    @property
+    def is_built_in(self) -> bool:
+        """Tell whether the operation is the package's own, and not declared by a program."""
+        return self.forward_module.startswith(f"{__package__}.ops.")
+
     def __repr__(self) -> str:
         parameters = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
         return f"<operation {self.name}{f'({parameters})' if parameters else ''}>"
@@ -381,7 +386,7 @@ def operation(
         if not inspect.isfunction(forward):
             raise TypeError("write @operation(rule), with the derivative rule, above the function")
         name = forward.__name__
-        if name in _TABLE and _TABLE[name].forward_module == __package__ + ".ops":
+        if name in _TABLE and _TABLE[name].is_built_in:
             raise ValueError(f"{name} is an operation of the package: choose another name")
         _, *arguments = inspect.signature(forward).parameters.values()
         operands = [a for a in arguments if a.kind is not a.KEYWORD_ONLY]

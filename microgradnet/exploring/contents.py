@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from microgradnet import ops
 from microgradnet.complements import evaluation
 from microgradnet.engine import Value
 from microgradnet.exploring.javascript import Rules
@@ -55,7 +54,7 @@ def network_of(forward_pass: ForwardPass, place: Mapping[Value, int]) -> dict[st
 def program_gradient(view: GraphView) -> list[float | str] | None:
     """Run the program that lift finds in the graph: its gradient; None where it may have none."""
     # An operation of one's own may know numbers only, not arrays of them.
-    ours = all(node.op is None or node.op.forward_module == ops.__name__ for node in view.order)
+    ours = all(node.op is None or node.op.is_built_in for node in view.order)
     x, y, parameters = view.leaves.values()
     if not (ours and parameters and all(isinstance(node.data, float) for node in view.order)):
         return None

@@ -251,7 +251,7 @@ class Analysis:
     def check(self) -> None:
         """Raise TypeError for an operation that cannot be lifted, before anything is written."""
         atoms = self.atoms
-        if all(op is None or op.forward_module == ops.__name__ for op in {*atoms.operation}):
+        if all(op is None or op.is_built_in for op in {*atoms.operation}):
             return
         active: list[bool] = (atoms.role == PARAMETER).tolist()
         starts, operands = atoms.starts.tolist(), atoms.operands.tolist()

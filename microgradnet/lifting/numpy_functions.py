@@ -109,7 +109,7 @@ def check_operation(operation: Operation, count: int, *, differentiated: bool) -
 
     count   of how many operands
     """
-    if operation.forward_module == ops.__name__:
+    if operation.is_built_in:
         return
     g, y, *xs = [State(f"x{k}", ()) for k in range(count + 2)]
     expand(operation, xs)

@@ -237,7 +237,7 @@ def emit_log_sum_exp(w: Writer, term: LogSumExp) -> None:
 
 
 def _identifier(operation: Operation) -> str:
-    own = operation.forward_module == ops.__name__
+    own = operation.is_built_in
     return operation.name if own else "own"
 
 

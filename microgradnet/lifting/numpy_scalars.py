@@ -309,7 +309,7 @@ class _Tables:
         self, op: Operation, suffix: str, given: Sequence[State], filled: dict[str, Term]
     ) -> Step:
         """A function that is brought along. It fills its last arguments with terms."""
-        stem = f"{op.name if op.forward_module == ops.__name__ else 'own'}_{suffix}into"
+        stem = f"{op.name if op.is_built_in else 'own'}_{suffix}into"
         self.counts[stem] += 1
         name = stem if self.counts[stem] == 1 else f"{stem}_{self.counts[stem]}"
         called: dict[Term, str] = {}

@@ -1,0 +1,121 @@
+"""Activations of neurons."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from microgradnet.operation import operation
+from microgradnet.ops.signature import Contributions, M, N
+
+__all__ = [
+    "elu", "gelu", "hard_sigmoid", "hard_tanh", "leaky_relu", "relu", "sigmoid", "silu",
+    "softplus", "softsign",
+]  # fmt: skip
+
+
+def sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.sigmoid_slope(g, x),)  # y(1 − y) has no digits left beyond x = 37
+
+
+def sigmoid_complement(m: M, x: N) -> N:
+    return m.sigmoid(-x)
+
+
+@operation(sigmoid_vjp, complement=sigmoid_complement, latex=r"\sigma\left($x\right)")
+def sigmoid(m: M, x: N) -> N:
+    """Compute σ(x) = 1/(1 + e⁻ˣ); σ′(x) = σ(x) σ(−x)."""
+    return m.sigmoid(x)
+
+
+def relu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.where(x <= 0, m.no_part, g),)  # relu′(0) = 0
+
+
+@operation(relu_vjp, symbol="ReLU", latex=r"\operatorname{relu}\left($x\right)")
+def relu(m: M, x: N) -> N:
+    """Compute max(0, x); its derivative at 0 is 0."""
+    return m.where(x <= 0, 0, x)
+
+
+def leaky_relu_vjp(m: M, g: N, y: N, x: N, *, slope: N) -> Contributions:
+    left = g * m.convert(slope) if slope else m.no_part
+    return (m.where(x > 0, g, left),)  # leaky_relu′(0) = slope
+
+
+@operation(leaky_relu_vjp)
+def leaky_relu(m: M, x: N, *, slope: N = Fraction(1, 100)) -> N:
+    """Return x where x > 0, else slope·x; its derivative at 0 is the slope."""
+    return m.where(x > 0, x, x * m.convert(slope))
+
+
+def elu_vjp(m: M, g: N, y: N, x: N, *, alpha: N) -> Contributions:
+    return (m.where(x <= 0, g * m.convert(alpha) * m.exp(x) if alpha else m.no_part, g),)
+
+
+@operation(elu_vjp)
+def elu(m: M, x: N, *, alpha: N = 1) -> N:
+    """Return x where x > 0, else α(eˣ − 1)."""
+    return m.where(x <= 0, m.convert(alpha) * m.expm1(x), x)
+
+
+def softplus_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (g * m.sigmoid(x),)
+
+
+@operation(softplus_vjp)
+def softplus(m: M, x: N) -> N:
+    """Compute ln(1 + eˣ); softplus′ = σ."""
+    return m.softplus(x)
+
+
+def silu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (g * (m.sigmoid(x) + m.vanishing_product(x, m.sigmoid(x) * m.sigmoid(-x))),)
+
+
+@operation(silu_vjp)
+def silu(m: M, x: N) -> N:
+    """Compute the product x σ(x), also called swish."""
+    return m.vanishing_product(x, m.sigmoid(x))
+
+
+def gelu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    density = m.divide(m.gaussian(x, 2), m.sqrt(2 * m.pi))
+    return (g * (m.normal_cdf(x) + m.vanishing_product(x, density)),)
+
+
+@operation(gelu_vjp)
+def gelu(m: M, x: N) -> N:
+    """Compute the product x Φ(x), where Φ is the normal distribution function (the erf form)."""
+    return m.vanishing_product(x, m.normal_cdf(x))
+
+
+def softsign_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    scale = 1 + m.abs(x)
+    return (m.divide(m.divide(g, scale), scale),)
+
+
+@operation(softsign_vjp)
+def softsign(m: M, x: N) -> N:
+    """Compute the quotient x / (1 + |x|)."""
+    limit = m.where(x > 0, 1, -1)  # at ±inf, where the quotient is inf/inf
+    return m.where(m.is_infinite(x), limit, m.divide(x, 1 + m.abs(x)))
+
+
+def hard_tanh_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.where(x <= -1, m.no_part, m.where(x >= 1, m.no_part, g)),)  # hard_tanh′(±1) = 0
+
+
+@operation(hard_tanh_vjp)
+def hard_tanh(m: M, x: N) -> N:
+    """Clip x, at least −1 and at most 1; its derivative at ±1 is 0."""
+    return m.where(x <= -1, -1, m.where(x >= 1, 1, x))
+
+
+def hard_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.where(m.both(x > -3, x < 3), m.divide(g, 6), m.no_part),)  # hard_sigmoid′(±3) = 0
+
+
+@operation(hard_sigmoid_vjp)
+def hard_sigmoid(m: M, x: N) -> N:
+    """Clip x/6 + ½, at least 0 and at most 1; its derivative at ±3 is 0."""
+    return m.where(x <= -3, 0, m.where(x >= 3, 1, m.divide(x + 3, 6)))
