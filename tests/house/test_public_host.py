@@ -15,7 +15,11 @@ import microgradnet
 yaml = pytest.importorskip("yaml")
 
 HOST = ROOT / ".github"
-PAGES = [ROOT / "README.md", *sorted(HOST.glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(HOST.glob("*.md")),
+    *sorted((ROOT / "demos" / "guide").glob("*.md")),
+]
 WORKFLOWS = sorted((HOST / "workflows").glob("*.yml"))
 
 
