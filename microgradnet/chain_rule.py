@@ -106,7 +106,7 @@ def forward_mode(
     """
     tangents = dict(seeds)
     for y in order:
-        if any(x in tangents for x in y.parents):
+        if not tangents.keys().isdisjoint(y.parents):
             uses = zip(y.parents, (partials_of or partials)(y), strict=True)
             terms = [
                 ops.multiply(p, tangents[x]) for x, p in uses if x in tangents and p is not NO_PART

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from numbers import Number
 from typing import Any
@@ -24,7 +23,7 @@ __all__ = ["check_conversion", "check_equality", "differentiated"]
 _inputs: ContextVar[tuple[Any, ...]] = ContextVar("what is being differentiated by", default=())
 
 
-def differentiated(inputs: Iterable[Any]) -> AbstractContextManager[None]:
+def differentiated(inputs: Iterable[Any]) -> recording.Setting[tuple[Any, ...]]:
     """Make it an error, within the block, to convert what is computed from these nodes.
 
     >>> from microgradnet import Value
@@ -37,7 +36,7 @@ def differentiated(inputs: Iterable[Any]) -> AbstractContextManager[None]:
     TypeError: <doctest ...>, line 3: float() takes the number of a node that is being \
 differentiated, ...
     """
-    return recording.setting(_inputs, (*_inputs.get(), *inputs))
+    return recording.Setting(_inputs, (*_inputs.get(), *inputs))
 
 
 def check_equality(node: Any, other: object) -> None:

@@ -71,7 +71,9 @@ def percent(share: float | None) -> str:
 
 
 def _typeset(written: str) -> str:
-    return _WORDS.get(written) or _EXPONENT.sub(r"e\1", written).replace("-", "−")
+    if "e" in written or "E" in written:
+        written = _EXPONENT.sub(r"e\1", written)
+    return _WORDS.get(written) or written.replace("-", "−")
 
 
 def _cut(text: str, limit: int) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 __all__ = [
-    "Hook", "active_hook", "enable_grad", "hooked", "is_paused", "no_grad", "open_blocks",
-    "setting",
+    "Hook", "Setting", "active_hook", "enable_grad", "hooked", "is_paused", "no_grad",
+    "open_blocks",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -71,18 +71,29 @@ def no_grad() -> Iterator[None]:
             _depth.set(max(0, _depth.get() - 1))
 
 
-@contextmanager
-def setting(variable: ContextVar[T], value: T) -> Iterator[None]:
-    """Give a variable this value within the block."""
-    before = variable.get()
-    variable.set(value)  # no token: blocks may be left in another context than entered
-    try:
-        yield
-    finally:
-        variable.set(before)
+class Setting(Generic[T]):
+    """Give a variable this value within the block.
+
+    >>> depth = ContextVar("depth", default=0)
+    >>> with Setting(depth, 1):
+    ...     depth.get()
+    1
+    """
+
+    # In half the time of a generator: a gradient enters four of these.
+
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable, self._value = variable, value
+
+    def __enter__(self) -> None:
+        self._before = self._variable.get()
+        self._variable.set(self._value)  # no token: blocks may be left in another context
+
+    def __exit__(self, *raised: object) -> None:
+        self._variable.set(self._before)
 
 
-def enable_grad() -> AbstractContextManager[None]:
+def enable_grad() -> Setting[int]:
     """Record operations within the block, whatever no_grad block is around it.
 
     >>> from microgradnet import Value
@@ -92,7 +103,7 @@ def enable_grad() -> AbstractContextManager[None]:
     >>> len(y.parents)
     2
     """
-    return setting(_depth, 0)
+    return Setting(_depth, 0)
 
 
 @contextmanager
@@ -107,7 +118,7 @@ def hooked(hook: Hook) -> Iterator[None]:
     ...     y = Value(3.0) * 2
     multiply 6.0
     """
-    with _block(), setting(_hook, hook):
+    with _block(), Setting(_hook, hook):
         yield
 
 

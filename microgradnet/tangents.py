@@ -12,7 +12,7 @@ from typing import Any
 
 from microgradnet import ops
 from microgradnet.arithmetic import NO_PART, is_normal, parts
-from microgradnet.chain_rule import contributions
+from microgradnet.chain_rule import contributions, forward_mode
 from microgradnet.complements import excess
 from microgradnet.node import number_of
 
@@ -35,11 +35,23 @@ def tangents_along(
     >>> tangents[quotient], tangents[logarithm]
     (-0.0, -1e-150)
     """
+    plain = forward_mode(seeds, order, partials_of)
+    if all(map(_has_all_digits, plain.values())) and not any(
+        _may_lose_digits(y, partials_of(y)) for y in order if y in plain
+    ):
+        return plain
     tangents = _Tangents(seeds, partials_of)
     for y in order:
         if any(x in tangents.mantissas for x in y.parents):
             tangents.compute(y)
     return tangents.numbers()
+
+
+def _may_lose_digits(y: Any, partials: Sequence[Any]) -> bool:
+    """Tell whether one of y's terms may be no float, or y is a difference with a better form."""
+    if y.op is ops.subtract and excess(y.op, y.parents) is not None:
+        return True
+    return not all(_has_all_digits(p) for p in partials if p is not NO_PART)
 
 
 class _Tangents:

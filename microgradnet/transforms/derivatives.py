@@ -203,7 +203,7 @@ class Trace:
         self._like = [args[k] for k in chosen]
         operands = flat([list(args), list(kwargs.values()), beside])
         self._recorded = _nested.get() or any(isinstance(x, Value) for x in operands)
-        with recording.enable_grad(), recording.setting(_nested, True):
+        with recording.enable_grad(), recording.Setting(_nested, True):
             self.inputs = [_input(x) for x in flat(self._like)]
             args = list(args)
             for k, arg in zip(chosen, nested(self.inputs, like=self._like), strict=True):
@@ -215,7 +215,7 @@ class Trace:
             self._partials_of: dict[Value, Sequence[Any]] = {}
             self.path: list[Value] = []
             for node in topological_order(self.outputs):
-                if node not in self._reached and any(p in self._reached for p in node.parents):
+                if node not in self._reached and not self._reached.isdisjoint(node.parents):
                     self._reached.add(node)
                     self.path.append(node)
 
