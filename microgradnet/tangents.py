@@ -36,8 +36,10 @@ def tangents_along(
     (-0.0, -1e-150)
     """
     plain = forward_mode(seeds, order, partials_of)
-    if all(map(_has_all_digits, plain.values())) and not any(
-        _may_lose_digits(y, partials_of(y)) for y in order if y in plain
+    if _have_all_digits(*plain.values()) and all(
+        _have_all_digits(*partials_of(y)) and excess(y.op, y.parents) is None
+        for y in order
+        if y in plain
     ):
         return plain
     tangents = _Tangents(seeds, partials_of)
@@ -45,13 +47,6 @@ def tangents_along(
         if any(x in tangents.mantissas for x in y.parents):
             tangents.compute(y)
     return tangents.numbers()
-
-
-def _may_lose_digits(y: Any, partials: Sequence[Any]) -> bool:
-    """Tell whether one of y's terms may be no float, or y is a difference with a better form."""
-    if y.op is ops.subtract and excess(y.op, y.parents) is not None:
-        return True
-    return not all(_has_all_digits(p) for p in partials if p is not NO_PART)
 
 
 class _Tangents:
@@ -85,7 +80,7 @@ class _Tangents:
 
     def _keep(self, y: Any, tangent: Any, exponent: int) -> None:
         number = _scaled(tangent, exponent)
-        self.mantissas[y] = number if _has_all_digits(number) else tangent
+        self.mantissas[y] = number if _have_all_digits(number) else tangent
         if self.mantissas[y] is tangent:
             self._exponents[y] = exponent
 
@@ -108,14 +103,14 @@ class _Tangents:
         """Multiply y's k-th partial derivative p by ẋ; if need be, by the rule for a part of ẋ."""
         tangent, exponent = self.mantissas[x], self._exponents.get(x, 0)
         term = ops.multiply(p, tangent)
-        if (_has_all_digits(p) and _has_all_digits(term)) or not _has_all_digits(tangent):
+        if _have_all_digits(p, term) or not _have_all_digits(tangent):
             return term, exponent
         if y.op in _LINEAR and number_of(p) == 0:
             return term, exponent
         mantissa, shift = _normalised(tangent, exponent)
         for power in (0, 500, -500, 1000, -1000):
             product = reduce(ops.add, parts(contributions(y, _scaled(mantissa, power))[k]))
-            if _has_all_digits(product):
+            if _have_all_digits(product):
                 return product, shift - power
         return term, exponent
 
@@ -124,9 +119,13 @@ _LINEAR = (ops.add, ops.subtract, ops.negative, ops.multiply, ops.weighted_sum)
 """Operations whose partial derivatives are numbers as they stand: a 0 is no product too small."""
 
 
-def _has_all_digits(x: Any) -> bool:
-    number = number_of(x)
-    return type(number) is not float or is_normal(number)
+def _have_all_digits(*xs: Any) -> bool:
+    """Tell whether none of the numbers is a float with fewer digits; a loop, for the time."""
+    for x in xs:
+        number = number_of(x)
+        if type(number) is float and not is_normal(number):
+            return False
+    return True
 
 
 def _normalised(x: Any, exponent: int) -> tuple[Any, int]:

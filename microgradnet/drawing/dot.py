@@ -41,7 +41,7 @@ def clean(text: str, limit: int = 10_000) -> str:
     ('a b�', 'xxx…')
     """
     short = text if len(text) <= limit else f"{text[: limit - 1]}…"
-    return printable(short.translate(_SPACES))
+    return short if short.isprintable() else printable(short.translate(_SPACES))
 
 
 _SPACES = dict.fromkeys(map(ord, "\t\n\r\x85\u2028\u2029"), " ")

@@ -382,7 +382,10 @@ def _parameters(model: MLP) -> _Parameters:
 def _array(numbers: Any) -> Array:
     """Make an array of float64, or of Fractions where all are rational (so no quotient rounds)."""
     array = np.array(numbers, dtype=object)
-    if all(isinstance(x, (int, Fraction)) for x in array.flat):
+    kinds = {type(x) for x in array.flat}
+    if kinds == {float}:  # as almost always
+        return array.astype(float)
+    if all(issubclass(kind, (int, Fraction)) for kind in kinds):
         array[...] = np.reshape([Fraction(x) for x in array.flat], array.shape)
         return array
     for x in array.flat:
