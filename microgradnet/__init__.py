@@ -16,6 +16,7 @@
     read_expression               tanh(w*x + b) as a text, read safely
     lift, trace, Program          the matrix program inside a scalar graph, with its δ equations
     verify, Report                autodiff beside the δ equations, equation by equation
+    certify, Certificate          every number and gradient, with a proof of its last digit
     delta                         the δ equations themselves, on matrices
     experiments                   nudge, gradient_flow, compare, planted: what people try by hand
     judge                         somebody's engine: is it right, and which mistake is in it
@@ -55,6 +56,7 @@ from microgradnet.recording import no_grad
 if TYPE_CHECKING:
     from microgradnet import costs, datasets, delta, experiments, interop
     from microgradnet.anomaly import AnomalyError, detect_anomaly
+    from microgradnet.certification import Certificate, certify
     from microgradnet.drawing import RenderError, draw
     from microgradnet.explanation import explain, paths
     from microgradnet.exploring import explore
@@ -73,10 +75,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "MLP", "Adam", "AnomalyError", "DivergenceError", "ExpressionError", "ForwardPass",
-    "GradientDescent", "GradientError", "History", "Judgement", "Layer", "Module", "Momentum",
-    "Neuron", "Operation", "Optimizer", "Program", "RenderError", "Report", "TracingError", "Value",
-    "acos", "acosh", "add", "asin", "asinh", "assert_right", "atan", "atanh", "check_grad",
+    "MLP", "Adam", "AnomalyError", "Certificate", "DivergenceError", "ExpressionError",
+    "ForwardPass", "GradientDescent", "GradientError", "History", "Judgement", "Layer", "Module",
+    "Momentum", "Neuron", "Operation", "Optimizer", "Program", "RenderError", "Report",
+    "TracingError", "Value", "acos", "acosh", "add", "asin", "asinh", "assert_right", "atan",
+    "atanh", "certify", "check_grad",
     "cos", "cosh", "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf",
     "erfc",
     "exp", "experiments", "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid",
@@ -91,6 +94,7 @@ __all__ = [
 _MODULES = ("costs", "datasets", "delta", "experiments", "interop", "nn", "optim")
 _LAZY = {
     "anomaly": ("AnomalyError", "detect_anomaly"),
+    "certification": ("Certificate", "certify"),
     "drawing": ("RenderError", "draw"),
     "explanation": ("explain", "paths"),
     "exploring": ("explore",),

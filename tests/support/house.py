@@ -16,7 +16,7 @@ layerwise
 nn costs optim explanation transforms anomaly expression
 lifting
 views
-verification training files drawing
+verification certification training files drawing
 exploring experiments interop
 judging
 cli

@@ -1,0 +1,101 @@
+"""Ball arithmetic by Arb, from python-flint: a midpoint and a radius that is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from math import inf, nextafter
+
+from flint import arb, ctx, fmpq
+
+from microgradnet.arithmetic import FUNCTIONS, Number
+from microgradnet.certification.enclosures import Ball, Enclosed, EnclosureArithmetic
+
+__all__ = ["balls"]
+
+_SAFE_BITS = 82
+_UP, _DOWN = 1 + arb(2.0**-80), 1 - arb(2.0**-80)
+
+
+def _lifted(function: Callable[..., Ball]) -> Callable[..., Enclosed]:
+    return lambda *xs: Enclosed(balls, function(*map(balls.ball, xs)))
+
+
+class _Balls(
+    EnclosureArithmetic,
+    functions={name: _lifted(getattr(arb, name)) for name in FUNCTIONS if hasattr(arb, name)},
+):
+    name = "ball"
+    library = "Arb, by python-flint"
+
+    @property
+    def pi(self) -> Enclosed:
+        return Enclosed(self, arb.pi())
+
+    def precision(self, bits: int) -> AbstractContextManager[object]:
+        context: AbstractContextManager[object] = ctx.workprec(bits)
+        return context
+
+    def exact(self, x: Number) -> Ball:
+        if isinstance(x, Fraction):
+            return arb(fmpq(x.numerator, x.denominator))
+        return arb(x)
+
+    def nearest(self, ball: Ball) -> float | None:
+        # Where the radius is below 2⁻⁸² of the midpoint, all numbers lie between the midpoint times
+        # 1 ± 2⁻⁸⁰, even with the product rounded to 106 bits. The ends take twice as long.
+        if ball.rel_accuracy_bits() >= _SAFE_BITS:
+            low, high = float(ball * _DOWN), float(ball * _UP)
+            if low == high:
+                return low
+        low, high = self._ends(ball)
+        return low if low == high else None
+
+    def _ends(self, ball: Ball) -> tuple[float, float]:
+        """Round the two ends to floats, to the nearest."""
+        return float(ball.lower()), float(ball.upper())
+
+    def bounds(self, ball: Ball) -> tuple[float, float]:
+        low, high = self._ends(ball)
+        return (nextafter(low, -inf), nextafter(high, inf)) if low <= high else (-inf, inf)
+
+    def is_finite(self, ball: Ball) -> bool:
+        finite: bool = ball.is_finite()
+        return finite
+
+    def is_exact(self, ball: Ball) -> bool:
+        exact: bool = ball.is_exact()
+        return exact
+
+    def hull(self, one: Ball, other: Ball) -> Ball:
+        return one.union(other)
+
+    def quotient(self, x: Ball, y: Ball) -> Ball:
+        return x / y
+
+    def whole(self, ball: Ball) -> int | None:
+        return int(ball.unique_fmpz()) if ball.is_integer() else None
+
+    def power_of(self, x: Ball, y: Ball) -> Ball:
+        return x**y
+
+    def certain_order(self, x: Ball, y: Ball) -> int | None:
+        if x < y:
+            return -1
+        if x > y:
+            return 1
+        return 0 if x == y else None
+
+    def possible_orders(self, x: Ball, y: Ball) -> Sequence[int | None]:
+        orders: list[int | None] = [-1, 0, 1]
+        if x >= y:
+            orders.remove(-1)
+        if x <= y:
+            orders.remove(1)
+        if x.is_nan() or y.is_nan():
+            orders.append(None)
+        return orders
+
+
+balls = _Balls()
