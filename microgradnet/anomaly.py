@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from operator import add
-from typing import Any, NamedTuple
+from traceback import FrameSummary
+from typing import Any
 
 from microgradnet import chain_rule, tangents
 from microgradnet.arithmetic import NO_PART, Number, common, is_finite, parts
@@ -68,23 +68,11 @@ def detect_anomaly() -> Iterator[None]:
         yield
 
 
-class _Line(NamedTuple):
-    """Name a line of the user's program."""
-
-    file: str
-    number: int
-    function: str
-
-    def __str__(self) -> str:
-        text = linecache.getline(self.file, self.number).strip()
-        return f"{self.file}, line {self.number}, in {self.function}{text and f': {text}'}"
-
-
 class _Detector:
     def __init__(self) -> None:
         # By id, so that the table keeps no graph alive; a node that comes to an old one's place
         # overwrites it, and is told from one that has not been here by its operation and number.
-        self._lines: dict[int, tuple[Operation, Number, _Line]] = {}
+        self._lines: dict[int, tuple[Operation, Number, FrameSummary]] = {}
 
     def on_op(self, node: Value, op: Operation, operands: Sequence[Value]) -> None:
         line, in_a_rule = _users_line()
@@ -97,7 +85,7 @@ class _Detector:
             node,
             f"{full_numeral(node.data)} is the result of {op.name},\n  {described(op, operands)}\n"
             + (f"into which {full_numeral(entered[0].data)} came as a leaf; " if entered else "")
-            + f"it was computed in\n  {line}",
+            + f"it was computed {_at(line)}",
         )
 
     def on_backward(self, root: Value) -> None:
@@ -146,8 +134,9 @@ class _Detector:
 
     def _where(self, node: Value) -> str:
         op, data, line = self._lines.get(id(node), (None, None, None))
-        known = op is node.op and data is node.data
-        return f"in\n  {line}" if known else "before detect_anomaly began"
+        if line is None or op is not node.op or data is not node.data:
+            return "before detect_anomaly began"
+        return _at(line)
 
 
 def _error(node: Value, message: str, roots: Sequence[Value] = ()) -> AnomalyError:
@@ -157,8 +146,14 @@ def _error(node: Value, message: str, roots: Sequence[Value] = ()) -> AnomalyErr
     return error
 
 
-def _users_line() -> tuple[_Line, bool]:
+def _at(line: FrameSummary) -> str:
+    text = f": {line.line}" if line.line else ""
+    return f"in\n  {line.filename}, line {line.lineno}, in {line.name}{text}"
+
+
+def _users_line() -> tuple[FrameSummary, bool]:
     """Return the line of the user's program, and whether a rule is run on its behalf."""
     frame, files = users_frame()
-    line = _Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    code = frame.f_code
+    line = FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False)
     return line, not files.isdisjoint((chain_rule.__file__, tangents.__file__))

@@ -247,8 +247,9 @@ def _continued(
     return function
 
 
-# The step is as long as the poles allow: the longer, the later underflows what is in proportion.
-_WHOLE = {
+# Analytic in a strip around the line. The step is as long as the poles allow: the longer it is, the
+# later what is in proportion to it underflows.
+_ANALYTIC = {
     "expm1": cmath.exp,  # whose derivative it has
     "sigmoid": _sigmoid,
     "softplus": _softplus,
@@ -264,7 +265,7 @@ _POLES = {
 }
 # And the slope as small as the operand is large: the step is in proportion to it.
 _SCALED = {f.__name__: f for f in (cmath.log, cmath.sqrt, cmath.acosh)}
-_STEPS = [(_WHOLE, 2.0**-30), (_POLES, 2.0**-120), (_SCALED, None)]
+_STEPS = [(_ANALYTIC, 2.0**-30), (_POLES, 2.0**-120), (_SCALED, None)]
 
 
 class _ComplexStep(
@@ -280,9 +281,6 @@ class _ComplexStep(
 
     def convert(self, x: Number) -> Dual:
         return x if isinstance(x, Dual) else Dual(ieee.convert(x))
-
-    def where(self, condition: Any, x: Number, y: Number) -> Dual:
-        return self.convert(x if condition else y)
 
     def equal(self, x: Number, y: Number) -> bool:
         x, y = _apart(x, y)

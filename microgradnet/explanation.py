@@ -172,19 +172,15 @@ def _routes(
     consumers: dict[Value, list[tuple[Value, int]]], node: Value, cost: Value
 ) -> list[list[tuple[Value, int]]]:
     """List the ways from the node to the cost, as steps: to a consumer, by operand number."""
-    routes = []
-    route: list[tuple[Value, int]] = []
-    stack: list[tuple[int, tuple[Value, int] | None]] = [(0, None)]
+    routes, route = [], list[tuple[Value, int]]()
+    stack = [(0, (node, 0))]
     while stack:
         depth, step = stack.pop()
-        del route[max(depth - 1, 0) :]
-        if step is not None:
-            route.append(step)
-        here = route[-1][0] if route else node
-        if here is cost:
-            routes.append(list(route))
+        route[depth:] = [step]
+        if step[0] is cost:
+            routes.append(route[1:])
         else:
-            stack.extend((depth + 1, onward) for onward in reversed(consumers[here]))
+            stack += [(depth + 1, onward) for onward in reversed(consumers[step[0]])]
     return routes
 
 

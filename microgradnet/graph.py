@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Node", "topological_order"]
+from microgradnet.deprecation import warn_renamed
+
+__all__ = ["HasParents", "topological_order"]
 
 
-class Node(Protocol):
+class HasParents(Protocol):
     """Stand for anything that was computed from its parents."""
 
     @property
-    def parents(self) -> Sequence[Node]:
+    def parents(self) -> Sequence[HasParents]:
         """List what it was computed from, in order; a node twice where it was used twice."""
 
 
-N = TypeVar("N", bound=Node)
+N = TypeVar("N", bound=HasParents)
 
 
 def topological_order(roots: Iterable[N]) -> list[N]:
@@ -49,3 +51,10 @@ def topological_order(roots: Iterable[N]) -> list[N]:
             parents: Sequence[Any] = node.parents  # of the kind that node is
             stack.extend((parent, False) for parent in reversed(parents) if parent not in seen)
     return order
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Node":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_renamed("graph.Node", "graph.HasParents")
+    return HasParents

@@ -152,7 +152,8 @@ class Arithmetic:
 
     def where(self, condition: Any, x: Number, y: Number) -> Number:
         """Choose x where the condition holds, else y; both have been evaluated."""
-        return self.refuse("where")
+        chosen = x if condition else y
+        return chosen if chosen is NO_PART else self.convert(chosen)
 
     def both(self, p: Any, q: Any) -> Any:
         """Tell whether both p and q hold."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from microgradnet.arithmetic.base import NO_PART, Arithmetic, Number
 
@@ -33,9 +33,6 @@ class _Exact(Arithmetic):
             self.refuse("a float")
         return x
 
-    def where(self, condition: Any, x: Number, y: Number) -> Number:
-        return x if condition else y
-
     def divide(self, x: Number, y: Number) -> Number:
         return Fraction(x) / y
 
@@ -49,16 +46,11 @@ class _Decimals(_Exact):
     """Compute with Decimal, under the caller's decimal context."""
 
     name = "decimal"
-    no_part = NO_PART
 
     def convert(self, x: Number) -> Decimal:
         if isinstance(x, Fraction):
             return Decimal(x.numerator) / x.denominator
         return Decimal(x)
-
-    def where(self, condition: Any, x: Number, y: Number) -> Number:
-        chosen = x if condition else y
-        return chosen if chosen is NO_PART else self.convert(chosen)
 
     def is_infinite(self, x: Decimal) -> bool:
         return x.is_infinite()

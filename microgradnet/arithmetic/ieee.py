@@ -14,7 +14,7 @@ from typing import Any
 
 from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Function, Number, TwoTerms
 
-__all__ = ["ieee", "is_normal", "product_in_order"]
+__all__ = ["Rounded", "ieee", "is_normal", "product_in_order"]
 
 
 _LEAST = 2.0**-1022  # smaller numbers have fewer digits
@@ -58,10 +58,62 @@ def product_in_order(
     return chosen
 
 
-class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot", *PRIMITIVES)}):
-    name = "float"
+class Rounded(Arithmetic):
+    """Share what floats and mpmath numbers have in common: infinities, NaN and lost digits."""
+
     rounds = True
     no_part = NO_PART
+    fsum: Function
+    """The sum of some numbers, rounded once."""
+
+    def near_one(self, g: Number, share: Number, rest: Function) -> Number:
+        """Return g·share, in two terms beside 1."""
+        if share <= 0.5 or not abs(g) < inf:
+            return g * share
+        return TwoTerms(g, -g * rest())
+
+    def vanishing_product(self, x: Number, y: Number) -> Number:
+        """Compute x·y, where ∞·0 is 0."""
+        return self.convert(0) if y == 0 and abs(x) == inf else x * y
+
+    def xlogy(self, x: Number, y: Number) -> Number:
+        """Compute x ln y, where 0 ln 0 is 0."""
+        return self.convert(0) if x == 0 and y == y else x * self.log(y)
+
+    def log_sum_exp(self, xs: Sequence[Number]) -> Number:
+        """Compute ln Σₖ exp xₖ, by what each term is less than the largest."""
+        for x in xs:
+            if x != x:
+                return x
+        largest = max(xs)
+        if abs(largest) == inf:
+            return largest
+        # Beside the largest term's e⁰ = 1 small ones would be lost, which log1p keeps.
+        powers = sorted([self.exp(x - largest) for x in xs])
+        return largest + self.log1p(self.fsum(powers[:-1]))
+
+
+def _total(function: Callable[[float], float]) -> Callable[[float], float]:
+    """Return the standard's NaN where Python raises ValueError, and inf for OverflowError."""
+
+    def total(x: float) -> float:
+        try:
+            return function(x)
+        except ValueError:
+            return nan
+        except OverflowError:
+            return inf
+
+    return total
+
+
+_PARTIAL = ("exp", "expm1", "cosh", "sqrt", "sin", "cos", "tan", "asin", "acos", "acosh")
+_FUNCTIONS = {name: getattr(math, name) for name in ("fsum", "hypot", *PRIMITIVES)}
+_FUNCTIONS |= {name: _total(getattr(math, name)) for name in _PARTIAL}
+
+
+class _Ieee(Rounded, functions=_FUNCTIONS):
+    name = "float"
     pi = math.pi
 
     def convert(self, x: Number) -> float:
@@ -76,9 +128,6 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
 
     def is_infinite(self, x: float) -> bool:
         return math.isinf(x)
-
-    def vanishing_product(self, x: float, y: float) -> float:
-        return 0.0 if y == 0 and math.isinf(x) else x * y
 
     def divide(self, x: float, y: float) -> float:
         try:
@@ -102,11 +151,6 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
             return math.pow(x, y) if x != 0 or y > 0 else inf
         return math.copysign(inf, x) if math.fmod(y, 2) in (1, -1) else inf
 
-    def near_one(self, g: float, share: float, rest: Callable[[], float]) -> Number:
-        if share <= 0.5 or not math.isfinite(g):
-            return g * share
-        return TwoTerms(g, -g * rest())
-
     _product = staticmethod(product_in_order)
     is_normal = staticmethod(is_normal)
 
@@ -125,18 +169,6 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
     def power_log(self, g: float, x: float, y: float, out: float) -> Number:
         slope = out * self.log(x)
         return g * slope if is_normal(slope) else super().power_log(g, x, y, out)
-
-    def exp(self, x: float) -> float:
-        try:
-            return math.exp(x)
-        except OverflowError:
-            return inf
-
-    def expm1(self, x: float) -> float:
-        try:
-            return math.expm1(x)
-        except OverflowError:
-            return inf
 
     def gaussian(self, x: float, d: int = 1) -> float:
         if abs(x) < 0.5 or not abs(x) < 40:
@@ -162,43 +194,16 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
     def log1p(self, x: float) -> float:
         return math.log1p(x) if x > -1 else -inf if x == -1 else nan
 
-    def log1p_slope(self, g: float, x: float, out: float) -> float:
+    def log1p_slope(self, g: float, x: float, out: float) -> Number:
         if -1 <= x < -0.5 and out != self.log1p(x):  # of x = −σ(z) it is ln σ(−z)
             return g * self.exp(-out)
         return self.divide(g, 1 + x)
-
-    def sqrt(self, x: float) -> float:
-        return math.sqrt(x) if x >= 0 else nan
-
-    def sin(self, x: float) -> float:
-        return nan if math.isinf(x) else math.sin(x)
-
-    def cos(self, x: float) -> float:
-        return nan if math.isinf(x) else math.cos(x)
-
-    def tan(self, x: float) -> float:
-        return nan if math.isinf(x) else math.tan(x)
-
-    def asin(self, x: float) -> float:
-        return math.asin(x) if -1 <= x <= 1 else nan
-
-    def acos(self, x: float) -> float:
-        return math.acos(x) if -1 <= x <= 1 else nan
 
     def sinh(self, x: float) -> float:
         try:
             return math.sinh(x)
         except OverflowError:
             return math.copysign(inf, x)
-
-    def cosh(self, x: float) -> float:
-        try:
-            return math.cosh(x)
-        except OverflowError:
-            return inf
-
-    def acosh(self, x: float) -> float:
-        return math.acosh(x) if x >= 1 else nan
 
     def atanh(self, x: float) -> float:
         if -1 < x < 1:
@@ -213,20 +218,6 @@ class _Ieee(Arithmetic, functions={name: getattr(math, name) for name in ("hypot
     def softplus(self, x: float) -> float:
         # ln(1 + eˣ) overflows on the right and loses every digit on the left.
         return math.log1p(math.exp(-abs(x))) + (x if x > 0 else 0.0)
-
-    def xlogy(self, x: float, y: float) -> float:
-        return 0.0 if x == 0 and not math.isnan(y) else x * self.log(y)
-
-    def log_sum_exp(self, xs: Sequence[float]) -> float:
-        if any(map(math.isnan, xs)):
-            return nan
-        largest = max(xs)
-        if math.isinf(largest):
-            return largest
-        # exp(x) alone could overflow; and beside the largest term's e⁰ = 1 small ones would
-        # be lost, which log1p keeps.
-        powers = sorted(math.exp(x - largest) for x in xs)
-        return largest + math.log1p(math.fsum(powers[:-1]))
 
     def softmax(self, xs: Sequence[float]) -> tuple[float, ...]:
         largest = max(xs)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
 
 from mpmath import inf, mp, mpf, nan
 
-from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Number, TwoTerms
-from microgradnet.arithmetic.ieee import ieee
+from microgradnet.arithmetic.base import PRIMITIVES, Number
+from microgradnet.arithmetic.ieee import Rounded, ieee
 
 __all__ = ["mpf", "multiprecision"]
 
@@ -32,10 +31,8 @@ _REAL = {
 }
 
 
-class _Multiprecision(Arithmetic, functions=_REAL):
+class _Multiprecision(Rounded, functions=_REAL | {"fsum": mp.fsum}):
     name = "mpmath"
-    rounds = True
-    no_part = NO_PART
 
     @property
     def pi(self) -> Number:
@@ -46,20 +43,8 @@ class _Multiprecision(Arithmetic, functions=_REAL):
             return mpf(x.numerator) / x.denominator
         return mpf(x)
 
-    def where(self, condition: Any, x: Number, y: Number) -> Number:
-        chosen = x if condition else y
-        return chosen if chosen is NO_PART else self.convert(chosen)
-
     def is_infinite(self, x: Number) -> bool:
         return bool(mp.isinf(x))
-
-    def near_one(self, g: Number, share: Number, rest: Callable[[], Number]) -> Number:
-        if share <= 0.5 or not mp.isfinite(g):
-            return g * share
-        return TwoTerms(g, -g * rest())
-
-    def vanishing_product(self, x: Number, y: Number) -> Number:
-        return mpf(0) if y == 0 and mp.isinf(x) else x * y
 
     def divide(self, x: Number, y: Number) -> Number:
         try:
@@ -89,18 +74,6 @@ class _Multiprecision(Arithmetic, functions=_REAL):
     def erfc(self, x: Number) -> Number:
         # mpmath's own cannot take so large a number; e to the power −x² is below anything here.
         return mpf(0) if x > mpf("1e100") else _REAL["erfc"](x)
-
-    def xlogy(self, x: Number, y: Number) -> Number:
-        return mpf(0) if x == 0 and not mp.isnan(y) else x * self.log(y)
-
-    def log_sum_exp(self, xs: Sequence[Number]) -> Number:
-        if any(map(mp.isnan, xs)):
-            return nan
-        largest = max(xs)
-        if mp.isinf(largest):
-            return largest
-        powers = sorted(mp.exp(x - largest) for x in xs)
-        return largest + mp.log1p(mp.fsum(powers[:-1]))
 
     def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
         largest = max(xs)

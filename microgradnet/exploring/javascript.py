@@ -164,7 +164,7 @@ def _function(name: str) -> Callable[..., Any]:
     return call
 
 
-_OWN = [name for name in FUNCTIONS if name in vars(type(ieee))]
+_OWN = [name for name in FUNCTIONS if getattr(type(ieee), name) is not getattr(Arithmetic, name)]
 """What floats do not derive from other functions, JavaScript does not either."""
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from microgradnet import chain_rule
+from microgradnet import chain_rule, graph
 from microgradnet.deprecation import renamed_attribute, renamed_keywords
 
 
@@ -41,3 +41,10 @@ def test_a_module_that_is_gone_has_only_what_moved():
     assert Gradients is chain_rule.Gradients
     with pytest.raises(ImportError, match="adjoints"):
         from microgradnet.differentiable import adjoints  # noqa: F401  # that it is not there
+
+
+def test_the_protocol_of_nodes_works_in_its_old_spelling():
+    with pytest.warns(DeprecationWarning, match=r"graph\.Node.*HasParents"):
+        assert graph.Node is graph.HasParents
+    with pytest.raises(AttributeError, match="Edge"):
+        _ = graph.Edge
