@@ -19,7 +19,9 @@ common subexpressions are common by themselves. `check_term` says what is wrong 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
+from math import prod
 from typing import Any, NamedTuple, TypeAlias, cast
 from weakref import WeakValueDictionary
 
@@ -124,37 +126,79 @@ class _Interned(type):
     """Calling a class of terms gives the term that is there already, if there is one."""
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
-        made: Term = super().__call__(*arguments, **named)
-        return _KNOWN.setdefault((cls, *made._key()), made)
+        attributes = cast("type[Term]", cls).attributes_of(*arguments, **named)
+        key = (cls, *map(_hashable, attributes))
+        found = _KNOWN.get(key)
+        if found is None or cls is State:
+            found = _KNOWN[key] = super().__call__(*attributes)
+        return found
+
+
+def _hashable(x: Any) -> Any:
+    return (x.dtype.char, x.shape, x.tobytes()) if isinstance(x, np.ndarray) else x
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Term(metaclass=_Interned):
     """An array over named axes. Its kinds are the classes below."""
 
+    operands: tuple[Term, ...] = field(init=False)
+    """The terms it is made of."""
     axes: tuple[Axis, ...] = field(init=False)
     """The axes it depends on, each once."""
 
+    @classmethod
+    def attributes_of(cls, *arguments: Any, **named: Any) -> tuple[Any, ...]:
+        """All its attributes, those that are left out as they are then."""
+        rest = attribute_fields(cls)[len(arguments) :]
+        return (*arguments, *[named.get(f.name, f.default) for f in rest])
+
+    @property
+    def attributes(self) -> tuple[Any, ...]:
+        """What it is made of, in the order of the class's fields."""
+        return tuple([getattr(self, f.name) for f in attribute_fields(type(self))])
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", self._axes())
+        self.__dict__["operands"] = self._operands()
+        self.__dict__["axes"] = self._axes()
+
+    def _operands(self) -> tuple[Term, ...]:
+        return tuple(_terms_in(self.attributes))
 
     def _axes(self) -> tuple[Axis, ...]:
         raise NotImplementedError
 
-    @property
-    def operands(self) -> tuple[Term, ...]:
-        """The terms it is made of."""
-        return ()
-
     def with_operands(self, operands: Sequence[Term]) -> Term:
         """The same made of other terms, given in the order of `operands`."""
-        return self
-
-    def _key(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, f.name) for f in fields(self) if f.init)
+        if not operands:
+            return self
+        made: Term = type(self)(*_with_terms(self.attributes, iter(operands)))
+        return made
 
     def __repr__(self) -> str:
         return _WRITERS[-1](self)
+
+
+@cache
+def attribute_fields(kind: type[Term]) -> tuple[Field[Any], ...]:
+    """The fields of the attributes that a kind of term is made of."""
+    return tuple(f for f in fields(kind) if f.init)
+
+
+def _terms_in(attributes: tuple[Any, ...]) -> Iterator[Term]:
+    for x in attributes:
+        if isinstance(x, Term):
+            yield x
+        elif type(x) is tuple:
+            yield from _terms_in(x)
+
+
+def _with_terms(attributes: tuple[Any, ...], new: Iterator[Term]) -> tuple[Any, ...]:
+    """Attributes with their terms replaced one after the other."""
+    return tuple(
+        next(new) if isinstance(x, Term) else _with_terms(x, new) if type(x) is tuple else x
+        for x in attributes
+    )
 
 
 _WRITERS: list[Callable[[Term], str]] = [object.__repr__]
@@ -181,24 +225,23 @@ class Leaf(Term):
     name: str
     role: str
     given: tuple[Axis, ...]
-    places: NDArray[np.intp] = field(repr=False)
+    places: NDArray[np.intp]
 
-    def __init__(self, name: str, role: str, axes: Sequence[Axis], places: ArrayLike) -> None:
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "role", role)
-        object.__setattr__(self, "given", tuple(axes))
+    @classmethod
+    def attributes_of(cls, name: str, role: str, axes: Sequence[Axis], places: Any) -> Any:
+        """Its places as an array of the shape of its axes, if there are as many."""
         shape = [axis.size for axis in axes if axis.size is not None]
         array = np.array(places, dtype=np.intp)
-        frozen = array.reshape(shape) if array.size == np.prod(shape, dtype=int) else array
+        frozen = array.reshape(shape) if array.size == prod(shape) else array
         frozen.flags.writeable = False
-        object.__setattr__(self, "places", frozen)
+        return name, role, tuple(axes), frozen
+
+    def __init__(self, name: str, role: str, axes: Sequence[Axis], places: ArrayLike) -> None:
+        self.__dict__.update(name=name, role=role, given=axes, places=places)
         self.__post_init__()
 
     def _axes(self) -> tuple[Axis, ...]:
         return self.given
-
-    def _key(self) -> tuple[Any, ...]:
-        return self.name, self.role, self.given, self.places.shape, self.places.tobytes()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -208,19 +251,20 @@ class Constant(Term):
     values: NDArray[Any]
     given: tuple[Axis, ...] = ()
 
-    def __init__(self, values: ArrayLike, axes: Sequence[Axis] = ()) -> None:
+    @classmethod
+    def attributes_of(cls, values: ArrayLike, axes: Sequence[Axis] = ()) -> Any:
+        """Its values as whole numbers, or as floats."""
         array = np.array(values)
         array = array.astype(np.intp if array.dtype.kind in "iub" else np.float64)
         array.flags.writeable = False
-        object.__setattr__(self, "values", array)
-        object.__setattr__(self, "given", tuple(axes))
+        return array, tuple(axes)
+
+    def __init__(self, values: ArrayLike, axes: Sequence[Axis] = ()) -> None:
+        self.__dict__.update(values=values, given=axes)
         self.__post_init__()
 
     def _axes(self) -> tuple[Axis, ...]:
         return self.given
-
-    def _key(self) -> tuple[Any, ...]:
-        return self.values.dtype.char, self.values.shape, self.values.tobytes(), self.given
 
     @property
     def number(self) -> float | None:
@@ -248,15 +292,6 @@ class Map(Term):
     def _axes(self) -> tuple[Axis, ...]:
         return axes_of(self.arguments)
 
-    @property
-    def operands(self) -> tuple[Term, ...]:
-        """The function's arguments."""
-        return self.arguments
-
-    def with_operands(self, operands: Sequence[Term]) -> Term:
-        """The same function of other arguments."""
-        return Map(self.function, tuple(operands))
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _Along(Term):
@@ -267,15 +302,6 @@ class _Along(Term):
 
     def _axes(self) -> tuple[Axis, ...]:
         return tuple(axis for axis in self.operand.axes if axis not in self.over)
-
-    @property
-    def operands(self) -> tuple[Term, ...]:
-        """The one operand."""
-        return (self.operand,)
-
-    def with_operands(self, operands: Sequence[Term]) -> Term:
-        """The same of another operand."""
-        return type(self)(operands[0], self.over)
 
 
 class Sum(_Along):
@@ -327,15 +353,6 @@ class Take(Term):
         kept = tuple(axis for axis in self.operand.axes if axis is not self.axis)
         return _once((*kept, *self.index.axes))
 
-    @property
-    def operands(self) -> tuple[Term, ...]:
-        """The operand, and the index if it is a term."""
-        return (self.operand, self.index) if isinstance(self.index, Term) else (self.operand,)
-
-    def with_operands(self, operands: Sequence[Term]) -> Term:
-        """The same of another operand, at another index."""
-        return Take(operands[0], self.axis, (*operands, self.index)[1], self.fill)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Put(Term):
@@ -354,15 +371,6 @@ class Put(Term):
         free = _once((*self.operand.axes, *self.index.axes))
         return (*(axis for axis in free if axis not in self.over), self.axis)
 
-    @property
-    def operands(self) -> tuple[Term, ...]:
-        """The operand, and the index if it is a term."""
-        return (self.operand, self.index) if isinstance(self.index, Term) else (self.operand,)
-
-    def with_operands(self, operands: Sequence[Term]) -> Term:
-        """The same of another operand, at another index."""
-        return Put(operands[0], self.axis, (*operands, self.index)[1], self.over)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mask(Term):
@@ -378,15 +386,6 @@ class Mask(Term):
     def _axes(self) -> tuple[Axis, ...]:
         own = [axis for condition in self.conditions for axis in condition.axes]
         return _once((*self.operand.axes, *own))
-
-    @property
-    def operands(self) -> tuple[Term, ...]:
-        """The one operand."""
-        return (self.operand,)
-
-    def with_operands(self, operands: Sequence[Term]) -> Term:
-        """Another operand, masked alike."""
-        return Mask(operands[0], self.conditions, self.fill)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -404,16 +403,6 @@ class Concatenate(Term):
         rest = [axis for piece, own in self.pieces for axis in piece.axes if axis is not own]
         return (*_once(rest), self.axis)
 
-    @property
-    def operands(self) -> tuple[Term, ...]:
-        """The pieces."""
-        return tuple(piece for piece, _ in self.pieces)
-
-    def with_operands(self, operands: Sequence[Term]) -> Term:
-        """Other pieces of the same lengths."""
-        own = [axis for _, axis in self.pieces]
-        return Concatenate(self.axis, tuple(zip(operands, own, strict=True)))
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class State(Term):
@@ -424,9 +413,6 @@ class State(Term):
 
     def _axes(self) -> tuple[Axis, ...]:
         return self.given
-
-    def _key(self) -> tuple[Any, ...]:
-        return (id(self),)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -453,14 +439,10 @@ class Scan(Term):
     def _axes(self) -> tuple[Axis, ...]:
         return (self.axis, *(axis for axis in self.out.axes if axis is not self.axis))
 
-    @property
-    def operands(self) -> tuple[Term, ...]:
+    def _operands(self) -> tuple[Term, ...]:
         """The initial states, then the steps, then what is kept."""
-        return (
-            *(init for _, init, _ in self.states),
-            *(step for *_, step in self.states),
-            self.out,
-        )
+        inits, steps = [init for _, init, _ in self.states], [step for *_, step in self.states]
+        return (*inits, *steps, self.out)
 
     def with_operands(self, operands: Sequence[Term]) -> Term:
         """The same states with other terms."""
