@@ -188,8 +188,6 @@ class Layouts:
             self._examples_first = first
             self._orders = {root: self._default(root) for root in classes} | settled
             self._descend(open_ones)
-            if self._move_examples(open_ones):
-                self._descend(open_ones)
             found.append((sum(map(self.cost, judged)), self._examples_first, self._orders))
         _, self._examples_first, self._orders = min(found, key=lambda choice: choice[0])
 
@@ -201,29 +199,6 @@ class Layouts:
             touched = {term for root in moved for term in self._touching[root]}
             beside = {self._root(x) for term in touched for x in self._bases[term]}
             waiting = [root for root in roots if root in beside]
-
-    def _move_examples(self, roots: Sequence[Term]) -> bool:
-        """Put the examples beside another axis in all classes that have it; whether it paid."""
-        pays = False
-        axes = dict.fromkeys(axis for root in roots for axis in self._axes[root])
-        for axis in axes:
-            having = [root for root in roots if axis in self._orders[root]]
-            touched = dict.fromkeys(term for root in having for term in self._touching[root])
-            for behind in (0, 1):
-                before = {root: self._orders[root] for root in having}
-                cost = sum(map(self.cost, touched))
-                for root in having:
-                    order = [x for x in self._orders[root] if x.size is not None]
-                    examples = {*self._orders[root]} - {*order}
-                    if axis in order and len(examples) == 1:
-                        place = max(order.index(axis) + behind, int(root in self._first))
-                        order[place:place] = examples
-                        self._orders[root] = tuple(order)
-                if sum(map(self.cost, touched)) < cost:
-                    pays = True
-                else:
-                    self._orders |= before
-        return pays
 
     def _improve(self, root: Term) -> bool:
         """Move one axis of a class to where it makes its sums cheapest; whether it was worth it."""

@@ -117,10 +117,10 @@ def emit_product(w: Writer, term: Sum, x: Term, y: Term) -> None:
     a, b = w.array(x), w.array(y)
     plan = plan_product(a.strides, b.strides, out.strides)
     scratch: list[Array] = []
-    if "a" in plan.copied:
-        a = w.copied(a, plan.copied["a"], scratch)
-    if "b" in plan.copied:
-        b = w.copied(b, plan.copied["b"], scratch)
+    a, b = (
+        w.copied(x, order, scratch) if order else x
+        for x, order in zip((a, b), plan.copies, strict=True)
+    )
     result = out
     if plan.via_copy:
         result = w.allocate("t", (*plan.batch, *plan.rows, *plan.columns))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, pairwise
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise, product
+from typing import NamedTuple, TypeAlias
 
 from microgradnet.lifting.terms import Axis
 
@@ -52,19 +51,19 @@ def collapses(strides: Strides, group: Sequence[Axis]) -> bool:
     return all(strides[a] == strides[b] * (b.size or MANY) for a, b in pairwise(kept))
 
 
-@dataclass
-class Plan:
+class Plan(NamedTuple):
     """A product of matrices a[batch, rows, inner] b[batch, inner, columns].
 
-    copied  the order of the copies that are made of "a" or "b", so that their matrices lie together
-    cost    an estimate in nanoseconds
+    copies      the orders of the copies that are made of a and b; () where they are read as they lie
+    via_copy    whether the result is computed elsewhere and copied
+    cost        an estimate in nanoseconds
     """
 
     batch: tuple[Axis, ...]
     rows: tuple[Axis, ...]
     columns: tuple[Axis, ...]
     inner: tuple[Axis, ...]
-    copied: Mapping[str, tuple[Axis, ...]]
+    copies: tuple[tuple[Axis, ...], tuple[Axis, ...]]
     via_copy: bool
     cost: float
 
@@ -77,51 +76,51 @@ def plan_product(a: Strides, b: Strides, out: Strides) -> Plan:
 
     >>> i, j, k = Axis("i", 2), Axis("j", 3), Axis("k", 4)
     >>> plan = plan_product(contiguous([i, k]), contiguous([j, k]), contiguous([i, j]))
-    >>> plan.rows, plan.columns, plan.inner, plan.copied
-    ((i,), (j,), (k,), {})
+    >>> plan.rows, plan.columns, plan.inner, plan.copies
+    ((i,), (j,), (k,), ((), ()))
     """
-
-    def by(strides: Strides, axes: Iterable[Axis]) -> list[Axis]:
-        return sorted(axes, key=lambda axis: -abs(strides[axis]))
-
+    by_out = sorted(out, key=lambda axis: -abs(out[axis]))
+    shared = [axis for axis in by_out if axis in a and axis in b]
+    rows = [axis for axis in by_out if axis not in b]
+    columns = [axis for axis in by_out if axis not in a]
     summed = [axis for axis in a if axis in b and axis not in out]
-    shared = by(out, [axis for axis in out if axis in a and axis in b])
-    best: Plan | None = None
-    for copied in _CHOICES:
-        if best is not None and (len(best.batch) <= len(shared) or best.cost < _CHEAP):
-            break  # copies could only make it dearer
-        lies_a, lies_b = (None if name in copied else x for name, x in (("a", a), ("b", b)))
-        rows_apart, rows = _split(by(out, [x for x in out if x not in b]), lies_a, out)
-        columns_apart, columns = _split(by(out, [x for x in out if x not in a]), lies_b, out)
-        batch = (*shared, *rows_apart, *columns_apart)
-        for inner in dict.fromkeys((tuple(by(a, summed)), tuple(by(b, summed)))):
-            orders = {}
-            cost = 0.0
-            fits = True
-            for name, strides, own in (("a", a, rows), ("b", b, columns)):
-                if name in copied:
-                    there = [axis for axis in batch if axis in strides]
-                    either = ([*there, *own, *inner], [*there, *inner, *own])
-                    order = min(either, key=lambda order: copy_cost(strides, order))
-                    orders[name] = tuple(order)
-                    cost += copy_cost(strides, order)
-                elif not (collapses(strides, inner) and _is_matrix(strides, own, inner)):
-                    fits = False
-            if not fits:
-                continue
-            via_copy = not _is_matrix(out, rows, columns)
+    flops = 2 * extent_of({*a, *b}, _FEW)
+    plans = []
+    for inner in {tuple(sorted(summed, key=lambda axis: -abs(x[axis]))): 0 for x in (a, b)}:
+        lefts = list(_sides(a, rows, shared, inner, out))
+        for left, right in product(lefts, _sides(b, columns, shared, inner, out)):
+            batch = (*shared, *left.apart, *right.apart)
+            via_copy = not _is_matrix(out, left.group, right.group)
+            cost = left.cost + right.cost + 250 * extent_of(batch, _FEW) + flops / 8
             if via_copy:
-                cost += copy_cost(out, [*batch, *rows, *columns])
-            flops = 2 * extent_of({*a, *b}, _FEW)
-            cost += 250 * extent_of(batch, _FEW) + flops / 8
-            if best is None or cost < best.cost:
-                best = Plan(batch, (*rows,), (*columns,), inner, orders, via_copy, cost)
-    assert best is not None
-    return best
+                cost += copy_cost(out, [*batch, *left.group, *right.group])
+            copies = left.copy, right.copy
+            plans.append(Plan(batch, left.group, right.group, inner, copies, via_copy, cost))
+    return min(plans, key=lambda plan: plan.cost)
 
 
-_CHEAP = 2000
-_CHOICES = ("", "a", "b", "ab")
+class _Side(NamedTuple):
+    """How one factor is read: its own axes one by one or as a group, and of a copy the order."""
+
+    apart: tuple[Axis, ...]
+    group: tuple[Axis, ...]
+    copy: tuple[Axis, ...]
+    cost: float
+
+
+def _sides(
+    x: Strides, own: Sequence[Axis], shared: Sequence[Axis], inner: Sequence[Axis], out: Strides
+) -> Iterator[_Side]:
+    """The ways to read a factor: as it lies, and if that takes several products, as a copy."""
+    apart, group = _split(own, (x, out))
+    if collapses(x, inner) and _is_matrix(x, group, inner):
+        yield _Side(apart, group, (), 0)
+        if not apart:
+            return
+    apart, group = _split(own, (out,))
+    either = ((*shared, *apart, *group, *inner), (*shared, *apart, *inner, *group))
+    copy = min(either, key=lambda order: copy_cost(x, order))
+    yield _Side(apart, group, copy, copy_cost(x, copy))
 
 
 def run_length(order: Sequence[Axis], together: Iterable[Axis]) -> int:
@@ -149,20 +148,13 @@ def copy_cost(strides: Strides, order: Sequence[Axis]) -> float:
     return 1000 + count * (0.4 + 8 / extent_of(run, _FEW))
 
 
-def _split(axes: list[Axis], one: Strides | None, two: Strides) -> tuple[list[Axis], list[Axis]]:
-    """The axes to go over one by one, and those that can be read as one."""
-    candidates = chain(
-        (axes[k:] for k in range(len(axes))),
-        (axes[:k] for k in range(len(axes) - 1, 0, -1)),
-    )
-    inner: list[Axis] = []
-    best = 1
-    for candidate in candidates:
-        size = extent_of(candidate, _FEW)
-        larger = size > best or (not inner and size == best)
-        if larger and (one is None or collapses(one, candidate)) and collapses(two, candidate):
-            inner, best = candidate, size
-    return [axis for axis in axes if axis not in inner], inner
+def _split(axes: Sequence[Axis], lie: Sequence[Strides]) -> tuple[tuple[Axis, ...], ...]:
+    """The axes to go over one by one, and most of those that can be read as one."""
+    n = len(axes)
+    groups = [axes[k:] for k in range(n)] + [axes[:k] for k in range(n - 1, 0, -1)]
+    whole = [g for g in groups if all(collapses(strides, g) for strides in lie)]
+    best = max(whole, key=lambda group: extent_of(group, _FEW), default=())
+    return tuple(axis for axis in axes if axis not in best), tuple(best)
 
 
 def _is_matrix(strides: Strides, rows: Sequence[Axis], columns: Sequence[Axis]) -> bool:
