@@ -21,6 +21,7 @@ from microgradnet.lifting.terms import (
     VJP,
     Affine,
     Axis,
+    Concatenate,
     Constant,
     Leaf,
     Map,
@@ -30,6 +31,7 @@ from microgradnet.lifting.terms import (
     Softmax,
     State,
     Sum,
+    Take,
     Term,
     as_coefficient,
     axes_of,
@@ -150,10 +152,8 @@ class _Lowering:
             return constant(0)
         if isinstance(term, Sum):
             return self.sum(term.operand, term.over)
-        if isinstance(term, Put) and not isinstance(term.index, Term):
-            inner = term.operand
-            if _is(inner, ops.add) and all(isinstance(x, Put) for x in inner.operands):
-                return self.add([term.with_operands([x]) for x in inner.operands])
+        if isinstance(term, Put) or (isinstance(term, Take) and term.fill is not None):
+            return _within(term) if isinstance(term.index, Affine) else term
         if isinstance(term, Mask) and term.fill == 0 and _vanishes(term.operand, term.conditions):
             return term.operand
         if not isinstance(term, Map):
@@ -292,6 +292,24 @@ class _Lowering:
         others = axes_of(x for j, x in enumerate(factors) if j != k)
         own = [axis for axis in over if axis in factors[k].axes and axis not in others]
         return self.sum(factors[k], own) if own and len(factors) > 1 else factors[k]
+
+
+def _within(term: Take | Put) -> Term:
+    """What reads or puts beyond the ends of an axis, by an axis that is longer there."""
+    x, axis, index = term.operand, term.axis, cast(Affine, term.index)
+    low, high = cast("tuple[int, int]", index.bounds())
+    before, behind = max(0, -low), max(0, high + 1 - cast(int, axis.size))
+    wide = Axis(axis.name, before + cast(int, axis.size) + behind) if before or behind else axis
+    inside = index._replace(offset=index.offset + before)
+    if isinstance(term, Put):
+        whole = Put(x, wide, inside, term.over)
+        return whole if wide is axis else Take(whole, wide, Affine(before, ((axis, 1),)))
+    if isinstance(x, Take) and axis not in x.index.axes and x.axis not in index.axes:
+        return x.with_operands([_within(Take(x.operand, axis, index, term.fill))])
+    ends = [Axis(axis.name, n) for n in (before, behind) if n]
+    pieces = [(constant(np.full(cast(int, end.size), term.fill), end), end) for end in ends]
+    pieces.insert(bool(before), (x, axis))
+    return Take(Concatenate(wide, tuple(pieces)) if ends else x, wide, inside)
 
 
 def _norms_together(terms: Sequence[Term]) -> list[Term]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,6 @@ from microgradnet.lifting.terms import (
 
 __all__ = [
     "Reading",
-    "chain_of",
     "group_of",
     "is_map",
     "is_masked",
@@ -68,9 +67,9 @@ class Reading:
                 most = int(term.places.max()) + 1
                 self.widths[term.role] = max(most, self.widths.get(term.role, 0))
             elif isinstance(term, Take) and is_window(term):
-                for x in (chain_of(term)[-1].operand, root_of(term)):
-                    if isinstance(x, Leaf) and x.role != "parameter":
-                        self.windowed.add(x)
+                x = root_of(term)
+                if isinstance(x, Leaf) and x.role != "parameter":
+                    self.windowed.add(x)
 
     def reads(self, term: Term) -> Sequence[Term]:
         """The terms whose arrays the instruction of a term reads."""
@@ -79,9 +78,6 @@ class Reading:
             return pair
         if isinstance(term, Softmax) and is_masked(term.operand):
             return term.operand.operands
-        if isinstance(term, (Take, Put)):
-            links = chain_of(term)
-            return (links[-1].operand, *(x for l in links for x in l.operands[1:]))
         if isinstance(term, Scan):
             return self.group_reads(self.groups[group_of(term)])
         if is_slope(term):
@@ -184,23 +180,6 @@ def is_slope(term: Term) -> bool:
         and isinstance(term.function, VJP)
         and term.function.operation in FACTORED
     )
-
-
-def chain_of(term: Take | Put) -> list[Any]:
-    """Takes of takes, or puts of puts, along different axes: outermost first."""
-    links: list[Any] = [term]
-    if isinstance(term.index, Term) or (isinstance(term, Take) and term.fill is None):
-        return links
-    while True:
-        inner = links[-1].operand
-        if type(inner) is not type(term) or isinstance(inner.index, Term):
-            return links
-        if isinstance(term, Take) and cast(Take, inner).fill != term.fill:
-            return links
-        own = {a for link in links for a in (link.axis, *link.index.axes)}
-        if own & {inner.axis, *inner.index.axes}:
-            return links
-        links.append(inner)
 
 
 def is_window(term: Term) -> bool:

@@ -54,7 +54,7 @@ def collapses(strides: Strides, group: Sequence[Axis]) -> bool:
 class Plan(NamedTuple):
     """A product of matrices a[batch, rows, inner] b[batch, inner, columns].
 
-    copies      the orders of the copies that are made of a and b; () where they are read as they lie
+    copies      the orders of the copies that are made of a and b; () where one is read as it lies
     via_copy    whether the result is computed elsewhere and copied
     cost        an estimate in nanoseconds
     """
