@@ -43,12 +43,25 @@ from microgradnet.lifting.terms import (
 )
 from microgradnet.operation import Operation
 
-__all__ = ["FACTORED", "lower"]
+__all__ = ["ACCUMULATE", "FACTORED", "is_put", "lower"]
 
 _ONE = constant(1)
 
 FACTORED = (ops.tanh, ops.sigmoid)
 """Operations whose derivative f′(x) is computed by itself, along with f(x), and multiplied."""
+
+
+ACCUMULATE = "accumulate"
+"""The function of a `Map` that adds terms which are put into place, and at most one that is not."""
+
+
+def is_put(term: Term) -> bool:
+    """Whether a term is put into place by an affine index."""
+    return isinstance(term, Put) and isinstance(term.index, Affine)
+
+
+def _accumulated(term: Term) -> Sequence[Term]:
+    return term.operands if isinstance(term, Map) and term.function == ACCUMULATE else (term,)
 
 
 def lower(roots: Sequence[Term]) -> list[Term]:
@@ -188,7 +201,13 @@ class _Lowering:
         return sorted(terms, key=lambda t: (self.is_bound(t), _size(t.axes), len(t.axes)))
 
     def add(self, terms: Sequence[Term]) -> Term:
-        """A sum as binary sums and differences."""
+        """A sum as binary sums and differences; what is put into place is added there."""
+        bound = any(map(self.is_bound, terms))
+        terms = [x for t in terms for x in ((t,) if t in self.shared else _accumulated(t))]
+        puts = [t for t in terms if is_put(t) and self.is_bound(t) == bound]
+        if puts and len(terms) > 1:
+            others = [t for t in terms if t not in puts]
+            return Map(ACCUMULATE, (*puts, *([self.add(others)] if others else ())))
         positive: list[Term] = []
         negative: list[Term] = []
         for term in _norms_together(terms):
@@ -283,7 +302,7 @@ class _Lowering:
         if len(factors) == 1:
             return sum_over(factors[0], *left)
         x, y = factors
-        if x is y:
+        if x is y and set(x.axes) != set(left):
             return sum_over(_square(x), *left)
         return Sum(Map(ops.multiply, (x, y)), tuple(left))
 
@@ -318,7 +337,8 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
     for term in terms:
         number, rest = as_coefficient(term)
         x = rest.operand if isinstance(rest, Sum) else rest
-        if not rest.axes and _is(x, _SQUARE) and isinstance(x.operands[0], Leaf):
+        is_square = _is(x, _SQUARE) or (_is(x, ops.multiply) and len({*x.operands}) == 1)
+        if not rest.axes and is_square and isinstance(x.operands[0], Leaf):
             norms[number].append((x.operands[0], term))
     joined = [*terms]
     for number, pairs in norms.items():
@@ -329,7 +349,7 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
         axis = Axis("w", len(places))
         whole = Leaf("weights", "parameter", (axis,), places)
         joined = [t for t in joined if t not in [term for _, term in pairs]]
-        joined.append(multiply(constant(number), sum_over(_square(whole), axis)))
+        joined.append(multiply(constant(number), Sum(Map(ops.multiply, (whole, whole)), (axis,))))
     return joined
 
 

@@ -8,8 +8,9 @@ from typing import cast
 
 from microgradnet import ops
 from microgradnet.lifting.algebra import expand
+from microgradnet.lifting.lowering import ACCUMULATE
 from microgradnet.lifting.numpy_functions import call, function_source, ufunc, vjp_source
-from microgradnet.lifting.numpy_places import emit_gathered
+from microgradnet.lifting.numpy_places import emit_accumulate
 from microgradnet.lifting.numpy_reads import is_masked, is_slope
 from microgradnet.lifting.numpy_writer import Array, Writer, shape_code, stem
 from microgradnet.lifting.strides import contiguous, extent_of
@@ -36,8 +37,8 @@ def emit_map(w: Writer, term: Map) -> None:
     if is_slope(term):
         emit_slope(w, term)
         return
-    if w.reading.is_gathering(term):
-        emit_gathered(w, term)
+    if function == ACCUMULATE:
+        emit_accumulate(w, term)
         return
     if function is ops.sigmoid:
         slope = Map(VJP(function, 0), (_ONE, term, *xs))

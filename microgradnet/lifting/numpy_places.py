@@ -10,14 +10,13 @@ from typing import cast
 
 import numpy as np
 
-from microgradnet import ops
+from microgradnet.lifting.lowering import is_put
 from microgradnet.lifting.numpy_functions import number_source
-from microgradnet.lifting.numpy_reads import is_map
 from microgradnet.lifting.numpy_writer import Array, Writer, shape_code, size_code, stem
 from microgradnet.lifting.strides import collapses, contiguous
-from microgradnet.lifting.terms import Affine, Axis, Concatenate, Constant, Put, Take, Term
+from microgradnet.lifting.terms import Affine, Axis, Concatenate, Constant, Map, Put, Take, Term
 
-__all__ = ["emit_concatenate", "emit_put", "emit_take"]
+__all__ = ["emit_accumulate", "emit_concatenate", "emit_put", "emit_take"]
 
 
 def emit_take(w: Writer, term: Take) -> None:
@@ -77,21 +76,22 @@ def emit_put(w: Writer, term: Put) -> None:
     if isinstance(term.index, Term):
         emit_scatter(w, term, w.array(term.operand))
     else:
-        emit_gathered(w, term)
+        accumulate(w, term, [term], ())
 
 
-def emit_gathered(w: Writer, term: Term) -> None:
-    """The sum of what is put into place, and of others."""
-    parts = w.reading.parts(term) if is_map(term, ops.add) else [term]
-    puts = [cast(Put, part) for part in parts if w.reading.is_put_here(part, term)]
-    others = [part for part in parts if not w.reading.is_put_here(part, term)]
+def emit_accumulate(w: Writer, term: Map) -> None:
+    """The sum of what is put into place, and of another."""
+    puts = [x for x in term.operands if isinstance(x, Put) and is_put(x)]
+    accumulate(w, term, puts, [x for x in term.operands if x not in puts])
+
+
+def accumulate(w: Writer, term: Term, puts: Sequence[Put], others: Sequence[Term]) -> None:
+    """What another term is, if there is one, with what is put into place."""
     out = w.store(term)
     covered = not others and len(puts) == 1 and _covers(puts[0])
-    if others:
-        w.line(f"{out.code}[...] = {w.oriented(w.array(others[0]), out.axes)}")
-        for x in others[1:]:
-            w.line(f"np.add({out.code}, {w.oriented(w.array(x), out.axes)}, out={out.code})")
-    elif not covered:
+    for x in others:
+        w.line(f"{out.code}[...] = {w.oriented(w.array(x), out.axes)}")
+    if not others and not covered:
         w.line(f"{out.code}.fill(0)")
     for put in puts:
         apart, array = _apart(put, w.array(put.operand))

@@ -10,19 +10,16 @@ import numpy as np
 
 from microgradnet import ops
 from microgradnet.lifting.layouts import factors
-from microgradnet.lifting.lowering import FACTORED
-from microgradnet.lifting.numpy_functions import ufunc
+from microgradnet.lifting.lowering import ACCUMULATE, FACTORED, is_put
 from microgradnet.lifting.terms import (
     VJP,
     Affine,
     Leaf,
     Map,
     Mask,
-    Put,
     Scan,
     Softmax,
     State,
-    Sum,
     Take,
     Term,
     free_states,
@@ -34,7 +31,6 @@ __all__ = [
     "is_map",
     "is_masked",
     "is_of",
-    "is_put",
     "is_renaming",
     "is_slope",
     "is_window",
@@ -83,44 +79,13 @@ class Reading:
         if is_slope(term):
             _, y, x = term.operands
             return (y,) if is_of(y, x) and is_map(y, ops.sigmoid) else (x,)
-        if isinstance(term, Sum) and self.is_norm(term):
-            return term.operand.operands
-        if isinstance(term, Map) and self.is_gathering(term):
-            parts = self.parts(term)
-            return [
-                x for t in parts for x in (self.reads(t) if self.is_put_here(t, term) else (t,))
-            ]
+        if isinstance(term, Map) and term.function == ACCUMULATE:
+            return [x.operands[0] if is_put(x) else x for x in term.operands]
         return term.operands
 
     def is_fixed(self, term: Term) -> bool:
         """Whether a term depends on nothing that changes from call to call."""
         return term in self._fixed
-
-    def is_norm(self, term: Sum) -> bool:
-        """Whether a term is the sum of all squares of one that lies densely in memory."""
-        x = term.operand
-        return not term.axes and isinstance(x, Map) and ufunc(x.function, repr) == "square({})"
-
-    def is_gathering(self, term: Term) -> bool:
-        """Whether a sum has parts that are put into place, so that it is computed there."""
-        return is_map(term, ops.add) and any(self.is_put_here(x, term) for x in self.parts(term))
-
-    def is_put_here(self, part: Term, term: Term) -> bool:
-        """Whether a part of a term is put into place, and changes where the term does."""
-        return is_put(part) and bool(self.states[part]) == bool(self.states[term])
-
-    def parts(self, term: Term) -> list[Term]:
-        """The terms of a sum of sums that is gathered."""
-        found = []
-        stack = [*term.operands]
-        while stack:
-            x = stack.pop()
-            nested = is_map(x, ops.add) and any(self.is_put_here(y, term) for y in x.operands)
-            if nested and set(x.axes) == set(term.axes):
-                stack.extend(x.operands)
-            else:
-                found.append(x)
-        return found
 
     def group_reads(self, scans: Sequence[Scan]) -> list[Term]:
         """What the scans of one recurrence read from outside."""
@@ -161,11 +126,6 @@ def group_of(scan: Scan) -> tuple[Any, ...]:
 def is_map(term: Term, op: object) -> bool:
     """Whether a term applies an operation."""
     return isinstance(term, Map) and term.function is op
-
-
-def is_put(term: Term) -> bool:
-    """Whether a term is put into place by an affine index."""
-    return isinstance(term, Put) and isinstance(term.index, Affine)
 
 
 def is_masked(term: Term) -> bool:

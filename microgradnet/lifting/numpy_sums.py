@@ -16,24 +16,10 @@ __all__ = ["emit_sum"]
 
 
 def emit_sum(w: Writer, term: Sum) -> None:
-    """A product of matrices, a norm, or a sum of one array."""
+    """A product of matrices, or a sum of one array."""
     pair = factors(term)
     if pair is not None:
         emit_product(w, term, *pair)
-        return
-    if w.reading.is_norm(term):
-        x = w.array(term.operand.operands[0])
-        by = sorted(x.axes, key=lambda axis: -abs(x.strides[axis]))
-        if collapses(x.strides, by):
-            out = w.store(term)
-            row = w.grouped(x, [by])
-            w.line(f"np.dot({row}, {row}, out={out.code})")
-            w.bind(term, out)
-            return
-        square = w.allocate("t", x.axes)
-        w.line(f"np.square({x.code}, out={square.code})")
-        emit_reduction(w, term, square, x.axes, ())
-        w.discard(square)
         return
     x = w.array(term.operand)
     order = w.order(term)

@@ -113,7 +113,7 @@ def _sides(
 ) -> Iterator[_Side]:
     """The ways to read a factor: as it lies, and if that takes several products, as a copy."""
     apart, group = _split(own, (x, out))
-    if collapses(x, inner) and _is_matrix(x, group, inner):
+    if collapses(x, inner) and (not out or _is_matrix(x, group, inner)):  # dot takes any step
         yield _Side(apart, group, (), 0)
         if not apart:
             return
