@@ -326,7 +326,9 @@ def _within(term: Take | Put) -> Term:
     if isinstance(x, Take) and axis not in x.index.axes and x.axis not in index.axes:
         return x.with_operands([_within(Take(x.operand, axis, index, term.fill))])
     ends = [Axis(axis.name, n) for n in (before, behind) if n]
-    pieces = [(constant(np.full(cast(int, end.size), term.fill), end), end) for end in ends]
+    pieces: list[tuple[Term, Axis]] = [
+        (constant(np.full(cast(int, end.size), term.fill), end), end) for end in ends
+    ]
     pieces.insert(bool(before), (x, axis))
     return Take(Concatenate(wide, tuple(pieces)) if ends else x, wide, inside)
 
