@@ -319,7 +319,7 @@ def _within(term: Take | Put) -> Term:
     low, high = cast("tuple[int, int]", index.bounds())
     before, behind = max(0, -low), max(0, high + 1 - cast(int, axis.size))
     wide = Axis(axis.name, before + cast(int, axis.size) + behind) if before or behind else axis
-    inside = index._replace(offset=index.offset + before)
+    inside = Affine(index.offset + before, index.parts)
     if isinstance(term, Put):
         whole = Put(x, wide, inside, term.over)
         return whole if wide is axis else Take(whole, wide, Affine(before, ((axis, 1),)))
