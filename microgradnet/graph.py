@@ -40,16 +40,19 @@ def topological_order(roots: Iterable[N]) -> list[N]:
     """
     order: list[N] = []
     seen: set[N] = set()
-    stack: list[tuple[N, bool]] = [(root, False) for root in reversed(list(roots))]
+    stack: list[Any] = [*reversed(list(roots))]
     while stack:
-        node, parents_done = stack.pop()
-        if parents_done:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # the parents of the one below it are done
+            order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            parents: Sequence[Any] = node.parents  # of the kind that node is
-            stack.extend((parent, False) for parent in reversed(parents) if parent not in seen)
+            parents = node.parents
+            if parents:
+                stack += (node, None)
+                stack += [parent for parent in reversed(parents) if parent not in seen]
+            else:
+                order.append(node)
     return order
 
 

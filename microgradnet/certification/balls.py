@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from math import inf, nextafter
@@ -14,7 +14,7 @@ from microgradnet.certification.enclosures import Ball, Enclosed, EnclosureArith
 
 __all__ = ["balls"]
 
-_SAFE_BITS = 82
+_SURE_BITS = 82
 _UP, _DOWN = 1 + arb(2.0**-80), 1 - arb(2.0**-80)
 
 
@@ -42,15 +42,19 @@ class _Balls(
             return arb(fmpq(x.numerator, x.denominator))
         return arb(x)
 
-    def nearest(self, ball: Ball) -> float | None:
+    def nearest(self, balls: Iterable[Ball]) -> list[float | None]:
         # Where the radius is below 2⁻⁸² of the midpoint, all numbers lie between the midpoint times
         # 1 ± 2⁻⁸⁰, even with the product rounded to 106 bits. The ends take twice as long.
-        if ball.rel_accuracy_bits() >= _SAFE_BITS:
-            low, high = float(ball * _DOWN), float(ball * _UP)
-            if low == high:
-                return low
-        low, high = self._ends(ball)
-        return low if low == high else None
+        up, down, sure = _UP, _DOWN, _SURE_BITS
+        floats: list[float | None] = []
+        for ball in balls:
+            low, high = 0.0, 1.0
+            if ball.rel_accuracy_bits() >= sure:
+                low, high = float(ball * down), float(ball * up)
+            if low != high:
+                low, high = self._ends(ball)
+            floats.append(low if low == high else None)
+        return floats
 
     def _ends(self, ball: Ball) -> tuple[float, float]:
         """Round the two ends to floats, to the nearest."""

@@ -10,7 +10,7 @@ So the rule is run once for each order they may have, and the results are enclos
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -123,8 +123,8 @@ class EnclosureArithmetic(Arithmetic):
         """Enclose an int, float, Fraction or mpf: an int, float and mpf in a ball of radius 0."""
 
     @abstractmethod
-    def nearest(self, ball: Ball) -> float | None:
-        """Return the float to which all numbers of the ball round; None where several are."""
+    def nearest(self, balls: Iterable[Ball]) -> list[float | None]:
+        """Return of each ball the float to which all its numbers round; None where several are."""
 
     @abstractmethod
     def bounds(self, ball: Ball) -> tuple[float, float]:

@@ -6,7 +6,7 @@ bits more, and of these 20 are given up: the ends are moved outwards by as much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from math import inf, nextafter
@@ -176,11 +176,9 @@ class _Intervals(
         number = x if isinstance(x, mpf) else mpf(x, prec=inf)
         return Interval((number._mpf_,) * 2) if mp.isfinite(number) else UNDEFINED
 
-    def nearest(self, ball: Ball) -> float | None:
-        if ball.ends is None:
-            return None
-        low, high = map(_float, ball.ends)
-        return low if low == high else None
+    def nearest(self, balls: Iterable[Ball]) -> list[float | None]:
+        ends = [ball.ends and tuple(map(_float, ball.ends)) for ball in balls]
+        return [each[0] if each and each[0] == each[1] else None for each in ends]
 
     def bounds(self, ball: Ball) -> tuple[float, float]:
         if ball.ends is None:

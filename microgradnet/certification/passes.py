@@ -47,20 +47,28 @@ class Graph:
     def __init__(self, cost: Any) -> None:
         self.order: list[Any] = topological_order([cost])
         self.places = {node: k for k, node in enumerate(self.order)}
-        self.parents = [[self.places[x] for x in node.parents] for node in self.order]
+        place = self.places.__getitem__
+        self.parents = [tuple(map(place, node.parents)) for node in self.order]
         self.operations: list[Operation | None] = [node.op for node in self.order]
-        self.rational: dict[int, Number] = {}
+        self.rational = self._rationals()
         """The numbers, by place, that are ints and Fractions all the way from the leaves."""
+
+    def _rationals(self) -> dict[int, Number]:
+        rational: dict[int, Number] = {}
         for k, (op, places) in enumerate(zip(self.operations, self.parents, strict=True)):
-            data = self.order[k].data
-            if op is None and isinstance(data, (int, Fraction)):
-                self.rational[k] = data
-            elif op is None and isinstance(data, Decimal) and data.is_finite():
-                self.rational[k] = Fraction(data)
-            elif op is not None and self.rational and all(x in self.rational for x in places):
-                number = _rational(op, [self.rational[x] for x in places])
+            if op is None:
+                data = self.order[k].data
+                if type(data) is float:
+                    continue
+                if isinstance(data, (int, Fraction)):
+                    rational[k] = data
+                elif isinstance(data, Decimal) and data.is_finite():
+                    rational[k] = Fraction(data)
+            elif rational and all(x in rational for x in places):
+                number = _rational(op, [rational[x] for x in places])
                 if number is not None:
-                    self.rational[k] = number
+                    rational[k] = number
+        return rational
 
 
 def _rational(op: Operation, xs: Sequence[Number]) -> Number | None:

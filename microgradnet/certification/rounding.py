@@ -92,8 +92,9 @@ def _enclosed(graph: Graph, m: EnclosureArithmetic, bits: int) -> tuple[_Rounded
     """Compute with that many bits: values, gradients, and whether more bits could help."""
     with m.precision(bits):
         passes = Passes(graph, m)
-        values = list(map(m.nearest, passes.values))
-        slopes = [0.0 if ball is None else m.nearest(ball) for ball in passes.adjoints]
+        values = m.nearest(passes.values)
+        zero = m.exact(0)
+        slopes = m.nearest(zero if ball is None else ball for ball in passes.adjoints)
         if None not in values and None not in slopes:
             return (values, {}), (slopes, {}), False
         spent = Trouble(f"{bits} bits do not suffice", lasting=False)
