@@ -15,7 +15,8 @@ from microgradnet.certification.enclosures import Ball, Enclosed, EnclosureArith
 __all__ = ["balls"]
 
 _SURE_BITS = 82
-_UP, _DOWN = 1 + arb(2.0**-80), 1 - arb(2.0**-80)
+with ctx.workprec(106):  # in which both are exact
+    _UP, _DOWN = 1 + arb(2.0**-80), 1 - arb(2.0**-80)
 
 
 def _lifted(function: Callable[..., Ball]) -> Callable[..., Enclosed]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from microgradnet.notation import counted, symbol
@@ -26,7 +27,7 @@ class Uncertain(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Numbers(Mapping[Any, "float | None"]):
     """Map each node to the float nearest to its true number; to None where that is not certain."""
 
@@ -36,7 +37,11 @@ class Numbers(Mapping[Any, "float | None"]):
     nearest: Sequence[float | None]
     uncertain: Mapping[int, Uncertain]
     """What is not certain, by the node's place in `nodes`."""
-    places: Mapping[Any, int] = field(compare=False)
+    places: Mapping[Any, int]
+    """Where each node is in `nodes`."""
+
+    def __repr__(self) -> str:
+        return f"<numbers: {self.summary}>"
 
     def __getitem__(self, node: Any) -> float | None:
         return self.nearest[self.places[node]]
@@ -47,11 +52,16 @@ class Numbers(Mapping[Any, "float | None"]):
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def ulps(self, place: int) -> float | None:
-        """Count the units in the last place from the float to the nearest; None if that is none.
+    def ulps(self, node: Any) -> float | None:
+        """Count the units in the last place from a node's float to the nearest.
 
-        0 says that the float is the nearest, inf that one of the two is infinite or NaN.
+        0 says that the float is the nearest, inf that one of the two is infinite or NaN, None that
+        the nearest is not certain.
         """
+        return self.ulps_at(self.places[node])
+
+    def ulps_at(self, place: int) -> float | None:
+        """Return `ulps` of the node in that place."""
         got, want = self.floats[place], self.nearest[place]
         if want is None:
             return None
@@ -68,21 +78,23 @@ class Numbers(Mapping[Any, "float | None"]):
     @property
     def right(self) -> int:
         """Count the floats that are the nearest."""
-        return sum(map(_same, self.floats, self.nearest))
+        return sum(map(operator.eq, self.floats, self.nearest))
 
     @property
     def worst(self) -> float:
         """Return the most units in the last place that a float is off, of those certified."""
-        return max(filter(None, map(self.ulps, range(len(self.nodes)))), default=0.0)
+        return max(filter(None, map(self.ulps_at, range(len(self.nodes)))), default=0.0)
 
     @property
     def summary(self) -> str:
         """Say in a sentence how the floats did."""
+        beyond = sum(number is not None and abs(number) == math.inf for number in self.nearest)
         share = percent(self.right / self.certified if self.certified else None)
-        right = f"{self.right:,} floats are the nearest ({share})" if share else "none is certified"
         return (
-            f"{self.certified:,} of {len(self):,} certified, {right}, "
-            f"the worst {numeral(self.worst, 3)} ulps off"
+            f"{self.certified:,} of {len(self):,} proven"
+            + f", {beyond:,} beyond the largest float" * bool(beyond)
+            + f"; {self.right:,} floats are the nearest" * bool(share)
+            + f" ({share}), the worst {_counted_ulps(self.worst)} ulps off" * bool(share)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,8 +106,8 @@ class Numbers(Mapping[Any, "float | None"]):
         }
 
 
-def _same(got: float, want: float | None) -> bool:
-    return got == want
+def _counted_ulps(ulps: float | None) -> str:
+    return "?" if ulps is None else f"{ulps:,.0f}" if ulps < 1e6 else numeral(ulps, 3)
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,23 +155,22 @@ class Certificate(Tabular):
 
     @property
     def table(self) -> Table:
-        """Tabulate the worst nodes: those not certified, then those whose floats are furthest."""
-        worst = sorted(range(len(self.nodes)), key=self._badness, reverse=True)
-        return Table(
-            _HEADINGS, list(map(self._cells, worst[:_ROWS])), left=_LEFT, optional=_OPTIONAL
-        )
+        """Tabulate the worst nodes: what is not proven, then the floats that are furthest off."""
+        wrong = [place for place in range(len(self.nodes)) if any(self._badness(place))]
+        worst = sorted(wrong, key=self._badness, reverse=True)[:_ROWS]
+        return Table(_HEADINGS, list(map(self._cells, worst)), left=_LEFT, optional=_OPTIONAL)
 
     def _badness(self, place: int) -> tuple[int, float]:
-        both = [self.values.ulps(place), self.gradients.ulps(place)]
+        both = [self.values.ulps_at(place), self.gradients.ulps_at(place)]
         return both.count(None), max((x for x in both if x is not None), default=0.0)
 
     def _cells(self, place: int) -> list[Cell]:
         cells: list[Cell] = [str(place + 1), self._name(place)]
         reason = ""
         for numbers in (self.values, self.gradients):
-            nearest, ulps = numbers.nearest[place], numbers.ulps(place)
+            nearest, ulps = numbers.nearest[place], numbers.ulps_at(place)
             if nearest is not None:
-                cells += [full_numeral(nearest), numeral(ulps, 3)]
+                cells += [full_numeral(nearest), _counted_ulps(ulps)]
                 continue
             open_ = numbers.uncertain[place]
             reason = reason or open_.reason
@@ -191,7 +202,7 @@ class Certificate(Tabular):
             row[name] = {
                 "float": _json(numbers.floats[place]),
                 "nearest": _json(numbers.nearest[place]),
-                "ulps": _json(numbers.ulps(place)),
+                "ulps": _json(numbers.ulps_at(place)),
             }
             if place in numbers.uncertain:
                 lower, upper, reason = numbers.uncertain[place]
@@ -199,9 +210,9 @@ class Certificate(Tabular):
         return row
 
 
-_HEADINGS = ("node", "name", "value", "ulps", "gradient", "ulps of gradient", "why not")
+_HEADINGS = ("node", "name", "value", "ulps", "gradient", "its ulps", "why not")
 _LEFT = ("name", "why not")
-_OPTIONAL = ("why not", "value", "node", "ulps", "gradient")
+_OPTIONAL = ("why not", "node", "value", "gradient")
 
 
 def _json(x: float | None) -> float | str | None:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
+from numbers import Rational
 from typing import Any, NamedTuple
 
 from microgradnet import ops
-from microgradnet.arithmetic import NO_PART, Number, evaluate, parts
+from microgradnet.arithmetic import NO_PART, Number, common, evaluate, ieee, is_finite, parts
 from microgradnet.certification.enclosures import (
     Ball,
     Enclosed,
@@ -50,25 +51,35 @@ class Graph:
         place = self.places.__getitem__
         self.parents = [tuple(map(place, node.parents)) for node in self.order]
         self.operations: list[Operation | None] = [node.op for node in self.order]
+        self.leaves = {
+            k: _exact_number(node) for k, node in enumerate(self.order) if node.op is None
+        }
+        """The leaves' numbers, by place: floats, ints, Fractions and mpf."""
         self.rational = self._rationals()
         """The numbers, by place, that are ints and Fractions all the way from the leaves."""
 
     def _rationals(self) -> dict[int, Number]:
-        rational: dict[int, Number] = {}
-        for k, (op, places) in enumerate(zip(self.operations, self.parents, strict=True)):
-            if op is None:
-                data = self.order[k].data
-                if type(data) is float:
-                    continue
-                if isinstance(data, (int, Fraction)):
-                    rational[k] = data
-                elif isinstance(data, Decimal) and data.is_finite():
-                    rational[k] = Fraction(data)
-            elif rational and all(x in rational for x in places):
-                number = _rational(op, [rational[x] for x in places])
-                if number is not None:
-                    rational[k] = number
+        leaves = self.leaves.items()
+        rational = {k: x for k, x in leaves if type(x) is not float and isinstance(x, Rational)}
+        if rational:
+            for k, (op, places) in enumerate(zip(self.operations, self.parents, strict=True)):
+                if op is not None and all(x in rational for x in places):
+                    number = _rational(op, [rational[x] for x in places])
+                    if number is not None:
+                        rational[k] = number
         return rational
+
+
+def _exact_number(leaf: Any) -> Number:
+    """Return a leaf's number in a kind that is enclosed exactly; refuse a formula."""
+    x = leaf.data
+    if type(x) is float:
+        return x
+    if common(x).name == "SymPy":
+        raise TypeError(f"certify computes with numbers, and a leaf is a formula: {x}")
+    if not is_finite(x):
+        return ieee.convert(x)
+    return Fraction(x) if isinstance(x, Decimal) else x
 
 
 def _rational(op: Operation, xs: Sequence[Number]) -> Number | None:
@@ -91,7 +102,7 @@ class Passes:
         self.adjoints = self._reverse()
 
     def _forward(self) -> list[Ball]:
-        exact, rational = self.m.exact, self.graph.rational
+        exact, leaves, rational = self.m.exact, self.graph.leaves, self.graph.rational
         values: list[Ball] = []
         append = values.append
         operations = zip(self.graph.operations, self.graph.parents, strict=True)
@@ -99,7 +110,7 @@ class Passes:
             if k in rational:
                 append(exact(rational[k]))
             elif op is None:
-                append(exact(self.graph.order[k].data))
+                append(exact(leaves[k]))
             elif op is _MULTIPLY:
                 i, j = places
                 append(values[i] * values[j])

@@ -53,7 +53,7 @@ def certify(
     >>> y = 3 * x * x - x
     >>> certificate = certify(y)
     >>> y.backward()
-    >>> x.grad, certificate.gradients[x], certificate.gradients.ulps(0)
+    >>> x.grad, certificate.gradients[x], certificate.gradients.ulps(x)
     (-0.3999999999999999, -0.39999999999999997, 1.0)
     """
     if not isinstance(cost, Value):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgradnet.cli.options import (
     add_data,
     add_network,
     add_verb,
     count,
+    known_cost,
     network,
     rate,
     usage_errors,
 )
+
+if TYPE_CHECKING:
+    from microgradnet.certification import Certificate
 
 __all__ = ["add"]
 
@@ -32,7 +37,8 @@ def add(verbs: Any) -> None:
         epilog="examples:\n"
         "  microgradnet verify --sizes 64,30,20,10 --activation tanh\n"
         "  microgradnet verify --data iris --cost log_likelihood\n"
-        "  microgradnet verify --exact --activation softsign\n\n"
+        "  microgradnet verify --exact --activation softsign\n"
+        "  microgradnet verify --certify\n\n"
         "in the table:\n"
         "  bound       how far apart right sides may be by rounding alone; 0 in rationals\n"
         "  ulps        the difference in units in the last place\n"
@@ -47,6 +53,8 @@ def add(verbs: Any) -> None:
     add("--eta", type=rate, default=Fraction(1), metavar="η", help="learning rate (default: 1)")
     add("--exact", action="store_true",
         help="compute in rationals, where nothing rounds and both sides must be equal")  # fmt: skip
+    add("--certify", action="store_true",
+        help="prove for the first example which float is nearest to each true number")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")
 
 
@@ -58,10 +66,22 @@ def _run(options: argparse.Namespace) -> int:
     steps = options.steps if options.steps is not None else 1 if options.exact else 3
     with usage_errors(ValueError):
         report = verify(model, X, Y, options.cost, steps=steps, lr=lr, progress=True)
-    if options.json:
+    certificate = _certificate(options, model, X, Y) if options.certify else None
+    if options.json and certificate is None:
         print(report.to_json())
+    elif options.json and certificate is not None:
+        both = json.loads(report.to_json()) | {"certificate": certificate.to_dict()}
+        print(json.dumps(both, ensure_ascii=False, indent=2))
     else:
         from rich.console import Console
 
-        Console().print(report)
-    return 0 if report.ok else 1
+        Console().print(report, *[part for part in ("", certificate) if certificate], sep="\n")
+    return 0 if report.ok and (certificate is None or certificate.ok) else 1
+
+
+def _certificate(options: argparse.Namespace, model: Any, X: Any, Y: Any) -> Certificate:
+    from microgradnet.certification import certify
+
+    cost = known_cost(options).function(model.forward(X[0].tolist()).output, Y[0].tolist())
+    with usage_errors(ImportError):
+        return certify(cost)

@@ -2,8 +2,8 @@
 
 Of 2-16-16-1 and 4-8-8-3 networks with weights from −8 to 8, quadratic cost and every smooth
 activation, the gradients by the parameters are certified. Each certified one is held against the
-equations of backpropagation, written below in mpmath at 500 bits: nothing of the package is in
-them. Networks of relu follow; what is open there has a kink in its enclosure.
+equations of backpropagation in mpmath at 500 bits (`support.equations`). Networks of relu follow;
+what is open there has a kink in its enclosure.
 
 The time is that of `certify` over that of forward and backward passes in floats, both in processor
 time, measured in turn; the median over the networks. `--gradients` says how many in all, `--seed`
@@ -17,12 +17,14 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field
-from fractions import Fraction
+from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Any
 
-from mpmath import mp, mpf
+from mpmath import mp
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.equations import rounded, true_gradients
 
 from microgradnet import MLP, Value, certify
 from microgradnet.costs import quadratic
@@ -30,53 +32,6 @@ from microgradnet.costs import quadratic
 SMOOTH = ("sigmoid", "tanh", "softplus", "silu", "gelu", "softsign")
 SIZES = ((2, [16, 16, 1]), (4, [8, 8, 3]))
 BITS = 500
-
-
-def activation(name: str, z: Any) -> tuple[Any, Any]:
-    """σ(z) and σ′(z) by the textbook."""
-    e = mp.exp(-z)
-    sigma = 1 / (1 + e)
-    phi, density = mp.ncdf(z), mp.npdf(z)
-    table = {
-        "sigmoid": (sigma, e * sigma * sigma),
-        "tanh": (mp.tanh(z), 1 / mp.cosh(z) ** 2),
-        "softplus": (mp.log(1 + mp.exp(z)), sigma),
-        "silu": (z * sigma, sigma + z * e * sigma * sigma),
-        "gelu": (z * phi, phi + z * density),
-        "softsign": (z / (1 + abs(z)), 1 / (1 + abs(z)) ** 2),
-        "relu": (max(z, mpf(0)), mpf(z > 0)),
-        "linear": (z, mpf(1)),
-    }
-    return table[name]
-
-
-def true_gradients(model: MLP, names: list[str], x: list[float], y: list[float]) -> list[Any]:
-    """∂C/∂b and ∂C/∂w of every neuron, in the order of `parameters`, by BP1 to BP4."""
-    W = [[[mpf(w.data) for w in n.w] for n in layer.neurons] for layer in model.layers]
-    b = [[mpf(n.b.data) for n in layer.neurons] for layer in model.layers]
-    a, slopes = [[mpf(each) for each in x]], []
-    for rows, biases, name in zip(W, b, names, strict=True):
-        z = [mp.fdot(row, a[-1]) + bias for row, bias in zip(rows, biases, strict=True)]
-        pairs = [activation(name, each) for each in z]
-        a.append([value for value, _ in pairs])
-        slopes.append([slope for _, slope in pairs])
-    error = [(p - t) * s for p, t, s in zip(a[-1], map(mpf, y), slopes[-1], strict=True)]
-    found: list[list[Any]] = []
-    for l in reversed(range(len(W))):
-        found.insert(0, [[d * each for each in a[l]] + [d] for d in error])
-        if l:
-            back = [mp.fsum(W[l][j][k] * d for j, d in enumerate(error)) for k in range(len(a[l]))]
-            error = [g * s for g, s in zip(back, slopes[l - 1], strict=True)]
-    return [number for layer in found for row in layer for number in row]
-
-
-def nearest(x: Any) -> float:
-    """The float nearest to an mpmath number; mpmath's own float() rounds twice below 2⁻¹⁰²²."""
-    sign, mantissa, exponent, bits = x._mpf_
-    if not mantissa or exponent + bits < -1100:
-        return 0.0
-    size = float(Fraction(int(mantissa)) * Fraction(2) ** exponent)
-    return -size if sign else size
 
 
 @dataclass
@@ -114,7 +69,7 @@ class Row:
         self.ratios.append((middle - start) / ((time.process_time() - middle) / 4))
         with mp.workprec(BITS):
             names = [name] * (len(model.layers) - 1) + ["linear"]
-            true = list(map(nearest, true_gradients(model, names, x, y)))
+            true = list(map(rounded, true_gradients(model, names, x, y)))
         parameters = [p for layer in model.layers for n in layer.neurons for p in (*n.w, n.b)]
         self.bits = max(self.bits, certificate.bits)
         for parameter, number in zip(parameters, true, strict=True):
@@ -123,7 +78,7 @@ class Row:
             if proven is not None:
                 self.certified += 1
                 self.wrong += proven != number
-                ulps = certificate.gradients.ulps(certificate.gradients.places[parameter])
+                ulps = certificate.gradients.ulps(parameter)
                 self.right += ulps == 0
                 self.worst = max(self.worst, ulps)
 

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
+import sys
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import pytest
+import sympy
+from flint import ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
+from rich.console import Console
+from support.equations import rounded, true_gradients
 from support.oracles import EDGES, operands, variants
 
-from microgradnet import Value, certify
+from microgradnet import MLP, Value, certify, costs, ops
 from microgradnet.arithmetic import FUNCTIONS, PRIMITIVES, Arithmetic
 from microgradnet.certification import Certificate
 from microgradnet.certification.balls import balls
+from microgradnet.certification.enclosures import UndecidedError
 from microgradnet.certification.intervals import intervals
 from microgradnet.certification.passes import FAST_PATHS, Graph, Passes
+from microgradnet.engine import UNSET
+from microgradnet.graph import topological_order
+from microgradnet.operation import operation
 
 LIBRARIES = ["python-flint", "mpmath"]
 ARITHMETICS = [balls, intervals]
-
-
-def rounded(x: Any) -> float:
-    """The float nearest to an mpmath number, by a quotient of ints: mpmath itself rounds twice."""
-    if not mp.isfinite(x):
-        return float(x)
-    sign, mantissa, exponent, bits = mpf(x)._mpf_
-    if abs(exponent + bits) > 1100:
-        size = math.inf if mantissa and exponent + bits > 0 else 0.0
-    else:
-        try:
-            size = float(Fraction(int(mantissa)) * Fraction(2) ** exponent)
-        except OverflowError:
-            size = math.inf
-    return -size if sign else size
 
 
 def check(certificate: Certificate, nodes: list[Value], twins: list[Value]) -> None:
@@ -133,3 +130,300 @@ def test_random_graphs_of_all_operations_at_edges(
 
 def _exactly(x: Any) -> Any:
     return mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpf(x)
+
+
+TIES = [x * s for x in (1.0, 2.0**-53, 2.0**-54, 1 + 2.0**-52, 3.0, 2.0**-600) for s in (1, -1)]
+
+
+@given(
+    st.lists(st.sampled_from(TIES), min_size=2, max_size=4),
+    st.lists(st.tuples(st.sampled_from([ops.add, ops.subtract, ops.multiply]), st.randoms())),
+    st.sampled_from(LIBRARIES),
+)
+def test_ties_round_as_fractions_do(numbers: list[float], steps: list[Any], library: str) -> None:
+    nodes, twins = [Value(x) for x in numbers], [Value(Fraction(x)) for x in numbers]
+    for op, rng in steps[:6]:
+        i, j = rng.randrange(len(nodes)), rng.randrange(len(nodes))
+        nodes.append(op(nodes[i], nodes[j]))
+        twins.append(op(twins[i], twins[j]))
+    certificate = certify(nodes[-1], library=library)
+    twins[-1].backward()
+    for node, twin in zip(nodes, twins, strict=True):
+        if node in certificate.values:
+            assert certificate.values[node] == float(twin.data)
+            assert certificate.gradients[node] == float(twin.grad)
+
+
+# Networks
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softplus", "silu", "gelu", "softsign"])
+def test_gradients_of_a_network_are_those_of_the_equations_at_500_bits(name: str) -> None:
+    rng = Random(name)
+    model = MLP(4, [8, 3], activation=name, output_activation="linear", init="zeros")
+    for parameter in model.parameters():
+        parameter.data = rng.uniform(-8, 8)
+    x, y = [rng.uniform(-1, 1) for _ in range(4)], [rng.uniform(-1, 1) for _ in range(3)]
+    certificate = certify(costs.quadratic(model.forward(x).output, y))
+    with mp.workprec(500):
+        true = true_gradients(model, [name, "linear"], x, y)
+        nearest = list(map(rounded, true))
+    parameters = [p for layer in model.layers for n in layer.neurons for p in (*n.w, n.b)]
+    assert [certificate.gradients[p] for p in parameters] == nearest
+    assert certificate.ok
+    assert certificate.bits == 106
+
+
+def test_a_network_of_relu_is_certified_but_for_kinks() -> None:
+    model = MLP(2, [4, 4, 1], activation="relu", seed=3)
+    assert certify(costs.quadratic(model.forward([0.3, -0.7]).output, [0.5])).ok
+    x = Value(0.3)
+    zero = x.sin() ** 2 + x.cos() ** 2 - 1  # truly, and never known to be
+    y = Value(2.0)
+    certificate = certify(zero.relu() * y + y)
+    assert not certificate.ok
+    assert certificate.gradients[y] == 1.0
+    assert certificate.gradients[x] is None
+    (reason,) = {each.reason for each in certificate.gradients.uncertain.values()}
+    assert reason.startswith("a kink or a tie within the enclosure: relu(")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_what_can_be_written_exactly_ends_too(library: str) -> None:
+    tie = Value(1.0) + Value(2.0**-53) + Value(2.0**-1000)
+    assert certify(tie, library=library).values[tie] == 1 + 2.0**-52
+    third = Value(Fraction(1, 3))
+    zero = third + Value(Fraction(1, 6)) - Value(Fraction(1, 2))
+    certificate = certify(zero.relu() * 2.0 + zero * third.maximum(Value(Fraction(1, 3))))
+    assert certificate.ok
+    assert certificate.values[zero] == 0.0
+    assert certificate.gradients[third] == 1 / 3  # of relu none, at the tie a half
+    x = Value(0.7)
+    cancelled = x.exp() * (-x).exp() - 1
+    assert certify(cancelled, library=library).values[cancelled] == 0.0
+
+
+@pytest.mark.parametrize("z", [30.0, 37.0, 700.0])
+def test_what_saturates_needs_no_complement(z: float) -> None:
+    leaf = Value(z)
+    cost = costs.cross_entropy([leaf.sigmoid()], [0.0])
+    certificate = certify(cost)
+    with mp.workprec(3000):
+        sigma = 1 / (1 + mp.exp(-mpf(z)))
+        assert certificate.values[cost] == rounded(-mp.log(1 - sigma))
+        assert certificate.gradients[leaf] == rounded(sigma)
+
+
+def test_overflow_is_said_and_poles_are() -> None:
+    x = Value(800.0)
+    certificate = certify(x.exp())
+    assert certificate.ok
+    assert certificate.gradients[x] == math.inf
+    assert "1 beyond the largest float" in certificate.title
+    zero = Value(0.0, label="z")
+    for pole, where in (
+        (1 / zero, "pole of, or a point outside the domain of 1.0 / z, z = 0.0"),
+        (Value(-2.0).log() * zero, "outside the domain of log(−2.0)"),
+        (zero.sqrt(), "a pole of the derivative of sqrt(z), z = 0.0"),
+        (Value(math.nan, label="w") * zero, "the leaf w is nan"),
+        (Value(math.inf) - Value(math.inf) * (1 + zero), "the leaf is inf"),
+    ):
+        certificate = certify(pole)
+        assert not certificate.ok
+        assert where in certificate.verdict
+        assert certificate.bits == 106  # more digits would not help
+
+
+# What may be certified
+
+
+def test_numbers_of_every_kind_are_exact() -> None:
+    for x in (3, Fraction(1, 3), Decimal("0.1"), mpf("0.1")):
+        leaf = Value(x)
+        exact = Fraction(*x.as_integer_ratio()) if not isinstance(x, mpf) else Fraction(float(x))
+        cube = leaf * leaf * leaf
+        certificate = certify(cube)
+        assert certificate.values[cube] == float(exact**3)
+        assert certificate.gradients[leaf] == float(3 * exact**2)
+    whole = Value(Decimal("Infinity"))
+    assert certify(whole).values[whole] == math.inf
+    with mp.workprec(300):
+        leaf = Value(1 + mpf(2) ** -53 + mpf(2) ** -290)
+        assert certify(leaf).values[leaf] == 1 + 2.0**-52
+    with pytest.raises(TypeError, match="formula"):
+        certify(Value(sympy.Symbol("x")) * 2)
+
+
+def test_what_is_no_cost_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"takes a Value, not 3\.0: give the node"):
+        certify(3.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="certify each, or their sum"):
+        certify([Value(1.0)])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 106"):
+        certify(Value(1.0), bits=53)
+    with pytest.raises(ValueError, match="python-flint or mpmath, not 'gmp'"):
+        certify(Value(1.0), library="gmp")
+
+
+def test_without_a_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Value(0.1)
+    monkeypatch.setitem(sys.modules, "microgradnet.certification.balls", None)
+    assert "mpmath" in certify(x * x).library
+    with pytest.raises(ImportError, match=r"pip install 'microgradnet\[certify\]'"):
+        certify(x, library="python-flint")
+    monkeypatch.setitem(sys.modules, "microgradnet.certification.intervals", None)
+    with pytest.raises(ImportError, match="pip install mpmath"):
+        certify(x)
+
+
+def test_too_few_bits_are_said() -> None:
+    x = Value(40.0)
+    saturated = 1 - x.sigmoid()
+    certificate = certify(saturated, bits=106)
+    (open_,) = certificate.values.uncertain.values()
+    assert open_.reason == "106 bits do not suffice"
+    assert open_.lower < 4.248354255291589e-18 < open_.upper
+    assert certify(saturated).bits == 212
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_operations_of_ones_own(own_table: None, library: str) -> None:
+    def cube_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (g * x**2 * 3 / 1,)
+
+    @operation(cube_vjp)
+    def cube(m: Any, x: Any) -> Any:
+        return 1 / (1 / (x**3)) + 0 * 2**x if x != 0 and abs(x) > 0 else x
+
+    def leaves_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+        return (g * math.cos(x),)
+
+    @operation(leaves_vjp)
+    def leaves(m: Any, x: Any) -> Any:
+        return m.sin(x)
+
+    @operation(lambda m, g, y, x: (g, g))
+    def wrong(m: Any, x: Any) -> Any:
+        return x
+
+    x = Value(0.1)
+    y = cube(x)
+    certificate = certify(y, library=library)
+    assert certificate.values[y] == float(Fraction(0.1) ** 3)
+    assert certificate.gradients[x] == float(3 * Fraction(0.1) ** 2)
+    z = leaves(x)
+    certificate = certify(z, library=library)
+    assert certificate.values[z] is not None
+    assert certificate.gradients[x] is None
+    assert "leaves does not compute with enclosures" in certificate.verdict
+    with pytest.raises(TypeError, match="2 contributions for 1 operand"):
+        certify(wrong(x), library=library)
+
+
+def test_many_unknown_orders_are_given_up() -> None:
+    x = Value(0.3)
+    ones = [x.sin() ** 2 + (x.cos() ** 2) * k / k for k in range(1, 8)]
+    largest = ones[0]
+    certificate = certify(ops.norm(*ones).maximum(largest))
+    assert certificate.ok  # norm asks nothing
+
+    def most(m: Any, *xs: Any) -> Any:
+        return max(xs) + min(xs)
+
+    with balls.precision(106):
+        numbers = [balls.sin(balls.convert(0.3)) for _ in range(8)]
+        with pytest.raises(UndecidedError):
+            balls.every_case(lambda: most(balls, *numbers))
+
+
+# What it leaves as it was, and what it writes
+
+
+def test_it_leaves_gradients_alone_unless_asked() -> None:
+    x, w = Value(0.1), Value(0.3)
+    cost = (x * w).tanh() * x
+    cost.backward()
+    before = [node.grad for node in topological_order([cost])]
+    certificate = certify(cost)
+    assert [node.grad for node in certificate.nodes] == before
+    x.grad, w.grad = 0, 1.0
+    certify(cost, write_grad=True)
+    assert (x.grad, w.grad) == (certificate.gradients[x], 1.0 + certificate.gradients[w])
+    assert cost.grad == 1.0
+
+
+def test_where_none_is_certain_backwards_own_gradient_is_written() -> None:
+    x = Value(0.3)
+    zero = x.sin() ** 2 + x.cos() ** 2 - 1
+    cost = zero.relu() * 3.0 + x
+    cost.backward()
+    own, x.grad = x.grad, UNSET
+    certify(cost, write_grad=True)
+    assert x.grad == own
+    third = Value(Fraction(1, 3))
+    certify(third * third, write_grad=True)
+    assert third.grad == Fraction(2, 3)
+
+
+def test_an_interruption_leaves_gradients_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Value(0.1)
+    cost = x.tanh()
+    cost.backward()
+    before = x.grad
+
+    def interrupt(self: Any, one: Any, other: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(balls), "divide", interrupt)
+    precision = ctx.prec
+    with pytest.raises(KeyboardInterrupt):
+        certify(cost / 3.0, write_grad=True)
+    assert (x.grad, ctx.prec) == (before, precision)
+
+
+def test_deep_graphs_do_not_recurse() -> None:
+    x = y = Value(0.9999)
+    for _ in range(3_000):
+        y = y * x
+    assert certify(y).ok
+
+
+def test_second_derivatives_are_certified_as_graphs() -> None:
+    x = Value(0.7)
+    slope = x.tanh().backward(create_graph=True)[x]
+    with mp.workprec(500):
+        t = mp.tanh(mpf(0.7))
+        assert certify(slope).gradients[x] == rounded(-2 * t * (1 - t * t))
+
+
+# The report
+
+
+def test_the_report(golden: Callable[[str, str], None]) -> None:
+    x, y = Value(0.3, label="x"), Value(-1.0, label="y")
+    zero = x.sin() ** 2 + x.cos() ** 2 - 1
+    cost = zero.relu() * 3.3 + (x * 7.1 - 2.13) * x * 0.1 + y.log() * x
+    certificate = certify(cost)
+    for width in (60, 80, 160):
+        screen = io.StringIO()
+        Console(file=screen, width=width).print(certificate)
+        golden(f"certificate_{width}.txt", screen.getvalue())
+    assert repr(certificate) == "<certificate of 35 of 46 numbers, 6784 bits>"
+    assert repr(certificate.values).startswith("<numbers: 20 of 23 proven; 15 floats are")
+    assert "<b>NOT proven: " in certificate._repr_html_()
+    data = json.loads(certificate.to_json())
+    assert data["ok"] is False
+    assert data["gradients"]["certified"] == certificate.gradients.certified
+    assert len(data["nodes"]) == len(certificate.values) == len([*certificate.values])
+    assert data["nodes"][-1]["value"]["upper"] == "inf"
+
+
+def test_ulps_count_from_the_nearest() -> None:
+    x = Value(0.1)
+    certificate = certify(3 * x * x - x)
+    assert certificate.gradients.ulps(x) == 1.0
+    x.data = 1.5
+    assert certify(x).values.ulps(x) == 0
+    power = x**2
+    power.data = math.nan
+    assert certify(power).values.ulps(power) == math.inf
