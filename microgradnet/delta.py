@@ -61,7 +61,7 @@ _Rule = TypeVar("_Rule")
 
 @np.errstate(all="ignore")
 def weighted_input(W: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
-    """Weighted input z = W a + b, for W (n_out, n_in), a (n_in,) or (batch, n_in), b (n_out,).
+    """Compute z = W a + b, for W (n_out, n_in), a (n_in,) or (batch, n_in), and b (n_out,).
 
     >>> weighted_input([[1, 2], [3, 4]], [5, 6], [0, 1])
     array([17., 40.])
@@ -74,7 +74,7 @@ def weighted_input(W: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
 
 @np.errstate(all="ignore")
 def output_error(C_prime: ArrayLike, sigma_prime: ArrayLike) -> Array:
-    """BP1: δᴸ = C′(aᴸ) ⊙ σ′(zᴸ), both of the shape of aᴸ.
+    """Compute BP1, δᴸ = C′(aᴸ) ⊙ σ′(zᴸ), both factors of the shape of aᴸ.
 
     >>> output_error([1, 2], [0.25, 0.5])
     array([0.25, 1.  ])
@@ -86,7 +86,7 @@ def output_error(C_prime: ArrayLike, sigma_prime: ArrayLike) -> Array:
 
 @np.errstate(all="ignore")
 def output_error_softmax(C_prime: ArrayLike, jacobian: ArrayLike) -> Array:
-    """BP1 where σ mixes components: δᴸ = Jᵀ C′(aᴸ), with J from `softmax_jacobian`.
+    """Compute BP1 where σ mixes components, δᴸ = Jᵀ C′(aᴸ), with J from `softmax_jacobian`.
 
     >>> output_error_softmax([-2, 0], [[0.25, -0.25], [-0.25, 0.25]])
     array([-0.5,  0.5])
@@ -100,7 +100,7 @@ def output_error_softmax(C_prime: ArrayLike, jacobian: ArrayLike) -> Array:
 
 @np.errstate(all="ignore")
 def hidden_error(W_next: ArrayLike, delta_next: ArrayLike, sigma_prime: ArrayLike) -> Array:
-    """BP2: δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ). Column k of Wˡ⁺¹ is what leaves neuron k; hence the ᵀ.
+    """Compute BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ): column k of Wˡ⁺¹ leaves neuron k, hence the ᵀ.
 
     >>> hidden_error([[1, 2], [3, 4]], [1, 10], [1, 0.5])
     array([31., 21.])
@@ -114,7 +114,7 @@ def hidden_error(W_next: ArrayLike, delta_next: ArrayLike, sigma_prime: ArrayLik
 
 @np.errstate(all="ignore")
 def bias_gradient(delta: ArrayLike) -> Array:
-    """BP3: ∂C/∂bˡ = δˡ, of shape (n_out,); summed over the rows of a batch.
+    """Compute BP3, ∂C/∂bˡ = δˡ of shape (n_out,), summed over the rows of a batch.
 
     >>> bias_gradient([[1, 2], [10, 20]])
     array([11., 22.])
@@ -126,7 +126,7 @@ def bias_gradient(delta: ArrayLike) -> Array:
 
 @np.errstate(all="ignore")
 def weight_gradient(delta: ArrayLike, a_prev: ArrayLike) -> Array:
-    """BP4: ∂C/∂Wˡ = δˡ (aˡ⁻¹)ᵀ, of shape (n_out, n_in); summed over the rows of a batch.
+    """Compute BP4, ∂C/∂Wˡ = δˡ (aˡ⁻¹)ᵀ of shape (n_out, n_in), summed over the rows of a batch.
 
     >>> weight_gradient([1, 10], [2, 3])
     array([[ 2.,  3.],
@@ -140,7 +140,7 @@ def weight_gradient(delta: ArrayLike, a_prev: ArrayLike) -> Array:
 
 @np.errstate(all="ignore")
 def update(w: ArrayLike, gradient: ArrayLike, eta: ArrayLike, m: int) -> Array:
-    """Gradient descent: w − (η/m)·gradient, where gradient is the sum over m examples.
+    """Take a step of descent, w − (η/m)·gradient, where gradient is the sum over m examples.
 
     >>> update([1, 2], [4, 8], eta=0.5, m=2)
     array([0., 0.])
@@ -218,10 +218,10 @@ def backprop(
 
 @np.errstate(all="ignore")
 def activation(name: str, z: ArrayLike) -> Array:
-    """σ(z), elementwise; softmax over the last axis. The names are in ACTIVATIONS.
+    """Compute σ(z), elementwise; softmax over the last axis.
 
-    Right to a few units in the last place, tails included; gelu(x) far below 0 to the change that
-    a few units in the last place of x make.
+    The names are in ACTIVATIONS. Right to a few units in the last place, tails included; gelu(x)
+    far below 0 to the change that a few units in the last place of x make.
 
     >>> activation("relu", [-1, 2])
     array([0., 2.])
@@ -232,9 +232,10 @@ def activation(name: str, z: ArrayLike) -> Array:
 
 @np.errstate(all="ignore")
 def activation_prime(name: str, z: ArrayLike) -> Array:
-    """σ′(z), elementwise, as exact as σ, or as its terms where they cancel (silu, gelu).
+    """Compute σ′(z), elementwise.
 
-    At the kinks: relu′(0) = 0, leaky_relu′(0) = 1/100, hard_tanh′(±1) = 0, hard_sigmoid′(±3) = 0.
+    It is as exact as σ, or as its terms where they cancel (silu, gelu). At the kinks relu′(0) = 0,
+    leaky_relu′(0) = 1/100, hard_tanh′(±1) = 0, hard_sigmoid′(±3) = 0.
 
     >>> activation_prime("sigmoid", [0, 800])
     array([0.25, 0.  ])
@@ -247,9 +248,9 @@ def activation_prime(name: str, z: ArrayLike) -> Array:
 
 @np.errstate(all="ignore")
 def complement(name: str, z: ArrayLike) -> Array | None:
-    """1 − σ(z) with the digits that 1 − a loses where a is close to 1: of sigmoid and softmax.
+    """Compute 1 − σ(z) of sigmoid and softmax; None for the other activations.
 
-    None for the other activations.
+    It has the digits that 1 − a loses where a is close to 1.
 
     >>> complement("sigmoid", [0, 40])
     array([5.00000000e-01, 4.24835426e-18])
@@ -264,7 +265,7 @@ def complement(name: str, z: ArrayLike) -> Array | None:
 
 @np.errstate(all="ignore")
 def softmax_jacobian(z: ArrayLike) -> Array:
-    """Jⱼₖ = ∂aⱼ/∂zₖ = aⱼ(δⱼₖ − aₖ) of a = softmax(z), of shape (…, n, n) for z (…, n).
+    """Compute Jⱼₖ = ∂aⱼ/∂zₖ = aⱼ(δⱼₖ − aₖ) of a = softmax(z): (…, n, n) for z (…, n).
 
     >>> softmax_jacobian([0, 0])
     array([[ 0.25, -0.25],
@@ -343,9 +344,10 @@ ACTIVATIONS = tuple(_SIGMA)
 
 @np.errstate(all="ignore")
 def cost(name: str, a: ArrayLike, y: ArrayLike, rest: ArrayLike | None = None) -> Array:
-    """C(a, y) of one example, or of each row of a batch; a "…_from_z" cost takes z for a.
+    """Compute C(a, y) of one example, or of each row of a batch.
 
-    The rest is 1 − a, where it is known with more digits than the subtraction leaves: `complement`.
+    A "…_from_z" cost takes z for a. The rest is 1 − a, where it is known with more digits than the
+    subtraction leaves: `complement`.
 
     ============================  ================================================
     quadratic                     ½ Σ (a − y)²
@@ -368,9 +370,9 @@ def cost(name: str, a: ArrayLike, y: ArrayLike, rest: ArrayLike | None = None) -
 
 @np.errstate(all="ignore")
 def cost_prime(name: str, a: ArrayLike, y: ArrayLike, rest: ArrayLike | None = None) -> Array:
-    """C′ = ∂C/∂a, of the shape of a; 0/0 is read as 0, and hinge at its tie y a = 1 as −y/2.
+    """Compute C′ = ∂C/∂a, of the shape of a.
 
-    The rest is 1 − a, as of `cost`.
+    0/0 is read as 0, and hinge at its tie y a = 1 as −y/2. The rest is 1 − a, as of `cost`.
 
     >>> cost_prime("quadratic", [1, 2], [1, 0])
     array([0., 2.])

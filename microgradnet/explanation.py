@@ -18,7 +18,7 @@ from microgradnet.notation import is_weighted_input
 from microgradnet.numerals import full_numeral, numeral
 from microgradnet.ops import add, multiply
 
-__all__ = ["Path", "adjoint", "explain", "made", "paths"]
+__all__ = ["Path", "adjoint", "definition", "explain", "paths"]
 
 
 def explain(cost: Value, node: Value) -> str:
@@ -71,7 +71,7 @@ def explain(cost: Value, node: Value) -> str:
     sums = [numeral(total)] + [" + ".join(map(numeral, terms))] * (len(terms) > 1)
     lines = [" = ".join([adjoint(node), *sums])]
     consumers = dict.fromkeys(consumer for consumer, *_ in uses)
-    once = {consumer: (consumer.partials(), made(consumer)) for consumer in consumers}
+    once = {consumer: (consumer.partials(), definition(consumer)) for consumer in consumers}
     for consumer, k, term in uses:
         partials, through = once[consumer]
         factors = f"{numeral(consumer.grad)} × {numeral(partials[k])}"
@@ -211,7 +211,7 @@ def _name(node: Value) -> str:
     return f"({_formula(node)})" if node.op is not None else full_numeral(node.data)
 
 
-def made(node: Value) -> str:
+def definition(node: Value) -> str:
     """Write how a node that is no leaf was made: a²₁ = sigmoid(z²₁)."""
     return f"{node.label} = {_formula(node)}" if node.label else _formula(node)
 

@@ -25,7 +25,7 @@ __all__ = ["Adam", "GradientDescent", "Momentum", "Optimizer"]
 
 
 class Optimizer(ABC):
-    """Moves parameters against their gradients, all by one rule.
+    """Move parameters against their gradients, all by one rule.
 
     parameters  the Values that move
     lr          the learning rate η
@@ -170,7 +170,7 @@ class Optimizer(ABC):
 
 
 class GradientDescent(Optimizer):
-    """w → w − (η/m) Σₙ ∂C_{xₙ}/∂w, for every parameter w.
+    """Descend: w → w − (η/m) Σₙ ∂C_{xₙ}/∂w, for every parameter w.
 
     lr is the learning rate η; the rest is as in `Optimizer`.
 
@@ -193,7 +193,7 @@ class GradientDescent(Optimizer):
 
 
 class Momentum(Optimizer):
-    """Gradient descent with a velocity v: v → μv + (1 − τ)ḡ, then w → w − ηv.
+    """Descend with a velocity v: v → μv + (1 − τ)ḡ, then w → w − ηv.
 
     lr            the learning rate η
     momentum      μ, what is left of the velocity from step to step

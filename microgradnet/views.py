@@ -83,11 +83,11 @@ class GraphView:
         self.roots = list(roots)
         self.order = topological_order(self.roots)
         self.place = {node: k for k, node in enumerate(self.order)}
-        found = vars(leaf_roles(self.order, **lists))
-        role_of = {node: what[:-1] for what, nodes in found.items() for node in nodes}
+        leaves = vars(leaf_roles(self.order, **lists))
+        role_of = {node: what[:-1] for what, nodes in leaves.items() for node in nodes}
         self.roles = [role_of.get(node, "computed") for node in self.order]
         self.leaves: dict[str, list[Value]] = {
-            what: [node for node in found[what] if node.op is None and node in self.place]
+            what: [node for node in leaves[what] if node.op is None and node in self.place]
             for what in named
         }
 
@@ -213,8 +213,8 @@ def _weighted_inputs(
                 bias = b.nodes
             product = part.operand if isinstance(part, Sum) else part
             factors = product.operands if isinstance(product, Map) else ()
-            found = [_read(x, variables) for x in factors]
-            for W, a in permutations(found) if len(found) == 2 else ():
+            operands = [_read(x, variables) for x in factors]
+            for W, a in permutations(operands) if len(operands) == 2 else ():
                 if W is None or a is None or W.kind != "parameter" or a.kind == "parameter":
                     continue
                 columns = [axis for axis in W.axes if axis not in z.axes]
@@ -235,12 +235,12 @@ def _read(term: Term, variables: Mapping[str, Variable]) -> Variable | None:
                 return None
             entry = term.index.offset
         term = term.operand
-    found = variables.get(term.name) if isinstance(term, (Leaf, State)) else None
-    if found is None or entry is None:
-        return found
-    if len(found.axes) > 1:
+    variable = variables.get(term.name) if isinstance(term, (Leaf, State)) else None
+    if variable is None or entry is None:
+        return variable
+    if len(variable.axes) > 1:
         return None
-    return replace(found, shape=(), axes=(), nodes=found.nodes[entry : entry + 1])
+    return replace(variable, shape=(), axes=(), nodes=variable.nodes[entry : entry + 1])
 
 
 def neurons_of_pass(forward_pass: ForwardPass) -> list[list[NeuronView]]:
@@ -282,8 +282,8 @@ def values_in(nested: Any, what: str) -> list[Value]:
         raise TypeError(f"{what} is a Value or a sequence of them, not {nested!r}")
     values: list[Value] = []
     for entry in nested:
-        if isinstance(entry, Value):
-            values.append(entry)
-        elif isinstance(entry, Iterable) and not isinstance(entry, (str, bytes)):
+        if isinstance(entry, Iterable) and not isinstance(entry, (str, bytes)):
             values += values_in(entry, what)
+        elif isinstance(entry, Value):
+            values.append(entry)
     return values

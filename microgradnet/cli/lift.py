@@ -87,5 +87,5 @@ def _of_expression(options: argparse.Namespace) -> Program:
             if name not in leaves:
                 raise UsageError(f"--inputs {name}: the names are {', '.join(leaves) or 'none'}")
         inputs = [leaves[name] for name in names]
-    found = leaf_roles(leaves.values(), inputs)
-    return lift(value, found.inputs, found.targets, found.parameters)
+    roles = leaf_roles(leaves.values(), inputs)
+    return lift(value, roles.inputs, roles.targets, roles.parameters)

@@ -136,8 +136,8 @@ def _readable(view: GraphView) -> str:
         if len(sources.union(each.a for each in view.neurons)) <= _READABLE["neuron"]:
             return "neuron"
     with suppress(ValueError):
-        found = view.matrices.variables.values()
-        if len(found) <= _READABLE["layer"] and any(variable.shape for variable in found):
+        variables = view.matrices.variables.values()
+        if len(variables) <= _READABLE["layer"] and any(each.shape for each in variables):
             return "layer"
     return "scalar"
 

@@ -38,18 +38,18 @@ def neuron(scene: Scene) -> str:
             "no neurons were found in this graph: say which leaves are inputs=... and "
             "parameters=..., or draw it with zoom='scalar' or zoom='layer'"
         )
-    owner = {node: each for each in neurons for node in (each.a, each.z)}
+    neuron_of = {node: each for each in neurons for node in (each.a, each.z)}
     used = {source for each in neurons for _, source in each.weights}
-    sources = sorted(used - owner.keys(), key=view.place.__getitem__)
+    sources = sorted(used - neuron_of.keys(), key=view.place.__getitem__)
     # A leaf that feeds neurons is an input, whatever its label says.
     role = {node: view.role(node) if node.op is not None else "input" for node in sources}
     lines = _column("input", [scene.box(node, role[node]) for node in sources]) if sources else []
     for l, layer in groupby(neurons, key=lambda each: each.l):
         lines += _column(f"layer {l}", [_box(each, scene) for each in layer])
-    lines += _synapses(neurons, owner, scene)
+    lines += _synapses(neurons, neuron_of, scene)
     ends = [each.z for each in neurons if each.a not in used and each.z not in used]
     targets = [node for node in view.order if role.get(node, view.role(node)) == "target"]
-    results = [root for root in view.roots if root not in owner]
+    results = [root for root in view.roots if root not in neuron_of]
     for root in results:
         lines.append(scene.box(root))
         for node in targets:
@@ -104,7 +104,7 @@ def _box(each: NeuronView, scene: Scene) -> str:
 
 
 def _synapses(
-    neurons: Sequence[NeuronView], owner: Mapping[Value, NeuronView], scene: Scene
+    neurons: Sequence[NeuronView], neuron_of: Mapping[Value, NeuronView], scene: Scene
 ) -> Iterator[str]:
     """Draw a line for each weight, its hue, dashes and thickness by the size and sign shown."""
     place = scene.view.place
@@ -115,7 +115,7 @@ def _synapses(
     tail, head = _SIDES[scene.rankdir]
     largest = max((abs(size) for size in sizes), default=0) or 1.0
     for (each, w, source), size in zip(synapses, sizes, strict=True):
-        start, end = place[owner[source].z if source in owner else source], place[each.z]
+        start, end = place[neuron_of[source].z if source in neuron_of else source], place[each.z]
         color = DIM["color"] if scene.mark([w, source]) else _NEGATIVE if size < 0 else _POSITIVE
         style = {"id": f"e{place[w]}", "class": "weight", "color": color}
         style["penwidth"] = f"{thinnest + span * abs(size) / largest:.2f}"

@@ -17,7 +17,7 @@ from microgradnet.drawing.boxes import DIM, LIT, frame, name_of
 from microgradnet.drawing.dot import SIZE, attributes, clean, label, text_width, tooltip
 from microgradnet.drawing.scene import Scene
 from microgradnet.engine import Value
-from microgradnet.explanation import made
+from microgradnet.explanation import definition
 from microgradnet.notation import counted, symbol
 from microgradnet.numerals import full_numeral, numeral
 
@@ -60,7 +60,7 @@ def _dot(node: Value, k: int, scene: Scene) -> Iterator[str]:
     width = max(20.0, 1.2 * text_width(sign, SIZE) + 8) / 72
     style = {"id": f"op{k}", "class": "operation", "label": label(sign), "shape": "ellipse"}
     style |= _DARK if node in scene.lit else _DARK | DIM | {"fillcolor": '"#C8C8C8"'}
-    style |= {"width": f"{width:.2f}", "height": "0.28", "tooltip": tooltip(made(node))}
+    style |= {"width": f"{width:.2f}", "height": "0.28", "tooltip": tooltip(definition(node))}
     yield f"op{k}{attributes(style)}"
 
 

@@ -11,7 +11,7 @@ from microgradnet.drawing.boxes import DIM, STYLES, WRONG, gradient, name_of, sh
 from microgradnet.drawing.dot import clean, document
 from microgradnet.drawing.highlight import downstream, sum_of_paths
 from microgradnet.engine import Value, is_unset
-from microgradnet.explanation import adjoint, made
+from microgradnet.explanation import adjoint, definition
 from microgradnet.notation import is_weighted_input
 from microgradnet.numerals import full_numeral, numeral
 from microgradnet.views import GraphView
@@ -63,7 +63,7 @@ class Scene:
         name = f"{clean(node.label, 24)} = " if node.label else ""
         error = f"{adjoint(node)} =" if is_weighted_input(node.label) else "grad"
         lines = [f"{'‼ ' * is_wrong}{name}{numeral(node.data)}", f"{error} {gradient(node.grad)}"]
-        how = [] if node.op is None else [clean(made(node), 300)]
+        how = [] if node.op is None else [clean(definition(node), 300)]
         numbers = [f"data {full_numeral(node.data)}", f"grad {gradient(node.grad, full_numeral)}"]
         hover = [f"{name_of(node, k)}: {role}", *how, *numbers]
         return statement(f"n{k}", role, lines, hover, style)

@@ -99,14 +99,14 @@ _PARTS = {"forward": "Forward", "backward": "The errors", "gradient": "The gradi
 
 def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[Section]:
     """Write the equations that lift finds in any graph, each with the numbers that it speaks of."""
-    shown: dict[str, tuple[str, str, Variable]] = {}
+    quantities: dict[str, tuple[str, str, Variable]] = {}
     for name, variable in structure.variables.items():
-        shown[name] = "data", "", variable
+        quantities[name] = "data", "", variable
     for equation in structure.equations:
         of = structure.variables.get(equation.gradient_of or "")
         if of is not None:
             before = "δ of " if equation.part == "backward" else "∂C/∂"
-            shown[equation.left] = "grad", before, of
+            quantities[equation.left] = "grad", before, of
     sections = []
     for part, heading in _PARTS.items():
         equations = []
@@ -117,8 +117,8 @@ def lifted_equations(structure: Structure, place: Mapping[Value, int]) -> list[S
             numbers: list[Part] = [
                 part
                 for name in names
-                if name in shown
-                for part in (f"{name} =", _lifted_matrix(name, *shown[name], place))
+                if name in quantities
+                for part in (f"{name} =", _lifted_matrix(name, *quantities[name], place))
             ]
             equations.append(PageEquation([f" {equation.text} "], numbers))
         if equations:
@@ -153,7 +153,7 @@ def _equation(*parts: _Term | str) -> PageEquation:
 
 
 class _Writer:
-    """Writes the sections; `place` says which node of the page a Value is."""
+    """Write the sections; `place` says which node of the page a Value is."""
 
     def __init__(self, forward_pass: ForwardPass, place: Mapping[Value, int]) -> None:
         self.model, self.z, self.a = forward_pass.model, forward_pass.z, forward_pass.a

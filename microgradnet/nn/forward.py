@@ -14,7 +14,7 @@ __all__ = ["Deltas", "ForwardPass"]
 
 
 class ForwardPass:
-    """Runs the example x forward: zˡ = Wˡ aˡ⁻¹ + bˡ, aˡ = σ(zˡ); index l is the layer.
+    """Run the example x forward: zˡ = Wˡ aˡ⁻¹ + bˡ, aˡ = σ(zˡ); index l is the layer.
 
     a[0]      the input, as Values
     z[l][j]   the weighted inputs of layer l (z[0] is empty), neurons counted from 0

@@ -225,10 +225,10 @@ def _sensitive(node: Value) -> list[tuple[float, float]]:
 
 
 def _complex_step(
-    trace: Trace, moved: Value, sizes: dict[Value, float]
+    trace: Trace, variable: Value, sizes: dict[Value, float]
 ) -> tuple[float, float, float]:
     """Differentiate by one input, by the complex step; say how far that, and f, may be off."""
-    tangents = {moved: 1.0}
+    tangents = {variable: 1.0}
     off = noise = 0.0
     for node in trace.path:
         op: Any = node.op

@@ -277,7 +277,7 @@ def output_error(cost: str, activation: str, z: Array, a: Array, y: Array) -> Ar
 
 
 def _output_error_softmax(terms: Array, rounding: Array, z: Array, a: Array) -> Array:
-    """δⱼ = aⱼ Σₖ aₖ (C′ⱼ − C′ₖ) over the k other than j: so 1 − aⱼ has its digits.
+    """Bound δⱼ = aⱼ Σₖ aₖ (C′ⱼ − C′ₖ) over the k other than j: so 1 − aⱼ has its digits.
 
     Besides those of C′ and of the two shares, the longest way is the diagonal's: n − 2 additions
     to 1 − aⱼ, two products, n − 1 additions over the components; on both sides.
