@@ -2,6 +2,7 @@
 
     Value, no_grad                a number that remembers how it was computed; remembering off
     tanh, relu, softmax, ...      the operations, on Values and on plain numbers
+    linear, dot, rms_norm, ...    operations on lists, of which layers are made
     operation, Operation          an operation of your own, with its derivative rule
     MLP, Layer, Neuron, Module    networks; forward(x) keeps every z and a, and then every δ
     costs                         quadratic, cross_entropy, log_likelihood, hinge
@@ -49,7 +50,7 @@ from microgradnet.ops import (  # isort: skip
     acos, acosh, add, asin, asinh, atan, atanh, cos, cosh, divide, elu, erf, erfc, exp, expm1,
     gelu, hard_sigmoid, hard_tanh, hypot, leaky_relu, log, log1p, log_sum_exp, maximum,
     minimum, multiply, negative, norm, power, relu, sigmoid, silu, sin, sinh, softmax, softplus,
-    softsign, sqrt, subtract, tan, tanh, weighted_input, xlogy,
+    softsign, sqrt, subtract, tan, tanh, total, xlogy,
 )  # fmt: skip
 from microgradnet.recording import no_grad
 
@@ -63,6 +64,9 @@ if TYPE_CHECKING:
     from microgradnet.expression import ExpressionError, read_expression
     from microgradnet.files import load, save
     from microgradnet.judging import Judgement, assert_right, judge, judge_delta, judge_step
+    from microgradnet.layerwise import (  # isort: skip
+        dot, layer_norm, linear, log_softmax, mean, rms_norm, weighted_input,
+    )  # fmt: skip
     from microgradnet.lifting import Program, TracingError, lift, trace
     from microgradnet.nn import MLP, ForwardPass, Layer, Module, Neuron
     from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
@@ -79,16 +83,15 @@ __all__ = [
     "ForwardPass", "GradientDescent", "GradientError", "History", "Judgement", "Layer", "Module",
     "Momentum", "Neuron", "Operation", "Optimizer", "Program", "RenderError", "Report",
     "TracingError", "Value", "acos", "acosh", "add", "asin", "asinh", "assert_right", "atan",
-    "atanh", "certify", "check_grad",
-    "cos", "cosh", "costs", "datasets", "delta", "detect_anomaly", "divide", "draw", "elu", "erf",
-    "erfc",
-    "exp", "experiments", "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid",
-    "hard_tanh", "hessian", "hvp", "hypot", "interop", "jacobian", "judge", "judge_delta",
-    "judge_step", "jvp", "leaky_relu", "lift", "load",
-    "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply", "negative", "no_grad", "norm",
-    "operation", "paths", "power", "read_expression", "relu", "save", "sigmoid", "silu", "sin",
-    "sinh", "softmax", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "trace",
-    "value_and_grad", "verify", "vjp", "weighted_input", "xlogy",
+    "atanh", "certify", "check_grad", "cos", "cosh", "costs", "datasets", "delta", "detect_anomaly",
+    "divide", "dot", "draw", "elu", "erf", "erfc", "exp", "experiments", "explain", "explore",
+    "expm1", "fit", "gelu", "grad", "hard_sigmoid", "hard_tanh", "hessian", "hvp", "hypot",
+    "interop", "jacobian", "judge", "judge_delta", "judge_step", "jvp", "layer_norm", "leaky_relu",
+    "lift", "linear", "load", "log", "log1p", "log_softmax", "log_sum_exp", "maximum", "mean",
+    "minimum", "multiply", "negative", "no_grad", "norm", "operation", "paths", "power",
+    "read_expression", "relu", "rms_norm", "save", "sigmoid", "silu", "sin", "sinh", "softmax",
+    "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "total", "trace", "value_and_grad",
+    "verify", "vjp", "weighted_input", "xlogy",
 ]  # fmt: skip
 
 _MODULES = ("costs", "datasets", "delta", "experiments", "interop", "nn", "optim")
@@ -101,6 +104,9 @@ _LAZY = {
     "expression": ("ExpressionError", "read_expression"),
     "files": ("load", "save"),
     "judging": ("Judgement", "assert_right", "judge", "judge_delta", "judge_step"),
+    "layerwise": (
+        "dot", "layer_norm", "linear", "log_softmax", "mean", "rms_norm", "weighted_input",
+    ),
     "lifting": ("Program", "TracingError", "lift", "trace"),
     "nn": ("MLP", "ForwardPass", "Layer", "Module", "Neuron"),
     "optim": ("Adam", "GradientDescent", "Momentum", "Optimizer"),

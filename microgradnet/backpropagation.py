@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from microgradnet import ops
 from microgradnet.arithmetic import Number, common, evaluate, ieee, parts
-from microgradnet.node import Node, Vector
+from microgradnet.node import Node, Shares, Vector, floats
 from microgradnet.notation import annotate, described
 from microgradnet.unset import UNSET, Unset
 
@@ -34,14 +34,14 @@ _DIVIDE: Final = ops.divide
 _NEGATIVE: Final = ops.negative
 _SQUARE: Final = ops.power_constant  # its exponent is 2
 _RELU: Final = ops.relu
-_WEIGHTED_SUM: Final = ops.weighted_sum
 
 _LEAST: Final = 2.0**-1022  # smaller floats have fewer digits, and the rule knows another way
 
-FAST_PATHS = frozenset(
-    {_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _SQUARE, _RELU, _WEIGHTED_SUM}
-)
-"""The operations on floats whose rule is written out below, and not asked."""
+FAST_PATHS = frozenset({
+    _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _SQUARE, _RELU, ops.weighted_sum,
+    ops.dot_product, ops.softmax_component,
+})  # fmt: skip
+"""The operations on floats whose rule is written out, below or in `node`, and not always asked."""
 
 
 def backpropagate(root: Node, one: Number) -> None:
@@ -136,14 +136,22 @@ def _sort(
             waiting: list[Node] = []
             entry: Node
             for entry in many:
-                if entry.grad is not fresh:
+                grad = entry.grad
+                if grad is fresh:
+                    continue
+                if entry._left is None:
+                    if type(grad) is not Unset:
+                        earlier.append((entry, grad))
+                    leaves.append(entry)
+                    entry.grad = fresh
+                else:
                     waiting.append(entry)
             if waiting:
                 stack.append(node)
                 stack += reversed(waiting)
                 node = stack.pop()
                 continue
-            if isinstance(node, Vector):
+            if isinstance(node, (Vector, Shares)):
                 node.begin()
             order.append(node)
         else:
@@ -176,17 +184,26 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
             g = node.grad
             op: Any = node.op
             right: Node | None = node._right
-            if g is fresh and op is not None:  # a vector, without op, collects what comes itself
+            if g is fresh and op is not None:  # operands, without op, collect what comes
                 node.grad = 0.0 if type(node.data) is float else _zero(node)
                 continue
-            if right is not None and op is not _WEIGHTED_SUM:
+            if right is not None:
                 left: Node = node._left
                 if op is _ADD:
                     to_left = to_right = g
                 else:
                     x, y = left.data, right.data
                     if not (type(x) is type(y) is type(g) is float):
-                        _contribute((left, right), op.contributions(g, node.data, (x, y)), fresh)
+                        if not isinstance(left, Vector) or not isinstance(right, Vector):
+                            terms = op.contributions(g, node.data, (x, y))
+                            _contribute((left, right), terms, fresh)
+                        elif type(g) is float and x is not None and y is not None:
+                            left.adjoints.append(g)
+                            left.others.append(y)
+                            right.adjoints.append(g)
+                            right.others.append(x)
+                        else:
+                            _contribute_by_rule(node, node.parents, fresh)
                         continue
                     if op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
@@ -223,22 +240,14 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                     right.grad = _sum(h, to_right)
                 continue
             parents: Any = node._left
-            if right is not None:
-                weights: Vector = node._left
-                activations: Vector = node._right
-                ws, xs = weights.data, activations.data
-                if type(g) is float and ws is not None and xs is not None:
-                    weights.adjoints.append(g)
-                    weights.others.append(xs)
-                    activations.adjoints.append(g)
-                    activations.others.append(ws)
-                    continue
-                parents = node.parents
-            elif type(parents) is not tuple:
+            if type(parents) is not tuple:
                 parent: Node = node._left
                 x = parent.data
                 if not (type(x) is type(g) is float):
-                    _contribute((parent,), op.contributions(g, node.data, (x,)), fresh)
+                    if isinstance(parent, Shares) and type(g) is float and x is not None:
+                        parent.adjoints.append((op, node.data, g))
+                    else:
+                        _contribute_by_rule(node, node.parents, fresh)
                     continue
                 if op is _RELU:
                     if x <= 0.0:
@@ -265,12 +274,18 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 else:
                     parent.grad = _sum(h, term)
                 continue
-            if isinstance(node, Vector):
+            if isinstance(node, (Vector, Shares)):
                 terms = node.sums()
             else:
-                data = [parent.data for parent in parents]
-                _contribute(parents, op.contributions(g, node.data, data), fresh)
-                continue
+                numbers = floats(parents)
+                if numbers is None or not (type(g) is type(node.data) is float):
+                    _contribute_by_rule(node, parents, fresh)
+                    continue
+                terms = op.rule(ieee, g, node.data, *numbers)
+                if type(terms) is not tuple or list(map(type, terms)).count(float) != len(numbers):
+                    op.check(terms, len(numbers))
+                    _contribute(parents, terms, fresh)
+                    continue
             for k, term in enumerate(terms):
                 parent = parents[k]
                 h = parent.grad
@@ -285,6 +300,13 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
             note = described(node.op, node.parents, node.label)
             annotate(error, f"in the backward pass, at {note}")
         raise
+
+
+def _contribute_by_rule(node: Node, parents: Sequence[Node], fresh: Unset) -> None:
+    """Ask the operation's rule for a node's contributions, of whatever kind its numbers are."""
+    op: Any = node.op
+    terms = op.contributions(node.grad, node.data, [parent.data for parent in parents])
+    _contribute(parents, terms, fresh)
 
 
 def _contribute(parents: Sequence[Node], contributions: Sequence[Number], fresh: Unset) -> None:

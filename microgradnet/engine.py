@@ -24,7 +24,7 @@ from microgradnet.complements import (
     source_of,
 )
 from microgradnet.escapes import check_conversion, check_equality
-from microgradnet.node import Node, Vector, number_of
+from microgradnet.node import Node, Shares, Vector, number_of
 from microgradnet.notation import annotate, described
 from microgradnet.operation import Operation, find_by_symbol, method, methods_on
 from microgradnet.serialisation import flatten
@@ -381,8 +381,40 @@ class Value(Node):
         """Apply op to the operands, and return the node: what `Operation` calls."""
         if len(operands) == 1:
             return record_unary(op, operands[0])
-        values = [x if isinstance(x, Value) else Value(operand(x)) for x in operands]
-        return record(op, tuple(values))
+        return record(op, _values(operands))
+
+    @staticmethod
+    def __softmax__(
+        components: Sequence[Operation], softmax: Callable[..., Any], operands: Sequence[Any]
+    ) -> list[Value]:
+        """Make the nodes of all components of a softmax, which share their operands."""
+        values = _values(operands)
+        try:
+            shares = evaluate(softmax, *[x.data for x in values])
+        except Exception as error:
+            annotate(error, f"in {described(components[0], values)}")
+            raise
+        nodes: list[Value] = []
+        if recording.open_blocks and recording.is_paused():
+            sources = tuple([Source(x.data) for x in values])
+            for k, op in enumerate(components):
+                nodes.append(_leaf_of(Source(shares[k], op, sources)))
+        else:
+            below = Shares(values, shares)
+            for k, op in enumerate(components):
+                node: Value = new_node(Value)
+                node.data = shares[k]
+                node.grad = _UNSET
+                node.op = op
+                node.label = ""
+                node._left = below
+                node._right = None
+                nodes.append(node)
+        hook = recording.active_hook() if recording.open_blocks else None
+        if hook is not None:
+            for op, node in zip(components, nodes, strict=True):
+                hook.on_op(node, op, values)
+        return nodes
 
 
 methods_on(Value)
@@ -397,7 +429,8 @@ _LOG: Final = ops.log
 _LOG1P: Final = ops.log1p
 _LSE: Final = ops.log_sum_exp
 _ATANH: Final = ops.atanh
-_WEIGHTED_SUM: Final = ops.weighted_sum
+_SOFTMAX: Final = ops.softmax_component
+_PRODUCT_SUMS: Final = (ops.weighted_sum, ops.dot_product)
 _UNSET: Final = UNSET
 
 
@@ -411,17 +444,22 @@ if not COMPILED:  # of all ways to make an object this takes least time
 
 
 def _sides(
-    op: Operation, parents: tuple[Value, ...], shared: dict[Any, Vector] | None = None
+    op: Operation, parents: tuple[Value, ...], shared: dict[Any, Any] | None = None
 ) -> tuple[Any, Any]:
-    """Return the parents as a node holds them; shared keeps the vectors made so far."""
-    if op is _WEIGHTED_SUM:
-        known = {} if shared is None else shared
+    """Return the parents as a node holds them; shared keeps what nodes share, made so far."""
+    if shared is not None and op in _PRODUCT_SUMS:
         weights, operands, bias = ops.split_weighted_sum(parents)
-        row, activations = (weights, bias), (operands, None)
-        for key in (row, activations):
-            if key not in known:
-                known[key] = Vector(list(key[0]), key[1])
-        return known[row], known[activations]
+        row, activations = (weights, *bias), (operands,)
+        if row not in shared:
+            shared[row] = Vector(list(weights), *bias)
+        if activations not in shared:
+            shared[activations] = Vector(list(operands))
+        return shared[row], shared[activations]
+    if shared is not None and (op.base or op) is _SOFTMAX:
+        if parents not in shared:
+            numbers = [parent.data for parent in parents]
+            shared[parents] = Shares(parents, ops.softmax(numbers))
+        return shared[parents], None
     if len(parents) == 2:
         return parents
     return (parents[0] if len(parents) == 1 else parents), None
@@ -433,7 +471,7 @@ def _node(
     parents: tuple[Value, ...],
     grad: Number = UNSET,
     label: str = "",
-    shared: dict[Any, Vector] | None = None,
+    shared: dict[Any, Any] | None = None,
 ) -> Value:
     node: Value = new_node(Value)
     node.data = data
@@ -473,11 +511,17 @@ class Unrecorded(Value):
 
 def _unrecorded(data: Number, op: Operation, operands: Sequence[Value]) -> Value:
     source = remembered(data, op, operands)
-    if source is None:
-        return Value(data)
-    node = Unrecorded(data)
+    return Value(data) if source is None else _leaf_of(source)
+
+
+def _leaf_of(source: Source) -> Value:
+    node = Unrecorded(source.data)
     node.source = source
     return node
+
+
+def _values(operands: Sequence[Any]) -> tuple[Value, ...]:
+    return tuple([x if isinstance(x, Value) else Value(operand(x)) for x in operands])
 
 
 def record_unary(op: Operation, operand: Value) -> Value:

@@ -115,7 +115,9 @@ class _Tangents:
         return term, exponent
 
 
-_LINEAR = (ops.add, ops.subtract, ops.negative, ops.multiply, ops.weighted_sum)
+_LINEAR = (
+    ops.add, ops.subtract, ops.negative, ops.multiply, ops.total, ops.weighted_sum, ops.dot_product,
+)  # fmt: skip
 """Operations whose partial derivatives are numbers as they stand: a 0 is no product too small."""
 
 

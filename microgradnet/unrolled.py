@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
-__all__ = ["dot", "linear_combination"]
+__all__ = ["dot", "dot_of_nodes", "linear_combination"]
 
 LONGEST: Final = 128  # terms; more are summed in blocks
 
@@ -41,6 +41,44 @@ def dot(n: int) -> Callable[[Sequence[Any], Sequence[Any], Any], Any]:
         f"    [{', '.join(_names('w', n))}] = nodes\n"
         f"    [{', '.join(_names('x', n))}] = xs\n"
         f"    return start{terms}"
+    )
+
+
+@cache
+def dot_of_nodes(n: int) -> Callable[[type, Sequence[Any], Sequence[Any], float], Any]:
+    """Write the function (kind, us, vs, start) → start + Σₖ us[k].data · vs[k].data, as `dot`.
+
+    It returns None where a node is not of that very kind, or the number of one of the vs no float.
+
+    >>> from types import SimpleNamespace as Node
+    >>> dot_of_nodes(1)(Node, [Node(data=2.0)], [Node(data=5.0)], 1.0)
+    11.0
+    >>> dot_of_nodes(1)(Node, [Node(data=2.0)], [Node(data=5)], 1.0)
+    """
+    if n > LONGEST:
+
+        def in_blocks(kind: type, us: Sequence[Any], vs: Sequence[Any], total: Any) -> Any:
+            for k in range(0, n, LONGEST):
+                block = slice(k, k + LONGEST)
+                total = dot_of_nodes(min(LONGEST, n - k))(kind, us[block], vs[block], total)
+                if type(total) is not float:
+                    return None
+            return total
+
+        return in_blocks
+    us, vs, xs = _names("u", n), _names("v", n), _names("x", n)
+    kinds = "".join(f"type({node}) is " for node in (*us, *vs))
+    numbers = "".join(f"type({x}) is " for x in xs)
+    return _function(
+        f"(kind, us, vs, start):\n"
+        f"    [{', '.join(us)}] = us\n"
+        f"    [{', '.join(vs)}] = vs\n"
+        f"    if not ({kinds}kind):\n"
+        f"        return None\n"
+        + "".join(f"    {x} = {v}.data\n" for x, v in zip(xs, vs, strict=True))
+        + f"    if not ({numbers}float):\n"
+        f"        return None\n"
+        f"    return start" + "".join(f" + {u}.data * {x}" for u, x in zip(us, xs, strict=True))
     )
 
 

@@ -265,7 +265,7 @@ def factor_pairs(node: Value) -> Iterator[tuple[Value, Value]]:
     if node.op is ops.multiply:
         yield parents[0], parents[1]
         yield parents[1], parents[0]
-    elif node.op is ops.weighted_sum:
+    elif node.op in (ops.weighted_sum, ops.dot_product):
         weights, activations, _ = ops.split_weighted_sum(parents)
         yield from zip(weights, activations, strict=True)
         yield from zip(activations, weights, strict=True)

@@ -221,15 +221,15 @@ class _Ieee(Rounded, functions=_FUNCTIONS):
 
     def softmax(self, xs: Sequence[float]) -> tuple[float, ...]:
         largest = max(xs)
-        if any(map(math.isnan, xs)) or largest == -inf:
-            return (nan,) * len(xs)
-        if largest == inf:
-            # One infinite component takes all; several have no limits, only nothing for the rest.
-            winner = 1.0 if list(xs).count(inf) == 1 else nan
-            return tuple(winner if x == inf else 0.0 for x in xs)
         powers = [math.exp(x - largest) for x in xs]
         total = math.fsum(powers)
-        return tuple(power / total for power in powers)
+        if total == total:
+            return tuple([power / total for power in powers])
+        if any(map(math.isnan, xs)) or largest == -inf:
+            return (nan,) * len(xs)
+        # One infinite component takes all; several have no limits, only nothing for the rest.
+        winner = 1.0 if list(xs).count(inf) == 1 else nan
+        return tuple(winner if x == inf else 0.0 for x in xs)
 
 
 ieee = _Ieee()

@@ -123,7 +123,7 @@ class Passes:
             elif op is _NEGATIVE:
                 append(-values[places[0]])
             elif op is _WEIGHTED_SUM:
-                weights, activations, bias = ops.split_weighted_sum(places)
+                weights, activations, (bias,) = ops.split_weighted_sum(places)
                 total = values[bias]
                 for i, j in zip(weights, activations, strict=True):
                     total = total + values[i] * values[j]

@@ -236,8 +236,8 @@ class _Canonical:
         return self._collect()
 
     def _expand_weighted_sums(self) -> None:
-        """Make Σ wₖ aₖ + b of n products, which are nodes behind all others."""
-        weighted = self._is(ops.weighted_sum)
+        """Make Σ wₖ aₖ + b, or Σ uₖ vₖ, of n products, which are nodes behind all others."""
+        weighted = self._is(ops.weighted_sum) | self._is(ops.dot_product)
         if not weighted.any():
             return
         nodes = np.flatnonzero(weighted)
@@ -274,7 +274,9 @@ class _Canonical:
         kind = np.full(n, _OTHER)
         kind[: self.n_leaves] = _LEAF
         add, subtract, negative = self._is(ops.add), self._is(ops.subtract), self._is(ops.negative)
-        kind[add | subtract | negative | self._is(ops.weighted_sum)] = _ADDITIVE
+        kind[add | subtract | negative] = _ADDITIVE
+        for op in (ops.weighted_sum, ops.dot_product, ops.total):
+            kind[self._is(op)] = _ADDITIVE
         kind[self._is(ops.multiply)] = _MULTIPLICATIVE
         fixed = self.constant[self.child]
         c = self.value[self.child]

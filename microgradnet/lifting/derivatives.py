@@ -190,7 +190,7 @@ def _is_primed(term: Map) -> bool:
 _READ_AS_FORMULAS = {
     ops.subtract, ops.divide, ops.negative, ops.power_constant, ops.exponential, ops.exp, ops.log,
     ops.log1p, ops.sqrt, ops.sin, ops.cos, ops.softplus, ops.xlogy, ops.raise_to,
-    ops.log_sum_exp, ops.softmax_component, ops.weighted_sum,
+    ops.log_sum_exp, ops.softmax_component, ops.weighted_sum, ops.dot_product, ops.total,
 }  # fmt: skip
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from microgradnet import ops
 from microgradnet.engine import Value, record_unary
 from microgradnet.escapes import differentiated
-from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
+from microgradnet.layerwise import linear, sum_of_products
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
 from microgradnet.nn.module import Module
-from microgradnet.node import Vector
 from microgradnet.operation import Operation, find
 from microgradnet.randomness import generator
+from microgradnet.rows import Rows, rows_of
 
 __all__ = [
     "ACTIVATIONS",
@@ -70,6 +70,8 @@ class Neuron(Module):
     ValueError: a neuron with 2 inputs was given 1
     """
 
+    _rows: Rows  # kept, so that the next example's graph shares them
+
     def __init__(
         self,
         n_in: int,
@@ -94,7 +96,6 @@ class Neuron(Module):
         self.granularity = granularity
         self.w = [Value(begin(source, n_in, 1)) for _ in range(n_in)]
         self.b = Value(0.0)
-        self._row: Vector | None = None  # w and b as all examples share them
 
     @property
     def nonlin(self) -> bool:
@@ -103,23 +104,18 @@ class Neuron(Module):
 
     def weighted_input(self, x: Sequence[Any]) -> Value:
         """Compute the weighted input z = Σₖ wₖxₖ + b, summed from the bias on."""
+        self.check(x)
         if self.granularity == "neuron":
-            return weighted_inputs([self.row(len(x))], vector(x))[0]
-        if len(x) != len(self.w):
-            self._refuse(len(x))
+            W, b = [self.w], [self.b]
+            self._rows = rows_of(W, b)
+            z: Value = linear(x, W, b)[0]
+            return z
         return sum_of_products(self.b, self.w, x)
 
-    def row(self, n_in: int) -> Vector:
-        """Return the weights and the bias as one vector, which the graphs of all examples share."""
-        if n_in != len(self.w):
-            self._refuse(n_in)
-        row = self._row
-        if row is None or row.bias is not self.b or row.entries != self.w:
-            row = self._row = vector(self.w, self.b)  # the first, or one was exchanged
-        return row
-
-    def _refuse(self, n_in: int) -> NoReturn:
-        raise ValueError(f"a neuron with {len(self.w)} inputs was given {n_in}")
+    def check(self, x: Sequence[Any]) -> None:
+        """Raise ValueError where there are not as many inputs as weights."""
+        if len(x) != len(self.w):
+            raise ValueError(f"a neuron with {len(self.w)} inputs was given {len(x)}")
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """Compute the activation a = σ(z)."""
@@ -144,6 +140,8 @@ class Layer(Module):
     >>> Layer(2, 3, activation="sigmoid", init="zeros")([1.0, 1.0])[2].data
     0.5
     """
+
+    _rows: Rows  # as a neuron's
 
     def __init__(
         self,
@@ -177,7 +175,10 @@ class Layer(Module):
     def forward(self, x: Sequence[Any]) -> tuple[list[Value], list[Value]]:
         """Compute the weighted inputs z and the activations a."""
         if self.granularity == "neuron":
-            z = weighted_inputs([neuron.row(len(x)) for neuron in self.neurons], vector(x))
+            self.neurons[0].check(x)
+            W, b = [neuron.w for neuron in self.neurons], [neuron.b for neuron in self.neurons]
+            self._rows = rows_of(W, b)
+            z = linear(x, W, b)
         else:
             z = [neuron.weighted_input(x) for neuron in self.neurons]
         return z, _activate(self.activation, z)

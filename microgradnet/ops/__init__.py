@@ -27,14 +27,16 @@ from microgradnet.ops.activations import (  # isort: skip
     elu, gelu, hard_sigmoid, hard_tanh, leaky_relu, relu, sigmoid, silu, softplus, softsign,
 )  # fmt: skip
 from microgradnet.ops.several import (  # isort: skip
-    log_sum_exp, softmax, softmax_component, split_weighted_sum, weighted_input, weighted_sum,
+    dot_product, log_sum_exp, softmax, softmax_component, split_weighted_sum, total,
+    weighted_sum,
 )  # fmt: skip
 
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
+    "dot_product",
     "elu", "erf", "erfc", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
     "hypot", "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply",
     "negative", "norm", "power", "power_constant", "raise_to", "relu", "sigmoid", "silu", "sin",
     "sinh", "softmax", "softmax_component", "softplus", "softsign", "split_weighted_sum", "sqrt",
-    "subtract", "tan", "tanh", "weighted_input", "weighted_sum", "xlogy",
+    "subtract", "tan", "tanh", "total", "weighted_sum", "xlogy",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ from microgradnet.escapes import differentiated
 from microgradnet.graph import topological_order
 from microgradnet.node import number_of
 from microgradnet.notation import counted
-from microgradnet.ops import add, weighted_input
+from microgradnet.ops import add, weighted_sum
 from microgradnet.tangents import tangents_along
 from microgradnet.transforms.nesting import flat, nested, places
 
@@ -307,7 +307,7 @@ def _input(x: Any) -> Value:
             f"nested lists take the place of arrays: give the .tolist() of the {type(x).__name__}"
         )
     # A node of its own for each: by what else is known of a given Value is not differentiated.
-    return weighted_input([], [], x) if isinstance(x, Value) else Value(x)
+    return weighted_sum(x) if isinstance(x, Value) else Value(x)
 
 
 _nested: ContextVar[bool] = ContextVar("within a function being differentiated", default=False)

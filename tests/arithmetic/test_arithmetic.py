@@ -173,6 +173,7 @@ def _operands(op: Operation) -> list[Fraction]:
 _RATIONAL = {
     *("add", "subtract", "multiply", "divide", "negative", "abs", "maximum", "minimum", "relu"),
     *("leaky_relu", "softsign", "hard_tanh", "hard_sigmoid", "weighted_sum", "power_constant"),
+    *("total", "dot_product"),
 }
 RATIONAL = [
     op
@@ -245,6 +246,8 @@ DUALS: dict[str, Callable[..., Dual]] = {
         x + 3, Dual(0), _by_sign(x - 3, (x + 3) * Fraction(1, 6), Dual(1))
     ),
     "power_constant": lambda x, exponent: _power(x, int(exponent)),
+    "total": lambda x, y, z: x + y + z,
+    "dot_product": lambda u, v, x, y: u * x + v * y,
     "weighted_sum": lambda w, v, a, c, b: w * a + v * c + b,
 }
 

@@ -29,7 +29,7 @@ from support.oracles import (
     variants,
 )
 
-from microgradnet import Value, hessian, ops
+from microgradnet import Value, hessian, ops, weighted_input
 from microgradnet.arithmetic import NO_PART, evaluate, ieee
 from microgradnet.operation import _TABLE, Operation, find, operation, operations
 
@@ -234,7 +234,7 @@ def test_log_sum_exp_and_softmax_of_large_operands(
 def test_weighted_input(pairs: list[tuple[float, float]], bias: float) -> None:
     """Within u·Σ|terms| a rounding; a neuron without inputs is its bias."""
     weights, activations = [w for w, _ in pairs], [a for _, a in pairs]
-    z = ops.weighted_input(weights, activations, bias)
+    z = weighted_input(weights, activations, bias)
     with mp.workdps(400):
         terms = [mpf(w) * mpf(a) for w, a in pairs]
         bound = mpf(2) ** -53 * 2 * (len(pairs) + 1) * mp.fsum([bias, *terms], absolute=True)
@@ -243,7 +243,7 @@ def test_weighted_input(pairs: list[tuple[float, float]], bias: float) -> None:
 
 def test_weighted_input_of_unequal_lengths() -> None:
     with pytest.raises(ValueError):
-        ops.weighted_input([1.0, 2.0], [1.0], 0.0)
+        weighted_input([1.0, 2.0], [1.0], 0.0)
 
 
 # The tester tested
@@ -355,7 +355,7 @@ def test_notation_names_every_operand(op: Operation, latex: bool) -> None:
 
 
 def test_a_weight_without_its_activation_is_not_written() -> None:
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="2 operands are not"):
         ops.weighted_sum.write("w", "b")
 
 

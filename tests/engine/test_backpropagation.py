@@ -12,7 +12,8 @@ from mpmath import mpf
 from microgradnet import Value, add, log_sum_exp, operation
 from microgradnet.arithmetic import evaluate
 from microgradnet.engine import is_unset
-from microgradnet.layerwise import vector, weighted_inputs
+from microgradnet.layerwise import weighted_inputs
+from microgradnet.rows import vector
 
 HUGE = 10**400  # no float holds it: infinite where it meets one, by the rules
 

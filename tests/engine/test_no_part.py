@@ -35,6 +35,7 @@ from microgradnet import (
     relu,
     sqrt,
     vjp,
+    weighted_input,
     xlogy,
 )
 from microgradnet.arithmetic import NO_PART, common
@@ -142,7 +143,7 @@ def test_no_part_is_0_of_the_nodes_kind(number: Any) -> None:
 
 def test_no_part_reaches_through_nodes_of_every_shape_and_adds_to_nothing() -> None:
     x, w = Value(2.0), Value(3.0)
-    inner = [x * w, x.tanh(), ops.log_sum_exp(x, w, x), ops.weighted_input([x, w], [w, x], x)]
+    inner = [x * w, x.tanh(), ops.log_sum_exp(x, w, x), weighted_input([x, w], [w, x], x)]
     for u in inner:
         x.grad, w.grad = 0.5, None
         (relu(u - 1e6) + w).backward()

@@ -22,7 +22,8 @@ from microgradnet import MLP, Neuron, Value, no_grad, operation, ops, verify
 from microgradnet.costs import quadratic
 from microgradnet.engine import COMPILED, is_unset
 from microgradnet.graph import topological_order
-from microgradnet.layerwise import sum_of_products, vector, weighted_inputs
+from microgradnet.layerwise import sum_of_products, weighted_inputs
+from microgradnet.rows import vector
 
 NUMBERS = (
     float,
@@ -324,7 +325,7 @@ def test_the_weights_of_a_layer_get_what_the_equations_say() -> None:
     cost.backward()
     for l, layer in enumerate(model.layers, 1):
         for j, neuron in enumerate(layer.neurons):
-            zs = [v for v in topological_order([cost]) if v._left is neuron._row]
+            zs = [v for v in topological_order([cost]) if v._left is layer._rows.vectors[j]]
             assert len(zs) == 3, (l, j)
             terms = [[z.grad * a.data for a in z.parents[len(neuron.w) : -1]] for z in zs]
             for k, w in enumerate(neuron.w):

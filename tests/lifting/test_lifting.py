@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.lifting import UNARY, agrees, network
 
-from microgradnet import MLP, Value, costs, lift, operation, ops, trace
+from microgradnet import MLP, Value, costs, lift, operation, ops, trace, weighted_input
 from microgradnet.costs import COSTS
 from microgradnet.lifting import TracingError, recognise
 
@@ -51,7 +51,7 @@ def grow(r, xs, ys, ps, size):
             for _ in range(r.randint(1, 4)):
                 weights = [r.choice(ps) for _ in source]
                 if r.random() < 0.3:
-                    z = ops.weighted_input(weights, source, r.choice(ps))
+                    z = weighted_input(weights, source, r.choice(ps))
                 else:
                     z = r.choice(ps)
                     for w, a in zip(weights, source, strict=True):

@@ -8,10 +8,12 @@ _PLAN = """
 deprecation frames numerals progress randomness
 arithmetic graph delta datasets notation recording tables unrolled unset
 complex_step conventions escapes operation plotting serialisation
-ops node
+ops
+node
 complements node_arithmetic backpropagation
 chain_rule
 engine tangents
+rows
 layerwise
 nn costs optim explanation transforms anomaly expression
 lifting

@@ -267,6 +267,8 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "hard_sigmoid": functions.hardsigmoid,
         "log_sum_exp": lambda *xs: torch.logsumexp(torch.stack(xs), 0),
         "softmax_component": lambda *xs, index=0: torch.softmax(torch.stack(xs), 0)[index],
+        "total": lambda x, y, z: x + y + z,
+        "dot_product": lambda u, v, x, y: u * x + v * y,
         "weighted_sum": lambda w, v, a, c, b: w * a + v * c + b,
     }
 

@@ -77,10 +77,10 @@ def variants(names: Iterable[str] | None = None) -> list[Operation]:
 
 
 def operands(op: Operation) -> int:
-    """How many operands to test with: five serve any number, and Σ wₖaₖ + b for two k."""
+    """How many operands to test with: of sums of products two k, of others of any number three."""
     if op.arity is not None:
         return op.arity
-    return 5 if op.name == "weighted_sum" else 3
+    return {"weighted_sum": 5, "dot_product": 4}.get(op.name, 3)
 
 
 _POINTS = (
@@ -152,6 +152,8 @@ VALUES: dict[str, Callable[..., Any]] = {
     "norm": lambda *xs: mp.sqrt(mp.fsum(x * x for x in xs)),
     "log_sum_exp": lambda *xs: mp.log(mp.fsum(map(mp.exp, xs))),
     "softmax_component": lambda *xs, index=0: mp.exp(xs[index]) / mp.fsum(map(mp.exp, xs)),
+    "total": lambda *xs: mp.fsum(xs),
+    "dot_product": lambda u, v, x, y: u * x + v * y,
     "weighted_sum": lambda *xs: (
         mp.fdot(zip(xs[: len(xs) // 2], xs[len(xs) // 2 : -1], strict=True)) + xs[-1]
     ),
@@ -228,6 +230,8 @@ ACCURACY: dict[str, Accuracy] = {
     # xₖ − max x is rounded before exp, and the logarithm may cancel max x.
     "log_sum_exp": Accuracy((2 * _L, 2 * _L), (_L + 4, 3)),
     "softmax_component": Accuracy((_L + 4, 3), (2 * _L + 8, 6)),
+    "total": Accuracy((1, 2), (0, 0)),
+    "dot_product": Accuracy((1, 2), (0, 0)),
     "weighted_sum": Accuracy((1, 3), (0, 0)),
 }
 
@@ -245,7 +249,7 @@ def check_point(op: Operation, xs: tuple[float, ...]) -> None:
     """Raise AssertionError where the operation's value or rule is wrong at the floats xs."""
     what = f"{op!r} at {xs}"
     # A sum of products of floats, from 1e-648 to 1e617, may cancel down to the smallest of them.
-    digits = 1400 if op.name == "weighted_sum" else 100
+    digits = 1400 if op.name in ("weighted_sum", "dot_product", "total") else 100
     y, exact = evaluate(op.forward, *xs), _value(op.forward, xs, digits)
     assert type(y) is float, f"{what} is {y!r}"
     if op.name in VALUES:
