@@ -10,29 +10,31 @@ import inspect
 import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microgradnet.judging.limits import Failure, Limit
 
-__all__ = ["Engine", "NodeEngine", "TransformEngine", "Trial", "engine_of"]
+__all__ = ["Engine", "NodeEngine", "TorchEngine", "TransformEngine", "Trial", "engine_of"]
 
+Array: TypeAlias = NDArray[np.float64]
 Function: TypeAlias = Callable[..., Any]
 
 
 class Trial(NamedTuple):
-    """What an operation gave at a point: numbers, or the failure in place of each."""
+    """What an operation gave at a point: numbers, or the failure in place of each; None unasked."""
 
-    value: Any
-    firsts: Any
+    value: Any = None
+    firsts: Any = None
     """The first derivative by each operand."""
-    seconds: Any
-    """The second ones, (0, 0), (0, 1), (1, 1); None where it was not asked for them."""
+    seconds: Any = None
+    """The second ones, (0, 0), (0, 1), (1, 1)."""
 
 
 class Engine(ABC):
@@ -49,11 +51,16 @@ class Engine(ABC):
 
     @abstractmethod
     def try_out(
-        self, function: Function, points: Sequence[Sequence[float]], constant: int | None = None
+        self,
+        function: Function,
+        points: Sequence[Sequence[float]],
+        constant: int | None = None,
+        twice: Collection[int] = (),
     ) -> list[Trial]:
         """Apply an operation at each point, and differentiate it.
 
-        constant is the operand that is a number and no node, if any.
+        constant is the operand that is a number and no node, if any; twice are the points where it
+        is differentiated again, for that takes most of the time.
         """
 
     @abstractmethod
@@ -63,6 +70,16 @@ class Engine(ABC):
     @abstractmethod
     def probe(self, function: Function, xs: Sequence[float]) -> float | Failure | None:
         """Return an operation's value; None if it gives no node."""
+
+    def values(self, function: Function, points: Array) -> Array:
+        """Evaluate an operation at each row; NaN where it gives no number."""
+        found = (self.probe(function, xs) for xs in points.tolist())
+        return np.array([x if isinstance(x, float) else math.nan for x in found])
+
+    @cached_property
+    def tape_grows(self) -> bool:
+        """Whether the same pass takes more steps each time: a tape is never cleared."""
+        return False
 
     @cached_property
     def single(self) -> bool:
@@ -79,7 +96,6 @@ class NodeEngine(Engine):
         module = getattr(kind, "__module__", "")
         root = module.partition(".")[0]
         self.name = f"{module}.{kind.__qualname__}" if isinstance(kind, type) else str(kind)
-        self.torch = sys.modules["torch"] if root == "torch" else None
         self.seed = "one"
         """Or missing, or value: what backward takes for the root's own gradient."""
         self._seed = 1.0
@@ -88,8 +104,6 @@ class NodeEngine(Engine):
 
     def leaf(self, x: Any) -> Any:
         """Make a leaf."""
-        if self.torch is not None:
-            return self.torch.tensor(x, dtype=self.torch.float64, requires_grad=True)
         return self.kind(x)
 
     def is_node(self, result: Any) -> bool:
@@ -114,8 +128,8 @@ class NodeEngine(Engine):
         return found / self._seed if self._seed else math.nan
 
     def clear(self, node: Any) -> None:
-        """Set a node's gradient to 0, or to None where that is how it began."""
-        node.grad = None if self.torch is not None else self.kind(0.0).grad
+        """Set a node's gradient to what it is of a new leaf."""
+        node.grad = self.kind(0.0).grad
 
     def backward(self, node: Any) -> None:
         """Differentiate a node; where backward does not begin with 1, see to it that it does."""
@@ -158,43 +172,74 @@ class NodeEngine(Engine):
     @cached_property
     def records_gradients(self) -> bool:
         """Whether `backward(create_graph=True)` returns gradients as nodes."""
-        if self.torch is not None:
-            return True
         try:
             return "create_graph" in inspect.signature(self.kind.backward).parameters
         except (TypeError, ValueError):
             return False
 
+    @cached_property
+    def tape_grows(self) -> bool:
+        """Whether the same pass takes more steps each time: a tape is never cleared."""
+        taken = []
+        for _ in range(20):
+            self.run(lambda x, y: x * y, (1.75, 2.5))
+            taken.append(self.limit.taken)
+        return taken[-1] > 2 * taken[1]
+
     def try_out(
-        self, function: Function, points: Sequence[Sequence[float]], constant: int | None = None
+        self,
+        function: Function,
+        points: Sequence[Sequence[float]],
+        constant: int | None = None,
+        twice: Collection[int] = (),
     ) -> list[Trial]:
-        """Point by point."""
-        if constant is None:
-            twice = self.records_gradients  # at every fourth point: it takes most of the time
-            return [self._trial(function, xs, twice and k % 4 == 0) for k, xs in enumerate(points)]
-        fixed = [_fix(function, xs[constant], constant) for xs in points]
-        return [self._trial(f, [xs[1 - constant]]) for f, xs in zip(fixed, points, strict=True)]
+        """Point by point; where one has no end the others are not tried.
 
-    def _trial(self, function: Function, xs: Sequence[float], twice: bool = False) -> Trial:
-        def forward() -> tuple[list[Any], Any, Any]:
-            leaves = [self.leaf(x) for x in xs]
-            node = function(*leaves)
-            return leaves, node, self.value(node)
+        The steps of the first alone are counted, for that takes longer than what is judged.
+        """
+        rows = twice if constant is None and self.records_gradients else ()
+        trials: list[Trial] = []
 
-        made = self.limit(forward)
-        if isinstance(made, Failure):
-            return Trial(made, made, made if twice else None)
-        leaves, node, value = made
+        def work(most: int) -> None:
+            for k in range(len(trials), min(len(points), len(trials) + most)):
+                trials.append(self._trial(function, points[k], constant, k in rows))
 
-        def backward() -> list[Any]:
+        while len(trials) < len(points):
+            failure = self.limit.uncounted(work, 64) if trials else self.limit(work, 1)
+            if failure is not None:
+                trials.append(Trial(failure, failure))
+                if failure.stopped:
+                    break
+        return trials + [Trial()] * (len(points) - len(trials))
+
+    def _trial(
+        self, function: Function, xs: Sequence[float], constant: int | None, twice: bool
+    ) -> Trial:
+        firsts: Any
+        seconds: Any = None
+        try:
+            leaves = [self.leaf(x) for k, x in enumerate(xs) if k != constant]
+            if constant is not None:
+                node = function(xs[0], *leaves) if constant == 0 else function(*leaves, xs[1])
+            else:
+                node = function(*leaves)
+            value = self.value(node)
+        except Exception as error:
+            failure = Failure(error.with_traceback(None))
+            return Trial(failure, failure, failure if twice else None)
+        try:
             self.backward(node)
-            return [self.gradient(leaf) for leaf in leaves]
-
-        firsts = self.limit(backward)
-        seconds = self.limit(self._seconds, function, xs) if twice else None
+            firsts = [self.gradient(leaf) for leaf in leaves]
+        except Exception as error:
+            firsts = Failure(error.with_traceback(None))
+        if twice:
+            try:
+                seconds = self._seconds(function, xs)
+            except Exception as error:
+                seconds = Failure(error.with_traceback(None))
         return Trial(value, firsts, seconds)
 
-    def _seconds(self, function: Function, xs: Sequence[float]) -> list[float]:
+    def _seconds(self, function: Function, xs: Sequence[Any]) -> Any:
         leaves = [self.leaf(x) for x in xs]
         firsts = self._recorded(function(*leaves), leaves)
         found = []
@@ -205,15 +250,79 @@ class NodeEngine(Engine):
 
     def _recorded(self, node: Any, leaves: Sequence[Any]) -> Sequence[Any]:
         """The gradients as nodes; None where nothing leads there."""
-        if self.torch is None:
-            gradients = node.backward(create_graph=True)
-            return [gradients.get(leaf) for leaf in leaves]
+        gradients = node.backward(create_graph=True)
+        return [gradients.get(leaf) for leaf in leaves]
+
+
+class TorchEngine(NodeEngine):
+    """PyTorch's tensors: the first points as tensors without dimensions, the others as one."""
+
+    records_gradients = True
+
+    def __init__(self, kind: Any, limit: Limit) -> None:
+        super().__init__(kind, limit)
+        self.torch = sys.modules["torch"]
+
+    def leaf(self, x: Any) -> Any:
+        """Make a leaf in double precision."""
+        return self.torch.tensor(x, dtype=self.torch.float64, requires_grad=True)
+
+    def clear(self, node: Any) -> None:
+        """Unset its gradient."""
+        node.grad = None
+
+    def number(self, x: Any) -> Any:
+        """Return a value or a gradient, or an array of them."""
+        return x if x is None else float(x) if x.dim() == 0 else x.detach().numpy()
+
+    def try_out(
+        self,
+        function: Function,
+        points: Sequence[Sequence[float]],
+        constant: int | None = None,
+        twice: Collection[int] = (),
+    ) -> list[Trial]:
+        """Differentiate the sum of an operation's values over most points."""
+        trials = super().try_out(function, points[:_SINGLY], constant, twice)
+        if len(points) <= _SINGLY:
+            return trials
+        columns = [self.leaf(column) for column in zip(*points[_SINGLY:], strict=True)]
+        whole = function
+        if constant is not None:
+            whole = _fix(function, columns.pop(constant).detach(), constant)
+
+        def evaluate() -> tuple[Any, Any, Any]:
+            node = whole(*columns)
+            node.sum().backward()
+            seconds = self._seconds(whole, columns) if constant is None else None
+            return self.number(node), [*map(self.gradient, columns)], seconds
+
+        found = self.limit(evaluate)
+        if isinstance(found, Failure):  # it may be written for single numbers
+            return trials + super().try_out(function, points[_SINGLY:], constant)
+        return trials + [
+            Trial(*(_entry(each, row) for each in found)) for row in range(len(points) - _SINGLY)
+        ]
+
+    def values(self, function: Function, points: Array) -> Array:
+        """All points at once."""
+        columns = [self.leaf(column) for column in points.T.tolist()]
+        found = self.limit(lambda: self.number(function(*columns)))
+        return np.full(len(points), math.nan) if isinstance(found, Failure) else np.array(found)
+
+    def _recorded(self, node: Any, leaves: Sequence[Any]) -> Sequence[Any]:
+        """The gradients as nodes; None where nothing leads there."""
+        node = node.sum()
         if not node.requires_grad:
             return [None] * len(leaves)
         found: Sequence[Any] = self.torch.autograd.grad(
             node, leaves, create_graph=True, allow_unused=True
         )
         return found
+
+
+_SINGLY = 160
+"""The kinks, edges and some more."""
 
 
 class TransformEngine(Engine):
@@ -242,7 +351,11 @@ class TransformEngine(Engine):
         return self.limit(run)
 
     def try_out(
-        self, function: Function, points: Sequence[Sequence[float]], constant: int | None = None
+        self,
+        function: Function,
+        points: Sequence[Sequence[float]],
+        constant: int | None = None,
+        twice: Collection[int] = (),
     ) -> list[Trial]:
         """All points at once."""
         columns = [self.array(column) for column in zip(*points, strict=True)]
@@ -255,8 +368,7 @@ class TransformEngine(Engine):
             return slope
 
         def evaluate(f: Function) -> Any:
-            found = self.limit(lambda: np.asarray(f(*columns), float))
-            return found if isinstance(found, Failure) else np.broadcast_to(found, len(points))
+            return self.limit(lambda: np.broadcast_to(np.asarray(f(*columns), float), len(points)))
 
         firsts = [derivative(function, k) for k in n]
         seconds = [derivative(firsts[j], k) for j in n for k in n if j <= k]
@@ -264,13 +376,19 @@ class TransformEngine(Engine):
                  [*map(evaluate, seconds)] if constant is None else None)  # fmt: skip
         return [Trial(*(_entry(each, row) for each in found)) for row in range(len(points))]
 
+    def values(self, function: Function, points: Array) -> Array:
+        """All points at once."""
+        columns = [self.array(column) for column in points.T]
+        found = self.limit(lambda: np.asarray(function(*columns), float))
+        return np.full(len(points), math.nan) if isinstance(found, Failure) else found
+
     def run(self, program: Function, xs: Sequence[float]) -> tuple[float, list[float]] | Failure:
         """Run it, and differentiate it by each leaf."""
 
         def derive() -> tuple[float, list[float]]:
             arrays = [self.array(x) for x in xs]
-            slopes = [float(self.grad(program, k)(*arrays)) for k in range(len(xs))]
-            return float(program(*arrays)), slopes
+            slopes = self.grad(program, tuple(range(len(xs))))(*arrays)
+            return float(program(*arrays)), [*map(float, slopes)]
 
         return self.limit(derive)
 
@@ -281,7 +399,9 @@ def _entry(found: Any, row: int) -> Any:
         entries = [_entry(each, row) for each in found]
         failed = [each for each in entries if isinstance(each, Failure)]
         return failed[0] if failed else entries
-    return found if found is None or isinstance(found, Failure) else float(found[row])
+    if found is None or isinstance(found, Failure):
+        return found
+    return float(found if np.ndim(found) == 0 else found[row])
 
 
 def _fix(function: Function, number: Any, k: int) -> Function:
@@ -305,5 +425,5 @@ def engine_of(subject: Any, limit: Limit) -> Engine | None:
     if root in _LIBRARIES and getattr(subject, "__name__", "") == "grad":
         return TransformEngine(subject, [*map(import_module, _LIBRARIES[root])], limit)
     if all(hasattr(subject, name) for name in ("backward", "__add__", "__mul__")):
-        return NodeEngine(subject, limit)
+        return (TorchEngine if root == "torch" else NodeEngine)(subject, limit)
     return None

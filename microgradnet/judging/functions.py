@@ -9,15 +9,16 @@ values at several steps, extrapolated to step 0 (C. Ridders, Advances in Enginee
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib import import_module
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from microgradnet.judging.engines import Engine, Function, NodeEngine, Trial, engine_of
+from microgradnet.judging.engines import Engine, Function, TorchEngine, Trial, engine_of
 from microgradnet.judging.findings import Finding, Verdict
 from microgradnet.judging.limits import Failure, Limit
 from microgradnet.judging.operations import Offered
@@ -26,6 +27,8 @@ from microgradnet.judging.rules import Symptom, measure, symptoms
 from microgradnet.transforms import vjp
 
 __all__ = ["PairEngine", "judge_function", "rule_of"]
+
+Array: TypeAlias = NDArray[np.float64]
 
 _POINTS = 100
 _ROUNDINGS = 2.0**-42
@@ -52,7 +55,11 @@ class PairEngine(Engine):
         return self.limit(lambda: (float(program(*xs)), self._gradient(xs)))
 
     def try_out(
-        self, function: Function, points: Sequence[Sequence[float]], constant: int | None = None
+        self,
+        function: Function,
+        points: Sequence[Sequence[float]],
+        constant: int | None = None,
+        twice: Collection[int] = (),
     ) -> list[Trial]:
         """Evaluate both, point by point."""
         return [
@@ -71,7 +78,7 @@ def rule_of(subject: Any, limit: Limit) -> tuple[Engine, Function] | None:
     That is a torch.autograd.Function, a JAX function with a custom rule, an autograd primitive.
     """
     if all(hasattr(subject, name) for name in ("apply", "forward", "backward")):
-        return NodeEngine(import_module("torch").Tensor, limit), subject.apply
+        return TorchEngine(import_module("torch").Tensor, limit), subject.apply
     if hasattr(subject, "fun"):
         module = type(subject).__module__ + str(getattr(subject, "__globals__", {}).get("__name__"))
         for library in ("jax", "autograd"):
@@ -90,37 +97,58 @@ def judge_function(
     if name is not None:
         measured, findings = measure(engine, Offered(name, name, function))
         return findings, symptoms(measured), f"read as {name}, by the table of right values"
-    points = [tuple(rng.uniform(*side) for side in box) for _ in range(_POINTS)]
-    trials = engine.try_out(function, points)
-    right = [_right(engine, function, xs) for xs in points]
-    scale = max((abs(d) for row in right for d, _ in row if math.isfinite(d)), default=1.0)
+    points = np.array([[rng.uniform(*side) for side in box] for _ in range(_POINTS)])
+    right, errors, by = _right(engine, function, points)
+    if not np.isfinite(right).any():
+        value = engine.probe(function, points[0].tolist())
+        note = "at no point of the domain has f a slope to judge by"
+        nowhere = Finding(
+            "values", "f", "raises", _at(points[0]), str(value), "a number", note=note
+        )
+        return [nowhere], [], ""
+    trials = engine.try_out(function, points.tolist())
+    scale = float(np.nanmax(np.where(np.isfinite(right), np.abs(right), np.nan)))
+    unit = _ROUNDINGS * (2.0**29 if engine.single else 1)
+    bounds = unit * np.maximum(np.abs(right), scale) + errors + 2.0**-1000
     findings, found = [], []
     for k in range(len(box)):
         of = "df" if len(box) == 1 else f"df, argument {k + 1}"
-        worst: tuple[float, Finding] | None = None
-        pairs = []
-        for xs, trial, row in zip(points, trials, right, strict=True):
-            want, error = row[k]
-            if not math.isfinite(want):
-                continue
-            got = trial.firsts if isinstance(trial.firsts, Failure) else trial.firsts[k]
-            unit = _ROUNDINGS * (2.0**29 if engine.single else 1)
-            bound = unit * max(abs(want), scale) + error + 2.0**-1000
-            if isinstance(got, Failure):
-                verdict: Verdict = "stopped" if got.stopped else "raises"
-                off = math.inf
-            else:
-                verdict, off = "wrong", abs(got - want) / bound
-                pairs.append((got, want, bound))
-            if not off <= 1 and (worst is None or off > worst[0]):
-                at = ", ".join(f"{x:.9g}" for x in xs)
-                worst = off, Finding("derivatives", of, verdict, at, str(got), repr(want),
-                                     note=f"the slope is sure to ±{bound:.2g}")  # fmt: skip
-        findings.append(worst[1] if worst else Finding("derivatives", of, "right"))
-        found += _explained(of, pairs) if worst else []
-    differences = isinstance(_by_engine(engine, function, points[0]), Failure)
-    by = "by differences of its values" if differences else "by this package's engine"
-    return findings, found, f"held against the slopes {by}"
+        findings.append(_worst(of, k, points, trials, right[:, k], bounds[:, k]))
+        pairs = [
+            (trial.firsts[k], want, bound)
+            for trial, want, bound in zip(trials, right[:, k], bounds[:, k], strict=True)
+            if isinstance(trial.firsts, list) and math.isfinite(want)
+        ]
+        found += _explained(of, pairs) if findings[-1].failed else []
+    return findings, found, f"held against the slopes by {by}"
+
+
+def _worst(
+    of: str, k: int, points: Array, trials: Sequence[Trial], right: Array, bounds: Array
+) -> Finding:
+    """What is furthest from right, in bounds."""
+    worst = 1.0
+    finding = Finding("derivatives", of, "right")
+    for xs, trial, want, bound in zip(points, trials, right, bounds, strict=True):
+        if trial.firsts is None or not math.isfinite(want):
+            continue
+        got: Any = trial.firsts
+        verdict: Verdict = "wrong"
+        if isinstance(got, Failure):
+            verdict = "stopped" if got.stopped else "raises"
+            off = math.inf
+        else:
+            got = got[k]
+            off = abs(got - want) / bound if math.isfinite(got) else math.inf
+        if off > worst:
+            worst = off
+            finding = Finding("derivatives", of, verdict, _at(xs), str(got), repr(float(want)),
+                              note=f"the slope is sure to ±{bound:.2g}")  # fmt: skip
+    return finding
+
+
+def _at(xs: Array) -> str:
+    return ", ".join(f"{x:.9g}" for x in xs)
 
 
 def _box(domain: Any) -> list[tuple[float, float]]:
@@ -136,48 +164,57 @@ def _box(domain: Any) -> list[tuple[float, float]]:
 
 def _recognised(engine: Engine, function: Function, arity: int) -> str | None:
     """The operation of the table that has the function's values, if any."""
+    sure = {}
     for name in table_names(arity):
         right = right_values(name, engine.single)
         rows = np.flatnonzero(np.isfinite(right.bounds[:, 0]))
-        sure = rows[np.abs(right.points[rows]).max(axis=1) < 50]
-        if all(_fits(engine, function, right, row) for row in sure[:: max(1, len(sure) // 40)]):
+        rows = rows[np.abs(right.points[rows]).max(axis=1) < 50]
+        sure[name] = right, rows[:: max(1, len(rows) // 40)]
+    tried: dict[bytes, Array] = {}  # most operations have the same points
+    for name, (right, rows) in sure.items():
+        points = right.points[rows]
+        key = points.tobytes()
+        if key not in tried:
+            tried[key] = engine.values(function, points)
+        if (np.abs(tried[key] - right.numbers[rows, 0]) <= right.bounds[rows, 0]).all():
             return name
     return None
 
 
-def _fits(engine: Engine, function: Function, right: Any, row: int) -> bool:
-    got = engine.probe(lambda *xs: function(*xs), right.points[row].tolist())
-    return isinstance(got, float) and abs(got - right.numbers[row, 0]) <= right.bounds[row, 0]
+def _right(engine: Engine, function: Function, points: Array) -> tuple[Array, Array, str]:
+    """The derivatives by each argument, how far they may be off, and by what they were found.
+
+    By this package's engine where the function takes Values.
+    """
+    if isinstance(engine, PairEngine):
+        found = [engine.limit(_by_engine, function, xs) for xs in points.tolist()]
+        if not isinstance(found[0], Failure):
+            n = points.shape[1]
+            slopes = [[math.nan] * n if isinstance(row, Failure) else row for row in found]
+            return np.array(slopes), np.zeros_like(points), "this package's engine"
+    columns = [
+        _ridders(partial(_along, engine, function, points, k)) for k in range(points.shape[1])
+    ]
+    right, errors = (np.stack(each, axis=1) for each in zip(*columns, strict=True))
+    return right, errors, "differences of its values"
 
 
-def _by_engine(engine: Engine, function: Function, xs: Sequence[float]) -> list[float] | Failure:
-    """The derivatives by this package's engine; a failure where the function takes no Values."""
-    if not isinstance(engine, PairEngine):
-        return Failure(TypeError("its nodes are of another library"))
-    found = engine.limit(lambda: vjp(function, *xs)[1](1.0))
-    return found if isinstance(found, Failure) else [float(g) for g in found]
+def _by_engine(function: Function, xs: Sequence[float]) -> list[float]:
+    return [float(g) for g in vjp(function, *xs)[1](1.0)]
 
 
-def _right(engine: Engine, function: Function, xs: Sequence[float]) -> list[tuple[float, float]]:
-    """The derivative by each argument, and how far it may be off."""
-    found = _by_engine(engine, function, xs)
-    if not isinstance(found, Failure):
-        return [(g, 0.0) for g in found]
-    return [_ridders(partial(_along, engine, function, xs, k)) for k in range(len(xs))]
+def _along(engine: Engine, function: Function, points: Array, k: int, h: float) -> Array:
+    moved = points.copy()
+    moved[:, k] += h
+    return engine.values(function, moved)
 
 
-def _along(engine: Engine, function: Function, xs: Sequence[float], k: int, h: float) -> float:
-    moved = [x + h if j == k else x for j, x in enumerate(xs)]
-    value = engine.probe(function, moved)
-    return value if isinstance(value, float) else math.nan
-
-
-def _ridders(f: Callable[[float], float], h: float = 0.25, rows: int = 10) -> tuple[float, float]:
-    """The derivative at 0 by central differences extrapolated to step 0, and its error."""
+def _ridders(f: Callable[[float], Array], h: float = 0.25, rows: int = 10) -> tuple[Array, Array]:
+    """The derivatives at 0 by central differences extrapolated to step 0, and their errors."""
     ratio = 1.4
-    before: list[float] = []
-    best, error = math.nan, math.inf
-    noise = 2.0**-52 * (abs(f(0.0)) + 2.0**-1000)
+    before: list[Array] = []
+    noise = 2.0**-52 * (np.abs(f(0.0)) + 2.0**-1000)
+    best, error = np.full_like(noise, math.nan), np.full_like(noise, math.inf)
     for row in range(rows):
         step = h / ratio**row
         now = [(f(step) - f(-step)) / (2 * step)]
@@ -185,9 +222,9 @@ def _ridders(f: Callable[[float], float], h: float = 0.25, rows: int = 10) -> tu
         for older in before:
             now.append((now[-1] * power - older) / (power - 1))
             power *= ratio**2
-            off = max(abs(now[-1] - now[-2]), abs(now[-1] - older)) + 8 * noise / step
-            if off < error:
-                best, error = now[-1], off
+            off = np.maximum(np.abs(now[-1] - now[-2]), np.abs(now[-1] - older)) + 8 * noise / step
+            better = off < error
+            best, error = np.where(better, now[-1], best), np.where(better, off, error)
         before = now
     return best, 4 * error
 

@@ -7,6 +7,7 @@ when the engine's habits are known.
 from __future__ import annotations
 
 import gc
+import math
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -126,10 +127,10 @@ def _partials(engine: Engine, measured: Mapping[str, Measured]) -> Any:
     @cache
     def partials(name: str, xs: tuple[float, ...]) -> Sequence[float]:
         each = measured[name]
-        if name in (SUM, PRODUCT) and (each.rule_is_right or each.shuffled):
+        if name in (SUM, PRODUCT) and each.rule_is_right:
             return _exact(name, xs)
         found = engine.run(each.offered.function, xs)
-        return [float("nan")] * len(xs) if isinstance(found, Failure) else found[1]
+        return [math.nan] * len(xs) if isinstance(found, Failure) else found[1]
 
     return partials
 
@@ -280,7 +281,8 @@ def _scripts_of(each: Measured) -> list[Script]:
     if len(each.operands) == 1:
         return [
             Script(f"3·{name}", (above, 3.0), ((name, (0,)), (PRODUCT, (2, 1)))),
-            Script(f"-3·{name}", (above, -3.0), ((name, (0,)), (PRODUCT, (2, 1)))),
+            Script(f"-3·({name} - 5)", (above, -5.0, -3.0),
+                   ((name, (0,)), (SUM, (3, 1)), (PRODUCT, (4, 2)))),
             Script(f"x used by two: 2·{name} + 3·{name}", (above, 2.0, 3.0),
                    ((name, (0,)), (name, (0,)), (PRODUCT, (3, 1)), (PRODUCT, (4, 2)),
                     (SUM, (5, 6)))),
@@ -309,7 +311,8 @@ def judge_within_graphs(
         runs = [(script, _run(engine, script, functions)) for script in scripts]
         partials = _partials(engine, measured)
         values = {script: _numbers(engine, script, functions) for script, _ in runs}
-        usable = [(s, r) for s, r in runs if not isinstance(r, Failure) and values[s] is not None]
+        usable = [(s, r) for s, r in runs if not isinstance(r, Failure) and values[s] is not None
+                  and _known(s, values[s], partials)]  # fmt: skip
         if not usable:
             continue
 
@@ -357,6 +360,15 @@ def judge_within_graphs(
                 ]
                 break
     return findings, found
+
+
+def _known(script: Script, values: Sequence[float], partials: Any) -> bool:
+    """Whether the engine has told every derivative: not where a seed of 0 hides it."""
+    return all(
+        math.isfinite(slope)
+        for name, operands in script.steps
+        for slope in partials(name, tuple(values[k] for k in operands))
+    )
 
 
 def _numbers(engine: NodeEngine, script: Script, functions: Mapping[str, Function]) -> Any:

@@ -70,6 +70,8 @@ class Limit:
 
     def __init__(self, steps: int = 3_000_000, seconds: float = 10.0) -> None:
         self.steps, self.seconds = steps, seconds
+        self.taken = 0
+        """The steps of the call before."""
         self._turn = threading.Condition()
         self._calls = 0
         self._busy = self._over = False
@@ -86,24 +88,38 @@ class Limit:
             self._turn.notify()
         self._beside.join()
 
-    def __call__(self, function: Callable[..., T], *args: Any, steps: int = 0) -> T | Failure:
+    def __call__(self, function: Callable[..., T], *args: Any) -> T | Failure:
         """Return what the function returns, or the failure that it ended in."""
-        count = Count(steps or self.steps)
-        before = sys.getprofile()
-        try:
-            with self._turn:
-                self._calls += 1
-                self._busy = True
+        count = Count(self.steps)
+
+        def counted() -> T:
+            before = sys.getprofile()
             sys.setprofile(count)
             try:
                 return function(*args)
             finally:
                 sys.setprofile(before)
+                self.taken = count.steps - count.left
+
+        return self.uncounted(counted)
+
+    def uncounted(self, function: Callable[..., T], *args: Any) -> T | Failure:
+        """Do so under the limit of time alone."""
+        try:
+            with self._turn:
+                self._calls += 1
+                self._busy = True
+            try:
+                return function(*args)
+            finally:
                 with self._turn:
                     self._busy = False
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if isinstance(error, Stopped):  # who has had no end once is waited for less
+                self.steps = min(self.steps, max(self.steps // 2, 200_000))
+                self.seconds = max(self.seconds / 2, 0.5)
             return Failure(error.with_traceback(None))
 
     def _wait(self) -> None:

@@ -1,9 +1,9 @@
 """Right values of the operations that engines have, and how far honest rounding may be from them.
 
-The table beside this file has, of each operation, some two hundred points: kinks, ties, ±0, tiny,
-huge and infinite numbers, and random ones between. At each stand the value and the first and second
-derivatives, each the float nearest to the mathematical one; `tests/benchmarks/right_values.py`
-makes and confirms it.
+The table beside this file has, of each operation, some 2,100 points: kinks, ties, ±0, tiny, huge
+and infinite numbers, and random ones between. At each stand the value and the first derivatives, at
+some 300 the second ones, each the float nearest to the mathematical number;
+`tests/benchmarks/right_values.py` makes and confirms it.
 
 An engine need not use the best formula. With u = 2⁻⁵³ (2⁻²⁴ in float32) a number is right within
 
@@ -17,10 +17,12 @@ the domain, at infinite operands, and where a square or a cube of an operand is 
 
 from __future__ import annotations
 
+import lzma
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
+from importlib.resources import files
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,6 +43,7 @@ class RightValues:
     """(n, operands)."""
     numbers: Array
     """(n, 1 + first derivatives + second derivatives)."""
+    """NaN where there is none, and of the second derivatives at most points."""
     bounds: Array
     """How far each number of an engine may be from it; inf where none is promised."""
     kinks: NDArray[np.bool_]
@@ -48,9 +51,12 @@ class RightValues:
 
 
 @cache
-def _table() -> Mapping[str, Array]:
-    with as_file(files(__package__) / "right_values.npz") as path, np.load(path) as stored:
-        return dict(stored)
+def _table() -> Mapping[str, tuple[Array, Array]]:
+    """By the operation: the points of its domain, and its numbers there."""
+    packed = files(__package__).joinpath("right_values.xz").read_bytes()
+    stored = dict(np.load(BytesIO(lzma.decompress(packed))))
+    keys = [key.split("/") for key in stored if "/" in key]
+    return {name: (stored[domain], stored[f"{domain}/{name}"]) for domain, name in keys}
 
 
 @cache
@@ -63,9 +69,8 @@ def right_values(name: str, single: bool = False) -> RightValues:
     >>> found.points.shape[1], found.numbers.shape[1]
     (1, 3)
     """
-    rows = _table()[name]
-    arity = _arity(rows.shape[1])
-    x, numbers = rows[:, :arity], rows[:, arity:]
+    x, numbers = _table()[name]
+    arity = x.shape[1]
     unit, least, most = (2.0**-24, 1e-30, 1e30) if single else (2.0**-53, 1e-290, 1e290)
     with np.errstate(all="ignore"):
         sizes = np.abs(numbers) + _sizes(name, x, numbers)
@@ -98,17 +103,12 @@ def table_names(arity: int) -> list[str]:
     >>> table_names(3)
     ['log_sum_exp', 'softmax']
     """
-    return sorted(name for name, rows in _table().items() if _arity(rows.shape[1]) == arity)
+    return sorted(name for name, (x, _) in _table().items() if x.shape[1] == arity)
 
 
 def spacing(x: float, single: bool) -> float:
     """Return the unit in the last place of a number."""
     return float(np.spacing(np.float32(abs(x)))) if single else float(np.spacing(abs(x)))
-
-
-def _arity(columns: int) -> int:
-    """An operation of n operands has n + 1 + n + n(n + 1)/2 columns."""
-    return {4: 1, 8: 2, 13: 3}[columns]
 
 
 def _second(name: str, x: Array, sizes: Array) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microgradnet.conventions import conventions
-from microgradnet.judging.engines import Engine, Trial
+from microgradnet.judging.engines import Engine, NodeEngine, Trial
 from microgradnet.judging.findings import Finding, Verdict
 from microgradnet.judging.limits import Failure
 from microgradnet.judging.operations import Offered
@@ -44,6 +44,7 @@ class Measured:
     right: RightValues
     single: bool
     trials: list[Trial]
+    seed_is_value: bool = False
     failed: dict[str, Finding] = field(default_factory=dict)
     """By part: values, derivatives, second derivatives."""
 
@@ -60,60 +61,120 @@ class Measured:
 
     @cached_property
     def firsts(self) -> Array:
-        """(points, operands that are nodes); NaN in place of what is no number."""
+        """(points, operands that are nodes); NaN in place of what is no number.
+
+        Where a set of parents gives two operands each other's derivatives, in their order again.
+        """
+        found = self._firsts
+        if self.shuffled:
+            straight, swapped = self._fits
+            one, other = straight.any(axis=1), swapped.any(axis=1)
+            turned = (other & ~one) | (swapped.all(axis=1) & ~straight.all(axis=1))
+            found = np.where(turned[:, None], found[:, ::-1], found)
+            unclear = one & other & ~straight.all(axis=1) & ~swapped.all(axis=1)
+            found[unclear] = np.nan
+        return found
+
+    @cached_property
+    def _firsts(self) -> Array:
         n = len(self.operands)
-        return np.array(
-            [
-                [math.nan] * n if isinstance(trial.firsts, Failure) else [*map(_real, trial.firsts)]
-                for trial in self.trials
-            ]
-        ).reshape(len(self.trials), n)
+        rows = [
+            [*map(_real, trial.firsts)] if isinstance(trial.firsts, list) else [math.nan] * n
+            for trial in self.trials
+        ]
+        return np.array(rows).reshape(len(rows), n)
 
     @cached_property
     def shuffled(self) -> bool:
         """Whether two operands have each other's derivatives, at some points and not at others.
 
-        A set of parents does so, where derivatives are paired with its entries.
+        A set of parents does so, where derivatives are paired with its entries. One of the two may
+        be wrong besides.
         """
-        if len(self.operands) != 2 or self.offered.constant is not None:
+        if len(self.operands) != 2:
             return False
+        straight, swapped = (each.any(axis=1) for each in self._fits)
         rows: Any = np.isfinite(self.right.bounds[:, 1:3]).all(axis=1)
-        want, bounds = self.right.numbers[:, 1:3], self.right.bounds[:, 1:3]
-        straight: Any = (np.abs(self.firsts - want) <= bounds).all(axis=1)
-        swapped: Any = (np.abs(self.firsts - want[:, ::-1]) <= bounds[:, ::-1]).all(axis=1)
         mixed = (straight & ~swapped & rows).any() and (swapped & ~straight & rows).any()
         return bool(mixed and (straight | swapped | ~rows).all())
+
+    @cached_property
+    @np.errstate(all="ignore")
+    def _fits(self) -> tuple[Any, Any]:
+        """Where each derivative is right, and where it is in the other one's place."""
+        want, bounds = self.right.numbers[:, 1:3], self.right.bounds[:, 1:3]
+        return (
+            np.abs(self._firsts - want) <= bounds,
+            np.abs(self._firsts - want[:, ::-1]) <= bounds[:, ::-1],
+        )
 
     @property
     def rule_is_right(self) -> bool:
         """Whether the first derivatives are."""
-        return "derivatives" not in self.failed
+        columns = [1 + k for k in self.operands]
+        off = np.abs(self.firsts - self.right.numbers[:, columns])
+        return bool((off <= self.right.bounds[:, columns]).all())
 
 
-def measure(engine: Engine, offered: Offered, tame: bool = False) -> tuple[Measured, list[Finding]]:
-    """Try an operation at all points of the table, and say what is right.
+def measure(engine: Engine, offered: Offered, part: str = "") -> tuple[Measured, list[Finding]]:
+    """Try an operation at the points of the table, and say what is right.
 
-    With `tame` at few, where nothing raises: all that has ever been computed is differentiated
-    again and again by an engine that never clears its tape.
+    An engine that never clears its tape differentiates all that it has ever computed, each time.
+    So its "derivatives" are asked for at few points where nothing raises, and when all else is done
+    its "values" at all points.
     """
     right = _scaled(right_values(offered.right, engine.single), offered)
-    if tame:
-        sizes = np.abs(right.points)
-        usual = ((sizes >= 0.05) & (sizes <= 1000)).all(axis=1)
-        usual &= np.isfinite(right.numbers).all(axis=1)
-        rows = [*np.flatnonzero(usual)[::20]]
-        if offered.right in _SUBGRADIENTS:
-            rows += [*np.flatnonzero(right.kinks & (sizes <= 1000).all(axis=1))]
-        right = RightValues(*(column[rows] for column in vars(right).values()))
-    trials = engine.try_out(offered.function, right.points.tolist(), offered.constant)
-    if getattr(engine, "seed", "one") == "value":  # nothing can be told where that is 0 or huge
+    if part == "derivatives":
+        right = _some(right, offered)
+    if part == "values":
+        found = engine.values(offered.function, right.points)
+        trials = [Trial(value) for value in found.tolist()]
+    else:
+        rows = np.flatnonzero(np.isfinite(right.bounds[:, 1 + right.points.shape[1] :]).any(axis=1))
+        twice = {*rows[:: max(1, len(rows) // _TWICE)].tolist()}
+        trials = engine.try_out(offered.function, right.points.tolist(), offered.constant, twice)
+    bounds = right.bounds.copy()
+    bounds[[trial.value is None for trial in trials]] = np.inf
+    bounds[[trial.firsts is None for trial in trials], 1:] = np.inf
+    by_value = False
+    if isinstance(engine, NodeEngine) and engine.seed == "value":
+        by_value = True  # nothing can be told where the value is 0 or huge
         values = np.array([_real(trial.value) for trial in trials])
         usual = (np.abs(values) > 1e-100) & (np.abs(values) < 1e100)
-        bounds = right.bounds.copy()
+        _shift(engine, offered, right, trials, right.kinks & (values == 0))
         bounds[~usual, 1:] = np.inf
-        right = replace(right, bounds=bounds, kinks=right.kinks & usual)
-    measured = Measured(offered, right, engine.single, trials)
-    return measured, [*_findings(measured)]
+        right = replace(right, kinks=right.kinks & (usual | (values == 0)))
+    measured = Measured(offered, replace(right, bounds=bounds), engine.single, trials, by_value)
+    return measured, [each for each in _findings(measured) if part in ("", each.part)]
+
+
+def _shift(
+    engine: NodeEngine, offered: Offered, right: RightValues, trials: list[Trial], rows: Any
+) -> None:
+    """Ask for the slopes at these points again, with a root that is not 0."""
+
+    def shifted(*xs: Any) -> Any:
+        return offered.function(*xs) + engine.leaf(1.0)
+
+    again = engine.try_out(shifted, right.points[rows].tolist(), offered.constant)
+    for row, trial in zip(np.flatnonzero(rows), again, strict=True):
+        trials[row] = Trial(trials[row].value, trial.firsts, trials[row].seconds)
+
+
+def _some(right: RightValues, offered: Offered) -> RightValues:
+    """Kinks and a few points of middle size."""
+    sizes = np.abs(right.points)
+    usual = ((sizes >= 0.05) & (sizes <= 1000)).all(axis=1)
+    usual &= np.isfinite(right.numbers).all(axis=1) & ~right.kinks
+    rows = np.flatnonzero(usual)
+    rows = rows[:: max(1, len(rows) // _FEW)]
+    if offered.right in _SUBGRADIENTS:
+        kinks = np.flatnonzero(right.kinks & (sizes <= 1000).all(axis=1))
+        rows = np.concatenate([rows, kinks[:_FEW]])
+    return RightValues(*(column[rows] for column in vars(right).values()))
+
+
+_FEW, _TWICE = 12, 128
 
 
 def _scaled(right: RightValues, offered: Offered) -> RightValues:
@@ -141,7 +202,7 @@ def _findings(measured: Measured) -> Iterator[Finding]:
     seconds = [(k, c) for k, c in enumerate(range(1 + n, measured.right.numbers.shape[1]))]
     yield _finding(measured, "values", [(0, 0)], lambda trial, _: trial.value)
     yield _finding(measured, "derivatives", firsts, _first(measured))
-    if measured.trials and measured.trials[0].seconds is not None:
+    if any(trial.seconds is not None for trial in measured.trials):
         yield _finding(
             measured, "second derivatives", seconds, lambda trial, k: _of(trial.seconds, k)
         )
@@ -454,9 +515,13 @@ def _known(measured: Measured, k: int) -> Iterator[tuple[str, _Prediction]]:
         yield "wrong_variable", lambda p, y, d: c * y ** (c - 1)
     yield "operand_forgotten", lambda p, y, d: np.zeros_like(d)
     yield "wrong_sign", lambda p, y, d: -d
+    if measured.seed_is_value:  # what was found has been divided by the value
+        yield "upstream_gradient_lost", lambda p, y, d: d / y
+        yield "upstream_gradient_added", lambda p, y, d: d / y + 1
 
 
-_PLAIN = ("operand_forgotten", "wrong_sign", "gate_forgotten", "gradient_to_both")
+_PLAIN = ("operand_forgotten", "wrong_sign", "gate_forgotten", "gradient_to_both",
+          "upstream_gradient_lost", "upstream_gradient_added")  # fmt: skip
 """What a factor makes nothing else of."""
 
 

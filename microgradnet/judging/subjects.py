@@ -92,16 +92,17 @@ def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
     found: list[Symptom] = [*_seed(engine)]
     if found:
         findings.append(Finding("graphs", "the root's gradient", "wrong", note=found[0].evidence))
+    part = "derivatives" if engine.tape_grows else ""
     measured: dict[str, Measured] = {}
     operations = {each.name: each for each in offered(engine)}
     for name in (SUM, PRODUCT):
-        measured[name], said = measure(engine, operations.pop(name))
+        measured[name], said = measure(engine, operations[name], part)
         findings += said
     structural, walked, habits = judge_graphs(engine, measured)
-    tame = habits is not None and habits.tape_kept
     for name, operation in operations.items():
-        measured[name], said = measure(engine, operation, tame)
-        findings += said
+        if name not in measured:
+            measured[name], said = measure(engine, operation, part)
+            findings += said
     for each in _not_inherited(engine, measured, habits):
         found += symptoms(each)
     if isinstance(engine, NodeEngine):
@@ -124,6 +125,11 @@ def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
         if each.offered.right == name and each.offered.scale == 1
     }  # fmt: skip
     findings += judge_networks(engine, usable, rng)
+    if part:
+        for operation in operations.values():
+            valued, said = measure(engine, operation, "values")
+            findings += said
+            found += symptoms(valued)
     reading = "in float32, by float32's bounds" if engine.single else ""
     return Judgement(
         engine.name, "engine", tuple(findings), _diagnoses(found), hints, seed, reading
@@ -175,7 +181,7 @@ def _not_inherited(
             same = np.array_equal(each.values, other.values, equal_nan=True)
             if same and np.array_equal(each.firsts, other.firsts, equal_nan=True):
                 continue
-        if each.failed and not each.shuffled:
+        if each.failed:
             found.append(each)
     return found
 

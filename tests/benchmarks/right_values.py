@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
+import lzma
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import combinations_with_replacement
 from pathlib import Path
 from random import Random
@@ -34,7 +36,7 @@ from microgradnet import Value, ops
 from microgradnet.arithmetic import evaluate
 from microgradnet.operation import Operation
 
-TABLE = Path(microgradnet.__file__).parent / "judging" / "right_values.npz"
+TABLE = Path(microgradnet.__file__).parent / "judging" / "right_values.xz"
 
 EXTRA: dict[str, Callable[..., Any]] = {
     "log2": lambda m, x: mp.log(x) / mp.log(2) if x > 0 else mp.nan if x else -mp.inf,
@@ -76,8 +78,10 @@ EDGES = [0.0, 1e-30, 1e-8, 1e-3, 1.0, 3.0, 1e10, 1e30, math.inf]
 DOUBLE = [1e-300, 1e155, 1e300]
 """Beyond float32, whose engines are not asked."""
 MIDDLE = [0.25, 0.5, 2.0, 2.5, 5.0, 8.0, 12.0, 20.0, 30.0, 50.0, 88.0, 120.0, 300.0, 709.0, 800.0]
-POINTS = 160
-"""Random ones for each operation."""
+POINTS = 2048
+"""Random ones for each domain."""
+EVERY = 8
+"""Of the random points one in so many has second derivatives."""
 
 
 def single(x: float) -> float:
@@ -85,42 +89,53 @@ def single(x: float) -> float:
     return x if abs(x) > 1e38 or 0 < abs(x) < 1e-37 else float(np.float32(x))
 
 
-def points(name: str, arity: int) -> list[tuple[float, ...]]:
-    """Kinks, edges, tails and random points between."""
-    rng = Random(name)
+def domain(name: str, arity: int) -> str:
+    """The points that an operation is tried at: those of its domain, at which it is to be right."""
+    if arity == 3:
+        return "triples"
+    if arity == 2:
+        return "powers" if name == "raise_to" else "pairs"
+    return {
+        "acosh": "above one",
+        **dict.fromkeys(UNIT, "unit"),
+        **dict.fromkeys(POSITIVE, "positive"),
+    }.get(name, "line")
+
+
+def points(of: str) -> tuple[list[tuple[float, ...]], int]:
+    """Kinks, edges and tails, then random points; and how many the former are."""
+    rng = Random(of)
 
     def anywhere() -> float:
-        if name in UNIT:
-            x = rng.choice([rng.uniform(-1, 1), 1 - 10 ** rng.uniform(-7, 0)])
-        elif rng.random() < 0.7:
+        if of == "unit":
+            return single(rng.choice([rng.uniform(-1, 1), 1 - 10 ** rng.uniform(-7, 0)]))
+        if rng.random() < 0.7:
             x = rng.uniform(-6, 6)
         else:
             x = rng.choice([-1, 1]) * 10 ** rng.uniform(-6, 2.5)
-        x = single(x)
-        if name in POSITIVE:
-            x = abs(x)
-        return single(x + 1) if name == "acosh" else x
+        x = single(abs(x) if of in ("positive", "powers", "above one") else x)
+        return single(x + 1) if of == "above one" else x
 
-    edges = [s * x for x in [*EDGES, *DOUBLE] for s in (1, -1)]
-    if arity == 1:
+    if of == "triples":
+        fixed = [(1000.0, 0.0, -1000.0), (1000.0, 1000.0, 999.0), (-1000.0, -1001.0, -1002.0)]
+        fixed += [(0.0, 0.0, 0.0), (800.0, 1.0, 2.0), (30.0, -30.0, 0.0), (1e10, 0.0, 1.0)]
+        others = [[single(rng.uniform(-4, 4)) for _ in range(3)] for _ in range(POINTS)]
+    elif of in ("pairs", "powers"):
+        few = [0.0, 1.0, -1.0, 3.0, -2.5, 1e-8, 1e10, -1e10, math.inf, 1e-300, 1e300]
+        if of == "powers":
+            few = [0.0, 1.0, 2.0, 0.5, 3.0, 1e-8, 10.0]
+        fixed = [(x, y) for x in few for y in few]
+        fixed += [(x, x) for x in (anywhere() for _ in range(10))]
+        others = [[anywhere(), single(rng.uniform(-4, 4))] for _ in range(POINTS)]
+    else:
+        edges = [s * x for x in [*EDGES, *DOUBLE] for s in (1, -1)]
         near_one = [single(1 - 2**-k) for k in (5, 12, 20)] + [single(1 + 2**-k) for k in (5, 12)]
-        fixed = [*edges, math.nan, *(s * single(x) for x in [*MIDDLE, *near_one] for s in (1, -1))]
-        return [(x,) for x in [*fixed, *(anywhere() for _ in range(POINTS))]]
-    if arity == 3:
-        lists = [[1000.0, 0.0, -1000.0], [1000.0, 1000.0, 999.0], [-1000.0, -1001.0, -1002.0]]
-        lists += [[0.0, 0.0, 0.0], [800.0, 1.0, 2.0], [30.0, -30.0, 0.0], [1e10, 0.0, 1.0]]
-        lists += [[single(rng.uniform(-4, 4)) for _ in range(3)] for _ in range(POINTS)]
-        return [tuple(xs) for xs in lists]
-    few = [0.0, 1.0, -1.0, 3.0, -2.5, 1e-8, 1e10, -1e10, math.inf, 1e-300, 1e300]
-    if name == "raise_to":
-        few = [0.0, 1.0, 2.0, 0.5, 3.0, 1e-8, 10.0]
-    fixed = [(x, y) for x in few for y in few]
-    ties = [(x, x) for x in (anywhere() for _ in range(10))]
-    found = [*fixed, *ties]
-    while len(found) < POINTS + 2 * len(few):
-        x, y = anywhere(), single(rng.uniform(-4, 4))
-        found.append((x, y))
-    return found
+        middle = [s * single(x) for x in [*MIDDLE, *near_one] for s in (1, -1)]
+        fixed = [(x,) for x in [*edges, math.nan, *middle]]
+        mirrored = of in ("line", "unit")  # odd and even functions take half the room
+        others = [[x] for x in (anywhere() for _ in range(POINTS // (1 + mirrored)))]
+        others = [[s * x] for (x,) in others for s in (1, -1)[: 1 + mirrored]]
+    return [*fixed, *map(tuple, others)], len(fixed)
 
 
 def right(name: str, xs: tuple[float, ...]) -> list[float]:
@@ -171,16 +186,31 @@ def _quotients(f: Callable[..., Any], x: Any) -> list[Any]:
 
 
 def table() -> dict[str, Any]:
-    """All of it: rows of a point, its value, its first and its second derivatives."""
+    """All of it: the points of each domain, and each operation's numbers at those of its own."""
     arity = dict.fromkeys(EXTRA, 1) | {name: op.arity or 3 for name, op in OPERATIONS.items()}
-    return {
-        name: np.array([[*xs, *right(name, xs)] for xs in points(name, n)])
-        for name, n in sorted(arity.items())
-    }
+    domains = {name: domain(name, n) for name, n in arity.items()}
+    found: dict[str, Any] = {}
+    for of in sorted({*domains.values()}):
+        xs, fixed = points(of)
+        found[of] = np.asfortranarray(xs)
+        for name in sorted(name for name in arity if domains[name] == of):
+            numbers = np.asfortranarray([right(name, x) for x in xs])
+            rows = np.arange(len(xs))
+            numbers[(rows >= fixed) & (rows % EVERY > 0), 1 + arity[name] :] = np.nan
+            found[f"{of}/{name}"] = numbers
+    return found
 
 
-def confirm(name: str, rows: Sequence[Sequence[float]], every: int) -> int:
-    """Ask the oracles of each `every`th row, and return how many numbers they confirmed."""
+def packed(made: dict[str, Any]) -> bytes:
+    """The bytes of the table: columns one after the other, many of which are alike."""
+    stream = io.BytesIO()
+    np.savez(stream, **made)
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 3, "pb": 3}]
+    return lzma.compress(stream.getvalue(), filters=filters)
+
+
+def confirm(name: str, rows: Any, numbers: Any, every: int) -> int:
+    """Ask mpmath of one row in `every`, all oracles of a tenth of these; count the answers."""
     if name in EXTRA:
         return 0
     op = OPERATIONS[name]
@@ -188,17 +218,18 @@ def confirm(name: str, rows: Sequence[Sequence[float]], every: int) -> int:
     orders = [(), *((k,) for k in range(n)), *combinations_with_replacement(range(n), 2)]
     oracles = [o for o in ORACLES if o != "PyTorch" or importlib.util.find_spec("torch")]
     count = 0
-    for index, row in enumerate(rows):
-        xs = tuple(map(float, row[:n]))
+    for index in range(0, len(rows), every):
+        xs = tuple(map(float, rows[index]))
         if not all(1e-8 <= abs(x) <= 100 for x in xs):
             continue
-        numbers = dict(zip(orders, map(float, row[n:]), strict=True))
+        known = dict(zip(orders, map(float, numbers[index]), strict=True))
+        known = {order: x for order, x in known.items() if len(order) < 2 or not math.isnan(x)}
 
-        def says(op: Operation, xs: Any, order: Any, numbers: Any = numbers) -> Estimate:
-            return Estimate(numbers[order], 2.0**-53 * abs(numbers[order]))
+        def says(op: Operation, xs: Any, order: Any, known: Any = known) -> Estimate:
+            return Estimate(known[order], 2.0**-53 * abs(known[order]))
 
-        for oracle in oracles if index % every == 0 else ["mpmath"]:
-            count += sum(judge(says, oracle, op, xs, order) for order in orders)
+        for oracle in oracles if index % (10 * every) == 0 else ["mpmath"]:
+            count += sum(judge(says, oracle, op, xs, order) for order in known)
     return count
 
 
@@ -206,28 +237,34 @@ def main() -> None:
     """Compare the table with a new one, or write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--renew", action="store_true", help="write the table")
+    parser.add_argument("--every", type=int, default=4, help="confirm one number in so many")
     parser.add_argument("--tiny", action="store_true", help="some rows, to see that it runs")
     chosen = parser.parse_args()
     if chosen.tiny:
-        stored = np.load(TABLE)
-        rows = stored["tanh"][::40]
-        again = [[*row[:1], *right("tanh", (float(row[0]),))] for row in rows]
-        assert np.array_equal(rows, again, equal_nan=True)
-        print(f"tanh: {confirm('tanh', rows, 100)} numbers confirmed")
+        stored = stored_table()
+        rows, numbers = stored["line"][::400], stored["line/tanh"][::400]
+        again = [right("tanh", (float(x),)) for (x,) in rows]
+        assert np.array_equal(numbers, again, equal_nan=True)
+        print(f"tanh: {confirm('tanh', rows, numbers, 3)} numbers confirmed")
         return
     made = table()
-    for name, rows in made.items():
-        print(
-            f"{name:20} {len(rows):5} points {confirm(name, rows, 10):6} numbers confirmed",
-            flush=True,
-        )
-    print(f"{sum(map(len, made.values())):,} points")
+    for key, numbers in made.items():
+        of, _, name = key.partition("/")
+        if name:
+            found = confirm(name, made[of], numbers, chosen.every)
+            print(f"{name:20} {len(numbers):5} points {found:6} numbers confirmed", flush=True)
+    print(f"{sum(len(each) for key, each in made.items() if '/' in key):,} points")
     if chosen.renew:
-        np.savez_compressed(TABLE, **made)
+        TABLE.write_bytes(packed(made))
     else:
-        stored = np.load(TABLE)
+        stored = stored_table()
         assert sorted(stored) == sorted(made)
-        assert all(np.array_equal(stored[name], made[name], equal_nan=True) for name in made)
+        assert all(np.array_equal(stored[key], made[key], equal_nan=True) for key in made)
+
+
+def stored_table() -> dict[str, Any]:
+    """The table as it ships."""
+    return dict(np.load(io.BytesIO(lzma.decompress(TABLE.read_bytes()))))
 
 
 if __name__ == "__main__":

@@ -61,8 +61,10 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-def grad(f: Callable[..., Any], k: int = 0) -> Callable[..., Any]:
-    """The derivative by argument k."""
+def grad(f: Callable[..., Any], k: Any = 0) -> Callable[..., Any]:
+    """The derivative by argument k, or those by several."""
+    if isinstance(k, tuple):
+        return lambda *xs: tuple(grad(f, each)(*xs) for each in k)
 
     def derivative(*xs: Any) -> Any:
         seeded = [Dual(x, 1.0 if j == k else 0.0) for j, x in enumerate(xs)]

@@ -9,7 +9,7 @@ from microgradnet.judging.right_values import RightValues, right_values
 
 __all__ = ["fewer"]
 
-SHARE = 4 if settings.default.max_examples > 15 else 24
+SHARE = 30 if settings.default.max_examples > 15 else 96
 
 
 def fewer(name: str, single: bool = False, share: int = SHARE) -> RightValues:

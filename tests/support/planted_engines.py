@@ -310,12 +310,12 @@ def closures(*planted: str, number: Callable[[Any], Any] = lambda x: x) -> type:
             nodes = order(plants, self, lambda node: node._prev, tape)
             begin(plants, self, nodes, lambda node: node._prev)
             if "paths_one_by_one" in plants:
-                _by_paths(self)
+                _by_paths(self, self.grad)
                 return
             for node in nodes:
                 node._backward()
 
-    def _by_paths(root: Any) -> None:
+    def _by_paths(root: Any, seed: float) -> None:
         def walk(node: Any, g: float) -> None:
             kept, node.grad = node.grad, g
             before = {id(p): p.grad for p in node._prev}
@@ -327,7 +327,7 @@ def closures(*planted: str, number: Callable[[Any], Any] = lambda x: x) -> type:
                     parent.grad = 0.0
                     walk(parent, c)
 
-        walk(root, 1.0)
+        walk(root, seed)
 
     return Value
 
@@ -357,12 +357,11 @@ def local_grads(*planted: str) -> type:
             return out
 
         def backward(self) -> None:
-            if "paths_one_by_one" in plants:
-                self.grad = 1.0
-                _walk(self, 1.0)
-                return
             nodes = order(plants, self, lambda node: node._children, tape)
             begin(plants, self, nodes, lambda node: node._children)
+            if "paths_one_by_one" in plants:
+                _walk(self, self.grad)
+                return
             for node in nodes:
                 for parent, slope in zip(node._children, node._local_grads, strict=False):
                     c = contribution(plants, node._name, slope, node.grad)
