@@ -43,9 +43,9 @@ def explain(cost: Value, node: Value) -> str:
     """
     _require(cost, node)
     order = topological_order([cost])
-    if node not in order:
+    if node not in {*order}:
         order = topological_order([node])
-        if cost not in order:
+        if cost not in {*order}:
             raise _unrelated(cost, node)
         warn_renamed("explain(node, cost)", "explain(cost, node)")
         cost, node = node, cost
@@ -150,7 +150,7 @@ def paths(cost: Value, node: Value, *, limit: int = 1_000) -> list[Path]:
             added = steps[parent] + count[parent]
             steps[consumer] = min(steps.get(consumer, 0) + added, _MANY)
     if cost not in consumers:
-        if cost in topological_order([node]):
+        if cost in {*topological_order([node])}:
             raise ValueError(
                 f"{_name(cost)} was not computed from {_name(node)}: write paths(cost, node)"
             )

@@ -153,10 +153,12 @@ def ratio(
     return median(ratios), median(times)
 
 
-def compare_steps(table: Table, seconds: float, batches: Sequence[int]) -> None:
+def compare_steps(
+    table: Table, seconds: float, digits: Sequence[int], batches: Sequence[int]
+) -> None:
     """A row for each network and batch: our time, and ratios to NumPy by hand and to PyTorch."""
     rng = np.random.default_rng(0)
-    cases = [(DIGITS, m) for m in batches] + [(MOONS, 100)]
+    cases = [(digits, m) for m in batches] + [(MOONS, 100)]
     for sizes, m in cases:
         found, model = program(sizes)
         X = rng.random((m, sizes[0]))
@@ -332,14 +334,14 @@ def casadi_function(sizes: Sequence[int], scalars: bool) -> Any:
     return casadi.Function("step", [x, y, p], [cost, casadi.gradient(cost, p)])
 
 
-def compare_micrograd(console: Console, seconds: float) -> None:
-    """The moons step, 100 examples, beside micrograd's."""
+def compare_micrograd(console: Console, seconds: float, m: int) -> None:
+    """The moons step, m examples, beside micrograd's."""
     from micrograd.engine import Value as Peer
     from micrograd.nn import MLP as PeerMLP
 
     found, _ = program(MOONS)
     rng = np.random.default_rng(0)
-    X, Y = rng.normal(size=(100, 2)), rng.choice([-1.0, 1.0], size=(100, 1))
+    X, Y = rng.normal(size=(m, 2)), rng.choice([-1.0, 1.0], size=(m, 1))
     peer = PeerMLP(2, [16, 16, 1])
 
     def step() -> None:
@@ -404,15 +406,15 @@ def measure_lifting(console: Console, tiny: bool) -> None:
     console.print(table)
 
 
-def measure_memory(console: Console) -> None:
+def measure_memory(console: Console, digits: Sequence[int]) -> None:
     """What a program keeps, beside its parameters."""
-    cost, x, y, model = build(DIGITS)
+    cost, x, y, model = build(digits)
     parameters = model.parameters()
     tracemalloc.start()
     found = lift(cost, x, y, parameters)
     del cost, x, y
     kept = tracemalloc.get_traced_memory()[0]
-    found.value_and_grad(np.zeros((10, DIGITS[0])), np.zeros((10, DIGITS[-1])))
+    found.value_and_grad(np.zeros((10, digits[0])), np.zeros((10, digits[-1])))
     tracemalloc.stop()
     console.print(f"a program of {found.parameters.nbytes:,} bytes of parameters keeps {kept:,}")
 
@@ -433,12 +435,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     headings += ["PyTorch float64", "PyTorch float32"] if find_spec("torch") else []
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "network" else "right")
-    compare_steps(table, seconds, (10,) if tiny else (10, 500, 5000))
+    digits = (8, 4, 10) if tiny else DIGITS
+    compare_steps(table, seconds, digits, (10,) if tiny else (10, 500, 5000))
     console.print(table)
-    compare_lifting(console, seconds, (8, 4, 2) if tiny else DIGITS)
+    compare_lifting(console, seconds, digits)
     if find_spec("micrograd"):
-        compare_micrograd(console, seconds)
-    measure_memory(console)
+        compare_micrograd(console, seconds, 2 if tiny else 100)
+    measure_memory(console, digits)
     measure_lifting(console, tiny)
 
 

@@ -125,7 +125,7 @@ def test_too_many_paths_or_steps_are_counted_not_listed():
     assert len(paths(y, x, limit=1024)) == 1024
     with pytest.raises(ValueError, match="1,024"):
         paths(y, x)
-    for _ in range(100_000):
+    for _ in range(10_000):
         y = y + y
     with pytest.raises(ValueError, match="more than 10¹⁸ paths"):
         paths(y, x)
@@ -134,7 +134,7 @@ def test_too_many_paths_or_steps_are_counted_not_listed():
 def test_a_long_path_takes_no_recursion():
     x = Value(1.0)
     y = x
-    for _ in range(50_000):
+    for _ in range(10_000):
         y = -y
     (path,) = paths(y, x)
     assert path.contribution == 1.0
@@ -175,6 +175,7 @@ def test_only_where_there_was_another_pass_it_says_so(seed, activation):
     cost = costs.quadratic(forward.output, [1, 0, 0])
     cost.backward()
     leaves = [leaf for leaf in (*forward.a[0], *model.parameters()) if leaf.grad]
+    leaves = rng.sample(leaves, min(8, len(leaves)))
     assert not any("other passes" in explain(cost, leaf) for leaf in leaves)
     cost.backward()
     assert all("other passes" in explain(cost, leaf) for leaf in leaves)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from support import ROOT
 
-SAID = {"engines": "microgradnet, atomic", "lifting": "784-30-10", "ulps": "softmax_component"}
+SAID = {"engines": "microgradnet, atomic", "lifting": "8-4-10", "ulps": "softmax_component"}
 BENCHMARKS = sorted((ROOT / "tests" / "benchmarks").glob("*.py"))
 
 
