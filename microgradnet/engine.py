@@ -101,17 +101,22 @@ class Value(Node):
             if other is NotImplemented:
                 return NotImplemented
         x, y = self.data, other.data
-        if type(x) is not float or type(y) is not float or recording.open_blocks:
-            return record(ops.add, (self, other))
+        if type(x) is not float or type(y) is not float:
+            return record(_ADD, (self, other))
         node: Value = new_node(Value)
         node.data = x + y
+        node.grad = _UNSET
+        node.label = ""
+        if recording.open_blocks:
+            if recording.open_hooks or not _depth() or x == 1.0 or y == 1.0:
+                return record(_ADD, (self, other))
+            node.op = node._left = node._right = None
+            return node
         if x == 1.0 or y == 1.0:
             below: Any = self.op if y == 1.0 else other.op
             if below is not None and (below.odd or below is _NEGATIVE):
                 node.data = sharpened(_ADD, (self, other), node.data)
-        node.grad = _UNSET
         node.op = _ADD
-        node.label = ""
         node._left = self
         node._right = other
         return node
@@ -122,13 +127,18 @@ class Value(Node):
             if other is NotImplemented:
                 return NotImplemented
         x, y = self.data, other.data
-        if type(x) is not float or type(y) is not float or recording.open_blocks:
-            return record(ops.multiply, (self, other))
+        if type(x) is not float or type(y) is not float:
+            return record(_MULTIPLY, (self, other))
         node: Value = new_node(Value)
         node.data = x * y
         node.grad = _UNSET
-        node.op = _MULTIPLY
         node.label = ""
+        if recording.open_blocks:
+            if recording.open_hooks or not _depth() or self is other:  # 1 − a² may be known better
+                return record(_MULTIPLY, (self, other))
+            node.op = node._left = node._right = None
+            return node
+        node.op = _MULTIPLY
         node._left = self
         node._right = other
         return node
@@ -432,6 +442,7 @@ _ATANH: Final = ops.atanh
 _SOFTMAX: Final = ops.softmax_component
 _PRODUCT_SUMS: Final = (ops.weighted_sum, ops.dot_product)
 _UNSET: Final = UNSET
+_depth: Final = recording.depth.get  # of no_grad blocks
 
 
 def new_node(kind: type[Value]) -> Value:
@@ -527,7 +538,7 @@ def _values(operands: Sequence[Any]) -> tuple[Value, ...]:
 def record_unary(op: Operation, operand: Value) -> Value:
     """Make the node of an operation of one operand."""
     x = operand.data
-    if type(x) is not float or recording.open_blocks:
+    if type(x) is not float or (recording.open_blocks and not _gives_a_leaf(op, operand)):
         return record(op, (operand,))
     node: Value = new_node(Value)
     try:
@@ -543,8 +554,11 @@ def record_unary(op: Operation, operand: Value) -> Value:
         annotate(error, f"in {described(op, (operand,))}")
         raise
     node.grad = _UNSET
-    node.op = op
     node.label = ""
+    if recording.open_blocks:
+        node.op = node._left = node._right = None
+        return node
+    node.op = op
     node._left = operand
     node._right = None
     return node
@@ -552,7 +566,9 @@ def record_unary(op: Operation, operand: Value) -> Value:
 
 def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     x, y = left.data, right.data
-    if type(x) is not float or type(y) is not float or recording.open_blocks:
+    if type(x) is not float or type(y) is not float:
+        return record(op, (left, right))
+    if recording.open_blocks and not (_gives_a_leaf(op, left) and _gives_a_leaf(op, right)):
         return record(op, (left, right))
     node: Value = new_node(Value)
     try:
@@ -568,11 +584,20 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
         annotate(error, f"in {described(op, (left, right))}")
         raise
     node.grad = _UNSET
-    node.op = op
     node.label = ""
+    if recording.open_blocks:
+        node.op = node._left = node._right = None
+        return node
+    node.op = op
     node._left = left
     node._right = right
     return node
+
+
+def _gives_a_leaf(op: Operation, operand: Value) -> bool:
+    """Tell whether an operation gives a leaf, and nothing better than its number is known of it."""
+    paused = not recording.open_hooks and _depth() > 0
+    return paused and op.complement is None and operand.op is None and type(operand) is Value
 
 
 def _operand(x: Any, beside: Value) -> Any:

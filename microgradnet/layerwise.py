@@ -202,7 +202,7 @@ def _sum_of_products(
             z = None  # the rule knows what to do, or to say
         # The vs are floats, so z is one only where the us are, or are rationals: those Python's
         # own arithmetic converts as the rule would.
-        if type(z) is float and not recording.open_blocks:
+        if type(z) is float and not recording.open_hooks:
             return _node(z, op, (*us, *vs, *bias), None)
     return op(*us, *vs, *bias)
 
@@ -211,8 +211,11 @@ def _node(z: float, op: Operation, left: Any, right: Any) -> Value:
     node: Value = new_node(Value)
     node.data = z
     node.grad = _UNSET
-    node.op = op
     node.label = ""
+    if recording.open_blocks and recording.is_paused():
+        node.op = node._left = node._right = None
+        return node
+    node.op = op
     node._left = left
     node._right = right
     return node
@@ -251,7 +254,7 @@ def weighted_inputs(rows: Sequence[Vector], activations: Vector) -> list[Value]:
     """Make the nodes Σₖ wₖaₖ + b of rows of weights, each with its bias if it has one."""
     xs = activations.data
     op = _DOT_PRODUCT if rows[0].bias is None else _WEIGHTED_SUM
-    if xs is None or recording.open_blocks:
+    if xs is None or recording.open_hooks:
         return [record(op, row.operands(activations)) for row in rows]
     dot_n = dot_with_numbers(len(activations.entries))
     nodes = []

@@ -32,21 +32,23 @@ class Hook(Protocol):
         """See the tangent that forward mode gave a node, a number."""
 
 
-_depth: ContextVar[int] = ContextVar("depth of no_grad blocks", default=0)
+depth: ContextVar[int] = ContextVar("depth of no_grad blocks", default=0)
 _hook: ContextVar[Hook | None] = ContextVar("the hook of this thread", default=None)
 open_blocks = 0
 """Blocks in the whole process: while there is none, no operation looks for one of its own."""
+open_hooks = 0
+"""Those of them that have a hook."""
 _lock = Lock()
 
 
 def is_paused() -> bool:
     """Tell whether this code runs in a no_grad block."""
-    return open_blocks > 0 and _depth.get() > 0
+    return open_blocks > 0 and depth.get() > 0
 
 
 def active_hook() -> Hook | None:
     """Return the hook of this thread or task, if it has one."""
-    return _hook.get() if open_blocks > 0 else None
+    return _hook.get() if open_hooks > 0 else None
 
 
 @contextmanager
@@ -64,11 +66,11 @@ def no_grad() -> Iterator[None]:
     """
     with _block():
         # A depth and not a token: blocks may be left in another order or context than entered.
-        _depth.set(_depth.get() + 1)
+        depth.set(depth.get() + 1)
         try:
             yield
         finally:
-            _depth.set(max(0, _depth.get() - 1))
+            depth.set(max(0, depth.get() - 1))
 
 
 class Setting(Generic[T]):
@@ -103,7 +105,7 @@ def enable_grad() -> Setting[int]:
     >>> len(y.parents)
     2
     """
-    return Setting(_depth, 0)
+    return Setting(depth, 0)
 
 
 @contextmanager
