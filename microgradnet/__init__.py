@@ -1,6 +1,7 @@
 """A scalar autograd engine in which the matrix formulas of backpropagation can be seen at work.
 
     Value, no_grad                a number that remembers how it was computed; remembering off
+    collector_paused              Python's garbage collector off, where large graphs are made
     tanh, relu, softmax, ...      the operations, on Values and on plain numbers
     linear, dot, rms_norm, ...    operations on lists, of which layers are made
     operation, Operation          an operation of your own, with its derivative rule
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from microgradnet import costs, datasets, delta, experiments, interop
     from microgradnet.anomaly import AnomalyError, detect_anomaly
     from microgradnet.certification import Certificate, certify
+    from microgradnet.collector import collector_paused
     from microgradnet.drawing import RenderError, draw
     from microgradnet.explanation import explain, paths
     from microgradnet.exploring import explore
@@ -83,21 +85,22 @@ __all__ = [
     "ForwardPass", "GradientDescent", "GradientError", "History", "Judgement", "Layer", "Module",
     "Momentum", "Neuron", "Operation", "Optimizer", "Program", "RenderError", "Report",
     "TracingError", "Value", "acos", "acosh", "add", "asin", "asinh", "assert_right", "atan",
-    "atanh", "certify", "check_grad", "cos", "cosh", "costs", "datasets", "delta", "detect_anomaly",
-    "divide", "dot", "draw", "elu", "erf", "erfc", "exp", "experiments", "explain", "explore",
-    "expm1", "fit", "gelu", "grad", "hard_sigmoid", "hard_tanh", "hessian", "hvp", "hypot",
-    "interop", "jacobian", "judge", "judge_delta", "judge_step", "jvp", "layer_norm", "leaky_relu",
-    "lift", "linear", "load", "log", "log1p", "log_softmax", "log_sum_exp", "maximum", "mean",
-    "minimum", "multiply", "negative", "no_grad", "norm", "operation", "paths", "power",
-    "read_expression", "relu", "rms_norm", "save", "sigmoid", "silu", "sin", "sinh", "softmax",
-    "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "total", "trace", "value_and_grad",
-    "verify", "vjp", "weighted_input", "xlogy",
+    "atanh", "certify", "check_grad", "collector_paused", "cos", "cosh", "costs", "datasets",
+    "delta", "detect_anomaly", "divide", "dot", "draw", "elu", "erf", "erfc", "exp", "experiments",
+    "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid", "hard_tanh", "hessian",
+    "hvp", "hypot", "interop", "jacobian", "judge", "judge_delta", "judge_step", "jvp",
+    "layer_norm", "leaky_relu", "lift", "linear", "load", "log", "log1p", "log_softmax",
+    "log_sum_exp", "maximum", "mean", "minimum", "multiply", "negative", "no_grad", "norm",
+    "operation", "paths", "power", "read_expression", "relu", "rms_norm", "save", "sigmoid", "silu",
+    "sin", "sinh", "softmax", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "total",
+    "trace", "value_and_grad", "verify", "vjp", "weighted_input", "xlogy",
 ]  # fmt: skip
 
 _MODULES = ("costs", "datasets", "delta", "experiments", "interop", "nn", "optim")
 _LAZY = {
     "anomaly": ("AnomalyError", "detect_anomaly"),
     "certification": ("Certificate", "certify"),
+    "collector": ("collector_paused",),
     "drawing": ("RenderError", "draw"),
     "explanation": ("explain", "paths"),
     "exploring": ("explore",),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from microgradnet.arithmetic import is_finite
+from microgradnet.collector import collector_paused
 from microgradnet.engine import Value
 from microgradnet.escapes import differentiated
 from microgradnet.lifting import trace
@@ -77,12 +78,13 @@ class Eager:
 
     def _run(self, X: Array, Y: Array, *, backward: bool) -> Batch:
         costs, outputs = [], []
-        for x, y in zip(X.tolist(), Y.tolist(), strict=True):
-            cost, output = self._network.run(x, y)
-            if backward:
-                cost.backward()
-            costs.append(cost.data)
-            outputs.append([v.data for v in output])
+        with collector_paused():  # a batch: cycles of the user's own wait no longer
+            for x, y in zip(X.tolist(), Y.tolist(), strict=True):
+                cost, output = self._network.run(x, y)
+                if backward:
+                    cost.backward()
+                costs.append(cost.data)
+                outputs.append([v.data for v in output])
         return Batch(np.array(costs), np.array(outputs))
 
     def step(self, m: int) -> bool:

@@ -4,6 +4,9 @@ One neuron learns a line, first by the matrix program that `lift` finds, then no
 are what Python's own allocator has given out, exactly; RSS what the system has given the process.
 After the first hundredth of the steps neither should grow, but for the blocks of this table itself,
 one a row. `--steps` says how many.
+
+Then a chain of a million nodes is made, differentiated and freed a hundred times: freeing must
+not recurse, whatever the chain is made of, nor wait for the collector, which is off.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from random import Random
 
 import numpy as np
 
-from microgradnet import GradientDescent, Value, lift
+from microgradnet import GradientDescent, Value, collector_paused, lift, linear, total
 
 STATM = Path("/proc/self/statm")
 
@@ -72,6 +75,30 @@ def eager() -> Callable[[int], float]:
     return train
 
 
+def chains(nodes: int, times: int) -> None:
+    """Make chains of nodes and free them, and say what is held then."""
+    kinds: dict[str, Callable[[Value, Value], Value]] = {
+        "one parent": lambda node, x: -node,
+        "two parents": lambda node, x: node + x,
+        "a list of parents": lambda node, x: total(node, x, x),
+        "a row of a matrix": lambda node, x: linear([node], [[x]])[0],
+    }
+    gc.collect()
+    with collector_paused():
+        for name, link in kinds.items():
+            began, blocks = time.perf_counter(), 0
+            for turn in range(times):
+                x = node = Value(1.0)
+                for _ in range(nodes):
+                    node = link(node, x)
+                node.backward()
+                del node, x
+                if turn == 0:
+                    blocks = sys.getallocatedblocks()
+            more, taken = sys.getallocatedblocks() - blocks, time.perf_counter() - began
+            print(f"{times} chains of {nodes:,} nodes of {name}: {more:+,} blocks, {taken:.0f} s")
+
+
 def run(name: str, train: Callable[[int], float], steps: int) -> None:
     """Train, and say at the start and ten times after it what is held."""
     began, done, first = time.perf_counter(), 0, 0
@@ -96,6 +123,7 @@ def main() -> None:
     steps = 1_000 if options.tiny else options.steps
     run("lifted program", lifted(), steps)
     run("node by node", eager(), steps)
+    chains(*((1000, 3) if options.tiny else (1_000_000, 100)))
 
 
 if __name__ == "__main__":

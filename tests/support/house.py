@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["FLOORS"]
 
 _PLAN = """
-deprecation frames numerals progress randomness
+collector deprecation frames numerals progress randomness
 arithmetic graph delta datasets notation recording tables unrolled unset
 complex_step conventions escapes operation plotting serialisation
 ops
