@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from math import inf, nextafter
@@ -39,6 +39,8 @@ class _Balls(
         return context
 
     def exact(self, x: Number) -> Ball:
+        if type(x) is float:  # Arb has infinite balls, and a sine of theirs from −1 to 1
+            return arb(x) if x - x == 0 else arb.nan()
         if isinstance(x, Fraction):
             return arb(fmpq(x.numerator, x.denominator))
         return arb(x)
@@ -54,7 +56,7 @@ class _Balls(
                 low, high = float(ball * down), float(ball * up)
             if low != high:
                 low, high = self._ends(ball)
-            floats.append(low if low == high else None)
+            floats.append(high if low == high else None)  # of −0.0 and 0.0 the latter
         return floats
 
     def _ends(self, ball: Ball) -> tuple[float, float]:
@@ -91,16 +93,6 @@ class _Balls(
         if x > y:
             return 1
         return 0 if x == y else None
-
-    def possible_orders(self, x: Ball, y: Ball) -> Sequence[int | None]:
-        orders: list[int | None] = [-1, 0, 1]
-        if x >= y:
-            orders.remove(-1)
-        if x <= y:
-            orders.remove(1)
-        if x.is_nan() or y.is_nan():
-            orders.append(None)
-        return orders
 
 
 balls = _Balls()

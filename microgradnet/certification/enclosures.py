@@ -208,6 +208,20 @@ class EnclosureArithmetic(Arithmetic):
         product: Enclosed = super().xlogy(x, y)
         return product
 
+    def sigmoid(self, x: Number) -> Enclosed:
+        """Compute σ(x) from the exponential that is at most 1: the other may be out of reach."""
+        if self.certain_order(self.ball(x), self.exact(0)) == _LESS:
+            power = self.exp(x)
+            return self.divide(power, 1 + power)
+        return self.divide(1, 1 + self.exp(-x))
+
+    def softplus(self, x: Number) -> Enclosed:
+        """Compute ln(1 + eˣ), in the same way."""
+        if self.certain_order(self.ball(x), self.exact(0)) == _GREATER:
+            return x + self.softplus(-x)
+        softplus: Enclosed = super().softplus(x)
+        return softplus
+
     def log_sum_exp(self, xs: Sequence[Number]) -> Enclosed:
         """Compute ln Σ exp xₖ, as c + ln Σ exp(xₖ − c) for a float c near the largest."""
         shift = self._shift(xs)
@@ -263,9 +277,11 @@ class EnclosureArithmetic(Arithmetic):
     def _assumed_order(self, x: Ball, y: Ball) -> int | None:
         """Return the order in the present case; of a new question, one, and leave cases to come."""
         if self._asked == len(self._orders):
-            order, *others = self.possible_orders(x, y)
+            others: list[int | None] = [_EQUAL, _GREATER]
+            if not (self.is_finite(x) and self.is_finite(y)):
+                others.append(None)
             self._pending += [(*self._orders, other) for other in others]
-            self._orders.append(order)
+            self._orders.append(_LESS)
         self._asked += 1
         return self._orders[self._asked - 1]
 
@@ -280,7 +296,3 @@ class EnclosureArithmetic(Arithmetic):
     @abstractmethod
     def certain_order(self, x: Ball, y: Ball) -> int | None:
         """Return the order of all numbers of x to all of y; None where it is not one."""
-
-    @abstractmethod
-    def possible_orders(self, x: Ball, y: Ball) -> Sequence[int | None]:
-        """List the orders that numbers of x and y may have, None for undefined among them."""

@@ -6,7 +6,7 @@ bits more, and of these 20 are given up: the ends are moved outwards by as much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from math import inf, nextafter
@@ -178,7 +178,7 @@ class _Intervals(
 
     def nearest(self, balls: Iterable[Ball]) -> list[float | None]:
         ends = [ball.ends and tuple(map(_float, ball.ends)) for ball in balls]
-        return [each[0] if each and each[0] == each[1] else None for each in ends]
+        return [each[1] if each and each[0] == each[1] else None for each in ends]
 
     def bounds(self, ball: Ball) -> tuple[float, float]:
         if ball.ends is None:
@@ -218,16 +218,6 @@ class _Intervals(
         if x.lower > y.upper:
             return 1
         return 0 if self.is_exact(x) and x.ends == y.ends else None
-
-    def possible_orders(self, x: Ball, y: Ball) -> Sequence[int | None]:
-        if x.ends is None or y.ends is None:
-            return -1, 0, 1, None
-        orders = [0]
-        if x.lower < y.upper:
-            orders.append(-1)
-        if x.upper > y.lower:
-            orders.append(1)
-        return orders
 
 
 def _float(raw: Any) -> float:

@@ -231,7 +231,7 @@ class Passes:
             trouble = self._in_value.get(k) or self._at_leaf(k)
             trouble = trouble or next((of_values[x] for x in places if x in of_values), None)
             if trouble is None and not self.m.is_finite(self.values[k]):
-                trouble = self._pole(k, "pole of, or a point outside the domain of")
+                trouble = self._pole(k, "no number (a pole, outside the domain, or too large)")
             if trouble is not None:
                 of_values[k] = trouble
         of_adjoints: dict[int, Trouble] = {}
@@ -243,7 +243,7 @@ class Passes:
             found += [of_values.get(x) for x in (k, *places)]
             trouble = next(filter(None, found), None)
             if trouble is None and self._is_singular(k, g):
-                trouble = self._pole(k, "pole of the derivative of")
+                trouble = self._pole(k, "no derivative (a pole, or too large)")
             if trouble is not None:
                 for x in places:
                     of_adjoints.setdefault(x, trouble)
@@ -252,12 +252,13 @@ class Passes:
     def _at_leaf(self, k: int) -> Trouble | None:
         node = self.graph.order[k]
         if node.op is None and not self.m.is_finite(self.values[k]):
-            return Trouble(f"the leaf {node.label or ''} is {node.data}".replace("  ", " "), True)
+            name = f"the leaf {node.label}" if node.label else "a leaf"
+            return Trouble(f"{name} is {node.data}", lasting=True)
         return None
 
     def _pole(self, k: int, what: str) -> Trouble:
         lasting = all(self.m.is_exact(self.values[x]) for x in self.graph.parents[k])
-        return Trouble(f"a {what} {self._describe(k)}", lasting)
+        return Trouble(f"{what}: {self._describe(k)}", lasting)
 
     def _is_singular(self, k: int, g: Ball) -> bool:
         """Tell whether a rule gave what is not finite."""
