@@ -83,11 +83,8 @@ def _exact_number(leaf: Any) -> Number:
 
 
 def _rational(op: Operation, xs: Sequence[Number]) -> Number | None:
-    """Compute an operation in rationals; None where that is not possible."""
-    try:
-        number = evaluate(op.forward, *xs)
-    except (ArithmeticError, TypeError):
-        return None
+    """Compute an operation in rationals; None where it leaves them."""
+    number = evaluate(op.forward, *xs)
     return number if isinstance(number, (int, Fraction)) else None
 
 
