@@ -218,7 +218,7 @@ class EnclosureArithmetic(Arithmetic):
     def softplus(self, x: Number) -> Enclosed:
         """Compute ln(1 + eˣ), in the same way."""
         if self.certain_order(self.ball(x), self.exact(0)) == _GREATER:
-            return x + self.softplus(-x)
+            return self.convert(x) + self.softplus(-x)
         softplus: Enclosed = super().softplus(x)
         return softplus
 
