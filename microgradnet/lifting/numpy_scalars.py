@@ -8,9 +8,9 @@ tenth of the time that the same statements would take to be compiled, and runs a
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from microgradnet import ops
 from microgradnet.complements import SENSITIVE, may_have_complement
@@ -74,20 +74,8 @@ def write_scalars(atoms: Atoms, *, columns: bool = False, title: str = "A scalar
     return tables.text(title)
 
 
-class _Adjoint(NamedTuple):
-    """The contributions so far, added up: a name and a sign."""
-
-    name: str
-    sign: int
-
-
 Step: TypeAlias = "tuple[str, Sequence[str]]"
 """A function, and the names of what it reads and fills."""
-
-_OF_EXAMPLES = frozenset("xyvado")
-"""Numbers for each example have names that begin so: inputs, targets, the adjoints of outputs,
-results and their adjoints, and ones. Parameters p, constants k, other results s, their adjoints t
-and gradients g are the same for all examples."""
 
 _LEAVES = {PARAMETER: "p", TARGET: "y", INPUT: "x"}
 _BY_KEYWORD = "maximum", "minimum"
@@ -98,10 +86,15 @@ _HELPERS = ("sigmoid_and_slope", "tanh_slope")
 class _Tables:
     """The tables so far.
 
+    Numbers for each example have names that begin so: inputs x, targets y, adjoints of outputs v,
+    results a, adjoints d, what is read at once t, and ones. Parameters p, constants k and gradients
+    g are the same for all examples.
+
     names       what the number of each atom is called
     active      whether it depends on parameters
+    adjoints    what its adjoint so far is called: a row of its own, or one that holds the same
+    rows        the rows of their own; those that are `shared` stay, others are `free` in the end
     recipes     the instructions of each operation, and of its rule
-    holders     how many contributions are in each of the names that are used again
     """
 
     def __init__(self, atoms: Atoms, columns: bool) -> None:
@@ -122,10 +115,11 @@ class _Tables:
         self.recipes: dict[object, list[Step]] = {}
         self.letters: list[State] = []
         self.counts: Counter[str] = Counter()
-        self.free: dict[str, list[str]] = defaultdict(list)
-        self.holders: dict[str, int] = {}
         self.slopes: dict[int, str] = {}
-        self.adjoints: dict[int, _Adjoint] = {}
+        self.adjoints: dict[int, str] = {}
+        self.rows: dict[int, str] = {}
+        self.shared: set[str] = set()
+        self.free: list[str] = []
         self.reached: set[int] = set()
 
     # Names
@@ -134,30 +128,15 @@ class _Tables:
         """The name of a number."""
         return self.constants.setdefault(number_source(x), f"k{len(self.constants)}")
 
-    def new(self, letters: str, of_examples: bool) -> str:
-        """A new name: with the first letter for each example, with the second for all."""
-        letter = letters[0] if of_examples else letters[1]
+    def new(self, letter: str) -> str:
+        """A new name for a number of each example."""
         self.counts[letter] += 1
         return f"{letter}{self.counts[letter] - 1}"
 
-    def scratch(self, of_examples: bool) -> str:
-        """A name that is used again after its release."""
-        free = self.free["d" if of_examples else "t"]
-        name = free.pop() if free else self.new("dt", of_examples)
-        self.holders[name] = 1
-        return name
-
-    def hold(self, name: str) -> None:
-        """Count one more holder of a name, if it is one that is used again."""
-        if name in self.holders:
-            self.holders[name] += 1
-
-    def release(self, name: str) -> None:
-        """Count a holder of a name off."""
-        if name in self.holders:
-            self.holders[name] -= 1
-            if not self.holders[name]:
-                self.free[name[0]].append(name)
+    def scratch(self, number: int = 0) -> str:
+        """A row that is read by the next instructions."""
+        self.counts["t"] = max(self.counts["t"], number + 1)
+        return f"t{number}"
 
     def line(self, function: str, *names: str) -> None:
         """Write an instruction."""
@@ -168,10 +147,6 @@ class _Tables:
         """Write the instructions of a recipe with names in place of its letters."""
         for function, letters in recipe:
             self.line(function, *[names.get(x, x) for x in letters])
-
-    def is_of_examples(self, k: int) -> bool:
-        """Whether an atom is another number for each example."""
-        return self.names[k][0] in _OF_EXAMPLES
 
     # Forward
 
@@ -192,9 +167,8 @@ class _Tables:
     def result(self, parts: Sequence[int]) -> str:
         """The name of the next atom, which is computed from others."""
         self.active.append(any([self.active[j] for j in parts]))
-        name = self.new("as", any([self.is_of_examples(j) for j in parts]))
-        self.names.append(name)
-        return name
+        self.names.append(self.new("a"))
+        return self.names[-1]
 
     def parts(self, k: int) -> tuple[Operation, list[int]]:
         """The operation of an atom, and its operands."""
@@ -207,7 +181,7 @@ class _Tables:
         op, xs = self.parts(k)
         out, given = self.result(xs), [self.names[j] for j in xs]
         if op is ops.sigmoid and self.active[k]:
-            self.slopes[k] = slope = self.new("as", out[0] == "a")
+            self.slopes[k] = slope = self.new("a")
             self.line("sigmoid_and_slope", *given, self.constant(1.0), "top", out, slope)
             return
         exact = self.exact(op, xs)
@@ -270,7 +244,7 @@ class _Tables:
             c = self.coefficients[t]
             product, *rest = [self.names[j] for j in self.factors[t]]
             scaled = c != 1 and (c != -1 or not total)
-            target = self.scratch(out[0] == "a") if total and (scaled or rest) else out
+            target = self.scratch() if total and (scaled or rest) else out
             if scaled:
                 self.line("multiply", product, self.constant(c), target)
                 product, c = target, 1.0
@@ -279,7 +253,6 @@ class _Tables:
                 product = target
             if total:
                 self.line("add" if c == 1 else "subtract", total, product, out)
-                self.release(target)
             total = out if total else product
         if total != out:
             self.line("positive", total, out)
@@ -335,124 +308,64 @@ class _Tables:
         """Write instructions for the adjoints of all atoms that depend on parameters."""
         self.lines = self.gradient
         for number, root in enumerate(self.roots):
-            self.contribute(root, f"v{number}" if self.columns else "ones", 1)
+            self.contribute(root, f"v{number}" if self.columns else "ones")
         for k in range(len(self.roles) - 1, -1, -1):
-            adjoint = self.adjoints.pop(k, None)
-            if adjoint is None:
+            g = self.adjoints.get(k)
+            if g is None:
                 continue
             if self.roles[k] == PARAMETER:
                 self.reached.add(self.places[k])
-                gradient = f"g{self.places[k]}"
-                if adjoint != (gradient, 1):
-                    function = "positive" if adjoint.sign > 0 else "negative"
-                    self.line(function, adjoint.name, gradient)
+                self.line("dot", g, "ones", f"g{self.places[k]}")
             elif self.roles[k] == SUM:
-                self.sum_vjp(k, *adjoint)
+                self.sum_vjp(k, g)
             else:
-                self.operation_vjp(k, *adjoint)
-            self.release(adjoint.name)
+                self.operation_vjp(k, g)
+            if g == self.rows.get(k) and g not in self.shared:
+                self.free.append(g)
 
-    def place_for(self, k: int) -> str:
-        """Where a contribution to an atom goes: to a parameter, at once into its gradient."""
-        if self.roles[k] == PARAMETER:
-            gradient = f"g{self.places[k]}"
-            if k not in self.adjoints or self.adjoints[k].name != gradient:
-                return gradient
-        return self.scratch(self.is_of_examples(k))
+    def row_for(self, k: int, number: int = 0) -> str:
+        """Where a contribution to an atom is computed: in its own row, if nothing is there yet."""
+        if k not in self.rows:
+            self.rows[k] = self.free.pop() if self.free else self.new("d")
+        own = self.rows[k]
+        return self.scratch(number) if self.adjoints.get(k) == own else own
 
-    def is_own(self, name: str) -> bool:
-        """Whether nothing else holds a name, so that it may be written to."""
-        return name[0] == "g" or self.holders.get(name) == 1
-
-    def contribute(self, k: int, name: str, sign: int) -> None:
-        """Add a contribution to an atom's adjoint, which is summed over the examples if it must."""
+    def contribute(self, k: int, product: str, *factors: str, sign: int = 1) -> None:
+        """Add a product, with a sign, to an atom's adjoint."""
         if not self.active[k]:
             return
-        if name[0] in _OF_EXAMPLES and not self.is_of_examples(k):
-            total = self.place_for(k)
-            self.line("dot", name, "ones", total)
-            self.contribute(k, total, sign)
-            self.release(total)
-            return
         before = self.adjoints.get(k)
-        if before is None:
-            out = name
-        else:
-            one, other = (before.name, name) if before.sign >= sign else (name, before.name)
-            own = [x for x in (name, before.name) if self.is_own(x)]
-            out = min(own, key=lambda x: x[0] != "g") if own else self.place_for(k)
-            self.line("add" if before.sign == sign else "subtract", one, other, out)
-            sign = sign if before.sign == sign else 1
-            if out != before.name:
-                self.release(before.name)
-        if out == name:
-            self.hold(name)
-        self.adjoints[k] = _Adjoint(out, sign)
+        target = self.row_for(k) if before or factors or sign < 0 else ""
+        for factor in factors:
+            self.line("multiply", product, factor, target)
+            product = target
+        if before:
+            self.line("add" if sign > 0 else "subtract", before, product, self.rows[k])
+        elif sign < 0:
+            self.line("negative", product, self.rows[k])
+        self.adjoints[k] = self.rows[k] if before or sign < 0 else product
+        if self.adjoints[k] != self.rows.get(k):
+            self.shared.add(product)
 
-    def sum_vjp(self, k: int, g: str, sign: int) -> None:
+    def sum_vjp(self, k: int, g: str) -> None:
         """Write the contributions g·c·v of a sum to the u of its terms c·u·v."""
-        self.hold(g)  # it is contributed as it is, and must not be written to before the last
         for t in range(self.first_term[k], self.first_term[k + 1]):
-            c, factors = self.coefficients[t] * sign, self.factors[t]
-            if not any([self.active[j] for j in factors]):
-                continue
-            if abs(c) == 1:
-                self.product_vjp(factors, g, int(c))
-            elif len(factors) == 1 and self.is_of_examples(factors[0]) == (g[0] in _OF_EXAMPLES):
-                out = self.place_for(factors[0])
-                self.line("multiply", g, self.constant(c), out)
-                self.contribute(factors[0], out, 1)
-                self.release(out)
-            else:
-                scaled = self.scratch(g[0] in _OF_EXAMPLES)
-                self.line("multiply", g, self.constant(c), scaled)
-                self.product_vjp(factors, scaled, 1)
-                self.release(scaled)
-        self.release(g)
+            c, factors = self.coefficients[t], self.factors[t]
+            number = [self.constant(c)] if abs(c) != 1 else []
+            for place, j in enumerate(factors):
+                others = [self.names[i] for i in (*factors[:place], *factors[place + 1 :])]
+                self.contribute(j, g, *others, *number, sign=-1 if c == -1 else 1)
 
-    def product_vjp(self, factors: Sequence[int], g: str, sign: int) -> None:
-        """Write the contributions of a product: g times the other factors to each."""
-        for place, j in enumerate(factors):
-            if not self.active[j]:
-                continue
-            others = [self.names[i] for i in (*factors[:place], *factors[place + 1 :])]
-            product, held = g, ""
-            if g[0] in _OF_EXAMPLES and not self.is_of_examples(j):
-                rows = [x for x in others if x[0] in _OF_EXAMPLES] or ["ones"]
-                others = [x for x in others if x[0] not in _OF_EXAMPLES]
-                for x in rows[:-1]:
-                    held = held or self.scratch(True)
-                    self.line("multiply", product, x, held)
-                    product = held
-                total = self.place_for(j)
-                self.line("dot", product, rows[-1], total)
-                self.release(held)
-                product = held = total
-            for x in others:
-                held = held or self.place_for(j)
-                self.line("multiply", product, x, held)
-                product = held
-            self.contribute(j, product, sign)
-            self.release(held)
-
-    def operation_vjp(self, k: int, g: str, sign: int) -> None:
+    def operation_vjp(self, k: int, g: str) -> None:
         """Write the contributions of an operation by its rule."""
         op, xs = self.parts(k)
-        of_examples = self.is_of_examples(k)
-        if sign < 0:
-            held = self.scratch(of_examples)
-            self.line("negative", g, held)
-            self.operation_vjp(k, held, 1)
-            self.release(held)
+        if k in self.slopes:
+            self.contribute(xs[0], g, self.slopes[k])
             return
-        if k in self.slopes or op is ops.tanh:
-            out = self.place_for(xs[0])
-            slope = self.slopes.get(k, out)
-            if slope == out:
-                self.line("tanh_slope", self.names[xs[0]], self.constant(1.0), out)
-            self.line("multiply", g, slope, out)
-            self.contribute(xs[0], out, 1)
-            self.release(out)
+        if op is ops.tanh:
+            slope = self.scratch(1)
+            self.line("tanh_slope", self.names[xs[0]], self.constant(1.0), slope)
+            self.contribute(xs[0], g, slope)
             return
         wanted = tuple([self.active[j] for j in xs])
         key = op, wanted
@@ -460,13 +373,16 @@ class _Tables:
             self.recipes[key] = self.rule(op, wanted)
         recipe = self.recipes[key]
         outs = {x for _, letters in recipe for x in letters if x.startswith("out")}
-        names = {x: self.scratch(of_examples) for x in outs}
-        given = _lettered("x", [self.names[j] for j in xs])
-        self.follow(recipe, {"g": g, "y": self.names[k], **given, **names})
+        rows = {}
         for j, x in enumerate(xs):
-            if f"out{j}" in names:
-                self.contribute(x, names[f"out{j}"], 1)
-                self.release(names[f"out{j}"])
+            if f"out{j}" in outs:
+                repeated = x in xs[:j]
+                rows[f"out{j}"] = self.scratch(j + 1) if repeated else self.row_for(x, j + 1)
+        given = _lettered("x", [self.names[j] for j in xs])
+        self.follow(recipe, {"g": g, "y": self.names[k], **given, **rows})
+        for j, x in enumerate(xs):
+            if f"out{j}" in rows:
+                self.contribute(x, rows[f"out{j}"])
 
     def rule(self, op: Operation, wanted: Sequence[bool]) -> list[Step]:
         """The instructions of a rule, for the operands that depend on parameters."""
@@ -508,14 +424,12 @@ class _Tables:
         """How many numbers have names that begin with a letter."""
         given = {_LEAVES[role]: n for role, n in self.atoms.lengths.items() if role != PARAMETER}
         outputs = len(self.roots) if self.columns else 0
-        return {**given, "v": outputs, **{letter: self.counts[letter] for letter in "adst"}}
+        return {**given, "v": outputs, **{letter: self.counts[letter] for letter in "adt"}}
 
     def arrays(self) -> str:
         """The code of the arrays of numbers."""
-        shapes = {x: f"({n}, m)" if x in _OF_EXAMPLES else n for x, n in self.lengths().items()}
-        return "\n".join(
-            [f'        "{x}": np.empty({shape}, kind),' for x, shape in shapes.items()]
-        )
+        lengths = self.lengths().items()
+        return "\n".join([f'        "{x}": np.empty(({n}, m), kind),' for x, n in lengths])
 
     def computed(self, with_gradient: bool) -> str:
         """The definition of what prepares, and within it of what computes."""
@@ -556,8 +470,8 @@ def _lettered(letter: str, names: Iterable[str]) -> dict[str, str]:
 
 _LEGEND = """\
 A line of a table is a function, what it reads and what it fills: numbers x, y and v of the columns
-of X, Y and V, results a and their adjoints d for each example; parameters p, gradients g, constants
-k, results s and their adjoints t that are the same for all examples.
+of X, Y and V, results a, their adjoints d, and others t that are read at once; parameters p,
+gradients g and constants k that are the same for all examples.
 """
 
 _PREPARED = '''\
