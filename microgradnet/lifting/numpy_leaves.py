@@ -135,23 +135,13 @@ def leaf_strides(leaf: Leaf, width: int = 0) -> dict[Axis, int] | None:
     """The strides of a leaf in its vector, or matrix of so many columns; None if it has none."""
     sized = [axis for axis in leaf.axes if axis.size is not None]
     places = leaf.places
-    strides = {}
-    grid = np.full(places.shape, places[(0,) * places.ndim])
+    first = places[(0,) * places.ndim]
+    grid, strides = first, {}
     for k, axis in enumerate(sized):
-        one = [0] * places.ndim
-        one[k] = 1 if places.shape[k] > 1 else 0
-        step = int(places[tuple(one)] - places[(0,) * places.ndim])
-        if places.shape[k] == 1:
-            step = 1
-        elif step == 0:
-            return None
-        strides[axis] = step
-        shape = [1] * places.ndim
-        shape[k] = -1
-        grid = grid + step * np.arange(places.shape[k]).reshape(shape)
-        if places.shape[k] == 1:
-            strides[axis] = 1
-    if not (grid == places).all() or (places < 0).any():
+        along = np.moveaxis(places, k, -1).reshape(-1, places.shape[k])[0]
+        strides[axis] = int(along[1] - first) if len(along) > 1 else 1
+        grid = np.add.outer(grid, strides[axis] * np.arange(len(along)))
+    if 0 in strides.values() or not (grid == places).all() or (places < 0).any():
         return None
     if len(sized) < len(leaf.axes):
         (examples,) = (axis for axis in leaf.axes if axis.size is None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import cast
 
 from microgradnet import ops
@@ -129,9 +128,7 @@ def in_place(
             name = w.name_for(term)
             if name in ("t", stem(array.code)) or not w.names.get(term):
                 return array
-            code = w.fresh(name)
-            slot.names.append((code, array.axes))
-            return replace(array, code=code)
+            return w.again(slot, name, array.axes)
     return None
 
 

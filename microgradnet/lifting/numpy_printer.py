@@ -42,7 +42,7 @@ from microgradnet.lifting.numpy_places import emit_concatenate, emit_put, emit_t
 from microgradnet.lifting.numpy_reads import Reading, is_map
 from microgradnet.lifting.numpy_scans import emit_scan
 from microgradnet.lifting.numpy_sums import emit_sum
-from microgradnet.lifting.numpy_writer import INDENT, Module, Writer, shape_code
+from microgradnet.lifting.numpy_writer import INDENT, Module, Writer
 from microgradnet.lifting.strides import Strides
 from microgradnet.lifting.terms import (
     VJP,
@@ -280,7 +280,7 @@ class _Block:
             returned += ", g"
             self.clear(size)
         given = "X, V, Y=None" if self.columns and not self.is_value else "X, Y=None"
-        prepared = [*self.memory(), *w.prepared]
+        prepared = w.prepared
         kind = ["kind = p.dtype"] if any("kind" in x for x in (*prepared, *w.frame.lines)) else []
         outside = {x.split()[0] for x in prepared}
         changed = {x.split()[0] for x in w.frame.lines if re.match(r" *\w+ .= ", x)} & outside
@@ -309,21 +309,6 @@ class _Block:
         for start, stop in runs(missing) if len(missing) else ():
             part = self.writer.hoist(f"g[{start}:{stop}]", "unreached")
             self.writer.line(f"{part}.fill(0)")
-
-    def memory(self) -> list[str]:
-        """The lines that make the arrays."""
-        lines = []
-        for slot in self.writer.slots:
-            size = f"{slot.size} * m" if slot.of_examples else str(slot.size)
-            if len(slot.names) == 1:
-                name, axes = slot.names[0]
-                lines.append(f"{name} = np.empty({shape_code(axes)}, kind)")
-                continue
-            memory = f"memory_{slot.number}"
-            lines.append(f"{memory} = np.empty({size}, kind)")
-            for name, axes in slot.names:
-                lines.append(f"{name} = {memory}.reshape({shape_code(axes)})")
-        return lines
 
     def returned(self) -> str:
         """The code of the outputs, which are the caller's own."""

@@ -39,13 +39,12 @@ INDENT = "    "
 
 @dataclass(eq=False)
 class Slot:
-    """Memory for an array: so many numbers, for each example or in all."""
+    """Memory for an array: so many numbers, for each example or in all, first called so."""
 
-    number: int
+    code: str
     size: int
     of_examples: bool
     pending: int = 0
-    names: list[tuple[str, tuple[Axis, ...]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +132,6 @@ class Writer:
         self.module, self.layouts, self.reading = module, layouts, reading
         self.names, self.emit = names, emit
         self.frame = Frame(INDENT * 2)
-        self.slots: list[Slot] = []
         self.prepared: list[str] = []
         self._free: dict[tuple[int, bool], list[Slot]] = defaultdict(list)
         self._taken = set(module.taken)
@@ -310,11 +308,14 @@ class Writer:
         idle = self._free[size, of_examples]
         if idle:
             slot = idle.pop()
-        else:
-            slot = Slot(len(self.slots) + 1, size, of_examples)
-            self.slots.append(slot)
+            return self.again(slot, name, order)
+        made = self.permanent(name, order)
+        return replace(made, slot=Slot(made.code, size, of_examples), whole=True)
+
+    def again(self, slot: Slot, name: str, order: Sequence[Axis]) -> Array:
+        """An array in memory that another was computed in."""
         code = self.fresh(name)
-        slot.names.append((code, tuple(order)))
+        self.prepared.append(f"{code} = {slot.code}.reshape({shape_code(order)})")
         return Array(code, tuple(order), contiguous(order), True, slot, True)
 
     def permanent(self, name: str, order: Sequence[Axis], fill: str = "") -> Array:
@@ -347,12 +348,9 @@ class Writer:
     def oriented(self, array: Array, order: Sequence[Axis]) -> str:
         """The array with its dimensions in this order, so that it meets others of this order."""
         own = [axis for axis in order if axis in array.axes]
-        code = array.code
         if not own:
-            return code
-        if tuple(own) != array.axes:
-            places = [array.axes.index(axis) for axis in own]
-            code += ".T" if places == [*reversed(range(len(own)))] else f".transpose{(*places,)}"
+            return array.code
+        code = transposed(array, own)
         behind = order[order.index(own[0]) :]
         if len(behind) > len(own):
             code += f"[{', '.join(':' if axis in own else 'None' for axis in behind)}]"
@@ -360,15 +358,11 @@ class Writer:
 
     def grouped(self, array: Array, groups: Sequence[Sequence[Axis]]) -> str:
         """The array with each group of axes as one dimension; one that it lacks has one place."""
-        own = [axis for group in groups for axis in group if axis in array.axes]
-        code = array.code
-        if tuple(own) != array.axes:
-            places = [array.axes.index(axis) for axis in own]
-            code += ".T" if places == [*reversed(range(len(own)))] else f".transpose{(*places,)}"
+        inside = [[axis for axis in group if axis in array.axes] for group in groups]
+        own = [axis for group in inside for axis in group]
+        code = transposed(array, own)
         if [[axis] for axis in own] != [list(group) for group in groups]:
-            sizes = [size_code([a for a in group if a in array.axes]) for group in groups]
-            code += f".reshape({', '.join(sizes)})"
-            inside = [[axis for axis in group if axis in array.axes] for group in groups]
+            code += f".reshape({', '.join(map(size_code, inside))})"
             if not all(collapses(array.strides, group) for group in inside):
                 return self.local(code, stem(array.code))  # that is a copy
         return self.hoist(code, stem(array.code)) if array.kept else self.once(code)
@@ -471,6 +465,15 @@ class Writer:
         size = size_code(axes)
         shape = f"({size}, {size})" if square else size
         return self.hoist(f"np.ones({shape}, kind)", f"ones_{size}" if size.isalnum() else "ones")
+
+
+def transposed(array: Array, order: Sequence[Axis]) -> str:
+    """The code of an array with its dimensions in another order."""
+    if tuple(order) == array.axes:
+        return array.code
+    places = [array.axes.index(axis) for axis in order]
+    turned = places == [*reversed(range(len(places)))]
+    return array.code + (".T" if turned else f".transpose{(*places,)}")
 
 
 def steps_of(code: str, axes: Sequence[Axis]) -> str:
