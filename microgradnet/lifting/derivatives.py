@@ -396,12 +396,8 @@ def substitute(roots: Sequence[Term], new: Mapping[Any, Term]) -> list[Term]:
     """The roots with some of their terms replaced, those that contain others first."""
     made: dict[Term, Term] = {}
     for term in topological_terms(roots):
-        if term in new:
-            made[term] = new[term]
-            continue
-        operands = [made[x] for x in term.operands]
-        same = all(x is y for x, y in zip(operands, term.operands, strict=True))
-        made[term] = term if same else term.with_operands(operands)
+        whole = new.get(term)
+        made[term] = whole or term.with_operands([made[x] for x in term.operands])
     return [made[root] for root in roots]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -131,6 +132,7 @@ def add_decay(w: Writer, factor: Term, leaves: Sequence[Leaf]) -> None:
         w.line(f"np.add({g.code}, {scaled.code}, out={g.code})")
 
 
+@lru_cache(maxsize=64)
 def leaf_strides(leaf: Leaf, width: int = 0) -> dict[Axis, int] | None:
     """The strides of a leaf in its vector, or matrix of so many columns; None if it has none."""
     sized = [axis for axis in leaf.axes if axis.size is not None]

@@ -170,7 +170,7 @@ class Term(metaclass=_Interned):
 
     def with_operands(self, operands: Sequence[Term]) -> Term:
         """The same made of other terms, given in the order of `operands`."""
-        if not operands:
+        if self.operands == (*operands,):
             return self
         made: Term = type(self)(*_with_terms(self.attributes, iter(operands)))
         return made
@@ -643,9 +643,7 @@ def rebuild(roots: Sequence[Term], change: Callable[[Term], Term]) -> list[Term]
     """The roots with change applied to every term, from the leaves on upwards."""
     new: dict[Term, Term] = {}
     for term in topological_terms(roots):
-        operands = [new[x] for x in term.operands]
-        same = all(x is y for x, y in zip(operands, term.operands, strict=True))
-        new[term] = change(term if same else term.with_operands(operands))
+        new[term] = change(term.with_operands([new[x] for x in term.operands]))
     return [new[root] for root in roots]
 
 
