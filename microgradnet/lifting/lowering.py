@@ -43,16 +43,20 @@ from microgradnet.lifting.terms import (
 )
 from microgradnet.operation import Operation
 
-__all__ = ["ACCUMULATE", "FACTORED", "is_put", "lower"]
+__all__ = ["ACCUMULATE", "SLOPES", "SPREAD", "is_put", "lower"]
 
 _ONE = constant(1)
 
-FACTORED = (ops.tanh, ops.sigmoid)
+SLOPES = {ops.tanh: "tanh_slope", ops.sigmoid: "sigmoid_slope"}
 """Operations whose derivative f′(x) is computed by itself, along with f(x), and multiplied."""
 
 
 ACCUMULATE = "accumulate"
 """The function of a `Map` that adds terms which are put into place, and at most one that is not."""
+
+
+SPREAD = "spread"
+"""The function of a `Map` that is its first operand, at all entries of the others."""
 
 
 def is_put(term: Term) -> bool:
@@ -180,9 +184,10 @@ class _Lowering:
             return self.multiply((constant(-1), *xs))
         if isinstance(function, Operation) and function.base is ops.power_constant:
             return self.power(function, xs[0])
-        if isinstance(function, VJP) and function.operation in FACTORED and not _is_one(xs[0]):
-            slope = Map(function, (constant(1), *xs[1:]))
-            return self.multiply((xs[0], slope))
+        if isinstance(function, VJP):
+            g, y, x = xs
+            along = function.operation is ops.sigmoid and y is Map(ops.sigmoid, (x,))
+            return self.multiply((g, Map(SLOPES[function.operation], (y if along else x,))))
         return term
 
     def power(self, function: Operation, x: Term) -> Term:
@@ -357,10 +362,6 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
 
 def _is(term: Term, op: object) -> bool:
     return isinstance(term, Map) and term.function is op
-
-
-def _is_one(term: Term) -> bool:
-    return isinstance(term, Constant) and term.number == 1
 
 
 def _is_product(term: Term) -> bool:

@@ -24,11 +24,9 @@ __all__ = [
     "called_helpers",
     "check_operation",
     "expression",
-    "function_source",
     "is_native",
     "number_source",
     "ufunc",
-    "vjp_source",
 ]
 
 _UFUNCS: Mapping[Function, str] = {
@@ -58,6 +56,7 @@ _CALLS: Mapping[Function, str] = {
     ops.erf: "erf({})",
     ops.erfc: "erfc({})",
     ops.sigmoid: "sigmoid({})",
+    "sigmoid_slope": "sigmoid({0}) * sigmoid(-{0})",
     ops.softplus: "softplus({})",
 }
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
@@ -75,6 +74,12 @@ def ufunc(function: Function, number: Callable[[float], str]) -> str | None:
         return name + ("({}, {})" if _arity(function) == 2 else "({})")
     if function is ops.relu:
         return f"maximum({{}}, {number(0.0)})"
+    if function == "tanh_slope":
+        return f"tanh_slope({{}}, {number(1.0)})"
+    if function == "keep":
+        return "keep({}, {})"
+    if function == "spread":
+        return "spread({})"
     if isinstance(function, Operation) and (function.base or function) is ops.power_constant:
         exponent = float(function.parameters["exponent"])
         if not exponent.is_integer():
@@ -117,31 +122,6 @@ def check_operation(operation: Operation, count: int, *, differentiated: bool) -
         contributions(operation, g, y, xs)
 
 
-def function_source(operation: Operation, name: str) -> str:
-    """A definition of an operation of one operand that NumPy lacks."""
-    x = _letter("x")
-    body = expression(expand(operation, [x]))
-    return f'def {name}(x):\n    """{_shown(operation)}(x)."""\n    return {body}\n'
-
-
-def vjp_source(operation: Operation, name: str) -> tuple[str, str]:
-    """A definition of the rule of an operation of one operand, and which of g, y and x it takes."""
-    letters = [_letter(c) for c in "gyx"]
-    (product,) = contributions(operation, letters[0], letters[1], letters[2:])
-    body = expression(product)
-    used = "".join(c.name for c in letters if c in _leaves(product)) or "g"
-    doc = f"The contribution of {_shown(operation)}(x), whose adjoint is g, to the adjoint of x."
-    return f'def {name}({", ".join(used)}):\n    """{doc}"""\n    return {body}\n', used
-
-
-def _shown(operation: Operation) -> str:
-    return operation.name if operation.name.isidentifier() else "an operation"
-
-
-def _letter(c: str) -> State:
-    return State(c, ())
-
-
 def _leaves(term: Term) -> list[Term]:
     return [term] if not term.operands else [x for t in term.operands for x in _leaves(t)]
 
@@ -157,9 +137,8 @@ def expression(term: Term, names: Mapping[Term, str] | None = None) -> str:
         return f"{known[term.operand]}[{term.index}]"
     if isinstance(term, Constant) and term.number is not None:
         return number_source(term.number)
-    if not isinstance(term, Map):
-        raise TypeError(f"{term!r} is no function of numbers")
-    written = [expression(x, known) for x in term.arguments]
+    written = [expression(x, known) for x in term.operands]
+    assert isinstance(term, Map), term
     if term.function == "where" and all(isinstance(x, Constant) for x in term.arguments[1:]):
         first = next(x for x in _leaves(term) if isinstance(x, State))  # for the kind of float
         return f"np.where({', '.join(written)}).astype({first.name}.dtype)"
@@ -203,11 +182,11 @@ def sigmoid_and_slope(z, one, top, a, slope):
     np.divide(a, slope, out=slope)
 ''',
     "tanh_slope": '''\
-def tanh_slope(z, one, slope):
-    """The derivative of tanh(z) into slope: 1 / cosh(z)**2, as 1 - tanh(z)**2 loses its digits."""
-    np.cosh(z, out=slope)
-    np.divide(one, slope, out=slope)
-    np.square(slope, out=slope)
+def tanh_slope(z, one, out):
+    """The derivative of tanh(z) into out: 1 / cosh(z)**2, as 1 - tanh(z)**2 loses its digits."""
+    np.cosh(z, out=out)
+    np.divide(one, out, out=out)
+    np.square(out, out=out)
 ''',
     "product_for": '''\
 def product_for(count):

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from typing import cast
 
 from microgradnet import ops
-from microgradnet.lifting.algebra import expand
-from microgradnet.lifting.lowering import ACCUMULATE
-from microgradnet.lifting.numpy_functions import call, function_source, ufunc, vjp_source
-from microgradnet.lifting.numpy_places import emit_accumulate
-from microgradnet.lifting.numpy_reads import is_masked, is_slope
+from microgradnet.lifting.lowering import ACCUMULATE, SPREAD
+from microgradnet.lifting.numpy_functions import HELPERS, call, ufunc
+from microgradnet.lifting.numpy_places import emit_accumulate, finish
+from microgradnet.lifting.numpy_reads import is_masked
 from microgradnet.lifting.numpy_writer import Array, Writer, shape_code, stem
 from microgradnet.lifting.strides import contiguous, extent_of
 from microgradnet.lifting.terms import (
-    VJP,
     Affine,
     Axis,
-    Constant,
     LogSumExp,
     Map,
     Mask,
@@ -25,7 +22,6 @@ from microgradnet.lifting.terms import (
     Softmax,
     Term,
 )
-from microgradnet.operation import Operation
 
 __all__ = ["emit_log_sum_exp", "emit_map", "emit_mask", "emit_others", "emit_softmax"]
 
@@ -33,36 +29,22 @@ __all__ = ["emit_log_sum_exp", "emit_map", "emit_mask", "emit_others", "emit_sof
 def emit_map(w: Writer, term: Map) -> None:
     """A function, in place of an operand that nothing else reads."""
     function, xs = term.function, term.arguments
-    if is_slope(term):
-        emit_slope(w, term)
-        return
     if function == ACCUMULATE:
         emit_accumulate(w, term)
         return
     if function is ops.sigmoid:
-        slope = Map(VJP(function, 0), (_ONE, term, *xs))
+        slope = Map("sigmoid_slope", (term,))
         if slope in w.frame.needed:
             emit_with_slope(w, term, slope)
             return
-    if function == "keep":
-        emit_keep(w, term)
-        return
     name = ufunc(function, w.number)
     order = w.order(term)
-    if name is None:
-        code, read = new_array(w, term, order)
-        if {axis for x in read for axis in w.array(x).axes} != set(order):  # a rule left some out
-            code = f"np.full({shape_code(order)}, {code}, kind)"
-        target = w.frame.targets.get(term)
-        if target is not None:
-            w.line(f"{target.code}[...] = {code}")
-            w.bind(term, target)
-            return
-        fresh = w.fresh(w.name_for(term))
-        w.line(f"{fresh} = {code}")
-        w.bind(term, Array(fresh, order, contiguous(order)))
-        return
     arrays = [w.array(x) for x in xs]
+    if name is None:
+        code = cast(str, call(function)).format(*[w.oriented(a, order) for a in arrays])
+        fresh = w.local(code, w.name_for(term))
+        finish(w, term, Array(fresh, order, contiguous(order)))
+        return
     out = in_place(w, term, order, xs, arrays) or w.store(term)
     operands = [w.oriented(a, out.axes) for a in arrays]
     infix = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}.get(name.split("(")[0])
@@ -70,43 +52,11 @@ def emit_map(w: Writer, term: Map) -> None:
         w.line(f"{out.code} {infix}= {operands[1]}")
     elif infix in ("+", "*") and operands[1] == out.code:
         w.line(f"{out.code} {infix}= {operands[0]}")
+    elif function == SPREAD:
+        w.line(f"{out.code}[...] = {operands[0]}")
     else:
-        w.line(f"np.{name.format(*operands)[:-1]}, out={out.code})")
-    w.bind(term, out)
-
-
-def new_array(w: Writer, term: Map, order: Sequence[Axis]) -> tuple[str, Sequence[Term]]:
-    """The call of a function that gives a new array, and the operands that it is given."""
-    function, xs = term.function, term.arguments
-    operands = [w.oriented(w.array(x), order) for x in term.arguments]
-    template = call(function)
-    if template is not None:
-        return template.format(*operands), xs
-    if isinstance(function, VJP):
-        key = function.operation, "vjp"
-        name = w.module.functions.get(key)
-        if name is None:
-            name = w.module.functions[key] = w.global_name(_identifier(function.operation) + "_vjp")
-            w.module.sources.append(vjp_source(function.operation, name)[0])
-        letters = vjp_source(function.operation, name)[1]
-        given = dict(zip("gyx", zip(operands, xs, strict=True), strict=True))
-        code = f"{name}({', '.join(given[c][0] for c in letters)})"
-        return code, [given[c][1] for c in letters]
-    assert isinstance(function, Operation), function
-    key = function, "forward"
-    if key not in w.module.functions:
-        w.module.functions[key] = name = w.global_name(_identifier(function))
-        w.module.sources.append(function_source(function, name))
-    constant = isinstance(expand(function, xs), Constant)
-    return f"{w.module.functions[key]}({', '.join(operands)})", () if constant else xs
-
-
-def emit_keep(w: Writer, term: Map) -> None:
-    """An operand, and 0 where it is not kept."""
-    kept, x = map(w.array, term.arguments)
-    out = in_place(w, term, w.order(term), term.arguments[1:], [x]) or w.store(term)
-    given = [w.oriented(a, out.axes) for a in (kept, x)]
-    w.line(f"keep({', '.join(given)}, {out.code})")
+        own = "" if name.split("(")[0] in HELPERS else "np."
+        w.line(f"{own}{name.format(*operands)[:-1]}, out={out.code})")
     w.bind(term, out)
 
 
@@ -133,6 +83,7 @@ def in_place(
 
 
 def emit_with_slope(w: Writer, term: Map, slope: Term) -> None:
+    """The sigmoid along with its slope."""
     (x,) = term.arguments
     out = w.store(term)
     own = w.frame.targets.get(slope) or w.allocate("slope", out.axes)
@@ -142,18 +93,6 @@ def emit_with_slope(w: Writer, term: Map, slope: Term) -> None:
     w.line(f"sigmoid_and_slope({', '.join(given)})")
     w.bind(term, out)
     w.bind(slope, own)
-
-
-def emit_slope(w: Writer, term: Map) -> None:
-    """f′(x) where f(x) is computed elsewhere."""
-    *_, x = term.arguments
-    out = w.store(term)
-    z = w.oriented(w.array(x), out.axes)
-    if cast(VJP, term.function).operation is ops.tanh:
-        w.line(f"tanh_slope({z}, {w.number(1.0)}, {out.code})")
-    else:
-        w.line(f"np.multiply(sigmoid({z}), sigmoid(-{z}), out={out.code})")
-    w.bind(term, out)
 
 
 def inside_code(w: Writer, term: Mask, order: Sequence[Axis]) -> str:
@@ -234,11 +173,6 @@ def emit_log_sum_exp(w: Writer, term: LogSumExp) -> None:
     w.bind(term, out)
 
 
-def _identifier(operation: Operation) -> str:
-    own = operation.is_built_in
-    return operation.name if own else "own"
-
-
 def _coordinates(index: Affine, own: Sequence[Axis]) -> str:
     """An affine function of coordinates as code, over axes."""
     written = str(index.offset)
@@ -251,4 +185,3 @@ def _coordinates(index: Affine, own: Sequence[Axis]) -> str:
 
 _SHORT = 64
 """Of rows this short the sums are taken by a product with a square of ones."""
-_ONE = Constant(1.0)

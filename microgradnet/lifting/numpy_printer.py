@@ -19,7 +19,7 @@ import numpy as np
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions, expand
 from microgradnet.lifting.layouts import Layouts
-from microgradnet.lifting.lowering import lower
+from microgradnet.lifting.lowering import SLOPES, SPREAD, lower
 from microgradnet.lifting.numpy_functions import is_native
 from microgradnet.lifting.numpy_leaves import (
     add_decay,
@@ -167,11 +167,11 @@ def _natively(roots: Sequence[Term]) -> list[Term]:
             own, other = xs[2 + function.operand], xs[3 - function.operand]
             if _is_zero(other) and _is_finite(xs[0]):
                 return multiply(xs[0], Map("step", (own,)))
-        if isinstance(function, VJP) and len(xs) > 3:
+        if isinstance(function, VJP) and function.operation not in SLOPES:
             rule = contributions(function.operation, xs[0], xs[1], xs[2:])[function.operand]
-            return _natively([rule])[0]
-        if isinstance(function, Operation) and len(xs) > 1 and not is_native(function):
-            return _natively([expand(function, xs)])[0]
+            return _over_all(_natively([rule])[0], term)
+        if isinstance(function, Operation) and not is_native(function):
+            return _over_all(_natively([expand(function, xs)])[0], term)
         if function == "where" and _is_zero(xs[1]):
             return _kept(Map("no", (xs[0],)), xs[2])
         if function == "where" and _is_zero(xs[2]):
@@ -179,6 +179,12 @@ def _natively(roots: Sequence[Term]) -> list[Term]:
         return term
 
     return rebuild(roots, change)
+
+
+def _over_all(new: Term, term: Term) -> Term:
+    """What a rule says of a term, over all axes of that, where it leaves some out."""
+    lacking = [x for x in term.operands if not set(x.axes) <= set(new.axes)]
+    return Map(SPREAD, (new, *lacking)) if lacking else new
 
 
 def _kept(condition: Term, x: Term) -> Term:

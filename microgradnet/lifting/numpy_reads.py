@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from microgradnet import ops
 from microgradnet.lifting.layouts import factors
-from microgradnet.lifting.lowering import ACCUMULATE, FACTORED, is_put
+from microgradnet.lifting.lowering import ACCUMULATE, is_put
 from microgradnet.lifting.terms import (
-    VJP,
     Affine,
     Leaf,
     Map,
@@ -30,9 +28,7 @@ __all__ = [
     "group_of",
     "is_map",
     "is_masked",
-    "is_of",
     "is_renaming",
-    "is_slope",
     "is_window",
     "root_of",
 ]
@@ -76,9 +72,6 @@ class Reading:
             return term.operand.operands
         if isinstance(term, Scan):
             return self.group_reads(self.groups[group_of(term)])
-        if is_slope(term):
-            _, y, x = term.operands
-            return (y,) if is_of(y, x) and is_map(y, ops.sigmoid) else (x,)
         if isinstance(term, Map) and term.function == ACCUMULATE:
             return [x.operands[0] if is_put(x) else x for x in term.operands]
         return term.operands
@@ -133,15 +126,6 @@ def is_masked(term: Term) -> bool:
     return isinstance(term, Mask) and term.fill == -np.inf
 
 
-def is_slope(term: Term) -> bool:
-    """Whether a term is f′(x) of an f whose derivative comes cheaply along with its value."""
-    return (
-        isinstance(term, Map)
-        and isinstance(term.function, VJP)
-        and term.function.operation in FACTORED
-    )
-
-
 def is_window(term: Term) -> bool:
     """Whether a term reads an axis at a function of several."""
     return isinstance(term, Take) and isinstance(term.index, Affine) and len(term.index.parts) > 1
@@ -161,8 +145,3 @@ def is_renaming(term: Term) -> bool:
         and isinstance(term.index, Affine)
         and term.index.renames(term.axis) not in (None, *term.operand.axes)
     )
-
-
-def is_of(y: Term, x: Term) -> bool:
-    """Whether y is computed of x, so that its slope can be computed along with it."""
-    return isinstance(y, Map) and y.function in FACTORED and y.arguments == (x,)

@@ -18,7 +18,6 @@ from microgradnet.lifting.numpy_functions import HELPERS, called_helpers, number
 from microgradnet.lifting.numpy_reads import Reading, group_of
 from microgradnet.lifting.strides import Strides, collapses, contiguous
 from microgradnet.lifting.terms import Affine, Axis, Map, Scan, Term
-from microgradnet.operation import Operation
 
 __all__ = [
     "INDENT",
@@ -86,14 +85,10 @@ class Module:
     """What stands before the functions of a text, which several of them may need.
 
     constants   arrays by their code, and what they are called
-    functions   what operations' functions and rules are called
-    sources     the definitions of these
     """
 
     def __init__(self) -> None:
         self.constants: dict[str, str] = {}
-        self.functions: dict[tuple[Operation, str], str] = {}
-        self.sources: list[str] = []
         self.taken: set[str] = {
             "X", "Y", "V", "as_strided", "g", "k", "kind", "m", "math", "np", "p", "prepare",
             "prepare_value", "value", "value_and_grad", "vjp", *HELPERS, *keyword.kwlist,
@@ -102,7 +97,7 @@ class Module:
     def text(self, title: str, blocks: Sequence[str]) -> str:
         """The whole text: what the blocks need, and the blocks."""
         body = "\n\n".join(blocks)
-        used = called_helpers("\n".join([body, *self.sources]))
+        used = called_helpers(body)
         head = [f'"""{title}"""\n\n']
         if any("math." in x for x in used):
             head.append("import math\n\n")
@@ -112,7 +107,7 @@ class Module:
         if self.constants:
             lines = [f"{name} = {code}" for code, name in self.constants.items()]
             head.append("\n" + "\n".join(lines) + "\n")
-        return "\n\n".join(["".join(head), *used, *self.sources, body])
+        return "\n\n".join(["".join(head), *used, body])
 
 
 Emit: TypeAlias = "Callable[[Writer, Term], None]"
