@@ -45,13 +45,16 @@ from typing import Any as _Any
 from microgradnet.deprecation import moved_module as _moved_module
 from microgradnet.engine import Value
 from microgradnet.operation import Operation, operation
-from microgradnet.ops import abs as abs  # not in __all__: a star import must not hide Python's own
 
 from microgradnet.ops import (  # isort: skip
-    acos, acosh, add, asin, asinh, atan, atanh, cos, cosh, divide, elu, erf, erfc, exp, expm1,
-    gelu, hard_sigmoid, hard_tanh, hypot, leaky_relu, log, log1p, log_sum_exp, maximum,
-    minimum, multiply, negative, norm, power, relu, sigmoid, silu, sin, sinh, softmax, softplus,
-    softsign, sqrt, subtract, tan, tanh, total, xlogy,
+    abs as abs, max as max, min as min, round as round,  # which a star import must not hide
+    acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, celu, clip, cos, cosh,
+    cumprod, cumsum, degrees, divide, elu, equal, erf, erfc, exp, exp2, expm1, floor, gelu,
+    greater, greater_equal, hard_sigmoid, hard_tanh, hypot, leaky_relu, less, less_equal, log,
+    log10, log1p, log2, log_sigmoid, log_sum_exp, logaddexp, logit, maximum, minimum, mish,
+    multiply, negative, norm, not_equal, power, prod, radians, reciprocal, relu, relu6,
+    remainder, selu, sigmoid, sign, silu, sin, sinh, softmax, softplus, softsign, sqrt, square,
+    std, subtract, tan, tanh, total, var, where, xlogy,
 )  # fmt: skip
 from microgradnet.recording import no_grad
 
@@ -82,18 +85,23 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MLP", "Adam", "AnomalyError", "Certificate", "DivergenceError", "ExpressionError",
-    "ForwardPass", "GradientDescent", "GradientError", "History", "Judgement", "Layer", "Module",
-    "Momentum", "Neuron", "Operation", "Optimizer", "Program", "RenderError", "Report",
-    "TracingError", "Value", "acos", "acosh", "add", "asin", "asinh", "assert_right", "atan",
-    "atanh", "certify", "check_grad", "collector_paused", "cos", "cosh", "costs", "datasets",
-    "delta", "detect_anomaly", "divide", "dot", "draw", "elu", "erf", "erfc", "exp", "experiments",
-    "explain", "explore", "expm1", "fit", "gelu", "grad", "hard_sigmoid", "hard_tanh", "hessian",
-    "hvp", "hypot", "interop", "jacobian", "judge", "judge_delta", "judge_step", "jvp",
-    "layer_norm", "leaky_relu", "lift", "linear", "load", "log", "log1p", "log_softmax",
-    "log_sum_exp", "maximum", "mean", "minimum", "multiply", "negative", "no_grad", "norm",
-    "operation", "paths", "power", "read_expression", "relu", "rms_norm", "save", "sigmoid", "silu",
-    "sin", "sinh", "softmax", "softplus", "softsign", "sqrt", "subtract", "tan", "tanh", "total",
-    "trace", "value_and_grad", "verify", "vjp", "weighted_input", "xlogy",
+    "ForwardPass", "GradientDescent", "GradientError", "History", "Judgement", "Layer",
+    "Module", "Momentum", "Neuron", "Operation", "Optimizer", "Program", "RenderError",
+    "Report", "TracingError", "Value", "acos", "acosh", "add", "asin", "asinh", "assert_right",
+    "atan", "atan2", "atanh", "cbrt", "ceil", "celu", "certify", "check_grad", "clip",
+    "collector_paused", "cos", "cosh", "costs", "cumprod", "cumsum", "datasets", "degrees",
+    "delta", "detect_anomaly", "divide", "dot", "draw", "elu", "equal", "erf", "erfc", "exp",
+    "exp2", "experiments", "explain", "explore", "expm1", "fit", "floor", "gelu", "grad",
+    "greater", "greater_equal", "hard_sigmoid", "hard_tanh", "hessian", "hvp", "hypot",
+    "interop", "jacobian", "judge", "judge_delta", "judge_step", "jvp", "layer_norm",
+    "leaky_relu", "less", "less_equal", "lift", "linear", "load", "log", "log1p", "log2",
+    "log10", "log_sigmoid", "log_softmax", "log_sum_exp", "logaddexp", "logit", "maximum",
+    "mean", "minimum", "mish", "multiply", "negative", "no_grad", "norm", "not_equal",
+    "operation", "paths", "power", "prod", "radians", "read_expression", "reciprocal", "relu",
+    "relu6", "remainder", "rms_norm", "save", "selu", "sigmoid", "sign", "silu", "sin", "sinh",
+    "softmax", "softplus", "softsign", "sqrt", "square", "std", "subtract", "tan", "tanh",
+    "total", "trace", "value_and_grad", "var", "verify", "vjp", "weighted_input", "where",
+    "xlogy",
 ]  # fmt: skip
 
 _MODULES = ("costs", "datasets", "delta", "experiments", "interop", "nn", "optim")
@@ -139,4 +147,4 @@ if not TYPE_CHECKING:  # which knows every name, and should say so of any other
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "abs", "__version__"]
+    return [*__all__, "abs", "max", "min", "round", "__version__"]

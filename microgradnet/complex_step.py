@@ -304,6 +304,22 @@ class _ComplexStep(
         tangent_error = (x.tangent_error + v * y.tangent_error + t * error + s * y.error) / b
         return Dual._of(real, quotient, slope, error, tangent_error, x, y)
 
+    def floor(self, z: Number) -> Dual:
+        z = self.convert(z)
+        if z._exact is None or (z._exact.denominator == 1 and not z.constant):
+            return _unknown(ieee.floor(z.real))  # at a jump there is no slope
+        return Dual(float(math.floor(z._exact)), None if z.constant else 0.0)
+
+    def atan2(self, y: Number, x: Number, /) -> Dual:
+        y, x = self.convert(y), self.convert(x)
+        value = math.atan2(y.real, x.real)
+        if not (y.real or x.real) or y._exact is None or x._exact is None:
+            return _unknown(value)
+        # Of the two quotients the one of at most 1; a multiple of π/2 has no tangent.
+        steep = abs(x.real) < abs(y.real)
+        angle: Dual = -self.atan(x / y) if steep else self.atan(y / x)
+        return angle.at(value)
+
     def power(self, x: Number, y: Number) -> Dual:
         x, y = self.convert(x), self.convert(y)
 

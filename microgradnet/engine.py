@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
@@ -181,6 +182,25 @@ class Value(Node):
     def __rpow__(self, other: Any) -> Result:
         return NotImplemented if is_array(other) else ops.power(other, self)
 
+    def __mod__(self, other: Any) -> Result:
+        return NotImplemented if is_array(other) else ops.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Result:
+        return NotImplemented if is_array(other) else ops.remainder(other, self)
+
+    def __floor__(self) -> Value:
+        return ops.floor(self)
+
+    def __ceil__(self) -> Value:
+        return ops.ceil(self)
+
+    def __round__(self, digits: int | None = None) -> Value:
+        """Round to the nearest whole number, or to so many digits after the point."""
+        if digits is None:
+            return ops.round(self)
+        scale = 10**digits if digits >= 0 else Fraction(1, 10**-digits)
+        return ops.round(self * scale) / scale
+
     def __neg__(self) -> Value:
         return record_unary(ops.negative, self)
 
@@ -223,6 +243,21 @@ class Value(Node):
     softsign: ClassVar[Method] = method(ops.softsign)
     hard_tanh: ClassVar[Method] = method(ops.hard_tanh)
     hard_sigmoid: ClassVar[Method] = method(ops.hard_sigmoid)
+    log2: ClassVar[Method] = method(ops.log2)
+    log10: ClassVar[Method] = method(ops.log10)
+    cbrt: ClassVar[Method] = method(ops.cbrt)
+    sign: ClassVar[Method] = method(ops.sign)
+    floor: ClassVar[Method] = method(ops.floor)
+    ceil: ClassVar[Method] = method(ops.ceil)
+    round: ClassVar[Method] = method(ops.round)
+    degrees: ClassVar[Method] = method(ops.degrees)
+    radians: ClassVar[Method] = method(ops.radians)
+    logit: ClassVar[Method] = method(ops.logit)
+    log_sigmoid: ClassVar[Method] = method(ops.log_sigmoid)
+    relu6: ClassVar[Method] = method(ops.relu6)
+    celu: ClassVar[Method] = method(ops.celu)
+    selu: ClassVar[Method] = method(ops.selu)
+    mish: ClassVar[Method] = method(ops.mish)
     # NumPy's names, under which its functions look for them in object arrays: np.arctan(array)
     arcsin: ClassVar[Method] = method(ops.asin)
     arccos: ClassVar[Method] = method(ops.acos)
@@ -230,11 +265,20 @@ class Value(Node):
     arcsinh: ClassVar[Method] = method(ops.asinh)
     arccosh: ClassVar[Method] = method(ops.acosh)
     arctanh: ClassVar[Method] = method(ops.atanh)
+    exp2: ClassVar[Method] = method(ops.exp2)
+    fabs: ClassVar[Method] = method(ops.abs)
+    rint: ClassVar[Method] = method(ops.round)
+    deg2rad: ClassVar[Method] = method(ops.radians)
+    rad2deg: ClassVar[Method] = method(ops.degrees)
+    arctan2: ClassVar[Method] = method(ops.atan2)
 
     maximum: ClassVar[Method] = method(ops.maximum)
     minimum: ClassVar[Method] = method(ops.minimum)
     hypot: ClassVar[Method] = method(ops.hypot)
     xlogy: ClassVar[Method] = method(ops.xlogy)
+    atan2: ClassVar[Method] = method(ops.atan2)
+    clip: ClassVar[Method] = method(ops.clip)
+    where: ClassVar[Method] = method(ops.where)
 
     def conjugate(self) -> Value:
         """Return itself, for it is real: what np.var and np.std ask."""

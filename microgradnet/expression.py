@@ -13,7 +13,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from math import isfinite
+from math import e, inf, isfinite, pi
 from typing import Any, NoReturn
 
 from microgradnet import ops
@@ -42,7 +42,7 @@ class ExpressionError(ValueError):
 def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
     """Compute the node of an expression, its leaves labelled by their names.
 
-    numbers  what each name stands for
+    numbers  what each name stands for; pi, e and inf need not be given
 
     Numbers without names are computed beforehand, whole ones exactly: in x**(1 + 1) the exponent is
     the constant 2. Raises ExpressionError for anything but arithmetic and the operations of the
@@ -61,6 +61,8 @@ def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
     values = {unicodedata.normalize("NFKC", name): x for name, x in numbers.items()}
     tree = _tree(text)
     names = _names(tree)
+    constants = {name: x for name, x in _CONSTANTS.items() if name not in values}
+    names = [name for name in names if name not in constants]
     for name in names:
         if name not in values:
             raise ExpressionError(
@@ -72,7 +74,7 @@ def read_expression(text: str, numbers: Mapping[str, Number]) -> Value:
         if name not in names:
             known = ", ".join(names) or "no names"
             raise ExpressionError(f"{name} is not in the expression: it has {known}")
-    leaves = {name: Value(values[name], label=name) for name in names}
+    leaves = constants | {name: Value(values[name], label=name) for name in names}
     result = _compute(tree, text.strip(), leaves, _functions())
     return result if isinstance(result, Value) else Value(result)
 
@@ -103,6 +105,9 @@ def _tree(text: str) -> ast.expr:
             return tree
     raise ExpressionError(f"the expression is nested more than {_DEPTH} deep")
 
+
+_CONSTANTS = {"pi": pi, "π": pi, "e": e, "inf": inf}
+"""Names that stand for numbers unless they are given others."""
 
 _SIGNS = {"·": "*", "×": "*", "÷": "/", "−": "-", "²": "**2", "³": "**3"}
 """How books print, and what is typed here."""
@@ -156,14 +161,21 @@ def _functions() -> dict[str, Callable[..., Any]]:
     """List the functions that may be called: the table's, a power being one and not three."""
     powers = (ops.power_constant, ops.exponential, ops.raise_to)
     table = {op.name: op for op in operations() if op not in powers}
-    return {**table, "power": _power}
+    return {
+        **table,
+        "power": _power,
+        "square": ops.square,
+        "reciprocal": ops.reciprocal,
+        "exp2": ops.exp2,
+    }
 
 
 _ALIASES = {
     "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
-    "arctanh": "atanh", "fabs": "abs", "ln": "log", "logistic": "sigmoid",
-    "logsumexp": "log_sum_exp", "max": "maximum", "min": "minimum", "pow": "power",
-    "swish": "silu", "σ": "sigmoid",
+    "arctan2": "atan2", "arctanh": "atanh", "deg2rad": "radians", "fabs": "abs", "hardtanh":
+    "hard_tanh", "ln": "log", "logaddexp": "log_sum_exp", "logistic": "sigmoid", "logsigmoid":
+    "log_sigmoid", "logsumexp": "log_sum_exp", "mod": "remainder", "pow": "power", "rad2deg":
+    "degrees", "sgn": "sign", "swish": "silu", "σ": "sigmoid",
 }  # fmt: skip
 """What functions of the table are called in mathematics and in other libraries."""
 
@@ -180,7 +192,7 @@ def _unknown(name: str) -> str:
 
 
 def _compute(
-    node: ast.expr, text: str, leaves: dict[str, Value], functions: dict[str, Callable[..., Any]]
+    node: ast.expr, text: str, leaves: Mapping[str, Any], functions: dict[str, Callable[..., Any]]
 ) -> Any:
     """Compute a part of the tree: a Value, or a number if there is no name in it."""
 
@@ -193,6 +205,8 @@ def _compute(
                 return leaves[name]
             case ast.Constant(value=x):
                 result = x
+            case ast.UnaryOp(op=op, operand=ast.Name(id=name)):
+                return _UNARY[type(op)](leaves[name])  # −inf as well: written, and not a result
             case ast.UnaryOp(op=op, operand=operand):
                 result = _UNARY[type(op)](part(operand))
             case ast.BinOp(left=left, op=ast.Pow(), right=right):

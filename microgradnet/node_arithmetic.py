@@ -49,7 +49,9 @@ def recorded_vjp(op: Operation, g: Any, y: Any, xs: Sequence[Any]) -> tuple[Any,
     return tuple([t if t is NO_PART or isinstance(t, known) else node(t) for t in terms])
 
 
-_DERIVED = ("expm1", "log1p", "sigmoid", "softplus", "xlogy")
+_DERIVED = (
+    "cbrt", "expm1", "log1p", "log2", "log10", "remainder", "sigmoid", "softplus", "xlogy",
+)  # fmt: skip
 """The functions that follow from others but are operations of their own."""
 
 

@@ -116,6 +116,11 @@ def _power_log(m: Arithmetic, g: Number, x: Number, y: Number, out: Number) -> N
     return m._product(slope, lambda: g * slope, lambda: g * out * log, by_roots)
 
 
+def _cbrt(m: Arithmetic, x: Number) -> Number:
+    third = m.divide(m.convert(1), 3)
+    return m.where(x < 0, -m.power(m.abs(x), third), m.power(m.abs(x), third))
+
+
 def _normal_cdf(m: Arithmetic, x: Number) -> Number:
     # (1 + erf(x/√2))/2 would have no digits left on the left
     return m.divide(m.erfc(m.divide(-x, m.sqrt(m.convert(2)))), 2)
@@ -189,6 +194,10 @@ class Arithmetic:
     damped = renamed_attribute("damped", "vanishing_product")
 
     abs = _elementary("|x|.", lambda m, x: abs(x))
+    floor = _elementary("The largest whole number ≤ x.")
+    remainder = _elementary(
+        "x − y⌊x/y⌋, which has the sign of y.", lambda m, x, y: x - y * m.floor(m.divide(x, y))
+    )
     vanishing_product = _elementary(
         "x·y where y falls to 0 faster than x can grow: inf·0 is the limit, 0.",
         lambda m, x, y: x * y,
@@ -208,6 +217,7 @@ class Arithmetic:
         _power_log,
     )
     sqrt = _elementary("√x.")
+    cbrt = _elementary("The real cube root of x.", _cbrt)
     hypot = _elementary(
         "√(x² + y²), without overflow on the way.", lambda m, x, y: m.sqrt(x * x + y * y)
     )
@@ -230,6 +240,12 @@ class Arithmetic:
         "The quotient g/(1 + x), where out = ln(1 + x) may know better what 1 + x is.",
         lambda m, g, x, out: m.divide(g, 1 + x),
     )
+    log2 = _elementary(
+        "The logarithm to base 2.", lambda m, x: m.divide(m.log(x), m.log(m.convert(2)))
+    )
+    log10 = _elementary(
+        "The logarithm to base 10.", lambda m, x: m.divide(m.log(x), m.log(m.convert(10)))
+    )
     xlogy = _elementary("The product x ln y, where 0 ln 0 = 0.", lambda m, x, y: x * m.log(y))
     sin = _elementary("Sine, of radians.")
     cos = _elementary("Cosine, of radians.")
@@ -237,6 +253,7 @@ class Arithmetic:
     asin = _elementary("Inverse sine.")
     acos = _elementary("Inverse cosine.")
     atan = _elementary("Inverse tangent.")
+    atan2 = _elementary("The angle of the point (x, y), given y and x.")
     sinh = _elementary("Hyperbolic sine.")
     cosh = _elementary("Hyperbolic cosine.")
     tanh = _elementary("Hyperbolic tangent.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import NoReturn
 
@@ -33,6 +33,9 @@ class _Exact(Arithmetic):
             self.refuse("a float")
         return x
 
+    def floor(self, x: Number) -> Number:
+        return x // 1
+
     def divide(self, x: Number, y: Number) -> Number:
         return Fraction(x) / y
 
@@ -51,6 +54,9 @@ class _Decimals(_Exact):
         if isinstance(x, Fraction):
             return Decimal(x.numerator) / x.denominator
         return Decimal(x)
+
+    def floor(self, x: Decimal) -> Decimal:
+        return x.to_integral_value(ROUND_FLOOR)
 
     def is_infinite(self, x: Decimal) -> bool:
         return x.is_infinite()

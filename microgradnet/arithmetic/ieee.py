@@ -199,6 +199,29 @@ class _Ieee(Rounded, functions=_FUNCTIONS):
             return g * self.exp(-out)
         return self.divide(g, 1 + x)
 
+    def log2(self, x: float) -> float:
+        return math.log2(x) if x > 0 else self.log(x)
+
+    def log10(self, x: float) -> float:
+        return math.log10(x) if x > 0 else self.log(x)
+
+    def cbrt(self, x: float) -> float:
+        if x == 0 or not math.isfinite(x):
+            return x
+        # Between ½ and 4 the power is off by no more than a step of Newton's mends.
+        mantissa, exponent = math.frexp(abs(x))
+        thirds, rest = divmod(exponent, 3)
+        mantissa = math.ldexp(mantissa, rest)
+        root = mantissa ** (1 / 3)
+        root -= (root * root * root - mantissa) / (3 * root * root)
+        return math.copysign(math.ldexp(root, thirds), x)
+
+    def floor(self, x: float) -> float:
+        return float(math.floor(x)) if math.isfinite(x) else x
+
+    def remainder(self, x: float, y: float) -> float:
+        return x % y if y else nan
+
     def sinh(self, x: float) -> float:
         try:
             return math.sinh(x)

@@ -68,6 +68,21 @@ class _Multiprecision(Rounded, functions=_REAL | {"fsum": mp.fsum}):
     def log1p(self, x: Number) -> Number:
         return -inf if x == -1 else _REAL["log1p"](x)
 
+    def atan2(self, y: Number, x: Number, /) -> Number:
+        if mp.isfinite(x) and mp.isfinite(y):
+            return _REAL["atan2"](y, x)
+        with mp.workprec(mp.prec + 10):  # a multiple of π/4, or NaN
+            quarters = round(4 * ieee.atan2(float(y), float(x)) / ieee.pi, 3)
+            return mp.pi * mpf(quarters) / 4
+
+    def floor(self, x: Number) -> Number:
+        return mp.floor(x) if mp.isfinite(x) else x
+
+    def remainder(self, x: Number, y: Number) -> Number:
+        if y == 0 or not (mp.isfinite(x) and mp.isfinite(y)):
+            return mpf(ieee.remainder(float(x), float(y)))
+        return x % y
+
     def atanh(self, x: Number) -> Number:
         return x * inf if x in (-1, 1) else _REAL["atanh"](x)
 

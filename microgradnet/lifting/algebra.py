@@ -173,7 +173,7 @@ def _named(function: Operation | str) -> Callable[..., _Number]:
 _OPERATIONS = (
     "divide", "abs", "exp", "log", "expm1", "log1p", "sqrt", "hypot", "sin", "cos", "tan", "asin",
     "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sigmoid",
-    "softplus", "xlogy",
+    "softplus", "xlogy", "log2", "log10", "cbrt", "atan2", "floor", "remainder",
 )  # fmt: skip
 _ELEMENTARY = ("both", "equal", "is_infinite", "vanishing_product")
 """Functions that are no operations; what else there is follows from others and is written out."""

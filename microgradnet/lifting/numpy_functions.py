@@ -36,7 +36,8 @@ _UFUNCS: Mapping[Function, str] = {
     ops.sin: "sin", ops.cos: "cos", ops.tan: "tan", ops.asin: "arcsin", ops.acos: "arccos",
     ops.atan: "arctan", ops.sinh: "sinh", ops.cosh: "cosh", ops.tanh: "tanh",
     ops.asinh: "arcsinh", ops.acosh: "arccosh", ops.atanh: "arctanh", ops.raise_to: "power",
-    ops.hypot: "hypot",
+    ops.hypot: "hypot", ops.log2: "log2", ops.log10: "log10", ops.cbrt: "cbrt",
+    ops.atan2: "arctan2", ops.floor: "floor", ops.remainder: "remainder",
 }  # fmt: skip
 _CALLS: Mapping[Function, str] = {
     "where": "np.where({}, {}, {})",

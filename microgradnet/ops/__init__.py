@@ -20,23 +20,38 @@ from microgradnet.ops.basic import (  # isort: skip
     raise_to, subtract,
 )  # fmt: skip
 from microgradnet.ops.elementary import (  # isort: skip
-    acos, acosh, asin, asinh, atan, atanh, cos, cosh, erf, erfc, exp, expm1, hypot, log, log1p,
-    norm, sin, sinh, sqrt, tan, tanh, xlogy,
+    acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, degrees, erf, erfc, exp,
+    expm1, hypot, log, log1p, log2, log10, logit, norm, radians, sin, sinh, sqrt, tan, tanh,
+    xlogy,
 )  # fmt: skip
 from microgradnet.ops.activations import (  # isort: skip
-    elu, gelu, hard_sigmoid, hard_tanh, leaky_relu, relu, sigmoid, silu, softplus, softsign,
+    celu, elu, gelu, hard_sigmoid, hard_tanh, leaky_relu, log_sigmoid, mish, relu, relu6, selu,
+    sigmoid, silu, softplus, softsign,
+)  # fmt: skip
+from microgradnet.ops.choices import (  # isort: skip
+    ceil, clip, equal, floor, greater, greater_equal, less, less_equal, not_equal, remainder,
+    round, sign, where,
 )  # fmt: skip
 from microgradnet.ops.several import (  # isort: skip
     dot_product, log_sum_exp, softmax, softmax_component, split_weighted_sum, total,
     weighted_sum,
 )  # fmt: skip
+from microgradnet.ops.aggregates import (  # isort: skip
+    cumprod, cumsum, max, min, prod, std, var,
+)  # fmt: skip
+
+square, reciprocal = power_constant, power_constant.variant(exponent=-1)
+exp2, logaddexp = exponential, log_sum_exp
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atanh", "cos", "cosh", "divide",
-    "dot_product",
-    "elu", "erf", "erfc", "exp", "expm1", "exponential", "gelu", "hard_sigmoid", "hard_tanh",
-    "hypot", "leaky_relu", "log", "log1p", "log_sum_exp", "maximum", "minimum", "multiply",
-    "negative", "norm", "power", "power_constant", "raise_to", "relu", "sigmoid", "silu", "sin",
-    "sinh", "softmax", "softmax_component", "softplus", "softsign", "split_weighted_sum", "sqrt",
-    "subtract", "tan", "tanh", "total", "weighted_sum", "xlogy",
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil",
+    "celu", "clip", "cos", "cosh", "cumprod", "cumsum", "degrees", "divide", "dot_product",
+    "elu", "equal", "erf", "erfc", "exp", "exp2", "expm1", "exponential", "floor", "gelu",
+    "greater", "greater_equal", "hard_sigmoid", "hard_tanh", "hypot", "leaky_relu", "less",
+    "less_equal", "log", "log1p", "log2", "log10", "log_sigmoid", "log_sum_exp", "logaddexp",
+    "logit", "max", "maximum", "min", "minimum", "mish", "multiply", "negative", "norm",
+    "not_equal", "power", "power_constant", "prod", "radians", "raise_to", "reciprocal", "relu",
+    "relu6", "remainder", "round", "selu", "sigmoid", "sign", "silu", "sin", "sinh", "softmax",
+    "softmax_component", "softplus", "softsign", "split_weighted_sum", "sqrt", "square", "std",
+    "subtract", "tan", "tanh", "total", "var", "weighted_sum", "where", "xlogy",
 ]  # fmt: skip

@@ -8,8 +8,8 @@ from microgradnet.operation import operation
 from microgradnet.ops.signature import Contributions, M, N
 
 __all__ = [
-    "elu", "gelu", "hard_sigmoid", "hard_tanh", "leaky_relu", "relu", "sigmoid", "silu",
-    "softplus", "softsign",
+    "celu", "elu", "gelu", "hard_sigmoid", "hard_tanh", "leaky_relu", "log_sigmoid", "mish",
+    "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softsign",
 ]  # fmt: skip
 
 
@@ -119,3 +119,63 @@ def hard_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 def hard_sigmoid(m: M, x: N) -> N:
     """Clip x/6 + ½, at least 0 and at most 1; its derivative at ±3 is 0."""
     return m.where(x <= -3, 0, m.where(x >= 3, 1, m.divide(x + 3, 6)))
+
+
+def log_sigmoid_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (g * m.sigmoid(-x),)
+
+
+@operation(log_sigmoid_vjp, latex=r"\ln \sigma\left($x\right)")
+def log_sigmoid(m: M, x: N) -> N:
+    """Compute ln σ(x) = −ln(1 + e⁻ˣ), without underflow."""
+    return -m.softplus(-x)
+
+
+def relu6_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.where(x <= 0, m.no_part, m.where(x >= 6, m.no_part, g)),)  # relu6′(6) = 0
+
+
+@operation(relu6_vjp)
+def relu6(m: M, x: N) -> N:
+    """Clip x, at least 0 and at most 6; its derivative at 0 and 6 is 0."""
+    return m.where(x <= 0, 0, m.where(x >= 6, 6, x))
+
+
+def celu_vjp(m: M, g: N, y: N, x: N, *, alpha: N) -> Contributions:
+    return (m.where(x <= 0, g * m.exp(m.divide(x, m.convert(alpha))), g),)
+
+
+@operation(celu_vjp)
+def celu(m: M, x: N, *, alpha: N = 1) -> N:
+    """Return x where x > 0, else α(eˣᐟᵅ − 1), whose derivative at 0 is 1."""
+    alpha = m.convert(alpha)
+    return m.where(x <= 0, alpha * m.expm1(m.divide(x, alpha)), x)
+
+
+# G. Klambauer et al., Self-Normalizing Neural Networks, 2017
+_SELU_SCALE = Fraction("1.0507009873554804934193349852946")
+_SELU_ALPHA = Fraction("1.6732632423543772848170429916717")
+
+
+def selu_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    left = m.convert(_SELU_SCALE * _SELU_ALPHA)
+    return (m.where(x <= 0, g * left * m.exp(x), g * m.convert(_SELU_SCALE)),)
+
+
+@operation(selu_vjp)
+def selu(m: M, x: N) -> N:
+    """Return λx where x > 0, else λα(eˣ − 1): the elu that keeps mean 0 and variance 1."""
+    left = m.convert(_SELU_SCALE * _SELU_ALPHA)
+    return m.where(x <= 0, left * m.expm1(x), m.convert(_SELU_SCALE) * x)
+
+
+def mish_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    z = m.softplus(x)
+    sech = m.sech(z)
+    return (g * (m.tanh(z) + m.vanishing_product(x, sech * sech * m.sigmoid(x))),)
+
+
+@operation(mish_vjp)
+def mish(m: M, x: N) -> N:
+    """Compute the product x tanh(ln(1 + eˣ))."""
+    return m.vanishing_product(x, m.tanh(m.softplus(x)))

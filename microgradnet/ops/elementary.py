@@ -8,8 +8,35 @@ from microgradnet.operation import operation
 from microgradnet.ops.signature import Contributions, M, N
 
 __all__ = [
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "erf", "erfc", "exp",
-    "expm1", "hypot", "log", "log1p", "norm", "sin", "sinh", "sqrt", "tan", "tanh", "xlogy",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "cos",
+    "cosh",
+    "degrees",
+    "erf",
+    "erfc",
+    "exp",
+    "expm1",
+    "hypot",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logit",
+    "norm",
+    "radians",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "xlogy",
 ]  # fmt: skip
 
 
@@ -266,3 +293,89 @@ def xlogy_vjp(m: M, g: N, out: N, x: N, y: N) -> Contributions:
 def xlogy(m: M, x: N, y: N) -> N:
     """Compute the product x ln y, where 0 ln 0 = 0: so a cost's y ln a needs no branch."""
     return m.xlogy(x, y)
+
+
+def log2_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.divide(m.divide(g, m.log(m.convert(2))), x),)  # x ln 2 could overflow, or have less
+
+
+@operation(log2_vjp, latex=r"\log_2\left($x\right)")
+def log2(m: M, x: N) -> N:
+    """Compute the logarithm to base 2; −inf at 0."""
+    return m.log2(x)
+
+
+def log10_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.divide(m.divide(g, m.log(m.convert(10))), x),)
+
+
+@operation(log10_vjp, latex=r"\log_{10}\left($x\right)")
+def log10(m: M, x: N) -> N:
+    """Compute the logarithm to base 10; −inf at 0."""
+    return m.log10(x)
+
+
+def cbrt_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (m.divide(g, 3 * y * y),)
+
+
+@operation(cbrt_vjp, latex=r"\sqrt[3]{$x}")
+def cbrt(m: M, x: N) -> N:
+    """Compute the real cube root, which has the sign of x; its derivative at 0 is inf."""
+    return m.cbrt(x)
+
+
+def atan2_vjp(m: M, g: N, out: N, y: N, x: N) -> Contributions:
+    length = m.hypot(y, x)
+    zero = m.equal(length, 0)  # there the angle jumps
+    by_y, by_x = m.cosine(x, (y,), length), -m.cosine(y, (x,), length)
+    return tuple(m.where(zero, m.no_part, m.divide(g * c, length)) for c in (by_y, by_x))
+
+
+@operation(atan2_vjp, "atan2($x, $y)", r"\operatorname{atan2}\left($x, $y\right)")
+def atan2(m: M, y: N, x: N) -> N:
+    """Compute the angle of the point (x, y) in radians, from −π to π.
+
+    y comes first, as in y/x.
+
+    >>> atan2(1.0, -1.0)
+    2.356194490192345
+    """
+    return m.atan2(y, x)
+
+
+def degrees_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (g * m.divide(m.convert(180), m.pi),)
+
+
+@operation(degrees_vjp)
+def degrees(m: M, x: N) -> N:
+    """Convert an angle from radians to degrees."""
+    return x * m.divide(m.convert(180), m.pi)
+
+
+def radians_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    return (g * m.divide(m.pi, 180),)
+
+
+@operation(radians_vjp)
+def radians(m: M, x: N) -> N:
+    """Convert an angle from degrees to radians."""
+    return x * m.divide(m.pi, 180)
+
+
+def logit_vjp(m: M, g: N, y: N, x: N) -> Contributions:
+    middle = m.divide(4 * g, m.one_minus_square(2 * x - 1))  # symmetric about ½, as its own slope
+    slope = m.where(_near_half(m, x), middle, m.divide(m.divide(g, x), 1 - x))
+    return (m.where(m.equal(y, y), slope, y),)  # NaN outside the domain, where x(1 − x) is a number
+
+
+def _near_half(m: M, x: N) -> N:
+    return m.both(10 * x > 3, 10 * x < 7)
+
+
+@operation(logit_vjp, latex=r"\operatorname{logit}\left($x\right)")
+def logit(m: M, x: N) -> N:
+    """Compute ln(x/(1 − x)), the inverse of σ; ±inf at 1 and 0."""
+    # Near ½ the logarithm is that of nearly 1, and 2x − 1 is exact.
+    return m.where(_near_half(m, x), 2 * m.atanh(2 * x - 1), m.log(m.divide(x, 1 - x)))

@@ -1,18 +1,18 @@
 """Gradients, Jacobians, Hessians, and their products with vectors, as functions of functions.
 
-f is any function of numbers and of nested lists and tuples of them, written with operators, the
-operations of this package and plain Python. It is called with Values in the place of the arguments
-it is differentiated by; the graph it leaves behind is read backwards (reverse mode: gradients of
-one output by all inputs) or forwards (forward mode: derivatives of all outputs along one
-direction), by the one table of rules.
+f is any function of numbers, nested in lists, tuples, dicts and NumPy's arrays or not, written with
+operators, the operations of this package and plain Python. It is called with Values in the place of
+the arguments it is differentiated by; the graph it leaves behind is read backwards (reverse mode:
+gradients of one output by all inputs) or forwards (forward mode: derivatives of all outputs along
+one direction), by the one table of rules.
 
 Given numbers, the results are numbers, exact where the numbers are: ints and fractions stay so.
 Given Values anywhere, or called within a function that is being differentiated itself, they are
 Values, recorded in turn; so `grad(grad(f))` is the second derivative, and so on without end. No
 `.grad` is read or written.
 
-`grad`, `value_and_grad`, `jvp`, `vjp` and `hessian` are called as in JAX, but f's numbers are
-scalars, and nested lists take the place of arrays.
+`grad`, `value_and_grad`, `jvp`, `vjp` and `hessian` are called as in JAX. To f an array is one of
+Values, an object array; the gradient by an array of floats is an array of floats.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from microgradnet.node import number_of
 from microgradnet.notation import counted
 from microgradnet.ops import add, weighted_sum
 from microgradnet.tangents import tangents_along
-from microgradnet.transforms.nesting import flat, nested, places
+from microgradnet.transforms.nesting import flat, is_nested, nested, places
 
 __all__ = [
     "Function",
@@ -51,11 +51,15 @@ __all__ = [
 Function = Callable[..., Any]
 
 
-def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
     """Return the gradient of f: a function whose result is nested like the argument.
 
-    argnums says by which argument, or by which several (then the gradients are a tuple). f must
-    give one number: TypeError otherwise.
+    argnums  by which argument, or by which several (then the gradients are a tuple)
+    has_aux  whether f gives a pair, its number and something beside it; then so is the result,
+             the gradient and what was beside, in which numbers take the place of Values
+
+    f must give one number: TypeError otherwise. A plain bool made from its arguments, as in
+    `if x > 0`, freezes the branch taken: the derivative is that of this branch.
 
     >>> grad(lambda x: x**3)(2)
     12
@@ -63,18 +67,27 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     6
     >>> grad(lambda w, x: w[0] * x + w[1], argnums=(0, 1))([0.5, 1.0], 3.0)
     ([3.0, 1.0], 0.5)
+    >>> grad(lambda p: p["w"] * p["b"])({"w": 2.0, "b": 5.0})
+    {'w': 5.0, 'b': 2.0}
+    >>> grad(lambda w: (w * w, [w]), has_aux=True)(3.0)
+    (6.0, [3.0])
     """
-    both = value_and_grad(f, argnums)
+    both = value_and_grad(f, argnums, has_aux=has_aux)
 
     @wraps(f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
+        value, gradients = both(*args, **kwargs)
+        return (gradients, value[1]) if has_aux else gradients
 
     return gradient
 
 
-def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+def value_and_grad(
+    f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+) -> Function:
     """Return the function that gives f's value and its gradient, as `grad` does.
+
+    With has_aux the value is the pair that f gives.
 
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
@@ -83,22 +96,23 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
     @wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        trace = Trace(f, args, kwargs, argnums)
-        if isinstance(trace.result, (list, tuple)):
+        trace = Trace(f, args, kwargs, argnums, has_aux=has_aux)
+        if is_nested(trace.result):
             raise TypeError(
                 f"the function gave {counted(len(trace.outputs), 'number')} in a "
                 f"{type(trace.result).__name__}: grad is for one; jacobian takes all"
             )
-        return trace.value(), trace.like_inputs(trace.vjp([1]))
+        return trace.with_aux(trace.value()), trace.like_inputs(trace.vjp([1]))
 
     return value_and_gradient
 
 
-def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
     """Return the function that gives all derivatives of all numbers that f gives.
 
     The result is nested like f's, and in the place of each number stands its gradient, nested like
-    the argument. Forward mode where f gives at least as many numbers as it takes, else reverse.
+    the argument; of two arrays it is one. Forward mode where f gives at least as many numbers as it
+    takes, else reverse. With has_aux, see `grad`, it is a pair.
 
     >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1], x[0]])([2, 5])
     [[5, 2], [1, 1], [1, 0]]
@@ -107,25 +121,25 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
     @wraps(f)
     def derivatives(*args: Any, **kwargs: Any) -> Any:
-        trace = Trace(f, args, kwargs, argnums)
+        trace = Trace(f, args, kwargs, argnums, has_aux=has_aux)
         n, m = len(trace.inputs), len(trace.outputs)
         if n <= m:
             columns = [trace.jvp([int(k == i) for k in range(n)]) for i in range(n)]
             rows = [[column[j] for column in columns] for j in range(m)]
         else:
             rows = [trace.vjp([int(k == j) for k in range(m)]) for j in range(m)]
-        return nested(map(trace.like_inputs, rows), like=trace.result)
+        return trace.with_aux(nested(map(trace.like_inputs, rows), like=trace.result))
 
     return derivatives
 
 
-def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+def hessian(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
     """Return the function of all second derivatives of f: forward mode over reverse mode.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([3, 5])
     [[10, 6], [6, 0]]
     """
-    return jacobian(grad(f, argnums), argnums)
+    return jacobian(grad(f, argnums, has_aux=has_aux), argnums, has_aux=has_aux)
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -178,6 +192,7 @@ class Trace:
 
     inputs   a node for each number in the arguments by which it is differentiated
     result   what the function gave, nested as it was
+    aux      what it gave beside, if it has_aux
     outputs  a node for each number in the result
     path     the nodes from inputs to outputs, parents first, without the inputs
     """
@@ -189,6 +204,8 @@ class Trace:
         kwargs: dict[str, Any],
         argnums: int | Sequence[int],
         beside: Any = (),
+        *,
+        has_aux: bool = False,
     ) -> None:
         _require_function(f)
         chosen = [*argnums] if isinstance(argnums, Iterable) else [argnums]
@@ -210,6 +227,9 @@ class Trace:
                 args[k] = arg
             with differentiated(self.inputs):
                 self.result = f(*args, **kwargs)
+            self._has_aux, self.aux = has_aux, None
+            if has_aux:
+                self.result, self.aux = _pair(self.result)
             self.outputs = [x if isinstance(x, Value) else Value(x) for x in flat(self.result)]
             self._reached = set(self.inputs)
             self._partials_of: dict[Value, Sequence[Any]] = {}
@@ -252,6 +272,12 @@ class Trace:
         """Return the result, as Values or as numbers."""
         return nested(_results(self.outputs, self._recorded), like=self.result)
 
+    def with_aux(self, result: Any) -> Any:
+        """Pair a result with what the function gave beside its own, if it does."""
+        if not self._has_aux:
+            return result
+        return result, nested(_results(flat(self.aux), self._recorded), like=self.aux)
+
     def like_inputs(self, gradients: Sequence[Any]) -> Any:
         """Nest numbers like the arguments differentiated by."""
         gradients = nested(gradients, like=self._like)
@@ -289,7 +315,17 @@ def _results(nodes: Sequence[Any], recorded: bool) -> list[Any]:
     """Return Values if they are to be differentiated further, as none is in a no_grad block."""
     if not recorded:
         return [number_of(x) for x in nodes]
-    return [x.detach() if recording.is_paused() else x for x in nodes]
+    paused = recording.is_paused()
+    return [x.detach() if paused and isinstance(x, Value) else x for x in nodes]
+
+
+def _pair(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            "with has_aux the function gives a pair, its number and what is beside it, not "
+            f"{result!r:.60}"
+        )
+    return result
 
 
 def _require_function(f: Any) -> None:
@@ -304,7 +340,8 @@ def _require_function(f: Any) -> None:
 def _input(x: Any) -> Value:
     if getattr(x, "ndim", 0):
         raise TypeError(
-            f"nested lists take the place of arrays: give the .tolist() of the {type(x).__name__}"
+            "numbers come in nested lists, tuples, dicts and NumPy's arrays: give the .tolist() "
+            f"of the {type(x).__name__}"
         )
     # A node of its own for each: by what else is known of a given Value is not differentiated.
     return weighted_sum(x) if isinstance(x, Value) else Value(x)

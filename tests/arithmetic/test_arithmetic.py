@@ -174,6 +174,8 @@ _RATIONAL = {
     *("add", "subtract", "multiply", "divide", "negative", "abs", "maximum", "minimum", "relu"),
     *("leaky_relu", "softsign", "hard_tanh", "hard_sigmoid", "weighted_sum", "power_constant"),
     *("total", "dot_product"),
+    *("relu6", "clip", "where", "sign", "floor", "ceil", "round", "remainder", "greater", "less"),
+    *("greater_equal", "less_equal", "equal", "not_equal", "max", "min", "prod", "var"),
 }
 RATIONAL = [
     op
@@ -224,6 +226,10 @@ def _power(x: Dual, n: int) -> Dual:
     return result if n >= 0 else result.inverse()
 
 
+def _real(x: Dual) -> Fraction:
+    return x.x
+
+
 def _by_sign(x: Dual, negative: Dual, positive: Dual) -> Dual:
     return negative if x.x < 0 else positive
 
@@ -249,9 +255,31 @@ DUALS: dict[str, Callable[..., Dual]] = {
     "total": lambda x, y, z: x + y + z,
     "dot_product": lambda u, v, x, y: u * x + v * y,
     "weighted_sum": lambda w, v, a, c, b: w * a + v * c + b,
+    "relu6": lambda x: _by_sign(x, Dual(0), _by_sign(x - 6, x, Dual(6))),
+    "clip": lambda x, low, high: min(max(x, low, key=_real), high, key=_real),
+    "where": lambda c, x, y: x if c.x > 0 else y,
+    "sign": lambda x: Dual((x.x > 0) - (x.x < 0)),
+    "floor": lambda x: Dual(math.floor(x.x)),
+    "ceil": lambda x: Dual(math.ceil(x.x)),
+    "round": lambda x: Dual(round(x.x)),
+    "remainder": lambda x, y: x - y * (x.x // y.x),
+    "greater": lambda x, y: Dual(x.x > y.x),
+    "greater_equal": lambda x, y: Dual(x.x >= y.x),
+    "less": lambda x, y: Dual(x.x < y.x),
+    "less_equal": lambda x, y: Dual(x.x <= y.x),
+    "equal": lambda x, y: Dual(x.x == y.x),
+    "not_equal": lambda x, y: Dual(x.x != y.x),
+    "max": lambda *xs: max(xs, key=_real),
+    "min": lambda *xs: min(xs, key=_real),
+    "prod": lambda x, y, z: x * y * z,
+    "var": lambda x, y, z, ddof: (
+        sum((_power(a - b, 2) for a, b in ((x, y), (y, z), (z, x))), Dual(0))
+        * Fraction(1, 3 * (3 - ddof))
+    ),
 }
 
 KINKS = {
+    "relu6": {0, 6},
     "abs": {0},
     "relu": {0},
     "leaky_relu": {0},
@@ -265,9 +293,12 @@ KINKS = {
 def test_rational_operations_are_exact(op: Operation, data: st.DataObject) -> None:
     """Value and derivatives equal those of dual numbers, without any tolerance."""
     xs = data.draw(st.tuples(*[rationals] * operands(op)))
-    if xs[0] in KINKS.get(op.name, ()) or (op.name in ("maximum", "minimum") and xs[0] == xs[1]):
+    tie = op.name in ("maximum", "minimum", "max", "min", "clip") and len({*xs}) < len(xs)
+    if xs[0] in KINKS.get(op.name, ()) or tie:
         return  # decided in the table, and tested there
-    if (op.name == "divide" and xs[1] == 0) or (op.parameters.get("exponent", 0) < 0 == xs[0]):
+    if (op.name in ("divide", "remainder") and xs[1] == 0) or (
+        op.parameters.get("exponent", 0) < 0 == xs[0]
+    ):
         with pytest.raises(ZeroDivisionError):
             op(*xs)
         return
@@ -454,7 +485,7 @@ def test_powers_beyond_the_floats(x: float, y: int, power: float) -> None:
 # The table of elementary functions
 
 
-COUNTS = {"divide": 2, "power": 2}
+COUNTS = {"divide": 2, "power": 2, "atan2": 2}
 
 
 @pytest.mark.parametrize("name", [*PRIMITIVES, "convert", "divide", "power"])
@@ -470,7 +501,7 @@ def test_what_follows_from_others_need_not_be_filled_in() -> None:
     class Textbook(Arithmetic, functions={name: getattr(ieee, name) for name in PRIMITIVES}):
         name = "textbook"
         convert, divide = staticmethod(ieee.convert), staticmethod(ieee.divide)
-        power = staticmethod(ieee.power)
+        power, where = staticmethod(ieee.power), staticmethod(ieee.where)
 
     m = Textbook()
     arguments: dict[str, tuple[Any, ...]] = {
@@ -479,7 +510,7 @@ def test_what_follows_from_others_need_not_be_filled_in() -> None:
         "equal": (1.0, 1.0), "scaled": (2.0, 3.0, 3.0, 1.0), "power_log": (2.0, 2.0, 3.0, 8.0),
         "power_slope": (2.0, 2.0, 3.0, 8.0), "near_one": (2.0, 0.25, lambda: 0.75),
         "sigmoid_slope": (2.0, 0.75), "cosine": (3.0, (4.0,), 5.0),
-        "log1p_slope": (2.0, 3.0, math.log(4)),
+        "log1p_slope": (2.0, 3.0, math.log(4)), "remainder": (7.5, -2.0),
     }  # fmt: skip
     for name in set(FUNCTIONS) - {*PRIMITIVES, "convert", "where", "divide", "power"}:
         got, want = (getattr(kind, name)(*arguments.get(name, (0.75,))) for kind in (m, ieee))

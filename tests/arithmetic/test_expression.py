@@ -73,8 +73,8 @@ def test_names_in_the_order_of_their_first_use():
         ("x.__class__.__mro__", "no arithmetic"),
         ("__import__('os').system('true')", "no arithmetic"),
         ("__import__(x)", "there is no function __import__"),
-        ("eval(x)", "there is no function eval: there are abs, acos, "),
-        ("max(x, 1)", "there is no function max: is it maximum?"),
+        ("system(x)", "there is no function system: there are abs, acos, "),
+        ("arctan2(x, 1)", "there is no function arctan2: is it atan2?"),
         ("ln(x)", "there is no function ln: is it log?"),
         ("σ(x)", "there is no function σ: is it sigmoid?"),
         ("Tanh(x)", "there is no function Tanh: is it tanh?"),
@@ -228,3 +228,19 @@ def test_a_null_character_is_no_expression(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("ast.parse", refuse)
     with pytest.raises(ExpressionError, match=r"'x\\x00' is no expression: .* null bytes"):
         read_expression("x\0", {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "value"),
+    [
+        ("cos(pi*x) + log(e) + π", {"x": 1.0}, math.pi),
+        ("clip(x, -inf, inf)", {"x": 3.0}, 3.0),
+        ("e*x + pi", {"e": 2.0, "x": 3.0, "pi": 0.5}, 6.5),
+        ("square(x) + reciprocal(x) + exp2(x) + max(1, x, 3)", {"x": 2.0}, 11.5),
+        ("where(greater(x, 0), remainder(x, 3), sign(x))", {"x": 5.0}, 2.0),
+    ],
+)
+def test_constants_that_need_not_be_given(
+    text: str, numbers: dict[str, float], value: float
+) -> None:
+    assert read_expression(text, numbers).data == value

@@ -24,6 +24,7 @@ from support.oracles import (
     check_operation,
     check_point,
     grid,
+    is_flat,
     limit,
     operands,
     variants,
@@ -61,6 +62,8 @@ def test_value_and_rule_at_any_point(op: Operation, data: st.DataObject) -> None
     xs = data.draw(st.tuples(*[magnitudes] * operands(op)))
     if op is ops.raise_to:  # beyond 2⁵³ every float is even, also the one nearest to y − 1
         assume(xs[0] >= 0 or abs(xs[1]) < 2**53)
+    if op is ops.remainder:  # between two jumps there is room for a step
+        assume(abs(xs[1]) > 1e-20 * (1 + abs(xs[0])))
     check_point(op, xs)
 
 
@@ -125,6 +128,19 @@ LESS_ACCURATE: dict[tuple[str, int | None], Callable[..., bool]] = {
     ("softsign", None): lambda x: math.isinf(x),  # inf/inf
     ("softsign", 0): lambda x: 1 < abs(x),  # 1/s − |x|/s²
     ("hard_sigmoid", 0): lambda x: abs(x) < 3,  # ⅙ in single precision
+    **{
+        ("atan2", k): lambda y, x: (
+            not 1e-150 < math.hypot(y, x) < 1e150 and not _has_infinity(abs(y), abs(x))
+        )
+        for k in range(2)
+    },  # y²
+    ("clip", 0): lambda x, low, high: x == low == high,  # flat
+    ("mish", None): lambda x: x == -inf,
+    ("mish", 0): math.isinf,
+    ("remainder", None): lambda x, y: abs(x) > 1e300 * abs(y),
+    ("remainder", 1): lambda x, y: y == 0,
+    ("sign", None): math.isnan,
+    **{("var", k): lambda *xs: any(map(math.isinf, xs)) for k in range(3)},
     **{("log_sum_exp", k): _limit_exists for k in range(3)},  # exp(x − y), also of inf − inf
     **{("softmax_component", k): _has_infinity for k in (None, 0, 1, 2)},
 }
@@ -250,9 +266,13 @@ def test_weighted_input_of_unequal_lengths() -> None:
 
 
 def _perturbed_rule(op: Operation, k: int, perturb: Callable[[Any, Any], Any]) -> Operation:
+    flat = is_flat(op, k)
+
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> tuple[Any, ...]:
         products = list(op.rule(m, g, y, *xs))
-        if products[k] is not NO_PART:  # what has no part stays without
+        if flat:
+            products[k] = g
+        elif products[k] is not NO_PART:  # what has no part stays without
             products[k] = perturb(m, products[k])
         return tuple(products)
 
@@ -417,6 +437,9 @@ def test_parameters_have_the_defaults_of_the_field() -> None:
         "leaky_relu": {"slope": Fraction(1, 100)},
         "elu": {"alpha": 1},
         "softmax_component": {"index": 0},
+        "celu": {"alpha": 1},
+        "var": {"ddof": 0},
+        "std": {"ddof": 0},
     }
 
 

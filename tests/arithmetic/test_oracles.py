@@ -15,13 +15,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 from support.judges import ORACLES, engine, judge, lifted, lifted_program, orders, points
-from support.oracles import EDGES, operands, running_error, variants
+from support.oracles import EDGES, is_flat, operands, running_error, variants
 
-from microgradnet import Value, lift
+from microgradnet import Value, lift, ops
 from microgradnet.arithmetic import NO_PART
 from microgradnet.operation import Operation, operation, operations
 
@@ -67,6 +67,7 @@ magnitudes = st.one_of(st.floats(-3, 3), st.floats(-50, 50)).map(
 @given(data=st.data())
 def test_at_any_point(op: Operation, data: st.DataObject) -> None:
     xs = data.draw(st.tuples(*[magnitudes] * operands(op)))
+    assume(op is not ops.clip or len({*xs}) == 3)  # between equal bounds SymPy has a slope
     for oracle in PRESENT:
         for order in orders(op):
             judge(engine, oracle, op, xs, order)
@@ -155,9 +156,13 @@ def wrong_value(op: Operation, error: float) -> Operation:
 
 
 def wrong_product(op: Operation, k: int, error: float) -> Operation:
+    flat = is_flat(op, k)
+
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
         products = list(op.rule(m, g, y, *xs))
-        if products[k] is not NO_PART:  # what has no part stays without
+        if flat:
+            products[k] = g * m.convert(error)
+        elif products[k] is not NO_PART:  # what has no part stays without
             products[k] = products[k] * (1 + m.convert(error))
         return tuple(products)
 
@@ -166,11 +171,14 @@ def wrong_product(op: Operation, k: int, error: float) -> Operation:
 
 def wrong_when_differentiated(op: Operation, k: int, error: float) -> Operation:
     """The rule gives the right numbers; but as a function of xₖ it has another slope."""
+    flat = is_flat(op, k)
 
     def vjp(m: Any, g: Any, y: Any, *xs: Any) -> Any:
         products = list(op.rule(m, g, y, *xs))
         rest = xs[k] - (xs[k].data if isinstance(xs[k], Value) else xs[k])  # 0
-        if products[k] is not NO_PART:
+        if flat:
+            products[k] = g * error * rest
+        elif products[k] is not NO_PART:
             products[k] = products[k] * (1 + error * rest)
         return tuple(products)
 

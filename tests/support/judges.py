@@ -88,7 +88,8 @@ def points(op: Operation) -> list[Point]:
     n = operands(op)
     if n == 1:
         return [(x,) for x in _ALONE]
-    return [tuple(_TOGETHER[(i + k * (i + 2)) % 8] for k in range(n)) for i in (0, 1, 3, 5)]
+    found = [tuple(_TOGETHER[(i + k * (i + 2)) % 8] for k in range(n)) for i in (0, 1, 3, 5)]
+    return [*found, (-0.7, 0.25, 1.5)] if n == 3 else found  # below what `clip` lets through
 
 
 def judge(
@@ -249,7 +250,8 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     functions = torch.nn.functional
     same_name = (
         "abs exp expm1 log log1p sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-        "erf erfc sigmoid relu maximum minimum xlogy add subtract multiply divide negative"
+        "erf erfc sigmoid relu maximum minimum xlogy add subtract multiply divide negative "
+        "log2 log10 atan2 logit sign floor ceil round remainder clip"
     )
     return {
         **{name: getattr(torch, name) for name in same_name.split()},
@@ -263,6 +265,18 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "silu": functions.silu,
         "gelu": functions.gelu,
         "softsign": functions.softsign,
+        "log_sigmoid": functions.logsigmoid,
+        "relu6": functions.relu6,
+        "celu": functions.celu,
+        "selu": functions.selu,
+        "mish": functions.mish,
+        "degrees": torch.rad2deg,
+        "radians": torch.deg2rad,
+        "max": lambda *xs: torch.amax(torch.stack(xs), 0),
+        "min": lambda *xs: torch.amin(torch.stack(xs), 0),
+        "prod": lambda *xs: torch.prod(torch.stack(xs), 0),
+        "var": lambda *xs, ddof=0: torch.var(torch.stack(xs), 0, correction=ddof),
+        "std": lambda *xs, ddof=0: torch.std(torch.stack(xs), 0, correction=ddof),
         "hard_tanh": functions.hardtanh,
         "hard_sigmoid": functions.hardsigmoid,
         "log_sum_exp": lambda *xs: torch.logsumexp(torch.stack(xs), 0),

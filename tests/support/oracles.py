@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 from mpmath import mp, mpf
 
 from microgradnet import Value, ops
-from microgradnet.arithmetic import evaluate
+from microgradnet.arithmetic import NO_PART, evaluate
 from microgradnet.graph import topological_order
 from microgradnet.operation import Operation, operations
 
@@ -37,6 +37,7 @@ __all__ = [
     "check_operation",
     "check_point",
     "grid",
+    "is_flat",
     "limit",
     "operands",
     "running_error",
@@ -65,6 +66,8 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "leaky_relu": [{"slope": 0.5}],
     "elu": [{"alpha": 1.5}],
     "softmax_component": [{"index": 1}, {"index": 2}],
+    "celu": [{"alpha": 0.5}],
+    "var": [{"ddof": 1}],
 }
 
 
@@ -98,6 +101,11 @@ def grid(op: Operation) -> list[tuple[float, ...]]:
     if n == 2:
         return list(product((-40.5, -1.3, -0.25, 0.0, 1e-8, 0.7, 2.6, 30.0), repeat=2))
     return list(product((-1.3, 0.7, 30.0), repeat=n))[:: 3 ** (n - 3)]
+
+
+def is_flat(op: Operation, k: int) -> bool:
+    """Whether the operand has no part in the result, wherever it is: of ⌊x⌋ and of x > y."""
+    return all(op.contributions(1.0, op(*xs), xs)[k] is NO_PART for xs in grid(op))
 
 
 # Values, written independently
@@ -158,6 +166,49 @@ VALUES: dict[str, Callable[..., Any]] = {
         mp.fdot(zip(xs[: len(xs) // 2], xs[len(xs) // 2 : -1], strict=True)) + xs[-1]
     ),
 }
+
+
+VALUES |= {
+    "log2": lambda x: VALUES["log"](x) / mp.log(2),
+    "log10": lambda x: VALUES["log"](x) / mp.log(10),
+    "cbrt": lambda x: mp.sign(x) * mp.root(abs(x), 3),
+    "atan2": lambda y, x: mp.arg(mp.mpc(x, y)) if x or y else mpf(0),
+    "degrees": mp.degrees,
+    "radians": mp.radians,
+    "logit": lambda x: (
+        VALUES["log"](x / (1 - x)) if x not in (1, mp.inf) else mp.inf if x == 1 else mp.nan
+    ),
+    "log_sigmoid": lambda x: -mp.log(1 + mp.exp(-x)),
+    "relu6": lambda x: max(min(x, mpf(6)), mpf(0)),
+    "celu": lambda x, alpha=1: max(x, mpf(0)) + min(mpf(0), alpha * (mp.exp(x / alpha) - 1)),
+    "selu": lambda x: (
+        mpf("1.0507009873554804934193349852946")
+        * (x if x > 0 else mpf("1.6732632423543772848170429916717") * (mp.exp(x) - 1))
+    ),
+    "mish": lambda x: x * (1 - 2 / ((1 + mp.exp(x)) ** 2 + 1)),
+    "where": lambda c, x, y: x if c > 0 else y,
+    "clip": lambda x, low, high: min(max(x, low), high),
+    "sign": mp.sign,
+    "floor": lambda x: x - x % 1 if mp.isfinite(x) else x,
+    "ceil": lambda x: x + -x % 1 if mp.isfinite(x) else x,
+    "round": mp.nint,
+    "remainder": lambda x, y: x - y * mp.floor(x / y) if y else mp.nan,
+    "greater": lambda x, y: mpf(x > y),
+    "greater_equal": lambda x, y: mpf(x >= y),
+    "less": lambda x, y: mpf(x < y),
+    "less_equal": lambda x, y: mpf(x <= y),
+    "equal": lambda x, y: mpf(x == y),
+    "not_equal": lambda x, y: mpf(x != y),
+    "max": lambda *xs: sorted(xs)[-1],
+    "min": lambda *xs: sorted(xs)[0],
+    "prod": lambda *xs: mp.fprod(xs),
+    "var": lambda *xs, ddof=0: _squares(xs) / (len(xs) - ddof),
+    "std": lambda *xs, ddof=0: mp.sqrt(_squares(xs) / (len(xs) - ddof)),
+}
+
+
+def _squares(xs: Sequence[Any]) -> Any:
+    return mp.fsum((x - y) ** 2 for x in xs for y in xs) / (2 * len(xs))
 
 
 def _real(z: Any, x: Any = 0) -> Any:
@@ -233,6 +284,20 @@ ACCURACY: dict[str, Accuracy] = {
     "total": Accuracy((1, 2), (0, 0)),
     "dot_product": Accuracy((1, 2), (0, 0)),
     "weighted_sum": Accuracy((1, 3), (0, 0)),
+    **dict.fromkeys(["where", "clip", "sign", "floor", "ceil", "round"], Accuracy((0, 0), (0, 0))),
+    **dict.fromkeys(["relu6", "max", "min"], Accuracy((0, 0), (0, 0))),
+    "remainder": Accuracy((1, 0), (0, 0)),
+    **dict.fromkeys(["greater", "greater_equal", "less"], Accuracy((0, 0), (0, 0))),
+    **dict.fromkeys(["less_equal", "equal", "not_equal"], Accuracy((0, 0), (0, 0))),
+    **dict.fromkeys(["log2", "log10"], Accuracy((_L, 0), (3, 0))),
+    "cbrt": Accuracy((_L, 0), (2 * _L + 3, 0)),
+    "atan2": Accuracy((_L, 0), (6, 0)),
+    **dict.fromkeys(["degrees", "radians"], Accuracy((3, 0), (3, 0))),
+    "logit": Accuracy((2 * _L, 0), (5, 0)),
+    "log_sigmoid": Accuracy((2 * _L + 1, 0), (_L + 2, 0)),
+    **dict.fromkeys(["celu", "selu"], Accuracy((_L + 3, 1), (_L + 3, 1))),
+    "mish": Accuracy((3 * _L, 0), (8 * _L, 4 * _L)),
+    "prod": Accuracy((4, 0), (4, 0)),
 }
 
 
@@ -330,6 +395,13 @@ def _slope(forward: Callable[..., Any], xs: tuple[float, ...], k: int, least: in
             slope = (left + right) / 2
             if abs(after - before) >= mpf(10) ** (30 - digits) * abs(y):
                 break  # thirty digits have survived the subtraction
+    if x == 0:  # at a jump, or where the slope is infinite, a shorter quotient is larger
+        with mp.workdps(digits):
+            low, high = (
+                evaluate(forward, *map(mpf, xs[:k]), step, *map(mpf, xs[k + 1 :]))
+                for step in (-h / 1000, h / 1000)
+            )
+            right = max(right, (high - low) * 500 / h, key=lambda s: abs(s - left))
     kink = abs(left - right) > mpf("1e-10") * max(abs(left), abs(right)) + mpf("1e-20")
     return None if kink else slope
 
@@ -360,7 +432,7 @@ def limit(op: Operation, xs: Sequence[float], output: int | None) -> float:
 
     Only where an independent formula is known.
     """
-    with mp.workdps(500):
+    with mp.workdps(1200):
         far = mpf("1e400") if op.name == "softsign" else mpf(10**4)  # where exponentials are 0
         points = [mp.sign(x) * far if math.isinf(x) else mpf(x) for x in xs]
 

@@ -362,6 +362,53 @@ def test_a_function_keeps_its_name():
     assert jacobian(cost).__doc__ == "What it costs."
 
 
+class Tensor:
+    """Another library's array."""
+
+    ndim = 1
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, object])
+def test_arrays_of_any_shape_come_back_as_arrays(kind: Any) -> None:
+    x = np.array([[1, 2], [3, 4]], kind)
+    gradient = grad(lambda x: (x**3).sum())(x)
+    assert gradient.tolist() == [[3, 12], [27, 48]]
+    assert gradient.dtype == kind if kind is not object else gradient[0, 0] == 3
+    second = hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
+    assert second.tolist() == [[10, 6], [6, 0]] and second.dtype == float
+    assert jacobian(lambda x: np.array([x[0] * x[1], x[1]]))([3, 5]).tolist() == [[5, 3], [0, 1]]
+
+
+def test_arrays_of_whole_numbers_and_of_values() -> None:
+    assert grad(lambda x: (x * x).sum())(np.array([1, 2])).tolist() == [2.0, 4.0]
+    exact = np.array([Fraction(1, 2), Fraction(1, 3)])
+    assert grad(lambda x: (x * x).sum())(exact).tolist() == [1, Fraction(2, 3)]
+    leaves = np.array([Value(3.0)])
+    assert isinstance(grad(lambda x: (x**3).sum())(leaves)[0], Value)
+    assert grad(lambda v: grad(lambda x: (x**3).sum())(np.array([v]))[0])(3.0) == 18.0
+    rows = np.empty(2, object)
+    rows[:] = [[1.0, 2.0], [3.0]]
+    found = grad(lambda x: x[0][1] * x[1][0])(rows)
+    assert found.tolist() == [[0.0, 3.0], [2.0]]
+
+
+def test_dicts_and_what_is_beside() -> None:
+    def model(p: Any, x: Any) -> Any:
+        y = p["w"] @ x + p["b"]
+        return y, {"y": y, "name": "here"}
+
+    p, x = {"w": np.array([1.0, 2.0]), "b": 0.5}, np.array([3.0, 4.0])
+    (value, aux), gradient = value_and_grad(model, has_aux=True)(p, x)
+    assert (value, aux) == (11.5, {"y": 11.5, "name": "here"})
+    assert gradient["w"].tolist() == [3, 4] and gradient["b"] == 1 and [*gradient] == ["w", "b"]
+    assert grad(model, has_aux=True)(p, x)[1] == aux
+    assert jacobian(lambda x: ([x, 2 * x], x), has_aux=True)(3.0) == ([1.0, 2.0], 3.0)
+    assert hessian(lambda x: (x**3, x), has_aux=True)(2.0) == (12.0, 2.0)
+    with no_grad():
+        nested_aux = grad(model, has_aux=True)({"w": np.array([Value(1.0)]), "b": 0.5}, [2.0])[1]
+    assert nested_aux["y"].op is None and nested_aux["name"] == "here"
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "said"),
     [
@@ -377,7 +424,11 @@ def test_a_function_keeps_its_name():
         (lambda: grad(Value(2.0), Value(1.0)), TypeError, "a function .* not Value.* backward"),
         (lambda: jacobian([1.0]), TypeError, r"a function .* not \[1.0\]"),
         (lambda: vjp(3, 1.0), TypeError, "a function .* not 3"),
-        (lambda: grad(lambda x: x[0])(np.ones(2)), TypeError, r"the .tolist\(\) of the ndarray"),
+        (lambda: grad(lambda x: x)(Tensor()), TypeError, r"the .tolist\(\) of the Tensor"),
+        (lambda: grad(lambda x: x * x)(np.ones(2)), TypeError, "gave 2 numbers in a ndarray"),
+        (lambda: grad(lambda x: {"a": x})(1.0), TypeError, "gave 1 number in a dict"),
+        (lambda: grad(lambda x: x, has_aux=True)(1.0), TypeError, "a pair, .* not Value"),
+        (lambda: grad(lambda x: (x, x, x), has_aux=True)(1.0), TypeError, "a pair, .* not "),
         (lambda: grad(lambda x: x)("1"), TypeError, "write float"),
         (lambda: vjp(lambda x: x * x, 1.0)[1]("1"), TypeError, "write float"),
         (lambda: jvp(lambda x: x, 1.0, 1.0), TypeError, r"write \(x,\)"),

@@ -15,6 +15,12 @@ const softplus = (x) => Math.log1p(Math.exp(-Math.abs(x))) + (x > 0 ? x : 0);
 const xlogy = (x, y) => (x === 0 && !Number.isNaN(y) ? 0 : x * Math.log(y));
 const vanishingProduct = (x, y) => (y === 0 && Math.abs(x) === Infinity ? 0 : x * y);
 
+/** x − y⌊x/y⌋, with the sign of y. */
+function remainder(x, y) {
+  const rest = x % y;
+  return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest;
+}
+
 const isNormal = (x) => Math.abs(x) >= 2 ** -1022 && Math.abs(x) < Infinity;
 
 /** exp(−x²/d): the square of x to 24 bits is exact, and what it leaves out is small. */
@@ -75,5 +81,5 @@ function softmax(xs) {
 }
 
 export const m = Object.assign(Object.create(Math), {
-  power, is_normal: isNormal, sigmoid, softplus, xlogy, vanishing_product: vanishingProduct, erf, erfc, gaussian, normal_cdf, log_sum_exp, softmax,
+  power, is_normal: isNormal, sigmoid, softplus, xlogy, remainder, vanishing_product: vanishingProduct, erf, erfc, gaussian, normal_cdf, log_sum_exp, softmax,
 });
