@@ -2,7 +2,8 @@
 
 inputs, nesting, arguments   what is an input; parameters in nested lists and dicts; what is given
 canonicalise, vectorise      nodes → atoms in arrays → classes of what is computed and used alike
-recurrences, index_maps, axes, assembly   classes → terms over named axes
+recurrences, beginnings       classes that repeat → loops that carry something on
+index_maps, axes, assembly    classes → terms over named axes
 terms, serialisation, interpreter         the language of terms, as JSON, and run entry by entry
 algebra, derivatives, absence, signs, rewriting   rules and adjoints as terms, rewrites as data
 presentation, writing, text, latex, equations   terms as formulas, equation by equation

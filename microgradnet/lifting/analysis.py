@@ -57,6 +57,8 @@ from microgradnet.lifting.terms import (
     Constant,
     Leaf,
     Map,
+    Scan,
+    State,
     Sum,
     Take,
     Term,
@@ -467,7 +469,8 @@ def _leaf_names(
             called[leaf] = labels[leaf.role][leaf.places.item()]
     for term, name in names.items():
         number = name[1:] if name[0] == "z" else name if name[0] in "QKV" else ""
-        for leaf, letter in _roles_in(term) if number else ():
+        layer = term.out if isinstance(term, Scan) else term
+        for leaf, letter in _roles_in(layer) if number else ():
             name = _free(f"{letter}{number}", dict.fromkeys(called.values()))
             called.setdefault(leaf, name)
     inputs = [leaf for leaf in leaves if leaf.role == "input"]
@@ -513,7 +516,7 @@ def _roles_in(layer: Term) -> Iterator[tuple[Leaf, str]]:
     letters = iter("WUMN")
     for part in layer.operands if adds else (layer,):
         _, rest = as_coefficient(part)
-        leaves = [t for t in topological_terms([rest]) if isinstance(t, (Leaf, Constant))]
+        leaves = [t for t in topological_terms([rest]) if isinstance(t, (Leaf, Constant, State))]
         weights = [t for t in leaves if isinstance(t, Leaf) and t.role == "parameter"]
         if isinstance(rest, (Leaf, Take)):
             yield from ((leaf, "b") for leaf in weights)

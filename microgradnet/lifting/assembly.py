@@ -283,7 +283,12 @@ class _Assembler:
         for state, (number, makes) in zip(states, run.states, strict=True):
             own = self.layout.classes[number]
             columns: Columns = list(zip(own.dimensions, own.values, strict=True))
-            first = self._read(self.vectors.classes[number].initial, columns)
+            members = self.vectors.classes[number]
+            first = (
+                self._read(members.initial, columns)
+                if len(members.initial)
+                else self._constants(columns, members.start)
+            )
             steps = np.repeat(np.arange(run.count), own.size)
             columns = [(d, np.tile(v, run.count)) for d, v in columns]
             after = self._read(self.vectors.classes[makes].atoms, [(step, steps), *columns])
@@ -316,7 +321,8 @@ class _Assembler:
         outside = {k for number in within for k in self._reads_of(number)}
         outside -= {*states, *run.classes}
         for number in states:
-            outside.add(int(self.vectors.class_of[self.vectors.classes[number].initial[0]]))
+            initial = self.vectors.classes[number].initial[:1]
+            outside |= {*self.vectors.class_of[initial].tolist()}
         return any(
             k in (-1 - INPUT, -1 - TARGET) if k < 0 else self.examples in self.terms[k].axes
             for k in outside

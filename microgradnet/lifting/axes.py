@@ -156,15 +156,8 @@ def find_axes(
     for run in runs:
         layout.steps.update(dict.fromkeys(run.classes, Dimension(run.count)))
     for number, members in enumerate(vectors.classes):
-        if len(members.initial):
-            there = [
-                (dimension, values)
-                for _, dimension, values in layout.dimensions_read(members.initial)
-                if np.ptp(values)
-            ]
-            layout.classes.append(
-                Coordinates([d for d, _ in there], [v for _, v in there], len(members))
-            )
+        if members.is_state:
+            layout.classes.append(_state_coordinates(layout, members))
             continue
         _part_kinds(layout, members)
         steps = layout.steps.get(number)
@@ -173,7 +166,31 @@ def find_axes(
             coordinates = _Chooser(layout, members, steps).coordinates()
         layout.classes.append(coordinates)
         _unroll(layout, members)
+    for run in runs:
+        for number, makes in run.states:
+            if len(vectors.classes[number].start) > 1:
+                _take_over(layout, layout.classes[number], makes)
     return layout
+
+
+def _take_over(layout: Layout, state: Coordinates, makes: int) -> None:
+    """Number what begins with numbers as what the steps make of it."""
+    made, step = layout.classes[makes], layout.steps[makes]
+    own = [(d, v[: state.size]) for d, v in zip(made.dimensions, made.values, strict=True)]
+    own = [(d, v) for d, v in own if d is not step]
+    if all_differ(_codes([v for _, v in own], state.size)):
+        state.dimensions, state.values = [d for d, _ in own], [v for _, v in own]
+
+
+def _state_coordinates(layout: Layout, members: VectorClass) -> Coordinates:
+    """The axes of what a loop carries on: those of what it is at first, one if it is numbers."""
+    n = len(members)
+    if not len(members.initial):
+        flat = n > 1
+        return Coordinates([Dimension(n)] * flat, [np.arange(n)] * flat, n)
+    read = layout.dimensions_read(members.initial)
+    there = [(dimension, values) for _, dimension, values in read if np.ptp(values)]
+    return Coordinates([d for d, _ in there], [v for _, v in there], n)
 
 
 _TAPS = 16

@@ -34,7 +34,7 @@ from microgradnet.lifting.terms import (
     where_used,
 )
 from microgradnet.lifting.text import TEXT
-from microgradnet.lifting.writing import Form, Formulas, is_renaming
+from microgradnet.lifting.writing import Form, Formulas, carried, is_renaming
 
 __all__ = [
     "Equation",
@@ -84,6 +84,7 @@ def write_equations(
     """
     scans: dict[Term, str] = {e.body: e.left for e in equations if isinstance(e.body, Scan)}
     formulas = Formulas(form, scans, parameters, _constants(equations))
+    formulas.axes |= {each.body: each.axes for each in equations if isinstance(each.body, Scan)}
     formulas.adjoints |= {each.left for each in equations if each.part == "backward"}
     return {each.left: formulas.equation(each.body, each.left, each.axes) for each in equations}
 
@@ -180,33 +181,65 @@ class _Equations:
     def write_forward(self) -> None:
         """The equations of named terms, and of what would be too deep without a name."""
         depths: dict[Term, int] = {}
+        of_steps: dict[frozenset[Term], list[Term]] = {}  # what is named of a recurrence
+        for term in self.names:
+            if isinstance(term, Scan):
+                of_steps.setdefault(carried(term), []).append(term)
         for term in self.order:
             inner = [depths[x] for x in term.operands if x not in self.names]
             depths[term] = depth = 1 if isinstance(term, Scan) else 1 + max(inner, default=0)
-            if depth > _DEEPEST and not self.is_plain(term) and term is not self.cost:
+            bound = term in self.bound
+            if depth > _DEEPEST and not (bound or self.is_plain(term) or term is self.cost):
                 self.names.setdefault(term, self.new_name("v"))
-            if term in self.names:
-                self.define(term, self.names[term])
+            if isinstance(term, Scan) and not bound:
+                self.define(of_steps.pop(carried(term), []))
+            elif term in self.names:
+                self.define([term])
         if self.cost is not None:
-            self.define(self.cost, "C")
+            self.names[self.cost] = "C"
+            self.define([self.cost])
 
     def is_plain(self, term: Term) -> bool:
         """Whether a term needs no equation."""
-        kinds = (Leaf, Constant, Extent, State, Take, Scan)
-        return isinstance(term, kinds) or term in self.bound or _is_product(term)
+        return isinstance(term, (Leaf, Constant, Extent, State, Take, Scan)) or _is_product(term)
 
-    def define(self, term: Term, name: str) -> None:
-        """Write the equation of a forward term, after those of parts that make it too long."""
+    def define(self, terms: Sequence[Term]) -> None:
+        """Write the equations of named forward terms, those of one recurrence together.
+
+        Parts that make one too long get equations before.
+        """
+        shown = {term: term for term in terms}  # each as it is written, in parts
         while True:
-            body = term.with_operands(substitute(term.operands, self.variables))
-            if isinstance(body, Scan):
-                self.scans[body] = name
-            text = self.writer.equation(body, name)
-            part = self.part_to_name(term, len(text)) if len(text) > _LONGEST else None
-            if part is None:
+            bodies = {term: self.body(x) for term, x in shown.items()}
+            self.scans |= {x: self.names[k] for k, x in bodies.items() if isinstance(x, Scan)}
+            found = None
+            for term, body in bodies.items():
+                length = len(self.writer.equation(body, self.names[term]))
+                if length > _LONGEST and found is None:
+                    found = self.shorter(shown[term], length)
+            if found is None:
                 break
+            old, new, part = found
             self.names[part] = self.new_name("v")
-            self.define(part, self.names[part])
+            if old is not new:
+                new_terms = substitute([*shown.values()], {old: new})
+                shown = dict(zip(shown, new_terms, strict=True))
+            if isinstance(part, Scan):
+                (part_shown,) = substitute([part], {old: new})
+                shown[part] = part_shown
+            else:
+                self.define([part])
+        place = {x: k for k, x in enumerate(topological_terms(shown.values()))}
+        for term in sorted(shown, key=lambda x: place[_kept(shown[x])]):
+            self.add_forward(term, bodies[term])
+
+    def body(self, term: Term) -> Term:
+        """A term over variables, itself excepted."""
+        return term.with_operands(substitute(term.operands, self.variables))
+
+    def add_forward(self, term: Term, body: Term) -> None:
+        """Keep the equation of a forward term."""
+        name = self.names[term]
         variable = cast(Term, State(name, tuple(self.shown_axes(body))))
         self.variables[term], self.bodies[variable], self.whole[variable] = variable, body, term
         if body.operands:
@@ -218,20 +251,53 @@ class _Equations:
         order = self.writer.order(body)
         return [*(axis for axis in body.axes if axis.size is None), *order]
 
-    def part_to_name(self, whole: Term, length: int) -> Term | None:
-        """The largest part of a formula that is not nearly all of it."""
-        sizes: dict[Term, int] = {}
-        stack: list[Term] = [*whole.operands]
+    def shorter(self, whole: Term, length: int) -> tuple[Term, Term, Term] | None:
+        """How to make a formula shorter: a part that gets a name; a sum, and it in two parts.
+
+        The part is the largest one that is not nearly all of it, or half of a long sum.
+        """
+        inside = self.unnamed(whole)
+        sizes = {x: len(self.writer.equation(self.body(x), "v")) for x in inside}
+        fitting = {
+            x: n
+            for x, n in sizes.items()
+            if 20 < n <= 0.8 * length and not self.is_plain(x) and x is not _kept(whole)
+        }
+        part = max(fitting, key=lambda x: fitting[x], default=None)
+        old = new = whole
+        if part is None:
+            sums = [x for x in (whole, *inside) if _adds(x) and len(x.operands) > 2]
+            if not sums:
+                return None
+            old = max(sums, key=lambda x: len(x.operands))
+            half = (len(old.operands) + 1) // 2
+            part = cast(Term, Map(ops.add, old.operands[:half]))
+            new = cast(Term, Map(ops.add, (part, *old.operands[half:])))
+        if isinstance(whole, Scan) and not carried(whole).isdisjoint(topological_terms([part])):
+            part = cast(Term, Scan(whole.axis, whole.states, part, whole.reverse))
+        return old, new, part
+
+    def unnamed(self, whole: Term) -> list[Term]:
+        """What a formula consists of, down to what has a name; of a recurrence, what it keeps."""
+        found: dict[Term, None] = {}
+        stack = [*whole.operands]
+        if isinstance(whole, Scan):
+            stack = [whole.out, *(init for _, init, _ in whole.states)]
+        of_steps = {
+            scan.out
+            for scan in self.scans
+            if isinstance(scan, Scan) and isinstance(whole, Scan)
+            and carried(scan) == carried(whole)
+        }  # fmt: skip
         while stack:
             term = stack.pop()
-            if term in self.variables or term in sizes:
-                continue
-            (body,) = substitute([term], self.variables)
-            plain = self.is_plain(term)
-            sizes[term] = 0 if plain else len(self.writer.equation(body, "v"))
-            stack.extend(term.operands)
-        fitting = {x: n for x, n in sizes.items() if 20 < n <= 0.8 * length}
-        return max(fitting, key=lambda x: fitting[x], default=None)
+            named = term in self.variables or self.body(term) in of_steps
+            if term not in found and not isinstance(term, Scan) and (
+                not named or term is _kept(whole)
+            ):  # fmt: skip
+                found[term] = None
+                stack.extend(term.operands)
+        return [*found]
 
     # Backward
 
@@ -300,8 +366,11 @@ class _Equations:
         (self.whole[found],) = substitute([g], self.whole)
         if isinstance(g, Scan):
             self.stand_ins[g] = found
-        self.writer.adjoints.add(name)
-        self.add(name, g, self.whole[found], "backward", axes, gradient_of)
+        if isinstance(g, Scan) and not g.reverse:  # what the forward pass kept of its steps
+            self.add(name, g, self.whole[found], "forward", axes)
+        else:
+            self.writer.adjoints.add(name)
+            self.add(name, g, self.whole[found], "backward", axes, gradient_of)
         return found
 
     def shortened(self, g: Term, name: str, axes: Sequence[Axis]) -> Term:
@@ -316,19 +385,30 @@ class _Equations:
             part: Term | None = self.scan_to_name(g)
             stem = "δ" if isinstance(part, Scan) and part.reverse else "v"
             if part is None:
-                text = self.writer.equation(g, name, axes)
-                part = self.part_to_name(g, len(text)) if len(text) > _LONGEST else None
-            if part is None:
-                return g
+                length = len(self.writer.equation(g, name, axes))
+                found = self.shorter(g, length) if length > _LONGEST else None
+                if found is None:
+                    return g
+                old, new, part = found
+                if old is not new:
+                    self.stand_ins[old] = new
             self.stand_ins[part] = self.define_backward(part, self.new_name(stem), part.axes)
 
     def scan_to_name(self, g: Term) -> Scan | None:
-        """A recurrence within a term that has no name, but for one of what states are before."""
+        """A recurrence within a term that has no name, but for one of what states are before.
+
+        Within a recurrence itself, one of its states, unless others tell what it is.
+        """
         for x in topological_terms(g.operands):
             if not isinstance(x, Scan) or x in self.scans:
                 continue
             if x.out not in [state for state, *_ in x.states]:
                 return x
+        if isinstance(g, Scan):
+            same = [x for x in self.scans if isinstance(x, Scan) and carried(x) == carried(g)]
+            for state in self.writer.untold(g, [x.out for x in same]):
+                step = next(step for own, _, step in g.states if own is state)
+                return cast(Scan, _of_each_step(step, [g]))
         return None
 
     def write_gradient(self, leaf: Leaf, g: Term) -> None:
@@ -365,9 +445,17 @@ class _Equations:
         sized = tuple(axis for axis in axes if axis.size is not None)
         shape = tuple(cast(int, axis.size) for axis in sized)
         uses = tuple(_uses(body))
-        self.found[part].append(
-            Equation(name, "", "", shape, part, uses, term, body, sized, gradient_of)
-        )
+        found = Equation(name, "", "", shape, part, uses, term, body, sized, gradient_of)
+        self.found[part].insert(self.place(body, part), found)
+
+    def place(self, body: Term, part: str) -> int:
+        """Where an equation stands: last; of what a recurrence keeps, before what is made of it."""
+        there = self.found[part]
+        for k, each in enumerate(there if isinstance(body, Scan) else ()):
+            same = isinstance(each.body, Scan) and carried(each.body) == carried(cast(Scan, body))
+            if same and _kept(body) in topological_terms([_kept(each.body)]):
+                return k
+        return len(there)
 
 
 _NUMBERED = {stem: re.compile(rf"{stem}\d+") for stem in "za"}
@@ -424,22 +512,30 @@ def name_terms(outputs: Sequence[Term], attention: str = "SAOQKV") -> dict[Term,
     attention  the letters that may be used for an attention's arrays
     """
     order = topological_terms(outputs)
-    bound = {x for x, states in free_states(order).items() if states}
+    free = free_states(order)
+    bound = {x for x, states in free.items() if states}
     uses = where_used(order)
     names: dict[Term, str] = {}
+    of_state: dict[Term, Scan] = {
+        state: x for x in order if isinstance(x, Scan) for state, *_ in x.states
+    }
     layer = 0
     for term in order:
+        scans = {of_state[state] for state in free.get(term, ())}
         if (
             _is_layer(term)
-            and term not in bound
+            and len(scans) < 2
             and not any(_is_layer(x) and _adds(x) for x in _users(term, uses))
         ):
             layer += 1
-            names[term] = f"z{layer}"
+            names[_of_each_step(term, scans)] = f"z{layer}"
             for user in uses.get(term, []):
                 if _is_function_of(user, term) and f"a{layer}" not in names.values():
-                    names[user] = f"a{layer}"
+                    names[_of_each_step(user, scans)] = f"a{layer}"
     names |= {x: y for x, y in _attention_names(order, names).items() if y[0] in attention}
+    for scan in {*of_state.values()} - bound:
+        for state, _, step in scan.states:
+            names.setdefault(_of_each_step(step, [scan]), state.name)
     number = 0
     for term in order:
         plain = isinstance(term, (Leaf, Constant, Extent, State, Take)) or term in names
@@ -450,10 +546,16 @@ def name_terms(outputs: Sequence[Term], attention: str = "SAOQKV") -> dict[Term,
             and (len(readers) > 1 or isinstance(term, Scan) or _has_parameters(term))
             and term not in bound
         ):
-            state = _state_of(term)
-            number += state is None
-            names[term] = f"v{number}" if state is None else state.name
+            number += 1
+            names[term] = f"v{number}"
     return names
+
+
+def _of_each_step(term: Term, scans: Iterable[Scan]) -> Term:
+    """A term, or what a recurrence keeps of it."""
+    for scan in scans:
+        return cast(Term, Scan(scan.axis, scan.states, term, scan.reverse))
+    return term
 
 
 def _attention_names(order: Sequence[Term], layers: Mapping[Term, str]) -> dict[Term, str]:
@@ -486,19 +588,15 @@ def _attention_names(order: Sequence[Term], layers: Mapping[Term, str]) -> dict[
     return names
 
 
+def _kept(term: Term) -> Term:
+    """What a recurrence keeps of each step; what is none, is that itself."""
+    return term.out if isinstance(term, Scan) else term
+
+
 def _without_renaming(term: Term) -> Term:
     while isinstance(term, Take) and is_renaming(term):
         term = term.operand
     return term
-
-
-def _state_of(term: Term) -> State | None:
-    """The state whose values after each step a term keeps."""
-    if isinstance(term, Scan):
-        for state, _, step in term.states:
-            if step is term.out:
-                return state
-    return None
 
 
 def _has_parameters(term: Term) -> bool:

@@ -2,22 +2,22 @@
 
 In h ← tanh(W h + U x + b) every step's classes are others than those before, being made of them.
 But they are so in the same way: the k-th class of a step reads what the k-th of the step before
-read, one step further on. Such steps, from three on and with the same parameters, are joined:
-their classes become one with a dimension for the steps, which reads the *state* left by the step
-before.
+read, one step further on. Such steps with the same parameters are joined: their classes become one
+with a dimension for the steps, which reads the *state* left by the step before.
 
 Layers of a network are alike too, but have weights of their own, and stay apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microgradnet.lifting.beginnings import Loop, find_beginning
 from microgradnet.lifting.canonicalise import PARAMETER
 from microgradnet.lifting.vectorise import Kind, VectorClass, Vectors
 
@@ -25,7 +25,8 @@ __all__ = ["Run", "join_steps"]
 
 Indices: TypeAlias = "NDArray[np.intp]"
 
-_FEWEST = 3
+_NO_ATOMS, _NO_FLOATS = np.zeros(0, dtype=np.intp), np.zeros(0)
+_FEWEST, _FEWEST_OF_NUMBERS = 2, 3
 _LONGEST = 64
 """How many steps are joined at least, and of how many classes a step may consist."""
 
@@ -143,37 +144,40 @@ class _Joiner:
         self.class_of, self.index = vectors.class_of, vectors.index
 
     def result(self) -> tuple[Vectors, list[Run]]:
-        found = list(self._runs())
-        if not found:
+        loops = [Loop(*found, sorted(self._carried(*found[:2]))) for found in self._runs()]
+        if not loops:
             return self.vectors, []
+        inside = {k for loop in loops for k in loop.classes}
+        for loop in loops:
+            find_beginning(loop, self.vectors, self.numbers, inside)
+            inside.update(loop.zeroth)
         number = np.arange(len(self.classes))  # of each class its new number
         classes: list[VectorClass] = []
         runs = []
-        befores: list[int] = []  # of each state the class of its initial values, as numbered now
-        starts = {start: (period, count) for start, period, count in found}
-        k = 0
-        while k < len(self.classes):
-            if k not in starts:
+        more_atoms = len(self.class_of)  # those of states are behind all others
+        for k in _in_order(loops, inside, self.numbers):
+            if not isinstance(k, Loop):
                 number[k] = len(classes)
                 classes.append(self.classes[k])
-                k += 1
                 continue
-            period, count = starts[k]
-            carried = sorted(self._carried(k, period))
-            own = len(classes) + len(carried)
-            for at in range(period):
-                number[k + at : k + period * count : period] = own + at
-            run = Run([], count, range(own, own + period))
-            for before in carried:
-                run.states.append((len(classes), own + before + period - k))
-                initial = self.classes[before].atoms
-                classes.append(VectorClass(np.zeros(0, np.intp), initial=initial))
-                befores.append(before)
-            for at in range(period):
-                classes.append(self._joined(k + at, period, count))
+            own = len(classes) + len(k.carried)
+            for at in range(k.period):
+                number[k.first + at : k.classes.stop : k.period] = own + at
+            number[k.zeroth] = own + np.arange(len(k.zeroth))
+            count = k.count + bool(k.zeroth)
+            run = Run([], count, range(own, own + k.period))
+            states: dict[int, Indices] = {}
+            for before in k.carried:
+                run.states.append((len(classes), own + before + k.period - k.first))
+                members = self.classes[before]
+                states[before] = more_atoms + np.arange(len(members))
+                more_atoms += len(members)
+                initial = _NO_ATOMS if k.zeroth else members.atoms
+                start = k.starts.get(before, _NO_FLOATS)
+                classes.append(VectorClass(states[before], initial=initial, start=start))
+            classes += [self._joined(k, at, states) for at in range(k.period)]
             runs.append(run)
-            k += period * count
-        return self._renumbered(number, classes, runs, befores), runs
+        return self._renumbered(number, classes), runs
 
     def _runs(self) -> Iterator[tuple[int, int, int]]:
         """Where steps begin, how many classes a step has, and how many steps there are."""
@@ -184,9 +188,11 @@ class _Joiner:
         following: dict[int, int] = {}
         after = [-1] * len(described)
         for k in range(len(described) - 1, -1, -1):
-            after[k] = following.get(self.rough[k], -1)
-            following[self.rough[k]] = k
-        k = 0
+            weights = [which for number, which in self.reads[k] if number == -1 - PARAMETER]
+            same = numbers.setdefault((self.rough[k], *weights), len(numbers))
+            after[k] = following.get(same, -1)
+            following[same] = k
+        k = end = 0
         while k < len(described):
             best = self._run_from(k, after)
             if best is None:
@@ -194,10 +200,11 @@ class _Joiner:
                 continue
             start, period, _ = best
             # Of the places in a step where it may be cut, the one that leaves least behind.
-            shifted = [self._run_from(start + shift, after, period) for shift in range(period)]
+            places = range(max(end, start - period + 1), start + period)
+            shifted = [self._run_from(place, after, period) for place in places]
             start, period, count = best = max([best, *shifted], key=self._quality) or best
             yield best
-            k = start + period * count
+            k = end = start + period * count
 
     def _run_from(self, k: int, after: list[int], known: int = 0) -> tuple[int, int, int] | None:
         """The steps that begin at a class; None if there are too few."""
@@ -207,14 +214,11 @@ class _Joiner:
             if not k < again < len(after) or again - k > _LONGEST:
                 return None
             period = again - k
-            third = again + period
-            if third >= len(after) or self.rough[third] != self.rough[k]:
-                continue
             length = 0
             while again + length < len(after) and self._repeats(k + length, period, k):
                 length += 1
             count = length // period + 1
-            if count >= _FEWEST and self._begins(k, period):
+            if count >= _FEWEST and self._begins(k, period) and count >= self._fewest(k, period):
                 return k, period, count
         return None
 
@@ -276,85 +280,94 @@ class _Joiner:
         return found
 
     def _begins(self, start: int, period: int) -> bool:
-        """Whether there are states, and as many of each at the beginning as later."""
+        """Whether there are states, made of states, and as many of each at first as later."""
         carried = self._carried(start, period)
+        moved = set(carried)
+        for k in range(start, start + period):
+            if any(number in moved for number, _ in self.reads[k]):
+                moved.add(k)
         return bool(carried) and all(
-            len(self.classes[before]) == len(self.classes[before + period]) for before in carried
+            before + period in moved
+            and len(self.classes[before]) == len(self.classes[before + period])
+            for before in carried
         )
 
-    def _joined(self, first: int, period: int, count: int) -> VectorClass:
-        """One class of the same one of all steps."""
-        steps = [self.classes[first + period * r] for r in range(count)]
-        n = len(steps[0])
+    def _fewest(self, start: int, period: int) -> int:
+        """How many steps make a loop: of single numbers, which are functions of functions, more."""
+        single = all(len(self.classes[before]) == 1 for before in self._carried(start, period))
+        return _FEWEST_OF_NUMBERS if single else _FEWEST
+
+    def _joined(self, loop: Loop, at: int, states: dict[int, Indices]) -> VectorClass:
+        """One class of the same one of all steps, which reads states."""
+        first = self.classes[loop.first + at]
+        steps = [self.classes[loop.first + at + loop.period * r] for r in range(loop.count)]
+        steps = loop.beginning[at : at + 1] + steps
+        n = len(first)
+
+        def joined(read: Indices, parts: Sequence[Indices]) -> Indices:
+            atoms = np.concatenate(parts)
+            state = states.get(int(self.class_of[read[0]]))
+            return atoms if state is None else state[self.index[atoms]]
+
         kinds = []
-        for same in zip(*[step.kinds for step in steps], strict=True):
+        for own, *same in zip(first.kinds, *[step.kinds for step in steps], strict=True):
+            factors = zip(own.factors, *[kind.factors for kind in same], strict=True)
             kinds.append(
                 Kind(
                     np.concatenate([kind.entry + r * n for r, kind in enumerate(same)]),
                     np.concatenate([kind.coefficient for kind in same]),
-                    same[0].scaled,
-                    [np.concatenate(f) for f in zip(*[k.factors for k in same], strict=True)],
+                    own.scaled,
+                    [joined(read, parts) for read, *parts in factors],
                 )
             )
-        operands = [np.concatenate(o) for o in zip(*[s.operands for s in steps], strict=True)]
-        component = steps[0].component
+        operands = zip(first.operands, *[step.operands for step in steps], strict=True)
         return VectorClass(
             np.concatenate([step.atoms for step in steps]),
-            steps[0].operation,
-            operands,
+            first.operation,
+            [joined(read, parts) for read, *parts in operands],
             kinds,
             np.concatenate([step.constants for step in steps]),
-            None if component is None else np.tile(component, count),
-            steps=count,
+            None if first.component is None else np.tile(first.component, len(steps)),
+            steps=len(steps),
         )
 
-    def _renumbered(
-        self, number: Indices, classes: list[VectorClass], runs: list[Run], befores: list[int]
-    ) -> Vectors:
-        """The classes under their new numbers; what reads a step before reads a state."""
-        n = len(self.class_of)
+    def _renumbered(self, number: Indices, classes: list[VectorClass]) -> Vectors:
+        """The classes under their new numbers, with the atoms of states."""
         class_of = np.where(self.class_of >= 0, number[self.class_of], self.class_of)
-        index = self.index.copy()
+        states = [(k, members) for k, members in enumerate(classes) if members.is_state]
+        class_of = np.concatenate((class_of, *[np.full(len(c), k) for k, c in states]))
+        index = np.concatenate((self.index, *[np.arange(len(c)) for _, c in states]))
         for members in classes:
             if members.steps > 1:
                 index[members.atoms] = np.arange(len(members))
-        more_class, more_index = [class_of], [index]
-        each = iter(befores)
-        for run in runs:
-            for state, makes in run.states:
-                size = len(classes[state].initial)
-                atoms = classes[state].atoms = n + np.arange(size)
-                n += size
-                more_class.append(np.full(size, state))
-                more_index.append(np.arange(size))
-                before = next(each)
-                for own in run.classes:
-                    self._read_state(classes[own], before, makes, atoms, class_of)
-        class_of = np.concatenate(more_class)
         for members in classes:
             members.kinds = _merged(members.kinds, classes, class_of)
+        same_as = np.concatenate(
+            (self.vectors.same_as, np.arange(len(self.class_of), len(class_of)))
+        )
         return replace(
-            self.vectors,
-            classes=classes,
-            class_of=class_of,
-            index=np.concatenate(more_index),
-            same_as=np.concatenate((self.vectors.same_as, np.arange(len(index), n))),
+            self.vectors, classes=classes, class_of=class_of, index=index, same_as=same_as
         )
 
-    def _read_state(
-        self, members: VectorClass, before: int, makes: int, atoms: Indices, class_of: Indices
-    ) -> None:
-        """Let a joined class read the state where its first step reads its initial values."""
-        size = len(members) // members.steps
 
-        def changed(read: Indices, entry: Indices) -> Indices:
-            first, later = read[entry < size][0], read[entry >= size][0]
-            was_atom = first < len(self.class_of)  # and no other state
-            if was_atom and self.class_of[first] == before and class_of[later] == makes:
-                return atoms[self.index[read]]
-            return read
-
-        every = np.arange(len(members))
-        members.operands = [changed(operand, every) for operand in members.operands]
-        for kind in members.kinds:
-            kind.factors = [changed(factor, kind.entry) for factor in kind.factors]
+def _in_order(
+    loops: Sequence[Loop], inside: set[int], reads: Sequence[Sequence[int]]
+) -> Iterator[int | Loop]:
+    """The classes and loops, each behind what it reads: late is what reads a zeroth step."""
+    first = {loop.first: loop for loop in loops}
+    missing = {k for loop in loops for k in loop.zeroth}
+    late: list[int] = []
+    for k in range(len(reads)):
+        if k in first:
+            yield first[k]
+            missing -= {*first[k].zeroth}
+            still = [j for j in late if missing & {*reads[j]}]
+            missing -= {*late} - {*still}
+            yield from (j for j in late if j not in still)
+            late = still
+        elif k not in inside:
+            if missing & {*reads[k]}:
+                missing.add(k)
+                late.append(k)
+            else:
+                yield k

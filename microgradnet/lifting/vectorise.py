@@ -58,7 +58,8 @@ class VectorClass:
                 operands that are alike, such as log_sum_exp, these operands
     component   of a softmax, which of its operands each member belongs to
     steps       of how many steps of a loop it consists, step after step
-    initial     of what a loop carries on, the atoms that it is at first
+    initial     of what a loop carries on, the atoms that it is at first, or
+    start       the numbers that it is at first
     """
 
     atoms: Indices
@@ -69,6 +70,12 @@ class VectorClass:
     component: Indices | None = None
     steps: int = 1
     initial: Indices = field(default_factory=lambda: _NO_ATOMS)
+    start: Floats = field(default_factory=lambda: _NO_FLOATS)
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is what a loop carries on."""
+        return len(self.initial) + len(self.start) > 0
 
     def __len__(self) -> int:
         return len(self.atoms)
@@ -227,12 +234,13 @@ class _Classes:
         by_key = np.argsort(key, axis=1, kind="stable")
         row = np.arange(len(factors))[:, None]
         self.factors, key = factors[row, by_key], key[row, by_key]
-        self.dropped = self._zeros()
+        dropped = self._zeros()
         code = self.flag.astype(np.int64)
         for column in key.T:
             code = np.unique(code * (self.n_signs + 1) + column, return_inverse=True)[1]
         self.kind = code
-        kept = ~self.dropped
+        kept = ~dropped
+        self.vanished = self.factors[~kept, 0], self.owner[~kept], self.kind[~kept]
         self.factors, self.owner, self.kind = self.factors[kept], self.owner[kept], self.kind[kept]
         self.flag, self.coefficient = self.flag[kept], self.coefficient[kept]
         self._renumber()
@@ -294,12 +302,18 @@ class _Classes:
         n, width = self.n, self.factors.shape[1]
         term, column = np.nonzero(self.factors >= 0)
         roots = self.same[self.atoms.roots]
-        atom = np.concatenate((self.op_atom, self.factors[term, column], roots))
-        user = np.concatenate((self.op_user, self.owner[term], np.full(len(roots), n)))
+        vanished, vanished_user, vanished_kind = self.vanished
+        atom = np.concatenate((self.op_atom, self.factors[term, column], roots, vanished))
+        user = np.concatenate(
+            (self.op_user, self.owner[term], np.full(len(roots), n), vanished_user)
+        )
         most = int(self.op_slot.max(initial=0)) + 1
         code = most + self.kind * width
-        use = np.concatenate((self.op_slot, code[term] + column, np.zeros(len(roots), np.intp)))
-        self.uses = most + (int(self.kind.max(initial=0)) + 1) * width
+        vanished_kind = most + vanished_kind * width
+        use = np.concatenate(
+            (self.op_slot, code[term] + column, np.zeros(len(roots), np.intp), vanished_kind)
+        )
+        self.uses = int(max(code.max(initial=most), vanished_kind.max(initial=most))) + width
         order = np.argsort(self.sign[atom], kind="stable")
         order = order[self.atoms.role[atom[order]] >= OPERATION]
         self.atom, self.user, self.use = atom[order], user[order], use[order]
@@ -499,8 +513,10 @@ def _kinds(
 
 
 def _connected(atom: Indices, types: Indices, members: Indices) -> Indices:
-    """The number of each member's part: members are together that have a use in common."""
-    if not len(types) or (types == types[0]).all():
+    """The number of each member's part: members are together that have a use in common, or none."""
+    known = types >= 0
+    atom, types = atom[known], types[known]
+    if not len(types):
         return np.zeros(len(members), dtype=np.intp)
     values, types = np.unique(types, return_inverse=True)
     order = np.lexsort((types, atom))
@@ -518,8 +534,9 @@ def _connected(atom: Indices, types: Indices, members: Indices) -> Indices:
     for a, b in (divmod(pair, len(values)) for pair in pairs):
         up[top(a)] = top(b)
     part = np.array([top(k) for k in range(len(values))])
-    first = np.searchsorted(atom, members)
-    return np.unique(part[types[first]], return_inverse=True)[1]
+    first = np.minimum(np.searchsorted(atom, members), len(atom) - 1)
+    found = np.where(atom[first] == members, part[types[first]], -1)
+    return np.unique(found, return_inverse=True)[1]
 
 
 def is_softmax(op: Operation) -> bool:

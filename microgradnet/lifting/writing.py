@@ -8,7 +8,8 @@ is the sum over the examples: the formula is that of one of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from math import isfinite
 from typing import cast
 
@@ -41,9 +42,9 @@ from microgradnet.lifting.terms import (
 )
 from microgradnet.operation import Operation
 
-__all__ = ["Form", "Formulas", "function_name", "is_renaming"]
+__all__ = ["Form", "Formulas", "carried", "function_name", "is_renaming"]
 
-SUM, SIGN, PRODUCT, FACTOR, ATOM = range(5)
+SUM, SIGN, PRODUCT, FACTOR, POWER, ATOM = range(6)
 """How tightly what is outermost in a formula binds."""
 
 
@@ -140,6 +141,7 @@ class Formulas:
         """
         self._constants: Mapping[Term, str] = {} if constants is None else constants
         self.adjoints: set[str] = set()
+        self.axes: dict[Term, Sequence[Axis]] = {}  # in which order names of recurrences have them
         self.form = form
         self._parameters = frozenset(parameters)
         self.names: Mapping[Term, str] = {} if names is None else names
@@ -147,7 +149,8 @@ class Formulas:
         self._letters: dict[Axis, str] = {}
         self._scope: set[str] = set()
         self._orders: dict[Term, list[Axis]] = {}
-        self._shown: dict[Term, tuple[str, int]] = {}
+        self._step: Axis | None = None  # the axis of a recurrence's steps, while it is written
+        self._shown: dict[Term, Callable[[], tuple[str, int]]] = {}
 
     def equation(self, term: Term, name: str, axes: Sequence[Axis] | None = None) -> str:
         """The equation that defines a variable.
@@ -155,21 +158,40 @@ class Formulas:
         axes    its axes, in the order in which it is shown; those of the term otherwise
         """
         wanted = self.order(term) if axes is None else [a for a in axes if a.size is not None]
+        if isinstance(term, Scan):
+            return self._recurrence(term, name, wanted)
+        left = self._lay_out(term, wanted)
+        return f"{self.form.name(name, left)} = {self._part(term, SUM, inside=True)}"
+
+    def _recurrence(self, term: Scan, name: str, wanted: Sequence[Axis]) -> str:
+        """The equation of what a recurrence keeps of one step."""
+        orders, self._orders = self._orders, {}
+        self._step = term.axis
+        beside = [init for _, init, _ in term.states]
+        left = self._lay_out(term.out, [a for a in wanted if a is not term.axis], beside)
+        step = self._letters.get(term.axis, term.axis.name)
+        left = self.form.name(name, ",".join(x for x in (step, left) if x))
+        written = f"{left} = {self._scan(term)}"
+        self._orders, self._step = orders, None
+        return written
+
+    def _lay_out(self, term: Term, wanted: Sequence[Axis], beside: Sequence[Term] = ()) -> str:
+        """Decide how a formula is written, and which indices its left side has.
+
+        beside  what is written beside it
+        """
         self.turn(term, wanted)
         shown = [axis for axis in self._find_order(term) if axis.size != 1]
         agree = shown == [axis for axis in wanted if axis.size != 1]
-        self._indexed = not (agree and self._is_matrix_formula(term))
+        self._indexed = not (agree and all(map(self._is_matrix_formula, (term, *beside))))
         self._letters = _letters(term) if self._indexed else {}
         self._scope = {self._letters.get(axis, axis.name) for axis in term.axes}
-        left = self.form.name(name, self._indices(wanted) if self._indexed else "")
-        if isinstance(term, Scan):
-            return f"{left} = {self._scan(term)}"
-        return f"{left} = {self._part(term, SUM, inside=True)}"
+        return self._indices(wanted) if self._indexed else ""
 
     def turn(self, term: Term, order: Sequence[Axis]) -> None:
         """Have a term, and what it is a sum or a multiple of, shown with its axes in an order."""
         fixed = isinstance(term, (Leaf, State, Constant)) or term in self._orders
-        if {*_sized(term)} == {*order} and not fixed:
+        if {*self._sized(term)} == {*order} and not fixed:
             self._orders[term] = [*order]
             if isinstance(term, Map):
                 for x in term.operands:
@@ -186,21 +208,21 @@ class Formulas:
         return found
 
     def _find_order(self, term: Term) -> Iterable[Axis]:
-        own = set(_sized(term))
+        own = set(self._sized(term))
         if isinstance(term, Sum):
             product = self._product_of(term)
             if product is not None:
                 return product[4]
         if isinstance(term, State):
-            return _sized(term)
+            return self._sized(term)
         if isinstance(term, Take) and is_renaming(term):
             (new,) = term.index.axes
             return [new if axis is term.axis else axis for axis in self.order(term.operand)]
         if isinstance(term, (Map, Softmax, Mask, Sum)):
-            widest = max(term.operands, key=lambda x: len(_sized(x)))
+            widest = max(term.operands, key=lambda x: len(self._sized(x)))
             inside = [axis for axis in self.order(widest) if axis in own]
-            return inside if len(inside) == len(own) else _sized(term)
-        return _sized(term)
+            return inside if len(inside) == len(own) else self._sized(term)
+        return self._sized(term)
 
     def formula(self, term: Term) -> str:
         """A term as it is, with indices."""
@@ -221,7 +243,10 @@ class Formulas:
                 isinstance(term, Scan) and term is not root
             ):
                 return False
-            if isinstance(term, Take) and not is_renaming(term) and _slice(term) is None:
+            if isinstance(term, Take) and (
+                self._step in term.index.axes
+                or not (is_renaming(term) or _slice(term) or self._is_one_step(term))
+            ):
                 return False
             if isinstance(term, Sum) and self._product_of(term) is None and not _is_total(term):
                 return False
@@ -231,12 +256,17 @@ class Formulas:
                 return False
         return True
 
+    def _is_one_step(self, term: Take) -> bool:
+        """Whether a term is what a recurrence that is written has at one of its steps."""
+        named = isinstance(term.operand, (Leaf, State)) or term.operand in self.names
+        return named and term.axis is self._step and not term.index.axes and term.fill is None
+
     def _is_aligned(self, term: Map) -> bool:
         """Whether operands meet entry by entry: each has all axes, or the last, or is a number."""
         full, *own = ([a for a in self.order(x) if a.size != 1] for x in (term, *term.arguments))
         if all(axes == full[len(full) - len(axes) :] for axes in own):
             return True
-        return _is_outer(term)
+        return self._is_outer(term)
 
     def _visible(self, root: Term) -> Iterable[Term]:
         """The terms that are written out in the formula of a term."""
@@ -263,9 +293,9 @@ class Formulas:
             return None
         x, y = rest.arguments
         over = {axis for axis in term.over if axis.size is not None}
-        shared = {*_sized(x)} & {*_sized(y)} - over
-        free = [[a for a in _sized(t) if a not in shared and a not in over] for t in (x, y)]
-        if not over <= {*_sized(x)} & {*_sized(y)}:
+        shared = {*self._sized(x)} & {*self._sized(y)} - over
+        free = [[a for a in self._sized(t) if a not in shared and a not in over] for t in (x, y)]
+        if not over <= {*self._sized(x)} & {*self._sized(y)}:
             return None
         matrices = bool(free[0] and free[1])
         wanted = [s for s in self._orders.get(term, ()) if s not in shared]
@@ -306,11 +336,26 @@ class Formulas:
         if term in self.names and term not in self._shown and not inside:
             return self._named(term, self.names[term])
         shown = self._shown.get(term) if not inside else None
-        written, binding = self._write(term) if shown is None else shown
+        written, binding = self._write(term) if shown is None else shown()
         return written if binding > outside or outside == SUM else self.form.brackets(written)
 
     def _named(self, term: Term, name: str) -> str:
-        return self.form.name(name, self._indices(self.order(term)) if self._indexed else "")
+        indices = self._indices(self.order(term)) if self._indexed else ""
+        if self._step in term.axes:
+            step = self._letters.get(self._step, self._step.name)
+            indices = ",".join(x for x in (step, indices) if x)
+        return self.form.name(name, indices)
+
+    def _sized(self, term: Term) -> list[Axis]:
+        """The axes that a formula with matrices speaks of: those of one example, and one step."""
+        return [axis for axis in term.axes if axis.size is not None and axis is not self._step]
+
+    def _is_outer(self, term: Term) -> bool:
+        """Whether a term is a product of two vectors along different axes."""
+        if not (isinstance(term, Map) and term.function is ops.multiply):
+            return False
+        own = [self._sized(x) for x in term.arguments]
+        return [*map(len, own)] == [1, 1] and own[0] != own[1]
 
     def _indices(self, axes: Iterable[Axis]) -> str:
         """Indices; of examples, one of which a formula is for, it does not speak."""
@@ -336,6 +381,9 @@ class Formulas:
             case Softmax(x, over):
                 return self._softmax(x, over), ATOM
             case Take(x, axis, index):
+                if not self._indexed and self._is_one_step(term):
+                    at = self._index(index)
+                    return self.form.name(self.names.get(x) or cast(Leaf, x).name, at), ATOM
                 if not self._indexed and not is_renaming(term):
                     return self.form.name(cast(Leaf, x).name, cast(str, _slice(term))), ATOM
                 return self._read(x, axis, index)
@@ -438,7 +486,7 @@ class Formulas:
     def _sum(self, term: Sum) -> tuple[str, int]:
         leaf = _squared(term)
         if leaf is not None:
-            return self._norms([leaf]), FACTOR + 1
+            return self._norms([leaf]), POWER
         found = None if self._indexed else self._product_of(term)
         if found is not None:
             number, x, y, way, _ = found
@@ -497,13 +545,13 @@ class Formulas:
             parts = [self._part(x, outside) for x, outside in zip(xs, within, strict=True)]
             return self.form.quotient(*parts), ATOM if self.form.draws_fractions else PRODUCT
         if base is ops.raise_to:
-            return self.form.power(self._part(xs[0], FACTOR), self._part(xs[1], SUM)), FACTOR + 1
+            return self.form.power(self._part(xs[0], POWER), self._part(xs[1], SUM)), POWER
         if base is ops.power_constant:
             exponent = self.form.number(float(function.parameters["exponent"]))
-            return self.form.power(self._part(xs[0], FACTOR), exponent), FACTOR + 1
+            return self.form.power(self._part(xs[0], POWER), exponent), POWER
         if base is ops.exponential:
             number = self.form.number(float(function.parameters["base"]))
-            return self.form.power(number, self._part(xs[0], SUM)), FACTOR + 1
+            return self.form.power(number, self._part(xs[0], SUM)), POWER
         if base is ops.xlogy:
             return self._write(multiply(xs[0], Map(ops.log, (xs[1],))))
         if (isinstance(base.text, str) and "(" in base.text) or base.arity == 1:
@@ -524,7 +572,7 @@ class Formulas:
             rest = [term for term, leaf in zip(terms, squares, strict=True) if leaf is None]
             parts = [(self._norms(norms), 2)]
         if not rest:
-            return parts[0][0], FACTOR + 1
+            return parts[0][0], POWER
         parts = [*((self._part(term, SUM), _rank(term)) for term in rest), *parts]
         ordered = sorted(parts, key=lambda part: (part[0].startswith(minus), part[1]))
         signed = [
@@ -592,7 +640,7 @@ class Formulas:
             sign = hadamard if before and wide and not self._indexed else self.form.gap
             if counts[factor] > 1:
                 exponent = self.form.number(float(counts[factor]))
-                written = self.form.power(self._part(factor, FACTOR), exponent)
+                written = self.form.power(self._part(factor, POWER), exponent)
             elif factor is ordered[-1] and isinstance(factor, Sum) and factor not in self.names:
                 written, binding = self._write(factor)  # nothing stands behind it
             else:
@@ -642,7 +690,7 @@ class Formulas:
             return [*self._factors(g), slope]
         if not (isinstance(term, Map) and term.function is ops.multiply):
             return [term]
-        if not self._indexed and _is_outer(term):
+        if not self._indexed and self._is_outer(term):
             return [term]
         return [
             x
@@ -653,7 +701,7 @@ class Formulas:
     def _outer(self, term: Map) -> str | None:
         """A product of vectors along different axes as a matrix."""
         _, rest = as_coefficient(term)
-        if self._indexed or not _is_outer(rest):
+        if self._indexed or not self._is_outer(rest):
             return None
         rows, _ = self.order(rest)
         x, y = sorted(rest.operands, key=lambda factor: rows not in factor.axes)
@@ -689,32 +737,98 @@ class Formulas:
 
     def _scan(self, term: Scan) -> str:
         """What is kept of a step, in terms of the states before it, and where these begin."""
-        t = self._letters.get(term.axis, term.axis.name)
-        before = f"{t} + 1" if term.reverse else f"{t} − 1"
-        first = str(cast(int, term.axis.size) + 1) if term.reverse else "0"
-        kept = {scan.out: name for scan, name in self.names.items()
-                if isinstance(scan, Scan) and scan.states == term.states}  # fmt: skip
-        starts = []
+        t, old = term.axis, self._shown
+        before = Affine(1 if term.reverse else -1, ((t, 1),))
+        first = Affine(cast(int, t.size) if term.reverse else -1)
+        same = {scan: name for scan, name in self.names.items()
+                if isinstance(scan, Scan) and carried(scan) == carried(term)}  # fmt: skip
+        called = {state: scan for scan in same
+                  for state, _, step in scan.states if step is scan.out}  # fmt: skip
+        kept = {scan.out: scan for scan in same if not isinstance(scan.out, State)}
+        earlier: dict[Term, Callable[[], tuple[str, int]]] = {
+            out: partial(self._at, same[scan], before, scan) for out, scan in kept.items()
+        }
+        shown = {
+            out: partial(self._at, same[scan], Affine(0, ((t, 1),)), scan)
+            for out, scan in kept.items() if out is not term.out
+        }  # fmt: skip
+        untold = self.untold(term, [*kept])
+        own_steps, starts, first_read = [], [], []
         for state, init, step in term.states:
-            own = self._indices(self.order(state)) if self._indexed else ""
-            indices = ",".join(x for x in (before, own) if x)
-            if step in kept:
-                self._shown[state] = self.form.name(kept[step], indices), ATOM
-                starts.append(f"{self.form.name(kept[step], first)} = {self._part(init, SUM)}")
-                continue
-            earlier = {out: (self.form.name(name, before), ATOM) for out, name in kept.items()}
-            if earlier.keys() & set(topological_terms([step])):
-                old, self._shown = self._shown, self._shown | earlier
-                written, binding = self._write(step)
-                self._shown = {**old, state: (written, binding)}
-                last = term.axis.size if term.reverse else 1
-                starts.append(f"{written} = {self._part(init, SUM)} at {t} = {last}")
-                continue
-            self._shown[state] = self.form.name(state.name, indices), ATOM
-            starts.append(f"{self._named(state, state.name)} = {self._part(step, SUM)}")
-            starts.append(f"{self.form.name(state.name, first)} = {self._part(init, SUM)}")
-        written = self._part(term.out, SUM, inside=term.out not in self._shown)
-        return f"{written},   {',   '.join(starts)}"
+            if state in called or state in untold:
+                name = same[called[state]] if state in called else state.name
+                shown[state] = partial(self._at, name, before, called.get(state, state))
+                if state not in called and step is not term.out:
+                    own_steps.append((name, step))
+                if state not in called or step is term.out:
+                    starts.append((name, init))
+            else:
+                shown[state] = partial(self._with_shown, step, old | earlier)
+                if state in _reached(term.out, {*kept} - {term.out}):
+                    first_read.append((state, init))
+        self._shown = old | shown
+        parts = [self._part(term.out, SUM, inside=term.out not in shown)]
+        for name, step in own_steps:
+            left, _ = self._at(name, Affine(0, ((t, 1),)), step)
+            parts.append(f"{left} = {self._part(step, SUM)}")
+        for name, init in starts:
+            parts.append(f"{self.form.name(name, self._index(first))} = {self._part(init, SUM)}")
+        last = term.axis.size if term.reverse else 1
+        for state, init in first_read:
+            left, right = self._part(state, SUM), self._part(init, SUM)
+            parts.append(f"{left} = {right} at {self._letters.get(t, t.name)} = {last}")
+        self._shown = old
+        return ",   ".join(parts)
+
+    def untold(self, term: Scan, kept: Sequence[Term]) -> list[State]:
+        """The states of a recurrence that need an equation beside those of what is kept of it."""
+        steps = [(state, step) for state, _, step in term.states if step not in kept]
+        return [state for state, step in steps if not _follows(step, {*kept}, term.axis)]
+
+    def _at(self, name: str, step: Affine, term: Term) -> tuple[str, int]:
+        """The name of what a recurrence carries, or keeps, at a step."""
+        own = [a for a in self.axes.get(term) or self.order(term) if a not in step.axes]
+        indices = self._indices(own) if self._indexed else ""
+        return self.form.name(name, ",".join(x for x in (self._index(step), indices) if x)), ATOM
+
+    def _with_shown(
+        self, term: Term, shown: dict[Term, Callable[[], tuple[str, int]]]
+    ) -> tuple[str, int]:
+        """A term, with others shown in their own way."""
+        old, self._shown = self._shown, shown
+        written = self._write(term)
+        self._shown = old
+        return written
+
+
+def _reached(term: Term, ends: Set[Term]) -> Set[Term]:
+    """What a term is made of, down to some terms."""
+    found, stack = {term}, [term]
+    while stack:
+        for x in stack.pop().operands:
+            if x not in found and x not in ends:
+                found.add(x)
+                stack.append(x)
+    return found
+
+
+def _follows(step: Term, kept: Set[Term], t: Axis) -> bool:
+    """Whether a step is made of what is kept of it, and of nothing else that the steps change."""
+    stack, reached = [step], False
+    while stack:
+        term = stack.pop()
+        if term in kept:
+            reached = True
+        elif (t in term.axes and not term.operands) or isinstance(term, (State, Scan)):
+            return False
+        else:
+            stack += term.operands
+    return reached
+
+
+def carried(scan: Scan) -> frozenset[Term]:
+    """The states of a recurrence."""
+    return frozenset(state for state, *_ in scan.states)
 
 
 def _products_within_floats(numbers: Iterable[float]) -> list[float]:
@@ -796,7 +910,9 @@ _LISTED = 4
 def _slice(term: Take) -> str | None:
     """Which entries of a vector a term is, counted from 1; None where that is not so simple."""
     x, index = term.operand, term.index
-    vector = isinstance(x, (Leaf, State)) and _sized(x) == [term.axis]
+    vector = isinstance(x, (Leaf, State)) and [a for a in x.axes if a.size is not None] == [
+        term.axis
+    ]
     if not vector or not isinstance(index, Affine) or len(index.parts) > 1 or term.fill is not None:
         return None
     places = [index.offset + 1]
@@ -805,19 +921,6 @@ def _slice(term: Take) -> str | None:
         if step == 1 and len(places) > 1:
             return f"{places[0]}…{places[-1]}"
     return ",".join(map(str, places)) if len(places) <= _LISTED else None
-
-
-def _sized(term: Term) -> list[Axis]:
-    """The axes that a formula with matrices speaks of."""
-    return [axis for axis in term.axes if axis.size is not None]
-
-
-def _is_outer(term: Term) -> bool:
-    """Whether a term is a product of two vectors along different axes."""
-    if not (isinstance(term, Map) and term.function is ops.multiply):
-        return False
-    own = [_sized(x) for x in term.arguments]
-    return [*map(len, own)] == [1, 1] and own[0] != own[1]
 
 
 def _is_one(term: Term) -> bool:

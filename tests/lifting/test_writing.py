@@ -123,9 +123,9 @@ def test_a_recurrence_is_told_with_where_it_begins():
     x = leaf("x", J)
     step = add(T, x)
     scan = Scan(J, ((T, constant(0), step),), step)
-    assert term_text(scan) == "(s[j − 1] + x[j],   s = s[j − 1] + x[j],   s[0] = 0)"
+    assert term_text(scan) == "(s[j − 1] + x[j],   s[0] = 0)"
     back = Scan(J, ((T, constant(0), step),), T, True)
-    assert term_text(back) == "(s[j + 1],   s = s[j + 1] + x[j],   s[4] = 0)"
+    assert term_text(back) == "(s[j + 1],   s[j] = s[j + 1] + x[j],   s[4] = 0)"
 
 
 @pytest.mark.parametrize(
@@ -215,12 +215,11 @@ def test_an_attention():
 
 def test_a_recurrence():
     assert printed(recurrence(4, 3, 2)) == [
-        "h = tanh(W h[t − 1] + x Uᵀ + b),   h[0] = 0",
-        "C = Σ_i h[4,i]²",
-        "∂C/∂h[t,i] = 2 h[4,i] [4 = t]",
-        "v1 = W h[t − 1] + x Uᵀ + b,   h[0] = 0",
-        "δ1 = (∂C/∂h + δ1[t + 1] W) ⊙ tanh′(v1),   δ1[t + 1] W = 0 at t = 4",
-        "∂C/∂W = δ1ᵀ h[t − 1]",
+        "z1[t] = W a1[t − 1] + U x[t] + b",
+        "a1[t] = tanh(z1[t]),   a1[0] = 0",
+        "C = Σ_i a1[4,i]²",
+        "δ1[t] = (Wᵀ δ1[t + 1]) ⊙ tanh′(z1[t]),   Wᵀ δ1[t + 1] = 2 a1[4] at t = 4",
+        "∂C/∂W = δ1ᵀ a1[t − 1]",
         "∂C/∂U = δ1ᵀ x",
         "∂C/∂b[i] = Σ_t δ1[t,i]",
     ]
@@ -274,9 +273,19 @@ def test_operations_without_notation_are_written_out():
     assert "b[i]" in term_text(Map(ops.weighted_sum, (B, B, B)))
 
 
-def test_an_equation_that_cannot_be_shortened_stays_long():
+def test_a_long_sum_is_written_in_parts():
     cost = sum_over(add(*[leaf(f"parameter_{k}_of_a_hundred", I) for k in range(6)]), I)
-    (text, *_) = bare(cost)
+    texts = bare(cost)
+    assert texts[1:3] == [
+        "v1 = v2 + parameter_3_of_a_hundred + parameter_4_of_a_hundred + parameter_5_of_a_hundred",
+        "C = Σ v1",
+    ]
+    assert max(map(len, texts)) <= 100
+
+
+def test_an_equation_that_cannot_be_shortened_stays_long():
+    factors = [leaf(f"parameter_{k}_of_a_hundred", I) for k in range(6)]
+    (text, *_) = bare(sum_over(multiply(*factors), I))
     assert len(text) > 100
 
 
@@ -313,7 +322,7 @@ def test_what_a_state_passes_on_is_shown_by_its_steps():
     x, s = leaf("x", J), State("s", ())
     total = Scan(J, ((s, constant(0), add(s, x)),), multiply(s, x))
     texts = bare(sum_over(total, J))
-    assert texts[0] == "v1 = s[j − 1] x,   s = s[j − 1] + x,   s[0] = 0"
+    assert texts[:2] == ["s[j] = s[j − 1] + x[j],   s[0] = 0", "v1[j] = s[j − 1] x[j]"]
 
 
 def test_a_minus_within_a_sum_over_axes():

@@ -8,7 +8,7 @@ of entries, its letters counted from 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from microgradnet.lifting import Leaf, recognise
 from microgradnet.lifting.analysis import analyse
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.rewriting import DIFFERENTIATED
-from microgradnet.lifting.terms import topological_terms
+from microgradnet.lifting.terms import Scan, topological_terms
 from microgradnet.operation import find
 from support.term_oracle import numbers_of
 
@@ -29,7 +29,7 @@ __all__ = ["Unreadable", "check_printed", "evaluate_equation"]
 
 
 class Unreadable(Exception):
-    """A formula that is not for this reader: a recurrence, a constant table, an abridged one."""
+    """A formula that is not for this reader: a constant table, an abridged one."""
 
 
 @dataclass
@@ -51,35 +51,92 @@ _TOKEN = re.compile(
 _POWERS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", range(10), strict=True))
 
 
-def evaluate_equation(text: str, shape: tuple[int, ...], values: Mapping[str, Any]) -> Any:
-    """The numbers of the left side of an equation, by those of the variables on its right."""
+def evaluate_equation(
+    text: str,
+    shape: tuple[int, ...],
+    values: Mapping[str, Any],
+    starts: Mapping[str, Any] | None = None,
+) -> Any:
+    """The numbers of the left side of an equation, by those of the variables on its right.
+
+    starts  of what a recurrence carries on, what it is before the first step
+    """
+    text, *beside = text.split(",   ")
     constants = [name for name in re.findall(r"\b[Kk]\d+", text) if name not in values]
-    if constants or re.search(r",   |… \(|softmax_|\)\[|\[\d+[,…]", text):
+    if constants or re.search(r"… \(|softmax_|\)\[|\[\d+[,…]", text):
         raise Unreadable(text)
     left, _, right = text.partition(" = ")
     indices = re.fullmatch(r".*\[(.*)\]", left)
+    letters = [] if indices is None else indices[1].split(",")
+    if len(letters) == 1 < len(shape):
+        return np.stack([
+            np.reshape(
+                _Reader(right_at, values, {letters[0]: k}, {}, starts).read().array, shape[1:]
+            )
+            for k, right_at in _steps(right, beside, shape[0])
+        ])  # fmt: skip
     if indices is None and any(np.ndim(v) > 2 for v in values.values()):
         raise Unreadable(text)
     if indices is None and "[" not in right.replace("…", ""):
         found = _Reader(right, values, {}, {}).read()
         return np.reshape(found.array, shape)
-    letters = [] if indices is None else indices[1].split(",")
     sizes = dict(zip(letters, shape, strict=True)) if indices else {}
     out = np.empty(shape)
+    at = dict(_steps(right, beside, shape[0])) if shape else {}
     for place in np.ndindex(*shape):
         own = {letter: k + 1 for letter, k in zip(letters, place, strict=False)}
         if indices is None and shape:
             raise Unreadable(text)
-        out[place] = _Reader(right, values, own, sizes).read().array.item()
+        now = at[place[0] + 1] if place else right
+        out[place] = _Reader(now, values, own, sizes, starts).read().array.item()
     return out
+
+
+def _steps(right: str, beside: Sequence[str], n: int) -> Iterator[tuple[int, str]]:
+    """The formula at each step: something in it may be told apart for the first one."""
+    for k in range(1, n + 1):
+        now = right
+        for told in beside:
+            at = re.fullmatch(rf"(.*) = (.*) at \w+′* = {k}", told)
+            if at is not None:
+                assert at[1] in now
+                now = now.replace(at[1], f"({at[2]})")
+        yield k, now
+
+
+def starts_of(
+    text: str, shape: tuple[int, ...], values: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """What an equation says of what stands before its first step: h[0] = 0."""
+    main, *beside = text.split(",   ")
+    letters = main.partition("] = ")[0].partition("[")[2].split(",")[1:]
+    for told in beside:
+        found = re.fullmatch(r"((?:∂C/∂)?\w+′*)\[\d+\] = (.*)", told)
+        if found is None:
+            continue
+        start = np.empty(shape[1:])
+        if letters or len(shape) == 1:
+            for place in np.ndindex(*shape[1:]):
+                own = {letter: k + 1 for letter, k in zip(letters, place, strict=True)}
+                start[place] = _Reader(found[2], values, own, {}).read().array.item()
+        else:
+            array = _Reader(found[2], values, {}, {}).read().array
+            start[...] = array.item() if array.size == 1 else np.reshape(array, shape[1:])
+        yield found[1], start
 
 
 class _Reader:
     """A parser that evaluates what it reads."""
 
     def __init__(
-        self, text: str, values: Mapping[str, Any], letters: dict[str, int], sizes: dict[str, int]
+        self,
+        text: str,
+        values: Mapping[str, Any],
+        letters: dict[str, int],
+        sizes: dict[str, int],
+        starts: Mapping[str, Any] | None = None,
     ) -> None:
+        self.starts = starts or {}
         self.text, self.values, self.letters, self.sizes = text, values, letters, sizes
         self.tokens = [
             (kind, m[kind]) for m in _TOKEN.finditer(text) for kind in [str(m.lastgroup)]
@@ -222,16 +279,19 @@ class _Reader:
         if name in self.letters:
             return _number(self.letters[name])
         prime = self.next == "′" and name not in self.values
-        if self.next == "(" or (prime and self.tokens[self.at + 1][1] == "("):
+        calls = self.next == "(" and name not in self.values
+        if calls or (prime and self.tokens[self.at + 1][1] == "("):
             return self.call(name, prime)
         array = np.asarray(self.values[name], dtype=float)
         if self.next == "[":
-            return _number(array[self.indices(array)])
+            entry = self.entry(name, array)
+            return _number(entry) if np.ndim(entry) == 0 else Number(entry.reshape(-1, 1), 1)
         if array.ndim > 2:
             raise Unreadable(self.text)
         return Number(array.reshape(-1, 1) if array.ndim < 2 else array, array.ndim)
 
-    def indices(self, array: Any) -> tuple[int, ...]:
+    def entry(self, name: str, array: Any) -> Any:
+        """What stands at indices; at one step, of a vector for each of them."""
         self.take("[")
         found = []
         while True:
@@ -240,9 +300,13 @@ class _Reader:
                 raise Unreadable(self.text)
             if self.take() == "]":
                 break
-        if len(found) != array.ndim or min(found) < 0:
+        if len(found) != array.ndim and not (len(found) == 1 and array.ndim == 2):
             raise Unreadable(self.text)
-        return tuple(found)
+        if name in self.starts and found[0] in (-1, len(array)):
+            array, found = self.starts[name], found[1:]
+        if any(not 0 <= at < size for at, size in zip(found, array.shape, strict=False)):
+            raise Unreadable(self.text)
+        return array[tuple(found)]
 
     def call(self, name: str, prime: bool) -> Number:
         if prime:
@@ -344,6 +408,11 @@ def _entries(term, value, axes):
     return np.broadcast_to(array.reshape(shape), [axis.size for axis in axes])
 
 
+def _is_recurrent(equation):
+    """Whether an equation tells of steps: those of one recurrence read each other."""
+    return isinstance(equation.body, Scan)
+
+
 def check_printed(cost, inputs=(), targets=(), parameters=(), readable=0.0):
     """Read all equations of a graph; `readable` is the least share of those that can be read."""
     analysis = analyse(cost, inputs, targets, parameters)
@@ -363,11 +432,21 @@ def check_printed(cost, inputs=(), targets=(), parameters=(), readable=0.0):
     values = {leaf.name: x[0] if leaf.role != "parameter" else x for leaf, x in given.items()}
     values.setdefault("θ", np.array([float(p.data) for p in analysis.leaves]))
     read = 0
-    for each, number in zip(equations, numbers, strict=True):
-        wanted = _entries(each.term, number, each.axes)
-        known = {name: values[name] for name in (*each.uses, "θ") if name in values}
+    wanted_of = {
+        each.left: _entries(each.term, number, each.axes)
+        for each, number in zip(equations, numbers, strict=True)
+    }
+    recurrent = {each.left: wanted_of[each.left] for each in equations if _is_recurrent(each)}
+    starts = {
+        name: start
+        for each in equations
+        for name, start in starts_of(each.text, each.shape, {**values, **wanted_of})
+    }
+    for each in equations:
+        wanted = wanted_of[each.left]
+        known = recurrent | {name: values[name] for name in (*each.uses, "θ") if name in values}
         try:
-            got = evaluate_equation(each.text, each.shape, known)
+            got = evaluate_equation(each.text, each.shape, known, starts)
         except Unreadable:
             got = wanted
         else:
