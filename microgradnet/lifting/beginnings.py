@@ -118,7 +118,7 @@ class _Beginning:
         if (
             (own.operation, len(own), len(own.operands))
             != (other.operation, len(other), len(other.operands))
-            or not np.array_equal(own.component, other.component)  # type: ignore[arg-type]
+            or _tuple(own.component) != _tuple(other.component)
             or not all(map(self.agree, own.operands, other.operands))
         ):
             return None
@@ -197,3 +197,7 @@ class _Beginning:
         if number in self.counterpart:
             return self.all[self.counterpart[number]].atoms[self.index[read]]
         return read if number >= 0 or number == -1 - PARAMETER else None
+
+
+def _tuple(array: Indices | None) -> tuple[int, ...]:
+    return () if array is None else tuple(array.tolist())
