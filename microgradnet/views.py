@@ -6,27 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import permutations
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from microgradnet import ops
 from microgradnet.engine import Value
 from microgradnet.graph import topological_order
-from microgradnet.lifting import (
-    Affine,
-    Leaf,
-    Map,
-    State,
-    Structure,
-    Sum,
-    Take,
-    Term,
-    Variable,
-    is_renaming,
-    leaf_roles,
-    recognise,
-)
+from microgradnet.lifting import leaf_roles
 from microgradnet.nn import ForwardPass
 from microgradnet.notation import indices
+
+if TYPE_CHECKING:
+    from microgradnet.lifting import Structure, Term, Variable
 
 __all__ = ["GraphView", "NeuronView", "factor_pairs", "neurons_of_pass", "role_of", "values_in"]
 
@@ -97,10 +87,12 @@ class GraphView:
 
     @cached_property
     def matrices(self) -> Structure:
-        """Return what lifting finds in the graph; ValueError where it finds no way."""
+        """Return what lifting finds in the graph; ValueError where it finds no way, or no NumPy."""
         try:
+            from microgradnet.lifting import recognise
+
             return recognise(self.roots[0] if len(self.roots) == 1 else self.roots, **self.leaves)
-        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
+        except (ArithmeticError, ImportError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(
                 f"no matrices were found in this graph ({error}): draw it with zoom='scalar'"
             ) from error
@@ -199,6 +191,8 @@ def _weighted_inputs(
 
     A number z is a layer of one neuron.
     """
+    from microgradnet.lifting import Map, Sum
+
     variables = structure.variables
     for equation in structure.equations:
         z = variables.get(equation.left)
@@ -228,6 +222,8 @@ def _weighted_inputs(
 
 def _read(term: Term, variables: Mapping[str, Variable]) -> Variable | None:
     """Find the variable that a term is, under other axes or one entry of it."""
+    from microgradnet.lifting import Affine, Leaf, State, Take, is_renaming
+
     entry = None
     while isinstance(term, Take):
         if not is_renaming(term):

@@ -9,7 +9,6 @@ from typing import Any
 from microgradnet.anomaly import AnomalyError
 from microgradnet.deprecation import warn_renamed
 from microgradnet.drawing.dot import clean
-from microgradnet.drawing.layers import layer as _layer
 from microgradnet.drawing.neurons import neuron as _neuron
 from microgradnet.drawing.picture import Picture
 from microgradnet.drawing.rendering import FORMATS, RENDERERS, RenderError, inline, render, svg
@@ -19,6 +18,13 @@ from microgradnet.engine import Value
 from microgradnet.views import GraphView, values_in
 
 __all__ = ["Picture", "RenderError", "draw", "inline", "render", "svg"]
+
+
+def _layer(scene: Scene) -> str:
+    from microgradnet.drawing.layers import layer  # by lifting, which needs NumPy
+
+    return layer(scene)
+
 
 _ZOOMS = {"scalar": _scalar, "neuron": _neuron, "layer": _layer}
 ZOOMS = ("auto", *_ZOOMS)

@@ -13,17 +13,23 @@ released                     programs that release 0.1 pickled
 tracing                      `trace`: graphs of functions, built of nodes without numbers
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+
 from microgradnet.deprecation import moved_module as _moved_module
-from microgradnet.lifting.analysis import Structure, Variable, recognise
-from microgradnet.lifting.equations import Equation
-from microgradnet.lifting.inputs import leaf_roles, role_of_label
-from microgradnet.lifting.latex import term_latex
-from microgradnet.lifting.lifted import Program, lift
-from microgradnet.lifting.serialisation import from_json, to_json
-from microgradnet.lifting.terms import Affine, Axis, Leaf, Map, State, Sum, Take, Term
-from microgradnet.lifting.text import LAYERED, term_text
-from microgradnet.lifting.tracing import TracingError, trace
-from microgradnet.lifting.writing import is_renaming
+
+if TYPE_CHECKING:
+    from microgradnet.lifting.analysis import Structure, Variable, recognise
+    from microgradnet.lifting.equations import Equation
+    from microgradnet.lifting.inputs import leaf_roles, role_of_label
+    from microgradnet.lifting.latex import term_latex
+    from microgradnet.lifting.lifted import Program, lift
+    from microgradnet.lifting.serialisation import from_json, to_json
+    from microgradnet.lifting.terms import Affine, Axis, Leaf, Map, State, Sum, Take, Term
+    from microgradnet.lifting.text import LAYERED, term_text
+    from microgradnet.lifting.tracing import TracingError, trace
+    from microgradnet.lifting.writing import is_renaming
 
 __all__ = [
     "LAYERED",
@@ -51,6 +57,56 @@ __all__ = [
     "to_json",
     "trace",
 ]
+
+_LAZY = {
+    "analysis": (
+        "Structure",
+        "Variable",
+        "recognise",
+    ),
+    "equations": ("Equation",),
+    "inputs": (
+        "leaf_roles",
+        "role_of_label",
+    ),
+    "latex": ("term_latex",),
+    "lifted": (
+        "Program",
+        "lift",
+    ),
+    "serialisation": (
+        "from_json",
+        "to_json",
+    ),
+    "terms": (
+        "Affine",
+        "Axis",
+        "Leaf",
+        "Map",
+        "State",
+        "Sum",
+        "Take",
+        "Term",
+    ),
+    "text": (
+        "LAYERED",
+        "term_text",
+    ),
+    "tracing": (
+        "TracingError",
+        "trace",
+    ),
+    "writing": ("is_renaming",),
+}
+"""Names by module, imported when they are asked for: `leaf_roles` needs no NumPy."""
+
+
+def __getattr__(name: str) -> _Any:
+    for module, names in _LAZY.items():
+        if name in names:
+            return getattr(_import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 _moved_module("microgradnet.lifting.program", __name__, "Program")
 _moved_module("microgradnet.lifting.structure", __name__, "Equation", "Structure", "Variable")
