@@ -582,8 +582,8 @@ def _values(operands: Sequence[Any]) -> tuple[Value, ...]:
 def record_unary(op: Operation, operand: Value) -> Value:
     """Make the node of an operation of one operand."""
     x = operand.data
-    if type(x) is not float or (recording.open_blocks and not _gives_a_leaf(op, operand)):
-        return record(op, (operand,))
+    if type(x) is not float or recording.open_blocks:
+        return _leaf(op, (operand,)) or record(op, (operand,))
     node: Value = new_node(Value)
     try:
         if op is _RELU:
@@ -598,11 +598,8 @@ def record_unary(op: Operation, operand: Value) -> Value:
         annotate(error, f"in {described(op, (operand,))}")
         raise
     node.grad = _UNSET
-    node.label = ""
-    if recording.open_blocks:
-        node.op = node._left = node._right = None
-        return node
     node.op = op
+    node.label = ""
     node._left = operand
     node._right = None
     return node
@@ -610,10 +607,8 @@ def record_unary(op: Operation, operand: Value) -> Value:
 
 def _record_binary(op: Operation, left: Value, right: Value) -> Value:
     x, y = left.data, right.data
-    if type(x) is not float or type(y) is not float:
-        return record(op, (left, right))
-    if recording.open_blocks and not (_gives_a_leaf(op, left) and _gives_a_leaf(op, right)):
-        return record(op, (left, right))
+    if type(x) is not float or type(y) is not float or recording.open_blocks:
+        return _leaf(op, (left, right)) or record(op, (left, right))
     node: Value = new_node(Value)
     try:
         if op is _SUBTRACT:
@@ -628,20 +623,37 @@ def _record_binary(op: Operation, left: Value, right: Value) -> Value:
         annotate(error, f"in {described(op, (left, right))}")
         raise
     node.grad = _UNSET
-    node.label = ""
-    if recording.open_blocks:
-        node.op = node._left = node._right = None
-        return node
     node.op = op
+    node.label = ""
     node._left = left
     node._right = right
     return node
 
 
-def _gives_a_leaf(op: Operation, operand: Value) -> bool:
-    """Tell whether an operation gives a leaf, and nothing better than its number is known of it."""
-    paused = not recording.open_hooks and _depth() > 0
-    return paused and op.complement is None and operand.op is None and type(operand) is Value
+def _leaf(op: Operation, operands: tuple[Value, ...]) -> Value | None:
+    """Make the leaf of an operation on floats in a no_grad block, where its number is all.
+
+    None where there is more: a hook, or operands of which better is known than their numbers.
+    """
+    if recording.open_hooks or not _depth():
+        return None
+    numbers = []
+    for x in operands:
+        if type(x) is not Value or x.op is not None or type(x.data) is not float:
+            return None
+        numbers.append(x.data)
+    try:
+        data = op.forward(ieee, *numbers)
+    except Exception:
+        return None  # `record` says where
+    if op.complement is not None:
+        return _leaf_of(Source(data, op, tuple([Source(x) for x in numbers])))
+    leaf: Value = new_node(Value)
+    leaf.data = data
+    leaf.grad = _UNSET
+    leaf.op = leaf._left = leaf._right = None
+    leaf.label = ""
+    return leaf
 
 
 def _operand(x: Any, beside: Value) -> Any:

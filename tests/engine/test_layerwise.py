@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from microgradnet import (  # isort: skip
-    Value, dot, layer_norm, lift, linear, log_softmax, mean, no_grad, ops, rms_norm, softmax,
-    total, weighted_input,
+    Value, dot, layer_norm, lift, linear, log_softmax, mean, no_grad, operation, ops, rms_norm,
+    softmax, total, weighted_input,
 )  # fmt: skip
 from microgradnet.chain_rule import reverse_mode
 from microgradnet.costs import log_likelihood
@@ -330,3 +330,27 @@ def test_second_derivatives_of_lists() -> None:
     second = slopes[x[0]].backward(create_graph=True)[x[1]].data
     mirrored = slopes[x[1]].backward(create_graph=True)[x[0]].data
     assert second == pytest.approx(mirrored, rel=1e-10) != 0
+
+
+@pytest.mark.parametrize("f", [lambda x, y: x / y, lambda x, y: x.exp(), lambda x, y: x - y])
+def test_an_operation_in_a_no_grad_block_is_the_one_outside(f: Any) -> None:
+    x, y = Value(0.5), Value(4.0)
+    with no_grad():
+        leaf, of_a_node = f(x, y), f(x * y, y * y)
+        mixed = f(Value(Fraction(1, 2)), y)
+    assert leaf.parents == of_a_node.parents == mixed.parents == ()
+    assert (leaf.data, of_a_node.data, mixed.data) == (
+        f(x, y).data, f(x * y, y * y).data, f(Value(Fraction(1, 2)), y).data,
+    )  # fmt: skip
+    leaf.grad = 2.0
+    leaf.label = "leaf"
+
+
+def test_an_error_in_a_no_grad_block_says_where(own_table: None) -> None:
+    @operation(lambda m, g, y, x: (g,))
+    def failing(m: Any, x: Any) -> Any:
+        raise ArithmeticError
+
+    with no_grad(), pytest.raises(ArithmeticError) as caught:
+        failing(Value(0.5))
+    assert "failing(0.5)" in "".join(getattr(caught.value, "__notes__", caught.value.args))
