@@ -3,7 +3,8 @@
 A cost belongs to one example. Over a batch, gradients are *summed*, Σₙ ∂C_{xₙ}/∂w, and the update
 rule divides by m; no mean is taken here. Outputs and targets are sequences of equal length (one-hot
 for classes), of Values or numbers; a single output may stand by itself, as a network with one
-output returns it. Different lengths raise ValueError.
+output returns it. For several outputs the targets may be the number of the class, counted from 0.
+Different lengths raise ValueError.
 
 Those named `..._from_z` take the last layer's weighted inputs z, of a network whose output is
 linear, and have the last activation within: cross-entropy σ, log-likelihood softmax. Wherever σ(z)
@@ -24,6 +25,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from numbers import Integral
 from operator import add
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -47,7 +49,7 @@ def quadratic(outputs: Any, targets: Any) -> Value:
     >>> quadratic([Value(1.0), Value(0.0)], [0, 0]).data
     0.5
     """
-    return _total((a - y) ** 2 for a, y in _pairs(outputs, targets)) / 2
+    return _total((a - y) ** 2 for a, y in _pairs("quadratic", outputs, targets)) / 2
 
 
 def cross_entropy(outputs: Any, targets: Any) -> Value:
@@ -61,25 +63,29 @@ def cross_entropy(outputs: Any, targets: Any) -> Value:
     >>> cross_entropy([Value(0.0)], [1]).data
     inf
     """
-    return -_total(xlogy(y, a) + xlogy(1 - y, 1 - a) for a, y in _pairs(outputs, targets))
+    return -_total(
+        xlogy(y, a) + xlogy(1 - y, 1 - a) for a, y in _pairs("cross_entropy", outputs, targets)
+    )
 
 
 def log_likelihood(outputs: Any, targets: Any) -> Value:
     """C = −Σⱼ yⱼ ln aⱼ, for softmax's aⱼ; then δ = a − y.
 
+    >>> round(log_likelihood([Value(0.25), Value(0.75)], 1).data, 6)    # the number of the class
+    0.287682
     >>> round(log_likelihood([Value(0.25), Value(0.75)], [0, 1]).data, 6)
     0.287682
     """
-    return -_total(xlogy(y, a) for a, y in _pairs(outputs, targets))
+    return -_total(xlogy(y, a) for a, y in _pairs("log_likelihood", outputs, targets))
 
 
 def hinge(outputs: Any, targets: Any) -> Value:
-    """C = Σⱼ max(0, 1 − yⱼaⱼ), with yⱼ = ±1.
+    """C = Σⱼ max(0, 1 − yⱼaⱼ), with yⱼ = ±1; ValueError for a target of 0.
 
     >>> hinge([Value(0.25)], [1]).data
     0.75
     """
-    return _total(maximum(0, 1 - y * a) for a, y in _pairs(outputs, targets))
+    return _total(maximum(0, 1 - y * a) for a, y in _pairs("hinge", outputs, targets))
 
 
 def cross_entropy_from_z(outputs: Any, targets: Any) -> Value:
@@ -90,7 +96,7 @@ def cross_entropy_from_z(outputs: Any, targets: Any) -> Value:
     >>> cross_entropy_from_z([Value(-800.0)], [1]).data
     800.0
     """
-    pairs = _pairs(outputs, targets)
+    pairs = _pairs("cross_entropy_from_z", outputs, targets)
     return _total(_times(y, softplus(-z)) + _times(1 - y, softplus(z)) for z, y in pairs)
 
 
@@ -102,7 +108,7 @@ def log_likelihood_from_z(outputs: Any, targets: Any) -> Value:
     >>> log_likelihood_from_z([Value(0.0), Value(800.0)], [1, 0]).data
     800.0
     """
-    pairs = _pairs(outputs, targets)
+    pairs = _pairs("log_likelihood_from_z", outputs, targets)
     normaliser = log_sum_exp(*(z for z, _ in pairs))
     return _total(_times(y, normaliser - z) for z, y in pairs)
 
@@ -178,11 +184,25 @@ cross_entropy_from_z, log_likelihood_from_z
     return _TABLE[cost]
 
 
-def _pairs(outputs: Any, targets: Any) -> list[tuple[Value, Any]]:
-    a, y = _sequence(outputs), _sequence(targets)
+def _pairs(name: str, outputs: Any, targets: Any) -> list[tuple[Value, Any]]:
+    a = _sequence(outputs)
+    no, yes = _TABLE[name].targets
+    if len(a) > 1 and isinstance(targets, Integral) and not isinstance(targets, bool):
+        k = int(targets)
+        if not 0 <= k < len(a):
+            raise ValueError(f"class {k} of {len(a)} outputs: they are 0 to {len(a) - 1}")
+        y: list[Any] = [yes if k == j else no for j in range(len(a))]
+    else:
+        y = _sequence(targets)
     if len(a) != len(y) or not a:
+        way_out = f"; for classes {yes} at the right one and {no} elsewhere, or the class's number"
         raise ValueError(
             f"{len(a)} outputs and {len(y)} targets: there must be one target for each output"
+            f"{way_out if len(a) > 1 else ''}"
+        )
+    if no and any(type(target) in (int, float) and target == 0 for target in y):
+        raise ValueError(
+            f"the targets of {name} are {no} and {yes}: with 0 an output never matters"
         )
     return [
         (output if isinstance(output, Value) else Value(output), target)

@@ -1,4 +1,4 @@
-"""Four classification problems behind one signature: `digits`, `iris`, `moons` and `xor`.
+"""Four classification problems behind one signature, and `from_csv` and `from_table` for one's own.
 
     digits    1,797 handwritten digits of 8×8 pixels, 10 classes     inside the package
     iris      150 flowers, 4 measures of each, 3 species             inside the package
@@ -28,62 +28,24 @@ from __future__ import annotations
 
 import gzip
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib.resources import files
 from operator import index
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from microgradnet.datasets.splitting import Dataset, Examples, split
+from microgradnet.datasets.tables import Column, Preparation, from_csv, from_table
 from microgradnet.randomness import generator
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Dataset", "Examples", "digits", "iris", "load", "moons", "xor"]
-
-
-class Examples(NamedTuple):
-    """Hold m examples with n features in K classes, one example a row.
-
-    A network with one output a class trains on the rows of `Y`; one with a single output, for two
-    classes, on `labels[:, None]`.
-
-    >>> X, Y, labels = xor().train
-    >>> bool((Y.argmax(axis=1) == labels).all())
-    True
-    """
-
-    X: NDArray[np.float64]  #: inputs in [0, 1], shape (m, n)
-    Y: NDArray[np.float64]  #: one-hot targets, shape (m, K): 1 in the column of the class, else 0
-    labels: NDArray[np.int64]  #: classes 0 .. K−1, shape (m,)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
-    """Hold a classification problem: examples to train on, and examples held back.
-
-    >>> data = moons(n=40)
-    >>> data.name, data.feature_names, data.class_names
-    ('moons', ('x1', 'x2'), ('upper', 'lower'))
-    >>> len(data.train.X), len(data.test.X)
-    (30, 10)
-    """
-
-    name: str
-    train: Examples
-    test: Examples
-    feature_names: tuple[str, ...]
-    class_names: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        """Write the sizes in one line; the arrays would fill pages."""
-        return (
-            f"<Dataset {self.name}: {len(self.feature_names)} features, "
-            f"{len(self.class_names)} classes, {len(self.train.X)} examples to train on, "
-            f"{len(self.test.X)} held back>"
-        )
+__all__ = [
+    "Column", "Dataset", "Examples", "Preparation", "digits", "from_csv", "from_table", "iris",
+    "load", "moons", "xor",
+]  # fmt: skip
 
 
 def digits(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.25) -> Dataset:
@@ -100,7 +62,7 @@ def digits(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0
     <Dataset digits: 64 features, 10 classes, 1352 examples to train on, 445 held back>
     """
     X, labels, names = _read("digits")
-    return _split("digits", X / 16, labels, _rng(seed, rng), test_fraction, names, "0123456789")
+    return split("digits", X / 16, labels, _rng(seed, rng), test_fraction, names, "0123456789")
 
 
 def iris(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.25) -> Dataset:
@@ -113,7 +75,7 @@ def iris(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.2
     """
     X, labels, names = _read("iris")
     species = ("setosa", "versicolor", "virginica")
-    return _split("iris", _min_max(X), labels, _rng(seed, rng), test_fraction, names, species)
+    return split("iris", _min_max(X), labels, _rng(seed, rng), test_fraction, names, species)
 
 
 def moons(
@@ -145,7 +107,7 @@ def moons(
     points = [[c + noise * _gauss(rng) for c in point] for point in upper + lower]
     labels = [0] * len(upper) + [1] * len(lower)
     X = _min_max(points)
-    return _split("moons", X, labels, rng, test_fraction, ("x1", "x2"), ("upper", "lower"))
+    return split("moons", X, labels, rng, test_fraction, ("x1", "x2"), ("upper", "lower"))
 
 
 def xor(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.0) -> Dataset:
@@ -161,7 +123,7 @@ def xor(*, seed: int = 0, rng: Random | None = None, test_fraction: float = 0.0)
     """
     X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
     labels = [0, 1, 1, 0]
-    return _split("xor", X, labels, _rng(seed, rng), test_fraction, ("x1", "x2"), "01")
+    return split("xor", X, labels, _rng(seed, rng), test_fraction, ("x1", "x2"), "01")
 
 
 def load(
@@ -187,51 +149,6 @@ def load(
 def _rng(seed: int, rng: Random | None) -> Random:
     source: Random = generator(index(seed), rng, default=0)
     return source
-
-
-def _split(
-    name: str,
-    X: ArrayLike,
-    labels: ArrayLike,
-    rng: Random,
-    test_fraction: float,
-    feature_names: Sequence[str],
-    class_names: Sequence[str],
-) -> Dataset:
-    """Hold back ⌊test_fraction · count⌋ rows of each class, drawn by chance; shuffle both parts.
-
-    Class by class, since a quarter of 150 flowers drawn blindly may well be short of a species;
-    rounded down, so that no class ever vanishes from the training part.
-    """
-    import numpy as np
-
-    if not 0 <= test_fraction < 1:
-        raise ValueError(f"test_fraction must be at least 0 and below 1, not {test_fraction}")
-    inputs, classes = np.asarray(X, dtype=np.float64), np.asarray(labels, dtype=np.int64)
-    train: list[int] = []
-    test: list[int] = []
-    for c in range(len(class_names)):
-        rows = _shuffled(np.flatnonzero(classes == c).tolist(), rng)
-        count = int(test_fraction * len(rows))
-        test += rows[:count]
-        train += rows[count:]
-    one_hot = np.eye(len(class_names))[classes]
-
-    def part(rows: list[int]) -> Examples:
-        return Examples(inputs[rows], one_hot[rows], classes[rows])
-
-    return Dataset(
-        name,
-        part(_shuffled(train, rng)),
-        part(_shuffled(test, rng)),
-        tuple(feature_names),
-        tuple(class_names),
-    )
-
-
-def _shuffled(rows: list[int], rng: Random) -> list[int]:
-    """Sort rows by random keys: a shuffle from rng.random() only; `rng.shuffle` may change."""
-    return sorted(rows, key=lambda _: rng.random())
 
 
 def _read(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...]]:

@@ -39,6 +39,11 @@ class ForwardPass:
         if not hasattr(x, "__iter__"):
             raise TypeError(f"an example is a sequence of numbers, not {x!r}")
         n_in, entries = len(model.layers[0].neurons[0].w), list(x)
+        if any(hasattr(v, "__len__") and not isinstance(v, str) for v in entries):
+            raise ValueError(
+                "x is one example, a sequence of numbers, and this one holds sequences: for the "
+                "rows of X write [model(x) for x in X], or model.predict(X)"
+            )
         if len(entries) != n_in:
             raise ValueError(f"the network has {n_in} inputs, but x has {len(entries)} entries")
         self.model = model

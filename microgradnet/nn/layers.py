@@ -13,7 +13,8 @@ from microgradnet.layerwise import linear, sum_of_products
 from microgradnet.nn.initialisers import Initialiser, initialiser
 from microgradnet.nn.matrices import Matrices
 from microgradnet.nn.module import Module
-from microgradnet.operation import Operation, find
+from microgradnet.nn.predicting import Predictor
+from microgradnet.operation import Operation, find, operations
 from microgradnet.randomness import generator
 from microgradnet.rows import Rows, rows_of
 
@@ -199,15 +200,8 @@ class Layer(Module):
         return f"Layer of [{', '.join(map(str, self.neurons))}]"
 
 
-class Layered(Module):
+class Layered(Predictor):
     """Hold layers, one after the other: those of an `MLP`, numbered from 1."""
-
-    layers: list[Layer]
-
-    @property
-    def sizes(self) -> list[int]:
-        """Count the inputs, then the neurons of each layer."""
-        return [len(self.layers[0].neurons[0].w), *(len(layer.neurons) for layer in self.layers)]
 
     @property
     def weights(self) -> Matrices:
@@ -231,7 +225,8 @@ class Layered(Module):
 def checked_activation(activation: Activation) -> Activation:
     """Return the activation; ValueError lists the names, TypeError is for what cannot be called."""
     if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
+        own = [op for op in operations() if op.name == activation and op.arity == 1]
+        if activation not in ACTIVATIONS and not own:
             raise ValueError(f"no activation {activation!r}: there are {', '.join(ACTIVATIONS)}")
     elif not callable(activation):
         raise TypeError(f"an activation is a name or an operation, not {activation!r}")

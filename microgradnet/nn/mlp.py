@@ -25,7 +25,8 @@ class MLP(Layered):
 
     n_in               the number of inputs
     sizes              the numbers of neurons, layer by layer
-    activation         of the hidden layers: a name of ACTIVATIONS, or an operation
+    activation         of the hidden layers: a name of ACTIVATIONS or of an operation of one's own,
+                       or the operation; or a list, with one for each hidden layer
     output_activation  of the last layer; linear by default
     init               a name of INITIALISERS, or a function (rng, n_in, n_out) → number
     seed, rng          what the weights are drawn from: a whole number, or a random.Random; Python's
@@ -52,7 +53,7 @@ class MLP(Layered):
         n_in: int,
         sizes: Sequence[int] = (),
         *,
-        activation: Activation = "relu",
+        activation: Activation | Sequence[Activation] = "relu",
         output_activation: Activation = "linear",
         init: str | Initialiser = "uniform",
         seed: int | None = None,
@@ -64,19 +65,28 @@ class MLP(Layered):
             raise ValueError(f"the inputs stand before the layers: MLP({first}, {others})")
         if not isinstance(sizes, Sequence) or not sizes:
             raise ValueError(f"the sizes are those of the layers, as in [3, 1], not {sizes!r}")
-        if checked_activation(activation) == "softmax" and len(sizes) > 1:
+        if isinstance(activation, str) or not isinstance(activation, Sequence):
+            activation = [checked_activation(activation)] * (len(sizes) - 1)
+        if len(activation) != len(sizes) - 1:
+            raise ValueError(
+                f"there are {len(sizes) - 1} hidden layers and {len(activation)} activations: one "
+                "for each, and output_activation for the last"
+            )
+        if "softmax" in activation:
             raise ValueError("softmax stands at the output: output_activation='softmax'")
         rng = generator(seed, rng)
         self.layers = [
             Layer(
                 before,
                 after,
-                activation=activation if l < len(sizes) else output_activation,
+                activation=each,
                 init=init,
                 rng=rng,
                 granularity=granularity,
             )
-            for l, (before, after) in enumerate(pairwise([n_in, *sizes]), 1)
+            for (before, after), each in zip(
+                pairwise([n_in, *sizes]), [*activation, output_activation], strict=True
+            )
         ]
         for l, layer in enumerate(self.layers, 1):
             for j, neuron in enumerate(layer.neurons, 1):

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from microgradnet.arithmetic import Number, coerce, is_finite
+from microgradnet.arithmetic import Number, is_finite
 from microgradnet.costs import RANGES, Cost, entry
-from microgradnet.nn import Module
+from microgradnet.datasets import Dataset
+from microgradnet.nn import Module, Predictor
 from microgradnet.notation import counted
 from microgradnet.numerals import full_numeral, numeral, percent
 from microgradnet.ops import add, divide
@@ -26,6 +27,7 @@ from microgradnet.progress import Advance, Progress, progress_bar
 from microgradnet.randomness import generator
 from microgradnet.training.diagnosis import diagnose
 from microgradnet.training.engines import Batch, Eager, Engine, Lifted, Network
+from microgradnet.training.examples import gathered
 from microgradnet.training.history import DivergenceError, Epoch, History
 from microgradnet.training.metrics import Array, Correct, correctness
 
@@ -36,8 +38,8 @@ ENGINES = ("auto", "lifted", "eager")
 
 def fit(
     model: Module,
-    X: ArrayLike,
-    Y: ArrayLike,
+    X: ArrayLike | Dataset,
+    Y: ArrayLike | None = None,
     cost: str | Cost = "quadratic",
     *,
     lr: Number | None = None,
@@ -55,7 +57,10 @@ def fit(
     """Train a network: for each batch of m examples, w → w − (η/m) Σₙ ∂C_{xₙ}/∂w.
 
     model       an `MLP`, or any `Module` that can be called on an example
-    X, Y        examples and targets, one a row; a single target an example may be a plain number
+    X, Y        examples and targets, one a row; a single target an example may be a plain number.
+                For classes Y may name them, one a row, by words, bools or, where there is an output
+                for each, whole numbers; `model.predict` then answers with these names
+                X may also be a `Dataset` and stand for both, and for `test`
     cost        a name of `costs.COSTS`, or a function (outputs, targets) → Value
     lr          the learning rate η of gradient descent (default: 0.1)
     optimizer   instead of lr: a `GradientDescent`, `Momentum`, `Adam` ... of the parameters that
@@ -98,12 +103,12 @@ def fit(
     known = entry(cost)
     rng = generator(seed, rng, default=0)
     exact = any(type(p.data) is not float for p in model.parameters())
-    x, y, single = _examples(model, X, Y, exact)
-    held_back = None
-    if test is not None and len(test[0]):
-        held_back = _examples(model, test[0], test[1], exact, prefix="test ")[:2]
+    examples = gathered(model, X, Y, known, test, exact)
+    x, y, held_back = examples.x, examples.y, examples.held_back
     _warn_of_targets_out_of_reach(model, y)
-    network = Network(model, known.function, single, tuple(model.parameters()))
+    network = Network(model, known.function, examples.single, tuple(model.parameters()))
+    if isinstance(model, Predictor):
+        model.answers, model.preparation = examples.answers, examples.preparation
     runner, fallback_reason = _engine(engine, network, optimizer, x, y)
     history = History(engine=runner.name, fallback_reason=fallback_reason)
     fitting = _Fitting(network, runner, history, correctness(y, known), optimizer, epochs)
@@ -301,51 +306,8 @@ def _engine(
     return Eager(network, optimizer), reason
 
 
-def _examples(
-    model: Module, X: ArrayLike, Y: ArrayLike, exact: bool, prefix: str = ""
-) -> tuple[Array, Array, bool]:
-    """Make X and Y matrices, floats unless something is exact; tell if Y was plain numbers."""
-    x, y = _array(f"{prefix}X", X), _array(f"{prefix}Y", Y)
-    single = y.ndim == 1
-    shapes = x.shape, y.shape
-    if single:
-        y = y[:, None]
-    widths = getattr(model, "sizes", None) or (None, None)
-    for name, matrix, width, shape in (
-        ("X", x, widths[0], shapes[0]),
-        ("Y", y, widths[-1], shapes[1]),
-    ):
-        if matrix.ndim != 2 or width not in (None, matrix.shape[1]):
-            one_hot = "; of classes, 1 in the column of the class, else 0"
-            raise ValueError(
-                f"{prefix}{name} must have shape (examples, {width or 'n'}), one example a row, "
-                f"not {shape}{one_hot if single and name == 'Y' else ''}"
-            )
-    if len(x) != len(y) or not len(x):
-        raise ValueError(
-            f"{prefix}X has {len(x)} rows and {prefix}Y {len(y)}: one target for each example"
-        )
-    if not exact and object not in (x.dtype, y.dtype):
-        x, y = x.astype(np.float64), y.astype(np.float64)
-    for name, matrix in (("X", x), ("Y", y)):
-        for n, row in enumerate(matrix.tolist()):
-            if not all(is_finite(coerce(v)) for v in row):
-                raise ValueError(f"{prefix}{name}[{n}] holds a number that is not finite")
-    return x, y, single
-
-
-def _array(name: str, rows: ArrayLike) -> Array:
-    try:
-        array = np.asarray(rows)
-    except ValueError:
-        raise ValueError(f"the rows of {name} are not of one length") from None
-    if array.dtype.kind not in "biufO":
-        coerce(array.flat[0].item() if array.size else rows)  # says what it is, and the way out
-    return array
-
-
 def _mean(costs: list[Number]) -> Number:
-    return divide(_sum(costs), len(costs))
+    return add(divide(_sum(costs), len(costs)), 0)  # −0, of a perfect cross-entropy, is 0
 
 
 def _sum(costs: list[Number]) -> Number:

@@ -10,6 +10,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -229,11 +230,39 @@ def test_hinge_is_exact_on_rationals(pairs: list[tuple[Fraction, int]]) -> None:
     ]
 
 
-@given(columns(reals, st.floats(-1, 1)))
+@given(columns(reals, st.floats(-1, 1).filter(bool)))
 def test_plain_numbers_cost_what_values_cost(pairs: list[tuple[float, float]]) -> None:
     a, y = split(pairs)
     for cost in (quadratic, hinge, cross_entropy_from_z, log_likelihood_from_z):
         assert cost(a, y).data == cost(values(a), values(y)).data
+
+
+@pytest.mark.parametrize("name", COSTS)
+@given(st.lists(shares, min_size=2, max_size=5), st.data())
+def test_the_number_of_a_class_stands_for_its_row_of_targets(
+    name: str, a: list[float], data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(0, len(a) - 1))
+    no, yes = entry(name).targets
+    row = [no] * len(a)
+    row[k] = yes
+    assert COSTS[name](a, k).data == COSTS[name](a, np.int64(k)).data == COSTS[name](a, row).data
+
+
+@pytest.mark.parametrize("number", [-1, 3])
+def test_a_class_beyond_the_outputs_is_refused(number: int) -> None:
+    with pytest.raises(ValueError, match=f"class {number} of 3 outputs: they are 0 to 2"):
+        quadratic([0.1, 0.2, 0.3], number)
+
+
+def test_what_is_no_row_of_targets_gets_the_ways_out() -> None:
+    with pytest.raises(ValueError, match="1 at the right one and 0 elsewhere, or the class's"):
+        log_likelihood([0.1, 0.2, 0.3], [1])
+
+
+def test_hinge_refuses_targets_of_0() -> None:
+    with pytest.raises(ValueError, match="the targets of hinge are -1 and 1"):
+        hinge([0.5, 0.5], [0, 1])
 
 
 # --- Shapes ---------------------------------------------------------------------------------------

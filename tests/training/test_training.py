@@ -582,11 +582,6 @@ def test_what_is_no_model_is_refused() -> None:
             fit(wrong, [[1.0]], [1.0])
 
 
-def test_labels_are_no_targets_of_several_outputs() -> None:
-    with pytest.raises(ValueError, match=r"\(examples, 3\)"):
-        fit(model_of(2, 3), XOR, [0, 1, 2, 0])
-
-
 def test_either_a_rate_or_an_optimizer() -> None:
     model = model_of(2, 1)
     with pytest.raises(ValueError):
