@@ -127,9 +127,8 @@ def _described(model: MLP) -> str:
 
 def _name(activation: Any) -> str:
     name = getattr(activation, "name", activation)
-    with suppress(ValueError, TypeError):
-        checked_activation(name)
-        return str(name)
+    with suppress(ValueError):
+        return str(checked_activation(name)) if isinstance(name, str) else ""
     return ""
 
 

@@ -15,12 +15,12 @@ from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from microgradnet import __version__
-from microgradnet.cli import draw, explore, judge, lift, train, verify
+from microgradnet.cli import draw, explore, judge, lift, predict, train, verify
 from microgradnet.cli.options import UsageError
 
 __all__ = ["main"]
 
-_VERBS = (verify, train, draw, explore, lift, judge)
+_VERBS = (verify, train, predict, draw, explore, lift, judge)
 """The verbs, in the order in which the help lists them."""
 
 

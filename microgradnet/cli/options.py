@@ -71,12 +71,18 @@ def add_verb(
 
 
 def add_data(parser: argparse.ArgumentParser, default: str) -> None:
-    """Declare --data and --seed."""
+    """Declare --data, what is said of a file, and --seed."""
+    add = parser.add_argument
     names = _names(("digits", "iris", "moons", "xor"), default)
-    parser.add_argument("--data", default=default, metavar="NAME", help=names)
-    parser.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="of all that is drawn (default: 0)"
-    )
+    add("--data", default=default, metavar="NAME",
+        help=f"{names}; or a file of your own, as in my.csv")  # fmt: skip
+    add("--target", metavar="COLUMN", help="the column of the file to learn (default: the last)")
+    add("--task", choices=("classification", "regression"), metavar="TASK",
+        help="of the file: classification or regression (default: words are classes, numbers are "
+        "numbers)")  # fmt: skip
+    add("--missing", choices=("error", "drop"), default="error", metavar="WHAT",
+        help="drop: leave out rows of the file that lack a cell")  # fmt: skip
+    add("--seed", type=seed, default=0, metavar="N", help="of all that is drawn (default: 0)")
 
 
 def add_expression(parser: argparse.ArgumentParser, use: str) -> None:
@@ -89,7 +95,10 @@ def add_expression(parser: argparse.ArgumentParser, use: str) -> None:
 
 
 def add_network(
-    parser: argparse.ArgumentParser, sizes_default: str, activation: str, cost: str = "quadratic"
+    parser: argparse.ArgumentParser,
+    sizes_default: str,
+    activation: str,
+    cost: str | None = "quadratic",
 ) -> None:
     """Declare --sizes, --activation, --output-activation and --cost, with their defaults."""
     add = parser.add_argument
@@ -100,7 +109,8 @@ def add_network(
         help=f"of the hidden layers: {hidden} (default: {activation})")  # fmt: skip
     fitting = "of the last layer: one of these, or softmax (default: what fits the cost)"
     add("--output-activation", metavar="NAME", help=fitting)
-    add("--cost", default=cost, metavar="NAME", help=_names(COSTS, cost))
+    add("--cost", default=cost, metavar="NAME",
+        help=_names(COSTS, cost or "log_likelihood"))  # fmt: skip
 
 
 def _names(names: Iterable[str], default: str) -> str:
@@ -170,11 +180,20 @@ def rate(text: str) -> Fraction:
 
 
 def dataset(options: argparse.Namespace) -> Dataset:
-    """Load the data set that the options name."""
+    """Load the data set that the options name, a built-in one or a file."""
     from microgradnet import datasets
 
-    with usage_errors(ValueError):
+    own = {"task": options.task, "missing": options.missing, "seed": options.seed}
+    try:
+        with using_file(options.data):
+            if "." in options.data:
+                return datasets.from_csv(options.data, options.target, **own)
+        for name in ("target", "task"):
+            if getattr(options, name) is not None:
+                raise UsageError(f"--{name} is for a file of your own: --data my.csv")
         return datasets.load(options.data, seed=options.seed)
+    except ValueError as error:
+        raise UsageError(as_options(error)) from None
 
 
 def expression(options: argparse.Namespace) -> Value:
@@ -210,7 +229,7 @@ def network(options: argparse.Namespace) -> tuple[MLP, NDArray[Any], NDArray[Any
     if m > len(data.train.X):
         raise UsageError(f"{options.data} has {len(data.train.X)} examples, not {m}")
     model = mlp(options, data)
-    X, Y = data.train.X[:m], targets(options, data.train.Y[:m])
+    X, Y = data.train.X[:m], targets(options, data)[:m]
     if options.exact:
         rounded = np.frompyfunc(lambda x: Fraction(round(x * _DENOMINATOR), _DENOMINATOR), 1, 1)
         X, Y = rounded(X), rounded(Y)
@@ -225,23 +244,25 @@ def known_cost(options: argparse.Namespace) -> CostEntry:
         return entry(options.cost)
 
 
-def targets(options: argparse.Namespace, Y: NDArray[Any]) -> NDArray[Any]:
-    """Turn one-hot targets into those of the cost: hinge's are ±1."""
-    no, yes = known_cost(options).targets
-    return (yes - no) * Y + no
+def targets(options: argparse.Namespace, data: Dataset) -> NDArray[Any]:
+    """Return the targets to train on, classes as those of the cost: hinge's are ±1."""
+    no, yes = known_cost(options).targets if data.class_names else (0, 1)
+    return (yes - no) * data.train.Y + no
 
 
 def mlp(options: argparse.Namespace, data: Dataset, granularity: str = "atomic") -> MLP:
     """Build the network that the options describe, for this data."""
     from microgradnet import delta
 
-    inputs, outputs = len(data.feature_names), len(data.class_names)
+    inputs, outputs = len(data.feature_names), data.train.Y.shape[1]
     layers = options.sizes or [inputs, 16 if options.data == "digits" else 8, outputs]
     if (layers[0], layers[-1]) != (inputs, outputs):
         raise UsageError(
-            f"{options.data} has {inputs} inputs and {outputs} classes: --sizes must begin with "
+            f"{options.data} has {inputs} inputs and {data.targets}: --sizes must begin with "
             f"{inputs} and end with {outputs}, not {','.join(map(str, layers))}"
         )
+    if not data.class_names and options.output_activation is None:
+        options.output_activation = "linear"
     if options.activation is None:
         options.activation = "hard_sigmoid" if options.exact else "sigmoid"
     last = _output_activation(options)
@@ -287,5 +308,6 @@ def _output_activation(options: argparse.Namespace) -> str:
 
 
 def as_options(error: ValueError) -> str:
-    """Say an error of `nn` in the options of the command line."""
-    return str(error).replace("output_activation='softmax'", "--output-activation softmax")
+    """Say an error of the package in the options of the command line."""
+    says = str(error).replace("output_activation='softmax'", "--output-activation softmax")
+    return says.replace("missing='drop'", "--missing drop")

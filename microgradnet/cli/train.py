@@ -17,7 +17,6 @@ from microgradnet.cli.options import (
     known_cost,
     mlp,
     rate,
-    targets,
     usage_errors,
     using_file,
 )
@@ -36,13 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = ["add"]
 
+_OWN = (100, 0.3, "tanh")
 _COURSE = {
     "digits": (30, 0.5, "tanh"),
     "iris": (100, 0.3, "tanh"),
     "moons": (300, 1.0, "leaky_relu"),
     "xor": (300, 1.0, "tanh"),
 }
-"""The defaults: epochs, η of plain gradient descent, and the hidden activation."""
+"""The defaults: epochs, η of plain gradient descent, and the hidden activation; of a file _OWN."""
 
 _OPTIMIZERS: dict[str, tuple[str, type[Momentum | Adam | GradientDescent], float | None]] = {
     "descent": ("gradient descent", GradientDescent, None),
@@ -65,10 +65,11 @@ def add(verbs: Any) -> None:
         epilog="examples:\n"
         "  microgradnet train --sizes 64,30,10 --save model.npz\n"
         "  microgradnet train --data moons --plot moons.png\n"
+        "  microgradnet train --data my.csv --target species --save model.npz\n"
         "  microgradnet train --load model.npz --sizes 64,30,10 --epochs 5 --eta 0.1",
     )
     add_data(train, "digits")
-    add_network(train, "64,16,10 for digits", "tanh; for moons leaky_relu", "log_likelihood")
+    add_network(train, "64,16,10 for digits", "tanh; for moons leaky_relu", None)
     add = train.add_argument
     add("--optimizer", choices=_OPTIMIZERS, default="descent", metavar="NAME",
         help="descent (default), momentum or adam")  # fmt: skip
@@ -87,7 +88,7 @@ def add(verbs: Any) -> None:
         help="lifted: the matrix program found in the graph; eager: node by node; auto (default): "
         "lifted if it can be")  # fmt: skip
     add("--load", type=Path, metavar="FILE", help="begin with the parameters in a file")
-    add("--save", type=Path, metavar="FILE", help="write the parameters: .npz or .safetensors")
+    add("--save", type=Path, metavar="FILE", help="write the model: .npz or .safetensors")
     add("--plot", type=Path, metavar="FILE",
         help="draw cost, accuracy and, for two features, the decision boundary: .png, .svg, "
         ".pdf ... (needs matplotlib)")  # fmt: skip
@@ -101,8 +102,13 @@ def _run(options: argparse.Namespace) -> int:
     from microgradnet.training import DivergenceError, fit
 
     data = dataset(options)
+    for reason in data.left_out:
+        print(f"left out: {reason}")
+    epochs, _, activation = _COURSE.get(options.data, _OWN)
     if options.activation is None:
-        options.activation = _COURSE[data.name][2]
+        options.activation = activation
+    if options.cost is None:
+        options.cost = "log_likelihood" if data.class_names else "quadratic"
     model = mlp(options, data, granularity="neuron")
     _check_output(known_cost(options), str(model.layers[-1].activation))
     optimizer = _optimizer(options, model)
@@ -111,17 +117,14 @@ def _run(options: argparse.Namespace) -> int:
         _load(model, options.load)
     console = Console(highlight=False)
     console.print(_title(options, model, data, optimizer))
-    X, Y, _ = data.test
     try:
         history = fit(
             model,
-            data.train.X,
-            targets(options, data.train.Y),
-            options.cost,
+            data,
+            cost=options.cost,
             optimizer=optimizer,
-            epochs=options.epochs or _COURSE[data.name][0],
+            epochs=options.epochs or epochs,
             batch_size=options.batch_size,
-            test=(X, targets(options, Y)),
             engine=options.engine,
             seed=options.seed,
             patience=options.patience,
@@ -134,11 +137,11 @@ def _run(options: argparse.Namespace) -> int:
         console.print(history.table)
         if history.stopped:
             console.print(history.stopped)
-        _print_confusion(console, model, data, history)
+        _print_verdict(console, model, data, history)
     if options.save is not None:
         with using_file(options.save), usage_errors(ValueError):
             save(model, options.save)
-        console.print(f"parameters written to {options.save}", soft_wrap=True)
+        console.print(f"model written to {options.save}", soft_wrap=True)
     if options.plot is not None and history:
         flat = len(data.feature_names) == 2
         boundary = (model, data.train, data.class_names) if flat else ()
@@ -150,7 +153,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _optimizer(options: argparse.Namespace, model: MLP) -> Optimizer:
     _, kind, default = _OPTIMIZERS[options.optimizer]
-    lr = options.eta if options.eta is not None else default or _COURSE[options.data][1]
+    lr = options.eta if options.eta is not None else default or _COURSE.get(options.data, _OWN)[1]
     return kind(model.parameters(), lr=float(lr))
 
 
@@ -215,39 +218,48 @@ def _title(options: argparse.Namespace, model: MLP, data: Dataset, optimizer: Op
     """Describe what is trained, on what and how, in two lines."""
     activations = "-".join(str(layer.activation) for layer in model.layers)
     held_back = f", {len(data.test.X)} held back" if len(data.test.X) else ""
+    own = f", {data.targets}" if data.preparation else ""
     return (
         f"{'-'.join(map(str, model.sizes))} network of {len(model.parameters()):,} parameters, "
         f"{activations}, {options.cost}\n"
-        f"{data.name}, {counted(len(data.train.X), 'example')} in batches of "
+        f"{data.name}{own}, {counted(len(data.train.X), 'example')} in batches of "
         f"{min(options.batch_size, len(data.train.X))}{held_back}; "
         f"{_OPTIMIZERS[options.optimizer][0]}, η = {numeral(optimizer.lr, 6)}"
     )
 
 
-def _print_confusion(console: Console, model: MLP, data: Dataset, history: History) -> None:
-    """Print how well the network does now, class by class."""
+def _print_verdict(console: Console, model: MLP, data: Dataset, history: History) -> None:
+    """Print how well the network does now: class by class, or how far its numbers are off."""
+    import numpy as np
+
     from microgradnet.training import confusion, predictions
 
     X, _, labels = data.test if len(data.test.X) else data.train
+    which = "held-back" if len(data.test.X) else "training"
+    reason = f" ({history.fallback_reason})" if history.fallback_reason else ""
+    run = f"{history.seconds:.1f} s, {history.engine} engine{reason}"
+    of = counted(len(X), f"{which} example")
+    if not data.class_names:
+        off = float(np.sqrt(((model.predict(X) - labels) ** 2).mean()))
+        score = f", R² {model.score(X, labels):.3f}" if np.ptp(labels) else ""
+        console.print(f"\noff by {numeral(off)} (root mean square) on {of}{score}; {run}")
+        return
     matrix = confusion(labels, predictions(model, X), len(data.class_names))
     right = int(matrix.trace())
-    which = "held-back" if len(data.test.X) else "training"
     console.print("\nclasses by row, what they were called by column")
-    console.print(_confusion_table(matrix.tolist(), data.class_names, console.width))
-    reason = f" ({history.fallback_reason})" if history.fallback_reason else ""
     console.print(
-        f"{right} of {counted(len(X), f'{which} example')} right, {percent(right / len(X))}; "
-        f"{history.seconds:.1f} s, {history.engine} engine{reason}"
+        _confusion_table(matrix.tolist(), list(map(str, data.class_names)), console.width)
     )
+    console.print(f"{right} of {of} right, {percent(right / len(X))}; {run}")
 
 
-def _confusion_table(matrix: list[list[int]], names: tuple[str, ...], width: int) -> Table:
+def _confusion_table(matrix: list[list[int]], names: list[str], width: int) -> Table:
     """Lay out the confusion matrix; 0 is a dot, so that errors stand out."""
     longest = max(map(len, names))
     if (longest + 1) * (len(names) + 1) + 1 > width:  # headings cut to what there is room for
         heads = [name[: max(2, (width - longest - 2) // len(names) - 1)] for name in names]
     else:
-        heads = list(names)
+        heads = names
     rows: list[list[Cell]] = []
     for i, (name, row) in enumerate(zip(names, matrix, strict=True)):
         marks = ["good" if i == j else "bad" if n else "dim" for j, n in enumerate(row)]

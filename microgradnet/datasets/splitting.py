@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -101,9 +101,8 @@ def divided(
     """Hold back ⌊test_fraction · count⌋ rows of each class, drawn by chance; shuffle both parts.
 
     Class by class, since a quarter of 150 flowers drawn blindly may well be short of a species;
-    rounded down, so that no class ever vanishes from the training part. Of rows that are alike all
-    are on one side, in the training part where not all fit into the other: an example held back
-    that was trained on would tell nothing.
+    rounded down, so that no class ever vanishes from the training part. Rows that are alike are on
+    one side: an example held back that was trained on would tell nothing.
     """
     import numpy as np
 
@@ -112,12 +111,12 @@ def divided(
     train: list[int] = []
     test: list[int] = []
     for c in range(int(classes.max(initial=-1)) + 1):
-        rows = _beside_their_twins(_shuffled(np.flatnonzero(classes == c).tolist(), rng), X)
-        count = int(test_fraction * len(rows))
-        while 0 < count < len(rows) and (X[rows[count - 1]] == X[rows[count]]).all():
-            count -= 1
-        test += rows[:count]
-        train += rows[count:]
+        rows = _shuffled(np.flatnonzero(classes == c).tolist(), rng)
+        left = int(test_fraction * len(rows))
+        for group in _alike(rows, X):
+            fits = len(group) <= left
+            (test if fits else train).extend(group)
+            left -= len(group) * fits
     return _shuffled(train, rng), _shuffled(test, rng)
 
 
@@ -126,9 +125,9 @@ def _shuffled(rows: list[int], rng: Random) -> list[int]:
     return sorted(rows, key=lambda _: rng.random())
 
 
-def _beside_their_twins(rows: list[int], X: NDArray[Any]) -> list[int]:
-    """Move each row to the first that is like it; without such rows the order stays."""
-    alike: dict[bytes, list[int]] = {}
+def _alike(rows: list[int], X: NDArray[Any]) -> Iterable[list[int]]:
+    """Group rows whose inputs are the same, in the order of the first of each group."""
+    groups: dict[bytes, list[int]] = {}
     for row in rows:
-        alike.setdefault((X[row] + 0.0).tobytes(), []).append(row)
-    return [row for group in alike.values() for row in group]
+        groups.setdefault((X[row] + 0.0).tobytes(), []).append(row)  # −0 is like 0
+    return groups.values()

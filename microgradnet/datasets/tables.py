@@ -58,8 +58,9 @@ class Preparation:
     """Hold how rows of a table become inputs; a model that was trained on them keeps it.
 
     Called on new rows it returns their inputs, of shape (rows, inputs). Rows are lists in the order
-    of `columns`, or a DataFrame or a dict of columns, of which those are taken that it knows by
-    name. Raises ValueError for columns that are missing, and for cells that are: it names the row.
+    of `columns`; or a DataFrame, a dict of columns or the path of a CSV file, of which it takes the
+    columns that it knows by name. Raises ValueError for columns and for cells that are missing, and
+    for words that are new: it names the row.
 
     >>> data = from_table({"size": [1.0, 2.0, 3.0], "kind": ["a", "b", "b"]}, target="kind")
     >>> data.preparation({"size": [2.0, 5.0]}).tolist()
@@ -89,7 +90,7 @@ class Preparation:
         for column in self.columns:
             known = table.cells(column.name)
             kind = _words if column.words else _numbers
-            cells.append(kind(column.name, known, table.place, strict=True))
+            cells.append(kind(column.name, known, table.place))
             _refuse_missing(_missing({column.name: cells[-1]}, table.place))
             strangers = [x for x in cells[-1] if column.words and x not in column.words]
             if strangers:
@@ -139,7 +140,17 @@ def from_csv(
     ...     from_csv(path, target="fruit", test_fraction=0)
     <Dataset fruit: 3 features, 2 classes, 3 examples to train on, 0 held back>
     """
-    place = Path(path)
+    table = _read_csv(Path(path), delimiter, header, decimal, encoding)
+    return _dataset(Path(path).stem, table, target, options)
+
+
+def _read_csv(
+    place: Path,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    decimal: str = ".",
+    encoding: str = "utf-8-sig",
+) -> _Table:
     try:
         text = place.read_text(encoding=encoding)
     except UnicodeDecodeError as error:
@@ -171,8 +182,7 @@ def from_csv(
                 f"with {mark!r} between them: say delimiter= if it is another"
             )
     columns = [list(column) for column in zip(*body, strict=True)] or [[] for _ in names]
-    table = _Table(names, columns, lambda n: f"line {lines[n]}")
-    return _dataset(place.stem, table, target, options)
+    return _Table(names, columns, lambda n: f"line {lines[n]}")
 
 
 def from_table(table: Any, target: Any = None, *, name: str = "table", **options: Any) -> Dataset:
@@ -241,7 +251,7 @@ def _made(
     goals = _goals(target, table.cells(target), table.place, task)
     lacking = _missing({**cells, target: goals}, table.place)
     if missing == "error":
-        _refuse_missing(lacking)
+        _refuse_missing(lacking, ", or leave these rows out with missing='drop'")
     kept = [n for n in range(len(table)) if n not in lacking]
     if not kept:
         raise ValueError(f"{name} holds no complete row")
@@ -308,7 +318,9 @@ class _Table:
 
     @staticmethod
     def read(table: Any) -> _Table:
-        """Take a DataFrame, a dict of columns, or rows."""
+        """Take a DataFrame, a dict of columns, the path of a CSV file, or rows."""
+        if isinstance(table, (str, os.PathLike)):
+            return _read_csv(Path(table))
         names = getattr(table, "columns", table if isinstance(table, Mapping) else None)
         if names is not None:
             names = list(names)
@@ -382,7 +394,7 @@ def _cells(name: str, column: list[Any], place: Any) -> list[Any]:
     return read(name, column, place)
 
 
-def _numbers(name: str, column: list[Any], place: Any, strict: bool = True) -> list[Any]:
+def _numbers(name: str, column: list[Any], place: Any) -> list[Any]:
     numbers = [None if cell is None else _number(cell) for cell in column]
     for n, (x, cell) in enumerate(zip(numbers, column, strict=True)):
         if cell is not None and (x is None or not math.isfinite(x)):
@@ -390,7 +402,7 @@ def _numbers(name: str, column: list[Any], place: Any, strict: bool = True) -> l
     return numbers
 
 
-def _words(name: str, column: list[Any], place: Any, strict: bool = True) -> list[Any]:
+def _words(name: str, column: list[Any], place: Any) -> list[Any]:
     return [None if cell is None else str(cell) for cell in column]
 
 
@@ -419,11 +431,8 @@ def _missing(cells: Mapping[str, list[Any]], place: Any) -> dict[int, str]:
     }
 
 
-def _refuse_missing(lacking: Mapping[int, str]) -> None:
+def _refuse_missing(lacking: Mapping[int, str], or_else: str = "") -> None:
     if lacking:
         reasons = list(lacking.values())
         more = f" and {len(reasons) - 4} more" if len(reasons) > 4 else ""
-        raise ValueError(
-            f"{'; '.join(reasons[:4])}{more}: fill them in, or leave these rows out with "
-            "missing='drop'"
-        )
+        raise ValueError(f"{'; '.join(reasons[:4])}{more}: fill in what is missing{or_else}")

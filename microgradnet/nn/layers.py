@@ -225,7 +225,7 @@ class Layered(Predictor):
 def checked_activation(activation: Activation) -> Activation:
     """Return the activation; ValueError lists the names, TypeError is for what cannot be called."""
     if isinstance(activation, str):
-        own = [op for op in operations() if op.name == activation and op.arity == 1]
+        own = [op for op in operations() if op.name == activation and not op.is_built_in]
         if activation not in ACTIVATIONS and not own:
             raise ValueError(f"no activation {activation!r}: there are {', '.join(ACTIVATIONS)}")
     elif not callable(activation):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -122,7 +123,10 @@ class Predictor(Module):
         return shares
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Measure the share of right classes; of numbers R² = 1 − Σ (y − a)² / Σ (y − ȳ)²."""
+        """Measure the share of right classes; of numbers R² = 1 − Σ (y − a)² / Σ (y − ȳ)².
+
+        R² is NaN where all y are the same.
+        """
         import numpy as np
 
         predicted, wanted = self.predict(X), np.asarray(y)
@@ -139,7 +143,8 @@ class Predictor(Module):
                 )
             return float((predicted == wanted).mean())
         wanted = wanted.reshape(predicted.shape)
-        return float(1 - ((wanted - predicted) ** 2).sum() / ((wanted - wanted.mean(0)) ** 2).sum())
+        spread = float(((wanted - wanted.mean(axis=0)) ** 2).sum())
+        return 1 - float(((wanted - predicted) ** 2).sum()) / spread if spread else math.nan
 
 
 def _activated(activation: Activation, z: Array) -> Array:

@@ -141,7 +141,9 @@ def test_a_batch_is_no_example() -> None:
         network().predict(X[0])
 
 
-@given(st.sampled_from(["tanh", "relu", "softsign", "gelu"]), st.sampled_from(["linear", "softmax"]))
+@given(
+    st.sampled_from(["tanh", "relu", "softsign", "gelu"]), st.sampled_from(["linear", "softmax"])
+)
 def test_outputs_are_those_of_the_graph(activation: str, output: str) -> None:
     model = MLP(2, [5, 3], activation=activation, output_activation=output, seed=3)
     graph = [[v.data for v in model(x)] for x in X]

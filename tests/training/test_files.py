@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from microgradnet import MLP, Module, Value, load, save
+from microgradnet import MLP, Module, Value, fit, load, save, sin
 from microgradnet.costs import quadratic
+from microgradnet.datasets import Column, Preparation, from_table
 from microgradnet.nn import Layer, Neuron
 from microgradnet.optim import Adam, GradientDescent, Momentum, Optimizer
 
@@ -475,3 +476,91 @@ def test_every_version_of_numpys_format_that_may_hold_the_arrays(tmp_path: Path)
         else:
             with pytest.raises(ValueError, match=r"\(3, 0\)"):
                 load(model, place)
+
+
+def described(kind: str, tmp_path: Path, description: str) -> Path:
+    """Write a small network's arrays with that description."""
+    path = tmp_path / f"model.{kind}"
+    model = MLP(2, [3, 1])
+    save(model, path)
+    if kind == "npz":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.comment = description.encode()
+    else:
+        numpy = pytest.importorskip("safetensors.numpy")
+        numpy.save_file(model.state_dict(), path, {"microgradnet": description})
+    return path
+
+
+def test_a_file_holds_the_model_and_what_it_says(kind: str, tmp_path: Path) -> None:
+    table = {"x": [1.0, 2.0, 3.0, 4.0], "c": ["r", "g", "r", "g"], "y": [True, False, True, False]}
+    data = from_table(table, test_fraction=0)
+    model = MLP(3, [4, 2, 2], activation=["relu", "tanh"], output_activation="softmax", seed=0)
+    fit(model, data, cost="log_likelihood", epochs=5, progress=False)
+    save(model, tmp_path / f"model.{kind}")
+    again = load(tmp_path / f"model.{kind}")
+    assert repr(again) == repr(model)
+    assert (again.answers, again.preparation) == (model.answers, model.preparation)
+    assert again.predict(data.train.X).tolist() == model.predict(data.train.X).tolist()
+    assert [p.data for p in again.parameters()] == [p.data for p in model.parameters()]
+
+
+def test_another_network_is_named_and_changes_nothing(kind: str, tmp_path: Path) -> None:
+    save(MLP(2, [3, 1], activation="tanh"), tmp_path / f"model.{kind}")
+    model = MLP(2, [3, 1], activation="relu", seed=0)
+    before = [p.data for p in model.parameters()]
+    with pytest.raises(ValueError, match="its layers are tanh-linear, those of the model relu-lin"):
+        load(model, tmp_path / f"model.{kind}")
+    assert [p.data for p in model.parameters()] == before
+
+
+@pytest.mark.parametrize("activation", [lambda v: v * v, sin])
+def test_a_file_that_does_not_say_what_it_holds_is_read_into_a_model(
+    kind: str, tmp_path: Path, activation: Any
+) -> None:
+    own = MLP(2, [3, 1], activation=activation)
+    save(own, tmp_path / f"model.{kind}")
+    with pytest.raises(ValueError, match="it does not say what its model is: make the model"):
+        load(tmp_path / f"model.{kind}")
+    load(own, tmp_path / f"model.{kind}")
+    load(MLP(2, [3, 1], activation="tanh"), tmp_path / f"model.{kind}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sizes": [2, 100_000, 100_000, 1]},
+        {"sizes": [2, 3, -1]},
+        {"sizes": "2,3,1"},
+        {"sizes": [2.5, 3, 1]},
+        {"activations": ["relu", "no such"]},
+        {"activations": ["relu"]},
+        {"granularity": 7},
+    ],
+)
+def test_a_description_that_is_not_true_is_refused(
+    kind: str, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    network = {"sizes": [2, 3, 1], "activations": ["relu", "linear"], "granularity": "atomic"}
+    rest = {"microgradnet": 1, "answers": {"classes": []}, "preparation": None}
+    good = described(kind, tmp_path, json.dumps({"network": network, **rest}))
+    assert load(good).sizes == [2, 3, 1]
+    path = described(kind, tmp_path, json.dumps({"network": {**network, **change}, **rest}))
+    with pytest.raises(ValueError, match=f"is damaged, or no .{kind} file"):
+        load(path)
+
+
+@pytest.mark.parametrize("description", ["{", "[]", '{"network": {}}', "null"])
+def test_a_damaged_description_is_refused(kind: str, tmp_path: Path, description: str) -> None:
+    path = described(kind, tmp_path, description)
+    for arguments in ((path,), (MLP(2, [3, 1]), path)):
+        with pytest.raises(ValueError, match=f"is damaged, or no .{kind} file"):
+            load(*arguments)
+
+
+def test_a_description_too_long_for_npz_is_refused(tmp_path: Path) -> None:
+    model = MLP(1, [1])
+    model.preparation = Preparation((Column("c", tuple(f"word {k}" for k in range(9000))),), "y")
+    with pytest.raises(ValueError, match=r"save it as \.safetensors"):
+        save(model, tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())
