@@ -34,8 +34,9 @@ from operator import index
 from random import Random
 from typing import TYPE_CHECKING
 
+from microgradnet.datasets.preparation import Column, Preparation
 from microgradnet.datasets.splitting import Dataset, Examples, split
-from microgradnet.datasets.tables import Column, Preparation, from_csv, from_table
+from microgradnet.datasets.tables import from_csv, from_table
 from microgradnet.randomness import generator
 
 if TYPE_CHECKING:

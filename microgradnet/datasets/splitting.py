@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from microgradnet.datasets.tables import Preparation
+    from microgradnet.datasets.preparation import Preparation
 
 __all__ = ["Dataset", "Examples", "divided", "split"]
 
