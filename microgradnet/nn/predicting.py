@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from microgradnet.datasets import Preparation
-    from microgradnet.nn.layers import Activation, Layer
 
     Array: TypeAlias = NDArray[Any]
 
@@ -53,7 +52,7 @@ class Predictor(Module):
     answers: Answers = Answers()
     preparation: Preparation | None = None
     """How rows of the table that it was trained on became inputs, to do the same to new ones."""
-    layers: list[Layer]
+    layers: list[Any]
 
     @property
     def sizes(self) -> list[int]:
@@ -147,7 +146,7 @@ class Predictor(Module):
         return 1 - float(((wanted - predicted) ** 2).sum()) / spread if spread else math.nan
 
 
-def _activated(activation: Activation, z: Array) -> Array:
+def _activated(activation: Any, z: Array) -> Array:
     """Apply an activation to weighted inputs of shape (examples, neurons)."""
     import numpy as np
 
