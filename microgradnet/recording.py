@@ -120,18 +120,20 @@ def hooked(hook: Hook) -> Iterator[None]:
     ...     y = Value(3.0) * 2
     multiply 6.0
     """
-    with _block(), Setting(_hook, hook):
+    with _block(hooks=1), Setting(_hook, hook):
         yield
 
 
 @contextmanager
-def _block() -> Iterator[None]:
+def _block(hooks: int = 0) -> Iterator[None]:
     """Keep operations off the fast paths within a block."""
-    global open_blocks
+    global open_blocks, open_hooks
     with _lock:
         open_blocks += 1
+        open_hooks += hooks
     try:
         yield
     finally:
         with _lock:
             open_blocks -= 1
+            open_hooks -= hooks
