@@ -346,6 +346,14 @@ BACKPROP_MISTAKES = (
         pictures.bias, bias_shares=_last_example, weight_shares=_last_example,
     ),
     model(
+        "gradients_zero", "every gradient is 0",
+        "The arrays are made and never filled, or the gradients go to other names.",
+        "nabla_w = [np.zeros(w.shape) for w in weights]; return nabla_b, nabla_w",
+        "nabla_b[l], nabla_w[l] = delta, np.outer(delta, a[l - 1])", pictures.layers,
+        bias_gradient=lambda s, l: np.zeros(s.b[l].shape),
+        weight_gradient=lambda s, l: np.zeros(s.W[l].shape),
+    ),
+    model(
         "last_layer_only", "only the last layer has gradients",
         "Without the loop of BP2 the hidden layers do not learn.",
         "nabla_w[-1] = np.outer(delta, a[-2])", "for l in range(L - 1, 0, -1): ...",

@@ -116,6 +116,11 @@ _LIST: tuple[tuple[str, str, str, str, str, Callable[[], Value]], ...] = (
      "The root's derivative by itself is 1. Without it all gradients stay 0.",
      "for node in reversed(topo): node._backward()",
      "self.grad = 1.0; for node in reversed(topo): node._backward()", _square),
+    ("gradient_lost", "no gradient arrives",
+     "Every gradient is 0. Backward runs no rule, or what an operation returns does not know its "
+     "operands: its graph ends there.",
+     "out = Value(math.tanh(self.data))",
+     "out = Value(math.tanh(self.data), (self,)); out._backward = _backward", _chain),
     ("seed_is_value", "backward begins with the root's value",
      "The root's derivative by itself is 1, and not its value. All gradients are multiplied by "
      "the root.",

@@ -308,7 +308,7 @@ class TorchEngine(NodeEngine):
         """All points at once."""
         columns = [self.leaf(column) for column in points.T.tolist()]
         found = self.limit(lambda: self.number(function(*columns)))
-        return np.full(len(points), math.nan) if isinstance(found, Failure) else np.array(found)
+        return super().values(function, points) if isinstance(found, Failure) else np.array(found)
 
     def _recorded(self, node: Any, leaves: Sequence[Any]) -> Sequence[Any]:
         """The gradients as nodes; None where nothing leads there."""
@@ -333,9 +333,11 @@ class TransformEngine(Engine):
 
     def __init__(self, grad: Any, namespaces: Sequence[Any], limit: Limit) -> None:
         self.grad, self.limit = grad, limit
-        self.name = f"{grad.__module__.partition('.')[0]}.grad"
+        root = grad.__module__.partition(".")[0]
+        self.name = f"{root}.grad"
         self.namespaces = tuple(namespaces)
         self.array = namespaces[0].array
+        self.compiled = getattr(sys.modules[root], "jit", lambda f: f)
 
     def is_node(self, result: Any) -> bool:
         """Ask whether it is an array."""
@@ -367,13 +369,19 @@ class TransformEngine(Engine):
             slope: Function = self.grad(lambda *xs: f(*xs).sum(), k)
             return slope
 
+        firsts = [derivative(function, k) for k in n]
+        seconds = [derivative(firsts[j], k) for j in n for k in n if j <= k and constant is None]
+
+        def everything(*xs: Any) -> list[Any]:
+            return [function(*xs), *(f(*xs) for f in (*firsts, *seconds))]
+
         def evaluate(f: Function) -> Any:
             return self.limit(lambda: np.broadcast_to(np.asarray(f(*columns), float), len(points)))
 
-        firsts = [derivative(function, k) for k in n]
-        seconds = [derivative(firsts[j], k) for j in n for k in n if j <= k]
-        found = (evaluate(function), [*map(evaluate, firsts)],
-                 [*map(evaluate, seconds)] if constant is None else None)  # fmt: skip
+        whole = self.limit(lambda: [*map(np.asarray, self.compiled(everything)(*columns))])
+        if isinstance(whole, Failure):  # of one part at least, or of the compiler
+            whole = [evaluate(f) for f in (function, *firsts, *seconds)]
+        found = whole[0], whole[1 : 1 + len(columns)], whole[1 + len(columns) :] or None
         return [Trial(*(_entry(each, row) for each in found)) for row in range(len(points))]
 
     def values(self, function: Function, points: Array) -> Array:

@@ -238,7 +238,7 @@ def _explained(of: str, pairs: Sequence[tuple[float, float, float]]) -> list[Sym
     factor = ratios[len(ratios) // 2]
     if not all(abs(got - factor * want) <= 4 * bound for got, want, bound in pairs):
         return []
-    name = "operand_forgotten" if factor == 0 else "constant_factor"
+    name = "gradient_lost" if factor == 0 else "constant_factor"
     if abs(factor + 1) < 1e-9:
         name = "wrong_sign"
     got, want, _ = max(sure, key=lambda each: abs(each[1]))

@@ -32,33 +32,33 @@ SCRIPTS = (
            ((PRODUCT, (0, 1)), (PRODUCT, (0, 2)), (SUM, (3, 4)))),
     Script("x used by three sums", (1.75, 2.0, 3.0, 4.5),
            ((SUM, (0, 1)), (SUM, (0, 2)), (SUM, (0, 3)), (PRODUCT, (4, 5)), (PRODUCT, (7, 6)))),
-    Script("a sum within a graph: 3(x + y)", (1.75, 2.5, 3.0), ((SUM, (0, 1)), (PRODUCT, (3, 2)))),
-    Script("a product within a graph: 3xy", (1.75, 2.5, 3.0),
+    Script("a sum within: 3(x + y)", (1.75, 2.5, 3.0), ((SUM, (0, 1)), (PRODUCT, (3, 2)))),
+    Script("a product within: 3xy", (1.75, 2.5, 3.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (3, 2)))),
     Script("b = 2a, c = 3b, d = b + c", (1.75, 2.0, 3.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (3, 2)), (SUM, (3, 4)))),
     Script("b = 2a, c = 3b, d = c + b", (1.75, 2.0, 3.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (3, 2)), (SUM, (4, 3)))),
-    Script("b = a + 2, c = b + 3, d = cb, e = bd", (1.75, 2.0, 3.0),
+    Script("b = a + 2, c = b + 3: b·(cb)", (1.75, 2.0, 3.0),
            ((SUM, (0, 1)), (SUM, (3, 2)), (PRODUCT, (4, 3)), (PRODUCT, (3, 5)))),
     Script("u = xy, v = uu, w = v + u", (1.75, 2.5),
            ((PRODUCT, (0, 1)), (PRODUCT, (2, 2)), (SUM, (3, 2)))),
-    Script("equal values: 5·2x + 7·2y, x = y", (1.75, 1.75, 2.0, 2.0, 5.0, 7.0),
+    Script("equal: 5·2x + 7·2y, x = y", (1.75, 1.75, 2.0, 2.0, 5.0, 7.0),
            ((PRODUCT, (0, 2)), (PRODUCT, (1, 3)), (PRODUCT, (6, 4)), (PRODUCT, (7, 5)),
             (SUM, (8, 9)))),
-    Script("equal values: (x + 2) + (y + 2), x = y", (1.75, 1.75, 2.0, 2.0),
+    Script("equal: x + 2 + (y + 2), x = y", (1.75, 1.75, 2.0, 2.0),
            ((SUM, (0, 2)), (SUM, (1, 3)), (SUM, (4, 5)))),
     Script("a consumer that is not asked", (1.75, 2.0, 3.0, 5.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (4, 2)), (PRODUCT, (4, 3)))),
     Script("two roots: 3·2a, then 5·2a", (1.75, 2.0, 3.0, 5.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (4, 2)), (PRODUCT, (4, 3))), (5, 6)),
-    Script("another graph after zeroing: 2a, then 3a", (1.75, 2.0, 3.0),
+    Script("after zeroing: 2a, then 3a", (1.75, 2.0, 3.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (0, 2))), (3, None, 4)),
-    Script("backward three times: 3·2a", (1.75, 2.0, 3.0),
+    Script("three backwards: 3·2a", (1.75, 2.0, 3.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (3, 2))), (4, 4, 4)),
-    Script("backward three times: (a + 2) + 3", (1.75, 2.0, 3.0),
+    Script("three backwards: (a + 2) + 3", (1.75, 2.0, 3.0),
            ((SUM, (0, 1)), (SUM, (3, 2))), (4, 4, 4)),
-    Script("backward, zeroing, backward: 3·2a", (1.75, 2.0, 3.0),
+    Script("zeroed between two: 3·2a", (1.75, 2.0, 3.0),
            ((PRODUCT, (0, 1)), (PRODUCT, (3, 2))), (4, None, 4)),
 )  # fmt: skip
 
@@ -130,9 +130,22 @@ def _partials(engine: Engine, measured: Mapping[str, Measured]) -> Any:
         if name in (SUM, PRODUCT) and each.rule_is_right:
             return _exact(name, xs)
         found = engine.run(each.offered.function, xs)
-        return [math.nan] * len(xs) if isinstance(found, Failure) else found[1]
+        if isinstance(found, Failure):
+            return [math.nan] * len(xs)
+        turned = (
+            each.shuffled
+            and name in (SUM, PRODUCT)
+            and not _in_order(each, found[1], _exact(name, xs))
+        )
+        return found[1][::-1] if turned else found[1]
 
     return partials
+
+
+def _in_order(each: Measured, found: Sequence[float], exact: Sequence[float]) -> bool:
+    """Whether the operand whose rule is right has its own derivative."""
+    right = [k for k in (0, 1) if each.operand_is_right(k)]
+    return all(abs(found[k] - exact[k]) <= 1e-6 * abs(exact[k]) for k in right[:1])
 
 
 def _values(script: Script, functions: Mapping[str, Function] | None = None) -> list[float]:

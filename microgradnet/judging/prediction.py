@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations
 from typing import Any, TypeAlias
 
@@ -63,7 +63,8 @@ def _rules(models: tuple[Model, ...]) -> Rules:
     return replace(RIGHT, **{k: v for each in models for k, v in each.changes.items()})
 
 
-def combined(models: Sequence[Model], mistakes: int) -> list[tuple[Model, ...]]:
+@cache
+def combined(models: tuple[Model, ...], mistakes: int) -> list[tuple[Model, ...]]:
     """List the sets of so many mistakes that concern different parts of the equations."""
     return [
         chosen
@@ -84,7 +85,16 @@ def predict(
     """Biases' and weights' numbers; None where shapes do not fit, so that NumPy raises.
 
     Many loops go on to the error of the input, which nobody needs and which may not fit: beyond.
+    A case remembers its predictions, for a function is read in several forms.
     """
+    key = explanation.convention, explanation.models, step, beyond
+    if key not in case.memory:
+        case.memory[key] = _predicted(case, explanation, step, beyond)
+    found: Prediction | None = case.memory[key]
+    return found
+
+
+def _predicted(case: Case, explanation: Explanation, step: bool, beyond: bool) -> Prediction | None:
     try:
         with np.errstate(all="ignore"):
             simulation = Simulation(case, explanation.convention, explanation.rules)
@@ -108,7 +118,7 @@ def explanations(
 
     Of a batch the convention may be a sum or a mean, which single examples do not tell.
     """
-    sets = combined(models, mistakes)
+    sets = combined(tuple(models), mistakes)
     one = [o for o in observed if o.case.single]
     several = [o for o in observed if not o.case.single]
     for convention in conventions:

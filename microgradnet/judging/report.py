@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from textwrap import fill
 from typing import Any
 
@@ -26,8 +27,8 @@ class Judgement(Tabular):
     >>> finding = Finding("BP3", "∂C/∂b = δ", "wrong", "layer 1", "0.5", "0.25", 4.5e15)
     >>> print(Judgement("mine", "backprop", (finding,), (), hints=False))
     mine, judged as a backprop
-    judged     verdict  at       got  right    ulps
-    ∂C/∂b = δ  ✗ wrong  layer 1  0.5   0.25  4.5e15
+    judged     part  verdict  at       got  right    ulps
+    ∂C/∂b = δ  BP3   ✗ wrong  layer 1  0.5   0.25  4.5e15
     1 of 1 is not right: ∂C/∂b = δ.
     Points: BP3 0 of 1.
     """
@@ -124,8 +125,13 @@ class Judgement(Tabular):
 
     @property
     def table(self) -> Table:
-        """A row a finding; what the subject does not have is left to the verdict."""
-        rows = [_cells(each) for each in self.findings if each.verdict != "absent"]
+        """A row a finding; one for an operation's parts that are right, one after the other.
+
+        What the subject does not have is left to the verdict.
+        """
+        judged = [each for each in self.findings if each.verdict != "absent"]
+        alike = groupby(judged, key=lambda each: (each.of, each.verdict == "right" or id(each)))
+        rows = [_cells([*group]) for _, group in alike]
         return Table(_HEADINGS, rows, left=_LEFT, optional=_OPTIONAL)
 
     @property
@@ -174,18 +180,23 @@ class Judgement(Tabular):
             yield "None of the known mistakes predicts these numbers."
 
 
-_HEADINGS = ("judged", "verdict", "at", "got", "right", "ulps")
-_LEFT = ("judged", "verdict", "at")
-_OPTIONAL = ("ulps", "at", "right", "got")
+_HEADINGS = ("judged", "part", "verdict", "at", "got", "right", "ulps")
+_LEFT = ("judged", "part", "verdict", "at")
+_OPTIONAL = ("ulps", "at", "right", "got", "part")
 _SIGNS = {"right": ("✓", "good"), "convention": ("✓ convention", "good")}
+_PARTS = {"values": "value", "derivatives": "f′", "second derivatives": "f″"}
+"""What a row calls these parts."""
 
 
-def _cells(finding: Finding) -> list[Cell]:
+def _cells(alike: Sequence[Finding]) -> list[Cell]:
+    """Write findings that differ in their parts alone."""
+    finding = alike[0]
+    part = ", ".join(_PARTS.get(each.part, each.part) for each in alike)
     ulps = "" if finding.ulps is None else numeral(finding.ulps, 2)
     texts = [_short(each) for each in (finding.at, finding.got, finding.want)]
     if not finding.failed:
-        return [finding.of, _SIGNS[finding.verdict], *texts, ulps]
-    return [(text, "bad") for text in (finding.of, f"✗ {finding.verdict}", *texts, ulps)]
+        return [finding.of, part, _SIGNS[finding.verdict], *texts, ulps]
+    return [(text, "bad") for text in (finding.of, part, f"✗ {finding.verdict}", *texts, ulps)]
 
 
 def _short(text: str) -> str:

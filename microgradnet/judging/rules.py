@@ -111,9 +111,14 @@ class Measured:
     @property
     def rule_is_right(self) -> bool:
         """Whether the first derivatives are."""
-        columns = [1 + k for k in self.operands]
-        off = np.abs(self.firsts - self.right.numbers[:, columns])
-        return bool((off <= self.right.bounds[:, columns]).all())
+        return all(map(self.operand_is_right, range(len(self.operands))))
+
+    def operand_is_right(self, j: int) -> bool:
+        """Whether those by one operand that is a node are."""
+        column = 1 + self.operands[j]
+        bounds = self.right.bounds[:, column]
+        off = np.abs(self.firsts[:, j] - self.right.numbers[:, column])
+        return bool((off <= bounds)[np.isfinite(bounds) & ~np.isnan(self.firsts[:, j])].all())
 
 
 def measure(engine: Engine, offered: Offered, part: str = "") -> tuple[Measured, list[Finding]]:
@@ -513,14 +518,15 @@ def _known(measured: Measured, k: int) -> Iterator[tuple[str, _Prediction]]:
         yield "power_not_lowered", lambda p, y, d: c * y
         yield "exponent_lost", lambda p, y, d: _x(p) ** (c - 1)
         yield "wrong_variable", lambda p, y, d: c * y ** (c - 1)
-    yield "operand_forgotten", lambda p, y, d: np.zeros_like(d)
+    lost = "gradient_lost" if len(measured.operands) == 1 else "operand_forgotten"
+    yield lost, lambda p, y, d: np.zeros_like(d)
     yield "wrong_sign", lambda p, y, d: -d
     if measured.seed_is_value:  # what was found has been divided by the value
         yield "upstream_gradient_lost", lambda p, y, d: d / y
         yield "upstream_gradient_added", lambda p, y, d: d / y + 1
 
 
-_PLAIN = ("operand_forgotten", "wrong_sign", "gate_forgotten", "gradient_to_both",
+_PLAIN = ("operand_forgotten", "gradient_lost", "wrong_sign", "gate_forgotten", "gradient_to_both",
           "upstream_gradient_lost", "upstream_gradient_added")  # fmt: skip
 """What a factor makes nothing else of."""
 

@@ -117,8 +117,17 @@ def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
             for finding, mistake in lived
             if mistake
         ]
+    if habits is not None and habits.order == "forward":
+        why = "no negative gradient arrives in this order: a gate on the gradient gives the same"
+        walked += [
+            Symptom("gate_on_gradient", each.where, f"{each.evidence}; {why}")
+            for each in found
+            if (each.mistake, each.where) == ("gate_forgotten", "relu")
+        ]
     gated = {each.where for each in walked if each.mistake == "gate_on_gradient"}
     found = [each for each in found if each.where not in gated] + walked
+    if any((each.mistake, each.where) == ("gradient_lost", "backward") for each in found):
+        found = [found[0], *(each for each in found if each.mistake in _OF_VALUES)]
     findings += structural
     usable = {
         name: each.offered.function for name, each in measured.items()
@@ -152,6 +161,8 @@ def _seed(engine: Engine) -> list[Symptom]:
             return [Symptom("seed_missing", "backward", "after z = x + y; z.backward() both "
                             "gradients are 0; with z.grad = 1 before it they are not")]  # fmt: skip
         engine.seed = "one"
+        return [Symptom("gradient_lost", "backward", "after z = x + y; z.backward() both gradients "
+                        "are 0, and they are so with z.grad = 1 before it")]  # fmt: skip
     if got == [4.25, 4.25]:
         engine.seed = "value"
         return [Symptom("seed_is_value", "backward", "of z = x + y at 1.75 and 2.5 both gradients "
@@ -185,6 +196,9 @@ def _not_inherited(
             found.append(each)
     return found
 
+
+_OF_VALUES = ("overflow", "reflected_operands_swapped", "reflected_operand_missing")
+"""The mistakes that show in values."""
 
 _COMPOSED: dict[str, tuple[tuple[str, ...], Any]] = {
     "-x": (("x * number", "x * y"), lambda x: x * -1),

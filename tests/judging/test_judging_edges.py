@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from support.planted_engines import closures, local_grads
 
 from microgradnet import judge
-from microgradnet.judging.engines import NodeEngine
+from microgradnet.judging.engines import NodeEngine, Trial
 from microgradnet.judging.functions import PairEngine
 from microgradnet.judging.limits import Count, Failure, Limit, Stopped
 
@@ -114,9 +116,63 @@ def test_a_backward_that_raises_or_does_nothing_is_wrong():
         def backward(self):
             pass
 
-    for engine in (Raising, Idle):
+    for engine, mistakes in (Raising, []), (Idle, ["gradient_lost"]):
         report = judge(engine)
         assert not report.ok
+        assert [each.mistake.name for each in report.diagnoses] == mistakes
+
+
+def test_a_backward_that_raises_at_the_leaves_consumers_alone_is_wrong():
+    class Deep(closures()):
+        def backward(self):
+            if not any(parent._prev for parent in self._prev):
+                raise RuntimeError("too shallow")
+            super().backward()
+
+    assert not judge(Deep).ok
+
+
+def test_an_operation_that_forgets_its_operand_has_no_gradient():
+    class Detached(closures()):
+        def tanh(self):
+            return type(self)(math.tanh(self.data))
+
+    [diagnosis] = judge(Detached).diagnoses
+    assert (diagnosis.mistake.name, diagnosis.where) == ("gradient_lost", "tanh")
+
+
+def test_where_one_point_has_no_end_the_others_are_not_tried():
+    tried = []
+
+    class Endless(closures()):
+        def exp(self):
+            tried.append(self.data)
+            while self.data == 1.0:
+                pass
+            return super().exp()
+
+        def sin(self):
+            while True:
+                abs(self.data)
+
+    with Limit(seconds=0.2) as limit:
+        engine = NodeEngine(Endless, limit)
+        found = {
+            name: engine.try_out(getattr(Endless, name), [[x] for x in (0.0, 1.0, 2.0)])
+            for name in ("exp", "sin")
+        }
+    assert found["exp"][0].value == 1.0
+    assert found["exp"][1].value.stopped and found["exp"][2] == Trial()
+    assert found["sin"][0].value.stopped and tried == [0.0, 1.0]
+    assert limit.seconds < 0.6
+
+
+def test_what_raises_no_exception_of_an_exit_ends_no_judgement():
+    class Leaving(closures()):
+        def exp(self):
+            raise SystemExit
+
+    assert not judge(Leaving).ok
 
 
 def test_another_slope_of_leaky_relu_is_no_mistake():

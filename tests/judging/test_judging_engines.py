@@ -58,12 +58,23 @@ def test_each_mistake_is_caught_and_named(plant):
     assert plant in named(report) <= {plant} | CONSEQUENCES
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(st.sampled_from(sorted(FORMS)), st.sampled_from(PAIRS))
 @example("the GPT of scalars'", ("assigned_gradient", "paths_one_by_one"))
+@example("the GPT of scalars'", ("set_of_parents", "operand_forgotten"))
+@example("the GPT of scalars'", ("tape_never_cleared", "overflow"))
+@example("the GPT of scalars'", ("operands_swapped", "gate_on_gradient"))
+@example("micrograd's", ("order_not_reversed", "gate_on_gradient"))
+@example("micrograd's", ("seed_is_value", "relu_slope_at_zero"))
+@example("micrograd's", ("seed_is_value", "upstream_gradient_added"))
+@example("micrograd's", ("no_topological_order", "recursion"))
 def test_two_mistakes_are_caught_and_named(form, pair):
     report = judge(FORMS[form](*pair), steps=STEPS)
-    assert {*pair} <= named(report), report
+    both = named(report)
+    if not {*pair} <= both:  # one hides the other, then: all numbers are as without it
+        assert {*pair} & both
+        alone = judge(FORMS[form](*({*pair} & both)), steps=STEPS)
+        assert alone.findings == report.findings, report
 
 
 @pytest.mark.skipif(COMPILED, reason="what is compiled cannot be replaced")

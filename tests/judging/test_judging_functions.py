@@ -36,7 +36,7 @@ def test_a_right_gradient_is_right_on_any_domain(low, high):
 @given(st.sampled_from([1e-9, -1e-6, 1.0]))
 def test_a_factor_is_caught_and_named(share):
     report = judge(wave, lambda x: (1 + share) * wave_prime(x), (-2, 2))
-    assert names(report) == ["operand_forgotten" if share == -1 else "constant_factor"]
+    assert names(report) == ["gradient_lost" if share == -1 else "constant_factor"]
     assert report.reading == "held against the slopes by differences of its values"
 
 
@@ -61,7 +61,7 @@ def test_each_argument_is_judged():
         ("df, argument 2", "wrong"),
     ]
     assert names(report) == ["wrong_sign"]
-    assert names(judge(wave, lambda x: 0.0, (-2, 2))) == ["operand_forgotten"]
+    assert names(judge(wave, lambda x: 0.0, (-2, 2))) == ["gradient_lost"]
 
 
 def test_what_no_factor_explains_is_wrong_without_a_name():
@@ -81,6 +81,10 @@ def test_what_raises_is_a_finding():
     assert judge(wave, endless, (-2, 2)).findings[0].verdict == "stopped"
     [finding] = judge(math.sqrt, lambda x: 0.5 / math.sqrt(x), (-2, -1)).findings
     assert (finding.of, finding.verdict) == ("f", "raises")  # nowhere defined, so nothing is judged
+
+
+def test_where_a_function_is_not_defined_it_is_not_judged():
+    assert judge(math.log, lambda x: 1 / x, (-1, 2)).ok
 
 
 def test_an_empty_domain_is_refused():
@@ -107,6 +111,22 @@ def test_a_rule_of_pytorch_is_judged(factor, found):
     report = judge(Tanh)
     assert names(report) == found
     assert report.subject == "Tanh"
+
+
+def test_a_rule_of_pytorch_for_single_numbers_is_judged():
+    torch = pytest.importorskip("torch")
+
+    class Gate(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.slope = 1.0 if x > 0 else 0.25
+            return x * ctx.slope
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.slope
+
+    assert judge(Gate, domain=(-2, 2)).ok
 
 
 class Primitive:

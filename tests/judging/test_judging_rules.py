@@ -204,4 +204,8 @@ def test_pytorch_has_one_true_fault(monkeypatch):
     # its ⅙ is in single precision
     assert {(each.part, each.of) for each in report.failed} == {("derivatives", "hard_sigmoid")}
     with Limit() as limit:
-        assert engine_of(torch.Tensor, limit).records_gradients
+        engine = engine_of(torch.Tensor, limit)
+        assert engine.records_gradients
+        trials = engine.try_out(lambda x, y: x * y, [[k, 3.0] for k in range(200)], constant=1)
+    assert [each.firsts for each in trials] == [[3.0]] * 200
+    assert [each.value for each in trials] == [3.0 * k for k in range(200)]

@@ -108,7 +108,19 @@ def test_json_has_a_schema_and_survives_what_json_has_not() -> None:
     assert (report["ok"], report["score"], report["seed"]) == (False, 0.333333, 0)
 
 
-OPTIONAL = {"at", "got", "right", "ulps"}
+def test_an_operation_that_is_right_has_one_row_and_the_part_that_is_not_its_own() -> None:
+    parts = ("values", "derivatives", "second derivatives")
+    right = [Finding(part, "tanh", "right") for part in parts]
+    wrong = [Finding("values", "exp", "right"), Finding("derivatives", "exp", "wrong", "x = 1")]
+    report = Judgement("mine", "engine", (*right, *wrong), ())
+    assert [line.split() for line in str(report.table).splitlines()[1:]] == [
+        ["tanh", "value,", "f′,", "f″", "✓"],
+        ["exp", "value", "✓"],
+        ["exp", "f′", "✗", "wrong", "x", "=", "1"],
+    ]
+
+
+OPTIONAL = {"part", "at", "got", "right", "ulps"}
 
 
 @pytest.mark.parametrize(("width", "headings"), [(200, OPTIONAL), (24, set())])

@@ -148,6 +148,7 @@ BACKPROPS: dict[str, tuple[str, dict[str, str]]] = {
     "last_example_only": (
         "quadratic", {"nabla_b": "delta[-1]", "nabla_w": "np.outer(delta[-1], a[l - 1][-1])"},
     ),
+    "gradients_zero": ("quadratic", {"nabla_b": "nabla_b[l - 1]", "nabla_w": "nabla_w[l - 1]"}),
     "last_layer_only": ("quadratic", {"stop": "L"}),
     "first_layer_missing": ("quadratic", {"stop": "1"}),
     "layers_reversed": ("quadratic", {"result": "nabla_b[::-1], nabla_w[::-1]"}),
