@@ -17,7 +17,12 @@ from microgradnet.judging.steps import judge_step
 BOTH = {**STEPS, **{name: each for name, each in BACKPROPS.items() if each[0] == "quadratic"}}
 """In a step there may be a mistake of either list."""
 
-SAME = {"wrong_sign": "uphill", "bias_gradient_zero": "biases_not_updated", "averaged": "m_twice"}
+SAME = {
+    "gradients_zero": "nothing_updated",
+    "wrong_sign": "uphill",
+    "bias_gradient_zero": "biases_not_updated",
+    "averaged": "m_twice",
+}
 """What gives a step the same numbers."""
 
 
