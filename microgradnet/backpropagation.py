@@ -252,7 +252,7 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 if op is _RELU:
                     if x <= 0.0:
                         continue
-                    term = g
+                    term: Any = g  # compiled, it were a float, which NO_PART of a rule is not
                 elif op is _NEGATIVE:
                     term = -g
                 elif op is _SQUARE and (_LEAST <= x < inf or -inf < x <= -_LEAST):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -66,13 +67,15 @@ class Measured:
         Where a set of parents gives two operands each other's derivatives, in their order again.
         """
         found = self._firsts
-        if self.shuffled:
-            straight, swapped = self._fits
-            one, other = straight.any(axis=1), swapped.any(axis=1)
-            turned = (other & ~one) | (swapped.all(axis=1) & ~straight.all(axis=1))
-            found = np.where(turned[:, None], found[:, ::-1], found)
-            unclear = one & other & ~straight.all(axis=1) & ~swapped.all(axis=1)
-            found[unclear] = np.nan
+        if not self.shuffled:
+            return found
+        n = len(self.operands)
+        best = self._fits.max(axis=1)
+        turned = np.array([*permutations(range(n))])[self._fits.argmax(axis=1)]
+        found = np.take_along_axis(found, turned, axis=1)
+        for j, order in enumerate(permutations(range(n))):
+            as_good = (self._fits[:, j] == best) & (best < n)
+            found[as_good & (self._firsts[:, order] != found).any(axis=1)] = np.nan  # unclear
         return found
 
     @cached_property
@@ -86,27 +89,27 @@ class Measured:
 
     @cached_property
     def shuffled(self) -> bool:
-        """Whether two operands have each other's derivatives, at some points and not at others.
+        """Whether operands have each other's derivatives, at some points and not at others.
 
-        A set of parents does so, where derivatives are paired with its entries. One of the two may
+        A set of parents does so, where derivatives are paired with its entries. Some of them may
         be wrong besides.
         """
-        if len(self.operands) != 2:
+        n = len(self.operands)
+        if n == 1:
             return False
-        straight, swapped = (each.any(axis=1) for each in self._fits)
-        rows: Any = np.isfinite(self.right.bounds[:, 1:3]).all(axis=1)
-        mixed = (straight & ~swapped & rows).any() and (swapped & ~straight & rows).any()
-        return bool(mixed and (straight | swapped | ~rows).all())
+        rows: Any = np.isfinite(self.right.bounds[:, 1 : 1 + n]).all(axis=1)
+        straight, turned = self._fits[:, 0], self._fits[:, 1:].max(axis=1)
+        mixed = ((straight > turned) & rows).any() and ((turned > straight) & rows).any()
+        return bool(mixed and (self._fits.any(axis=1) | ~rows).all())
 
     @cached_property
     @np.errstate(all="ignore")
-    def _fits(self) -> tuple[Any, Any]:
-        """Where each derivative is right, and where it is in the other one's place."""
-        want, bounds = self.right.numbers[:, 1:3], self.right.bounds[:, 1:3]
-        return (
-            np.abs(self._firsts - want) <= bounds,
-            np.abs(self._firsts - want[:, ::-1]) <= bounds[:, ::-1],
-        )
+    def _fits(self) -> Any:
+        """How many derivatives are right in each order of the operands, their own first."""
+        n = len(self.operands)
+        want, bounds = self.right.numbers[:, 1 : 1 + n], self.right.bounds[:, 1 : 1 + n]
+        fits = [np.abs(self._firsts[:, p] - want) <= bounds for p in permutations(range(n))]
+        return np.stack([each.sum(axis=1) for each in fits], axis=1)
 
     @property
     def rule_is_right(self) -> bool:
