@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import gc
+import json
 import linecache
 import math
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from support import loops
 from support.lifting import network
+from support.random_terms import leaves_of, numbers
 
 from microgradnet import Value, lift, operation, ops, trace
+from microgradnet.lifting import from_json, to_json
+from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.lifted import check_against
+from microgradnet.lifting.terms import Extent, axes_of, topological_terms
 from microgradnet.lifting.vectorise import vectorise
 
 INF, NAN = math.inf, math.nan
@@ -224,3 +231,43 @@ def test_a_check_is_made_in_double_precision():
 def test_a_check_on_no_example_finds_nothing():
     x, y = [Value(0.5)], [Value(0.25)]
     assert lift(x[0] - y[0], x, y, check=(np.empty((0, 1)), np.empty((0, 1)))) is not None
+
+
+SMALL = {
+    "batch": lambda: loops.demo_batch(3, hidden=2),
+    "listed batch": lambda: loops.demo_batch(2, listed=True, hidden=2),
+    "positions": lambda: loops.positions(2, 3),
+    "attention": lambda: loops.attention(3, 4),
+    "causal attention": lambda: loops.attention(3, 4, causal=True),
+    "convolution": lambda: loops.convolution(6, 2, 2),
+    "padded convolution": lambda: loops.convolution(4, 2, 2, padded=True),
+    "recurrence": lambda: loops.recurrence(3, 2, 2),
+    **{kind: partial(loops.gemm, 3, kind=kind) for kind in ("plain", "transposed", "chain")},
+    "covariance": lambda: loops.covariance(3, 2),
+    "jacobi": lambda: loops.jacobi(5),
+    "jacobi_line": lambda: loops.jacobi_line(5),
+    "fdtd": lambda: loops.fdtd(4),
+    "gpt": lambda: loops.gpt(2, 4, 2, 5),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_terms_are_read_back_from_json_and_interpreted(kind):
+    graph = SMALL[kind]()
+    program = lift(graph.cost, graph.inputs, graph.targets, graph.parameters)
+    data = json.loads(json.dumps(to_json([*program.terms.values()]), allow_nan=False))
+    terms = dict(zip(program.terms, from_json(data), strict=True))
+    order = topological_terms(terms.values())
+    extents = [t.axis for t in order if isinstance(t, Extent)]
+    examples = next(axis for axis in (*extents, *axes_of(order)) if axis.size is None)
+    X = np.random.default_rng(0).normal(size=(2, len(graph.inputs)))
+    costs, _ = program.value_and_grad(X)
+    gradients = {f"∂C/∂{name}": g for name, g in program.gradients.items()}
+    names = [name for name in terms if name in gradients]
+    given = numbers(leaves_of(*terms.values()), program.parameters, X, None, examples)
+    found = interpret([terms[name] for name in ("C", *names)], given, {examples: 2})
+    cost, *slopes = [value.astype(float) for value in found]
+    np.testing.assert_allclose(np.broadcast_to(cost, 2), costs, rtol=1e-12)
+    for name, slope in zip(names, slopes, strict=True):
+        want = np.sort(gradients[name].ravel())
+        np.testing.assert_allclose(np.sort(slope.ravel()), want, rtol=1e-9, atol=1e-12)
