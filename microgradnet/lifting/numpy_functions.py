@@ -78,7 +78,7 @@ def ufunc(function: Function, number: Callable[[float], str]) -> str | None:
     if function == "tanh_slope":
         return f"tanh_slope({{}}, {number(1.0)})"
     if function == "keep":
-        return "keep({}, {})"
+        return "choose({}, {})"
     if function == "spread":
         return "spread({})"
     if isinstance(function, Operation) and (function.base or function) is ops.power_constant:
@@ -208,11 +208,8 @@ def product_for(count):
 ''',
     "keep": '''\
 def keep(kept, x, out):
-    """x into out where it is kept, else 0: a product, as a choice branches at each entry."""
-    np.multiply(x, kept, out=out)
-    total = np.vdot(out, out) if out.size < 10_000 else out.min()
-    if total != total:  # there is NaN, as inf times 0 is
-        np.copyto(out, 0, where=np.logical_not(kept))
+    """x into out where it is kept, else 0, whatever x is there."""
+    np.copyto(out, np.where(kept, x, 0))
 ''',
     "softplus": '''\
 def softplus(x):
@@ -355,7 +352,7 @@ def called_helpers(text: str) -> list[str]:
     wanted: set[str] = set()
     texts = [text]
     while texts:
-        called = set(re.findall(r"(?<![.\w])(\w+)\(", texts.pop()))
+        called = set(re.findall(r"(?<![.\w])(\w+)[()]", texts.pop()))
         for name in HELPERS.keys() & called - wanted:
             wanted.add(name)
             texts.append(HELPERS[name])

@@ -55,7 +55,7 @@ def emit_map(w: Writer, term: Map) -> None:
     elif function == SPREAD:
         w.line(f"{out.code}[...] = {operands[0]}")
     else:
-        own = "" if name.split("(")[0] in HELPERS else "np."
+        own = "" if name.split("(")[0] in (*HELPERS, "choose") else "np."
         w.line(f"{own}{name.format(*operands)[:-1]}, out={out.code})")
     w.bind(term, out)
 

@@ -228,6 +228,7 @@ class _Block:
         self.gradients = gradients or {}
         roots = [*outputs, *self.gradients.values(), *decays]
         terms = topological_terms(roots)
+        self.forward = topological_terms(outputs)
         self.reading = Reading(terms)
         fixed = self.fixed_strides(terms)
         owners = self.owners(fixed)
@@ -283,9 +284,12 @@ class _Block:
             head = "prepare(p, g, m)"
             doc = "The function of X and Y for m examples; g becomes the gradient by p."
             name = "vjp" if self.columns else "value_and_grad"
-            returned += ", g"
             self.clear(size)
-        given = "X, V, Y=None" if self.columns and not self.is_value else "X, Y=None"
+        given = ["X", *["V"] * (self.columns and not self.is_value), "Y"]
+        if any("choose(" in x for x in w.frame.lines):
+            given.append("choose")
+            returned = self.again(name, given, returned)
+        defaults = {"Y": "Y=None", "choose": "choose=np.multiply"}
         prepared = w.prepared
         kind = ["kind = p.dtype"] if any("kind" in x for x in (*prepared, *w.frame.lines)) else []
         outside = {x.split()[0] for x in prepared}
@@ -298,15 +302,25 @@ class _Block:
             *(INDENT + x for x in (*kind, *prepared)),
             "",
             f'{INDENT}@np.errstate(all="ignore")',
-            f"{INDENT}def {name}({given}):",
+            f"{INDENT}def {name}({', '.join(defaults.get(x, x) for x in given)}):",
             *shared,
             *w.frame.lines,
-            f"{INDENT * 2}return {returned}",
+            f"{INDENT * 2}return {returned}{'' if self.is_value else ', g'}",
             "",
             f"{INDENT}return {name}",
             "",
         ]
         return "\n".join(lines)
+
+    def again(self, name: str, given: Sequence[str], returned: str) -> str:
+        """Write that all is computed again where 0 times NaN or infinity may have been chosen."""
+        forward = any(isinstance(t, Map) and t.function == "keep" for t in self.forward)
+        found = self.writer.local(returned, "found")
+        checked = [*["g"] * (not self.is_value), *[found] * forward]
+        numbers = " and ".join(f"np.vdot({x}, {x}) >= 0" for x in checked)
+        self.writer.line(f"if choose is np.multiply and not ({numbers}):")
+        self.writer.line(f"{INDENT}return {name}({', '.join(given[:-1])}, keep)")
+        return found
 
     def clear(self, size: int) -> None:
         """Set the gradient by what the cost does not reach to 0."""

@@ -90,8 +90,8 @@ class Module:
     def __init__(self) -> None:
         self.constants: dict[str, str] = {}
         self.taken: set[str] = {
-            "X", "Y", "V", "as_strided", "g", "k", "kind", "m", "math", "np", "p", "prepare",
-            "prepare_value", "value", "value_and_grad", "vjp", *HELPERS, *keyword.kwlist,
+            "X", "Y", "V", "as_strided", "choose", "g", "k", "kind", "m", "math", "np", "p",
+            "prepare", "prepare_value", "value", "value_and_grad", "vjp", *HELPERS, *keyword.kwlist,
         }  # fmt: skip
 
     def text(self, title: str, blocks: Sequence[str]) -> str:
