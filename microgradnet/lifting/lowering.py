@@ -43,13 +43,12 @@ from microgradnet.lifting.terms import (
 )
 from microgradnet.operation import Operation
 
-__all__ = ["ACCUMULATE", "SLOPES", "SPREAD", "is_put", "lower"]
+__all__ = ["ACCUMULATE", "SLOPED", "SPREAD", "is_put", "lower"]
 
 _ONE = constant(1)
 
-SLOPES = {ops.tanh: "tanh_slope", ops.sigmoid: "sigmoid_slope"}
-"""Operations whose derivative f′(x) is computed by itself, along with f(x), and multiplied."""
-
+SLOPED = ops.tanh, ops.sigmoid
+"""Operations whose derivative f′(x) is computed by itself, and multiplied."""
 
 ACCUMULATE = "accumulate"
 """The function of a `Map` that adds terms which are put into place, and at most one that is not."""
@@ -186,8 +185,7 @@ class _Lowering:
             return self.power(function, xs[0])
         if isinstance(function, VJP):
             g, y, x = xs
-            along = function.operation is ops.sigmoid and y is Map(ops.sigmoid, (x,))
-            return self.multiply((g, Map(SLOPES[function.operation], (y if along else x,))))
+            return self.multiply((g, _slope(function.operation, x, y)))
         return term
 
     def power(self, function: Operation, x: Term) -> Term:
@@ -336,6 +334,13 @@ def _within(term: Take | Put) -> Term:
     ]
     pieces.insert(bool(before), (x, axis))
     return Take(Concatenate(wide, tuple(pieces)) if ends else x, wide, inside)
+
+
+def _slope(operation: Operation, x: Term, y: Term) -> Term:
+    """The derivative of tanh, 1 / cosh², or that of a sigmoid y of x, which comes along with it."""
+    if operation is ops.tanh:
+        return _square(Map(ops.divide, (_ONE, Map(ops.cosh, (x,)))))
+    return Map("sigmoid_slope", (y if y is Map(ops.sigmoid, (x,)) else x,))
 
 
 def _norms_together(terms: Sequence[Term]) -> list[Term]:

@@ -75,8 +75,6 @@ def ufunc(function: Function, number: Callable[[float], str]) -> str | None:
         return name + ("({}, {})" if _arity(function) == 2 else "({})")
     if function is ops.relu:
         return f"maximum({{}}, {number(0.0)})"
-    if function == "tanh_slope":
-        return f"tanh_slope({{}}, {number(1.0)})"
     if function == "keep":
         return "choose({}, {})"
     if function == "spread":

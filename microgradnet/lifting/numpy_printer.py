@@ -19,7 +19,7 @@ import numpy as np
 from microgradnet import ops
 from microgradnet.lifting.algebra import contributions, expand
 from microgradnet.lifting.layouts import Layouts
-from microgradnet.lifting.lowering import SLOPES, SPREAD, lower
+from microgradnet.lifting.lowering import SLOPED, SPREAD, lower
 from microgradnet.lifting.numpy_functions import is_native
 from microgradnet.lifting.numpy_leaves import (
     add_decay,
@@ -167,7 +167,7 @@ def _natively(roots: Sequence[Term]) -> list[Term]:
             own, other = xs[2 + function.operand], xs[3 - function.operand]
             if _is_zero(other) and _is_finite(xs[0]):
                 return multiply(xs[0], Map("step", (own,)))
-        if isinstance(function, VJP) and function.operation not in SLOPES:
+        if isinstance(function, VJP) and function.operation not in SLOPED:
             rule = contributions(function.operation, xs[0], xs[1], xs[2:])[function.operand]
             return _over_all(_natively([rule])[0], term)
         if isinstance(function, Operation) and not is_native(function):
