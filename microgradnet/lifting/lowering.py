@@ -36,6 +36,7 @@ from microgradnet.lifting.terms import (
     as_coefficient,
     axes_of,
     constant,
+    is_map,
     multiply,
     sum_over,
     topological_terms,
@@ -96,7 +97,7 @@ def _with_common_products(roots: Sequence[Term]) -> list[Term]:
     order = topological_terms(roots)
     factors: dict[Term, tuple[Term, ...]] = {}
     for term in order:
-        if _is(term, ops.multiply):
+        if is_map(term, ops.multiply):
             flat = tuple(x for t in term.operands for x in factors.get(t, (t,)))
             factors[term] = flat if len(flat) <= _MOST else term.operands
     uses = Counter(x for flat in factors.values() for x in flat)
@@ -253,7 +254,7 @@ class _Lowering:
 
     def without_number(self, term: Term) -> Sequence[Term]:
         """A product's number and the rest, if nothing else reads the product."""
-        if not _is(term, ops.multiply) or term in self.shared:
+        if not is_map(term, ops.multiply) or term in self.shared:
             return (term,)
         numbers = [x for x in term.operands if isinstance(x, Constant) and not x.axes]
         return term.operands if numbers and len(term.operands) == 2 else (term,)
@@ -267,7 +268,7 @@ class _Lowering:
                 break
             inner = nested[0]
             place = found.index(inner)
-            parts = [*inner.operands] if _is(inner, ops.multiply) else [*inner.operands] * 2
+            parts = [*inner.operands] if is_map(inner, ops.multiply) else [*inner.operands] * 2
             found[place : place + 1] = parts
         return found
 
@@ -349,7 +350,7 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
     for term in terms:
         number, rest = as_coefficient(term)
         x = rest.operand if isinstance(rest, Sum) else rest
-        is_square = _is(x, _SQUARE) or (_is(x, ops.multiply) and len({*x.operands}) == 1)
+        is_square = is_map(x, _SQUARE) or (is_map(x, ops.multiply) and len({*x.operands}) == 1)
         if not rest.axes and is_square and isinstance(x.operands[0], Leaf):
             norms[number].append((x.operands[0], term))
     joined = [*terms]
@@ -363,10 +364,6 @@ def _norms_together(terms: Sequence[Term]) -> list[Term]:
         joined = [t for t in joined if t not in [term for _, term in pairs]]
         joined.append(multiply(constant(number), Sum(Map(ops.multiply, (whole, whole)), (axis,))))
     return joined
-
-
-def _is(term: Term, op: object) -> bool:
-    return isinstance(term, Map) and term.function is op
 
 
 def _is_product(term: Term) -> bool:
@@ -388,7 +385,7 @@ def _vanishes(term: Term, conditions: Sequence[Affine]) -> bool:
         return masked and set(conditions) <= set(cast(Mask, x).conditions)
     if isinstance(term, Mask):
         return term.fill == 0 and set(conditions) <= set(term.conditions)
-    return _is(term, ops.multiply) and any(_vanishes(x, conditions) for x in term.operands)
+    return is_map(term, ops.multiply) and any(_vanishes(x, conditions) for x in term.operands)
 
 
 def _size(axes: Iterable[Axis]) -> int:

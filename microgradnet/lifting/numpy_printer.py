@@ -39,7 +39,7 @@ from microgradnet.lifting.numpy_maps import (
     emit_softmax,
 )
 from microgradnet.lifting.numpy_places import emit_concatenate, emit_put, emit_take
-from microgradnet.lifting.numpy_reads import Reading, is_map
+from microgradnet.lifting.numpy_reads import Reading
 from microgradnet.lifting.numpy_scans import emit_scan
 from microgradnet.lifting.numpy_sums import emit_sum
 from microgradnet.lifting.numpy_writer import INDENT, Module, Writer
@@ -62,6 +62,7 @@ from microgradnet.lifting.terms import (
     Take,
     Term,
     add,
+    is_map,
     multiply,
     rebuild,
     topological_terms,

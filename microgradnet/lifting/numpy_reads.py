@@ -26,7 +26,6 @@ from microgradnet.lifting.terms import (
 __all__ = [
     "Reading",
     "group_of",
-    "is_map",
     "is_masked",
     "is_renaming",
     "is_window",
@@ -114,11 +113,6 @@ class Reading:
 def group_of(scan: Scan) -> tuple[Any, ...]:
     """What the scans of one recurrence have in common."""
     return scan.axis, scan.states, scan.reverse
-
-
-def is_map(term: Term, op: object) -> bool:
-    """Whether a term applies an operation."""
-    return isinstance(term, Map) and term.function is op
 
 
 def is_masked(term: Term) -> bool:

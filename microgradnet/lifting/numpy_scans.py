@@ -44,7 +44,7 @@ def emit_scan(w: Writer, term: Scan) -> None:
             w.line(f"{first}[...] = {w.oriented(w.array(init), order[1:])}")
     # Where the states and what is kept of each step are found and put
     for carried, array in before.items():
-        step_array(w, loop, carried, array)
+        loop.arrays[carried] = step_view(w, loop, array)
     copies: list[tuple[Term, Array]] = []
     outs = {scan.out for scan in scans} - {step for *_, step in term.states}
     landed: set[Term] = set()
@@ -101,10 +101,6 @@ def is_view(w: Writer, term: Term) -> bool:
     return isinstance(term, (State, Leaf, Constant, Extent)) or (
         isinstance(term, Take) and isinstance(term.index, Affine) and term.fill is None
     )
-
-
-def step_array(w: Writer, loop: Frame, term: Term, array: Array) -> None:
-    loop.arrays[term] = step_view(w, loop, array)
 
 
 def step_view(w: Writer, loop: Frame, array: Array) -> Array:

@@ -32,6 +32,7 @@ from microgradnet.lifting.terms import (
     add,
     as_coefficient,
     constant,
+    is_map,
     multiply,
     negative,
     read_at,
@@ -97,7 +98,7 @@ def _softmax(term: Term) -> Term | None:
 
 def _quotient(term: Term) -> tuple[Term, Term, Term] | None:
     """The parts of c · x / y, where x is what exponentials have made."""
-    if not _is(term, ops.divide):
+    if not is_map(term, ops.divide):
         return None
     above, below = term.operands
     number, rest = as_coefficient(above)
@@ -108,7 +109,7 @@ def _logarithm(term: Term, over: Sequence[Axis]) -> Term | None:
     """The x of a term exp x, up to what is constant along axes; −∞ where a mask has made it 0."""
     match term:
         case Map(function, (x,)) if function is ops.exp:
-            parts = x.operands if _is(x, ops.add) else (x,)
+            parts = x.operands if is_map(x, ops.add) else (x,)
             varying = [t for t in parts if not set(over).isdisjoint(t.axes)]
             return add(*varying) if varying else None
         case Mask(x, conditions, 0.0):
@@ -135,10 +136,10 @@ def _unmasked(term: Term, conditions: Sequence[Affine]) -> Term:
 
 
 def _log_sum_exp(term: Term) -> Term | None:
-    if not _is(term, ops.log):
+    if not is_map(term, ops.log):
         return None
     (total,) = term.operands
-    if not isinstance(total, Sum) or not _is(total.operand, ops.exp):
+    if not isinstance(total, Sum) or not is_map(total.operand, ops.exp):
         return None
     return LogSumExp(total.operand.operands[0], total.over)
 
@@ -148,9 +149,9 @@ def _sigmoid(term: Term) -> Term | None:
     if parts is None:
         return None
     number, above, below = parts
-    terms = below.operands if _is(below, ops.add) else ()
+    terms = below.operands if is_map(below, ops.add) else ()
     rest = [t for t in terms if not _is_number(t, 1)]
-    if len(terms) != 2 or len(rest) != 1 or not _is(rest[0], ops.exp):
+    if len(terms) != 2 or len(rest) != 1 or not is_map(rest[0], ops.exp):
         return None
     (x,) = rest[0].operands
     if _is_number(above, 1):
@@ -167,7 +168,7 @@ def _masks(term: Term) -> Term | None:
 
 def _log_softmax(term: Term) -> Term | None:
     """By x of ln x, and of c ln x, where x is a softmax, or a share of one."""
-    if not (_is(term, ops.log) or _is(term, ops.xlogy)):
+    if not (is_map(term, ops.log) or is_map(term, ops.xlogy)):
         return None
     *weight, shares = term.operands
     logarithm = _log_share(shares)
@@ -186,13 +187,13 @@ def _log_share(term: Term) -> Term | None:
 
 def _cross_entropy(term: Term) -> Term | None:
     """By z of y ln σ(z) and (1 − y) ln(1 − σ(z)), each by itself: −y softplus(−z) and so on."""
-    if not (_is(term, ops.log) or _is(term, ops.xlogy)):
+    if not (is_map(term, ops.log) or is_map(term, ops.xlogy)):
         return None
     *weight, a = term.operands
     rest = _one_minus(a)
-    if _is(a, ops.sigmoid):
+    if is_map(a, ops.sigmoid):
         z = negative(a.operands[0])
-    elif rest is not None and _is(rest, ops.sigmoid):
+    elif rest is not None and is_map(rest, ops.sigmoid):
         (z,) = rest.operands
     else:
         return None
@@ -201,9 +202,9 @@ def _cross_entropy(term: Term) -> Term | None:
 
 def _one_minus(term: Term) -> Term | None:
     """The y of 1 − y."""
-    if _is(term, ops.subtract) and _is_number(term.operands[0], 1):
+    if is_map(term, ops.subtract) and _is_number(term.operands[0], 1):
         return term.operands[1]
-    rest = [t for t in term.operands if not _is_number(t, 1)] if _is(term, ops.add) else []
+    rest = [t for t in term.operands if not _is_number(t, 1)] if is_map(term, ops.add) else []
     if len(rest) != 1 or len(term.operands) != 2:
         return None
     number, y = as_coefficient(rest[0])
@@ -252,11 +253,11 @@ def _complemented(term: Term) -> Term | None:
 
 def _log_of_one(term: Term) -> Term | None:
     """The logarithm of what is close to 1 by how much it is less."""
-    if not (_is(term, ops.log) or _is(term, ops.xlogy)):
+    if not (is_map(term, ops.log) or is_map(term, ops.xlogy)):
         return None
     *weight, y = term.operands
     rest = _one_minus(y)
-    if _is(y, ops.sigmoid) or (rest is not None and _is(rest, ops.sigmoid)):
+    if is_map(y, ops.sigmoid) or (rest is not None and is_map(rest, ops.sigmoid)):
         z = negative(y.operands[0]) if rest is None else rest.operands[0]
         return negative(_vanishing(Map(ops.softplus, (z,)), weight))
     if rest is None:
@@ -277,9 +278,9 @@ def _vanishing(logarithm: Term, weight: Sequence[Term]) -> Term:
 
 def _weighted_cost(term: Term) -> Term | None:
     """Products with targets of what is infinite at a logit of −∞ or ∞: 0 where the target is."""
-    if not _is(term, ops.multiply):
+    if not is_map(term, ops.multiply):
         return None
-    costs = [x for x in term.operands if _is(x, ops.softplus) or _excess(x) is not None]
+    costs = [x for x in term.operands if is_map(x, ops.softplus) or _excess(x) is not None]
     rest = [x for x in term.operands if x not in costs]
     if len(costs) != 1 or not rest or all(isinstance(x, Constant) for x in rest):
         return None
@@ -288,7 +289,7 @@ def _weighted_cost(term: Term) -> Term | None:
 
 def _value_of_share(term: Term) -> Term | None:
     """The logarithm of a share: where it is most of the sum, by what the others are."""
-    if not (_is(term, ops.log) or _is(term, ops.xlogy)):
+    if not (is_map(term, ops.log) or is_map(term, ops.xlogy)):
         return None
     *weight, share = term.operands
     if not _is_share(share):
@@ -311,13 +312,13 @@ def _value_of_excess(term: Term) -> Term | None:
 
 def _excess(term: Term) -> tuple[float, Term, Term, list[Term]] | None:
     """The parts of c (xⱼ − ln Σ exp xₖ) + …: c, the share of xⱼ, its logarithm, the rest."""
-    if not _is(term, ops.add) and not _is(term, ops.subtract):
+    if not is_map(term, ops.add) and not is_map(term, ops.subtract):
         return None
     parts = [(*as_coefficient(t), t) for t in term.operands]
-    if _is(term, ops.subtract):
+    if is_map(term, ops.subtract):
         parts[1] = -parts[1][0], *parts[1][1:]
     for number, total, one in parts:
-        if not (isinstance(total, LogSumExp) or _is(total, ops.log_sum_exp)):
+        if not (isinstance(total, LogSumExp) or is_map(total, ops.log_sum_exp)):
             continue
         for opposite, x, other in parts:
             share = _share_of(x, total) if opposite == -number else None
@@ -352,11 +353,11 @@ def _share_of(x: Term, total: Term) -> Term | None:
 
 def _error_of_shares(term: Term) -> Term | None:
     """By what the others are: a Σ y − y, and a s − s, of shares a."""
-    if not _is(term, ops.add):
+    if not is_map(term, ops.add):
         return None
     parts = [(*as_coefficient(t), t) for t in term.operands]
     for number, product, one in parts:
-        factors = product.operands if _is(product, ops.multiply) else (product,)
+        factors = product.operands if is_map(product, ops.multiply) else (product,)
         for share in filter(_is_share, factors):
             inner, weight = _numbers_out(multiply(*[x for x in factors if x is not share]))
             for opposite, y, other in parts:
@@ -371,7 +372,7 @@ def _numbers_out(term: Term) -> tuple[float, Term]:
     """A number and the rest, also of a product of sums of multiples."""
     number, rest = as_coefficient(term)
     factors = []
-    for x in rest.operands if _is(rest, ops.multiply) else (rest,):
+    for x in rest.operands if is_map(rest, ops.multiply) else (rest,):
         inner, within = as_coefficient(x.operand) if isinstance(x, Sum) else (1.0, x)
         number *= inner
         factors.append(sum_over(within, *x.over) if isinstance(x, Sum) else x)
@@ -394,14 +395,14 @@ def _joined(share: Term, weight: Term, y: Term) -> Term | None:
 
 
 def _atanh(term: Term) -> Term | None:
-    if _is(term, ops.atanh) and _is(term.operands[0], ops.tanh):
+    if is_map(term, ops.atanh) and is_map(term.operands[0], ops.tanh):
         return term.operands[0].operands[0]
     return None
 
 
 def _cross_entropies(term: Term) -> Term | None:
     """Pairs of c Σ y softplus(−z) and c Σ (1 − y) softplus(z), as c Σ (softplus(z) − y z)."""
-    if not _is(term, ops.add):
+    if not is_map(term, ops.add):
         return None
     left = [t for t in term.operands if _weighted_softplus(t) is not None]
     rest = [t for t in term.operands if t not in set(left)]
@@ -429,7 +430,7 @@ def _pair(one: Term, two: Term) -> Term | None:
 
 def _sorted_complement(term: Term) -> list[Term]:
     """The addends of a term, a number among them first."""
-    parts = term.operands if _is(term, ops.add) else (term,)
+    parts = term.operands if is_map(term, ops.add) else (term,)
     return sorted(parts, key=lambda t: not isinstance(t, Constant))
 
 
@@ -455,14 +456,10 @@ def _weighted_softplus(term: Term) -> _Parts | None:
         over = rest.over
         factor, rest = _number_of(rest.operand)
         number *= factor
-    factors = rest.operands if _is(rest, ops.multiply) else ()
-    if len(factors) != 2 or not _is(factors[1], ops.softplus):
+    factors = rest.operands if is_map(rest, ops.multiply) else ()
+    if len(factors) != 2 or not is_map(factors[1], ops.softplus):
         return None
     return number, over, factors[0], factors[1].operands[0]
-
-
-def _is(term: Term, op: Operation) -> bool:
-    return isinstance(term, Map) and term.function is op
 
 
 def _is_number(term: Term, x: float) -> bool:

@@ -35,7 +35,7 @@ __all__ = [
     "NO_PART", "VJP", "Affine", "Axis", "Concatenate", "Constant", "Extent", "Function", "Index",
     "Leaf", "LogSumExp", "Map", "Mask", "Others", "Put", "Scan", "Softmax", "State", "Sum", "Take",
     "Term", "add", "as_coefficient", "axes_of", "check_term", "constant", "extent", "free_states",
-    "multiply",
+    "is_map", "multiply",
     "negative", "read_at", "rebuild", "rename", "show_by", "sum_over", "topological_terms",
     "where_used",
 ]  # fmt: skip
@@ -479,7 +479,7 @@ def add(*terms: Term, flat: bool = True) -> Term:
     2 x
     """
     given = [
-        t for term in terms for t in (term.operands if flat and _is(term, ops.add) else (term,))
+        t for term in terms for t in (term.operands if flat and is_map(term, ops.add) else (term,))
     ]
     kept: dict[Term, list[float]] = {}
     for t in given:
@@ -504,10 +504,10 @@ def as_coefficient(term: Term) -> tuple[float, Term]:
     """
     if isinstance(term, Constant) and term.number is not None:
         return float(term.number), _ONE
-    if _is(term, ops.negative):
+    if is_map(term, ops.negative):
         number, rest = as_coefficient(term.operands[0])
         return -number, rest
-    factors = term.operands if _is(term, ops.multiply) else ()
+    factors = term.operands if is_map(term, ops.multiply) else ()
     for k, x in enumerate(factors):
         if isinstance(x, Constant) and x.number is not None:
             others = (*factors[:k], *factors[k + 1 :])
@@ -525,7 +525,7 @@ def multiply(*terms: Term) -> Term:
     >>> multiply(x, constant(2), multiply(x, constant(0.5)))
     x²
     """
-    flat = [t for term in terms for t in (term.operands if _is(term, ops.multiply) else (term,))]
+    flat = [t for term in terms for t in (term.operands if is_map(term, ops.multiply) else (term,))]
     product, kept, rest = 1.0, [], []
     for t in flat:
         number = t.number if isinstance(t, Constant) else None
@@ -593,8 +593,9 @@ def rename(term: Term, old: Axis, new: Axis) -> Term:
     return read_at(term, old, Affine(0, ((new, 1),)))
 
 
-def _is(term: Term, op: Operation) -> bool:
-    return isinstance(term, Map) and term.function is op
+def is_map(term: Term, function: Function) -> bool:
+    """Whether a term applies a function."""
+    return isinstance(term, Map) and term.function is function
 
 
 # Walking
