@@ -9,6 +9,7 @@ So the rule is run once for each order they may have, and the results are enclos
 
 from __future__ import annotations
 
+import operator
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -105,6 +106,9 @@ class EnclosureArithmetic(Arithmetic):
     """What to call the library in a report."""
 
     def __init__(self) -> None:
+        # The last softmax: what it was of, and the shares
+        self._shared: list[Ball] = []
+        self._shares: tuple[Number, ...] = ()
         # The present case: the orders it assumes, in the sequence in which they are asked for
         self._orders: list[int | None] = []
         self._asked = 0
@@ -229,9 +233,15 @@ class EnclosureArithmetic(Arithmetic):
         return shift + total
 
     def softmax(self, xs: Sequence[Number]) -> tuple[Number, ...]:
-        """Compute the shares of exp(xₖ − c), which are those of exp xₖ."""
-        shift = self._shift(xs)
-        shares: tuple[Number, ...] = super().softmax([x - shift for x in xs])
+        """Compute the shares of exp(xₖ − c), which are those of exp xₖ.
+
+        The last ones are kept: every component of a softmax asks for all of them.
+        """
+        balls, shares = [*map(self.ball, xs)], self._shares
+        if len(balls) != len(self._shared) or not all(map(operator.is_, balls, self._shared)):
+            shift = self._shift(xs)
+            shares = super().softmax([x - shift for x in xs])
+            self._shared, self._shares = balls, shares
         return shares
 
     def _shift(self, xs: Sequence[Number]) -> float:

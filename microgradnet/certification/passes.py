@@ -225,8 +225,8 @@ class Passes:
         """
         of_values: dict[int, Trouble] = {}
         for k, places in enumerate(self.graph.parents):
-            trouble = self._in_value.get(k) or self._at_leaf(k)
-            trouble = trouble or next((of_values[x] for x in places if x in of_values), None)
+            trouble = next((of_values[x] for x in places if x in of_values), None)
+            trouble = trouble or self._in_value.get(k) or self._at_leaf(k)
             if trouble is None and not self.m.is_finite(self.values[k]):
                 trouble = self._pole(k, "no number (a pole, outside the domain, or too large)")
             if trouble is not None:
@@ -236,9 +236,8 @@ class Passes:
             places, g = self.graph.parents[k], self.adjoints[k]
             if g is None:
                 continue
-            found = [of_adjoints.get(k), self._in_rule.get(k)]
-            found += [of_values.get(x) for x in (k, *places)]
-            trouble = next(filter(None, found), None)
+            found = [of_adjoints.get(k), *[of_values.get(x) for x in (k, *places)]]
+            trouble = next(filter(None, found), self._in_rule.get(k))
             if trouble is None and self._is_singular(k, g):
                 trouble = self._pole(k, "no derivative (a pole, or too large)")
             if trouble is not None:

@@ -119,7 +119,8 @@ def test_each_order_that_is_possible_is_tried(m: Any) -> None:
 
 def random_graph(rng: Random, leaves: list[Value]) -> Callable[[list[Any]], list[Any]]:
     """A function that makes the same graph of all operations of leaves of any kind."""
-    table = variants()
+    # mpmath's erfc is 0 far on the right, where the true one is above it, as `where` asks
+    table = [op for op in variants() if op.name != "erfc"]
     steps: list[tuple[Any, list[int]]] = []
     for size in range(len(leaves), len(leaves) + rng.randint(2, 7)):
         op = rng.choice(table)
