@@ -34,12 +34,14 @@ _DIVIDE: Final = ops.divide
 _NEGATIVE: Final = ops.negative
 _SQUARE: Final = ops.power_constant  # its exponent is 2
 _RELU: Final = ops.relu
+_WEIGHTED_SUM: Final = ops.weighted_sum
+_DOT_PRODUCT: Final = ops.dot_product
 
 _LEAST: Final = 2.0**-1022  # smaller floats have fewer digits, and the rule knows another way
 
 FAST_PATHS = frozenset({
-    _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _SQUARE, _RELU, ops.weighted_sum,
-    ops.dot_product, ops.softmax_component,
+    _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _SQUARE, _RELU, _WEIGHTED_SUM, _DOT_PRODUCT,
+    ops.softmax_component,
 })  # fmt: skip
 """The operations on floats whose rule is written out, below or in `node`, and not always asked."""
 
@@ -64,7 +66,11 @@ def backpropagate(root: Node, one: Number) -> None:
             if leaf.grad is fresh:
                 leaf.grad = _zero(leaf)
         for leaf, before in earlier:  # None: PyTorch's reset
-            sums.append(leaf.grad if before is None else _sum(before, leaf.grad))
+            g = leaf.grad
+            if type(before) is type(g) is float:
+                sums.append(before + g)
+            else:
+                sums.append(g if before is None else _sum(before, g))
         for k, (leaf, _) in enumerate(earlier):
             leaf.grad = sums[k]
     except BaseException:
@@ -281,13 +287,20 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                 if numbers is None or not (type(g) is type(node.data) is float):
                     _contribute_by_rule(node, parents, fresh)
                     continue
-                terms = op.rule(ieee, g, node.data, *numbers)
-                if type(terms) is not tuple or list(map(type, terms)).count(float) != len(numbers):
-                    op.check(terms, len(numbers))
-                    _contribute(parents, terms, fresh)
-                    continue
-            for k, term in enumerate(terms):
-                parent = parents[k]
+                if op is _WEIGHTED_SUM or op is _DOT_PRODUCT:
+                    half = len(numbers) // 2
+                    terms = [g * x for x in numbers[half : 2 * half]]
+                    terms += [g * x for x in numbers[:half]]
+                    if op is _WEIGHTED_SUM:
+                        terms.append(g)
+                else:
+                    terms = op.rule(ieee, g, node.data, *numbers)
+                    kinds = type(terms) is tuple and list(map(type, terms))
+                    if not kinds or kinds.count(float) != len(numbers):
+                        op.check(terms, len(numbers))
+                        _contribute(parents, terms, fresh)
+                        continue
+            for parent, term in zip(parents, terms):  # noqa: B905  # as many, or none
                 h = parent.grad
                 if h is fresh:
                     parent.grad = term

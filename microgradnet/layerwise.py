@@ -122,9 +122,9 @@ def log_softmax(xs: Sequence[N]) -> list[N]:
     [-40.0, -4.248354255291589e-18]
     """
     if not _recorded(xs):
-        return [v.data for v in log_softmax([Value(x) for x in xs])]
+        return [v.data for v in log_softmax(_values(xs))]
     total = ops.log_sum_exp(*xs)
-    return [ops.subtract(x, total) for x in xs]
+    return [x - total for x in xs]
 
 
 def mean(xs: Sequence[N]) -> N:
@@ -146,8 +146,15 @@ def rms_norm(
     >>> rms_norm([3.0, -3.0], eps=0)
     [1.0, -1.0]
     """
-    scale = ops.power(ops.add(ops.divide(dot(xs, xs), len(xs)), eps), -0.5)
-    return _scaled([ops.multiply(x, scale) for x in xs], weight)
+    if not _recorded(xs) and not _recorded(weight or ()):
+        return [v.data for v in rms_norm(_values(xs), weight, eps=eps)]
+    values = _values(xs)
+    scale = (dot(values, values) / len(values) + eps) ** -0.5
+    normed = [x * scale for x in values]
+    if weight is None:
+        return normed
+    _check_lengths("weight", weight, xs)
+    return [x * w for x, w in zip(normed, weight, strict=True)]
 
 
 def layer_norm(
@@ -165,19 +172,15 @@ def layer_norm(
     >>> layer_norm([1.0, 3.0], eps=0)
     [-1.0, 1.0]
     """
-    middle = mean(xs)
-    rms = rms_norm([ops.subtract(x, middle) for x in xs], weight, eps=eps)
+    if not any(_recorded(each or ()) for each in (xs, weight, bias)):
+        return [v.data for v in layer_norm(_values(xs), weight, bias, eps=eps)]
+    values = _values(xs)
+    middle = mean(values)
+    normed = rms_norm([x - middle for x in values], weight, eps=eps)
     if bias is None:
-        return rms
+        return normed
     _check_lengths("bias", bias, xs)
-    return [ops.add(x, b) for x, b in zip(rms, bias, strict=True)]
-
-
-def _scaled(xs: list[Any], weight: Sequence[Any] | None) -> list[Any]:
-    if weight is None:
-        return xs
-    _check_lengths("weight", weight, xs)
-    return [ops.multiply(x, w) for x, w in zip(xs, weight, strict=True)]
+    return [x + b for x, b in zip(normed, bias, strict=True)]
 
 
 def _check_lengths(name: str, entries: Sequence[Any], xs: Sequence[Any]) -> None:
@@ -187,6 +190,10 @@ def _check_lengths(name: str, entries: Sequence[Any], xs: Sequence[Any]) -> None
 
 def _recorded(xs: Sequence[Any]) -> bool:
     return recorder(xs) is not None
+
+
+def _values(xs: Sequence[Any]) -> list[Value]:
+    return [x if isinstance(x, Value) else Value(x) for x in xs]
 
 
 # Fast paths: the nodes that the operations make, without a call for each
