@@ -9,8 +9,8 @@ from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
 __all__ = [
-    "Hook", "Setting", "active_hook", "enable_grad", "hooked", "is_paused", "no_grad",
-    "open_blocks",
+    "Hook", "Setting", "active_hook", "depth", "enable_grad", "hooked", "is_paused", "no_grad",
+    "open_blocks", "open_hooks",
 ]  # fmt: skip
 
 T = TypeVar("T")
