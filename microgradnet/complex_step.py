@@ -223,6 +223,15 @@ def _erf(z: complex) -> complex:
     return complex(0, z.imag * 2 / math.sqrt(math.pi) * math.exp(-square) * (1 - lost))
 
 
+def _cbrt(z: complex) -> complex:
+    thirds = (
+        math.frexp(z.real)[1] // 3
+    )  # a third as an exponent is rounded: near 1 it does not show
+    near_1 = z / 2.0 ** (3 * thirds)
+    root = -((-near_1) ** (1 / 3)) if z.real < 0 else near_1 ** (1 / 3)
+    return root * 2.0**thirds
+
+
 def _continued(
     name: str, in_the_plane: Callable[[complex], complex], step: float | None
 ) -> Callable[[Number], Dual]:
@@ -264,7 +273,7 @@ _POLES = {
     **{f.__name__: f for f in (cmath.tan, cmath.asin, cmath.acos, cmath.atanh)},
 }
 # And the slope as small as the operand is large: the step is in proportion to it.
-_SCALED = {f.__name__: f for f in (cmath.log, cmath.sqrt, cmath.acosh)}
+_SCALED = {"cbrt": _cbrt, **{f.__name__: f for f in (cmath.log, cmath.sqrt, cmath.acosh)}}
 _STEPS = [(_ANALYTIC, 2.0**-30), (_POLES, 2.0**-120), (_SCALED, None)]
 
 
@@ -306,9 +315,23 @@ class _ComplexStep(
 
     def floor(self, z: Number) -> Dual:
         z = self.convert(z)
-        if z._exact is None or (z._exact.denominator == 1 and not z.constant):
-            return _unknown(ieee.floor(z.real))  # at a jump there is no slope
-        return Dual(float(math.floor(z._exact)), None if z.constant else 0.0)
+        if z._exact is None:
+            return _unknown(ieee.floor(z.real))
+        if z._exact.denominator == 1 and not z.constant:
+            raise KinkError(f"{z.real} on either side")
+        return Dual(float(math.floor(z._exact)))
+
+    def remainder(self, x: Number, y: Number) -> Dual:
+        x, y = self.convert(x), self.convert(y)
+        return self.convert(super().remainder(x, y)).at(ieee.remainder(x.real, y.real))
+
+    def log2(self, z: Number) -> Dual:
+        z = self.convert(z)
+        return self.convert(super().log2(z)).at(ieee.log2(z.real))
+
+    def log10(self, z: Number) -> Dual:
+        z = self.convert(z)
+        return self.convert(super().log10(z)).at(ieee.log10(z.real))
 
     def atan2(self, y: Number, x: Number, /) -> Dual:
         y, x = self.convert(y), self.convert(x)

@@ -371,7 +371,7 @@ def logit_vjp(m: M, g: N, y: N, x: N) -> Contributions:
 
 
 def _near_half(m: M, x: N) -> N:
-    return m.both(10 * x > 3, 10 * x < 7)
+    return m.both(16 * x > 5, 16 * x < 11)
 
 
 @operation(logit_vjp, latex=r"\operatorname{logit}\left($x\right)")

@@ -136,6 +136,10 @@ DIFFERS: dict[str, Callable[..., bool]] = {
     "xlogy": lambda x, y: x == 0 == y,
     "gelu": lambda x: abs(x) > 1e154,
     **dict.fromkeys(["silu", "softsign", "acosh"], math.isinf),
+    **dict.fromkeys(["celu", "selu"], lambda x: x == 0),
+    "atan2": lambda y, x: math.hypot(y, x) < 1e-150,
+    "logit": lambda x: abs(x) < 1e-150,  # 1/x²
+    "mish": lambda x: abs(x) > 300,
 }
 
 
@@ -190,7 +194,13 @@ def test_second_derivatives_at_edges_are_those_of_pytorch(
 
 def tame(op: Operation) -> list[tuple[float, ...]]:
     """Points from the grid where nothing is near to overflow."""
-    return [xs for xs in grid(op) if all(1e-20 < abs(x) < 50 for x in xs)][:40]
+    points = [xs for xs in grid(op) if all(1e-20 < abs(x) < 50 for x in xs)][:40]
+    if op is ops.remainder:  # off its jumps
+        return [xs for xs in points if op(*xs) != 0 and abs(xs[1]) > 0.1]
+    return points
+
+
+JUMPS = ("floor", "ceil", "round", "remainder")
 
 
 @each_variant
@@ -216,7 +226,8 @@ def test_the_complex_step(op: Operation) -> None:
             try:
                 result = complex_step.convert(op.forward(complex_step, *zs))
             except KinkError:
-                assert 0 in xs or len(set(map(abs, xs))) < len(xs) or abs(xs[0]) in (1, 3)
+                ties = 0 in xs or len(set(map(abs, xs))) < len(xs) or abs(xs[0]) in (1, 3)
+                assert ties or op.name in JUMPS
                 continue
             what = f"∂/∂x{k} of {op!r} at {xs}"
             assert _same(op, xs, result.real, value), what
@@ -241,11 +252,13 @@ def _same(op: Operation, xs: tuple[float, ...], real: float, value: float) -> bo
 @each_variant
 def test_the_complex_step_has_a_number_wherever_all_is_tame(op: Operation) -> None:
     for xs in tame(op):
+        if op.name == "std" and op(*xs) == 0:
+            continue
         if math.isfinite(op(*xs)) and all(map(math.isfinite, op.vjp(1.0, *xs))):
             try:
                 result = op.forward(complex_step, *(Dual(x, 1.0) for x in xs))
             except KinkError:
-                assert op.name.startswith("hard")
+                assert op.name.startswith("hard") or op.name in JUMPS
                 continue
             assert math.isfinite(complex_step.convert(result).tangent), f"{op!r} at {xs}"
 
@@ -256,7 +269,10 @@ def test_the_complex_step_has_a_number_wherever_all_is_tame(op: Operation) -> No
 @each_variant
 def test_third_derivatives_at_high_precision(op: Operation) -> None:
     n = operands(op)
-    for xs in [(0.7,) * n, (-0.3,) * n if n == 1 else (0.25, 1.3, 0.7, 0.5, 0.1)[:n]]:
+    for xs in [
+        (0.7, 0.8, 0.9, 0.6, 0.5)[:n],
+        (-0.3,) * n if n == 1 else (0.25, 1.3, 0.7, 0.5, 0.1)[:n],
+    ]:
         with mp.workdps(60):
             points = [mpf(x) for x in xs]
             value = evaluate(op.forward, *points)
