@@ -170,9 +170,13 @@ def selu(m: M, x: N) -> N:
 
 
 def mish_vjp(m: M, g: N, y: N, x: N) -> Contributions:
-    z = m.softplus(x)
-    sech = m.sech(z)
-    return (g * (m.tanh(z) + m.vanishing_product(x, sech * sech * m.sigmoid(x))),)
+    # 1/cosh ln(1 + eˣ) by n = e^−|x|, as the logarithm's rounding would be amplified by its size
+    right = x > 0
+    n = m.exp(m.where(right, -x, x))
+    one, other = 1 + n, m.where(right, n, 1)
+    sech = m.divide(2 * one * other, one * one + other * other)
+    slope = m.vanishing_product(x, sech * sech * m.sigmoid(x))
+    return (g * (m.tanh(m.softplus(x)) + slope),)
 
 
 @operation(mish_vjp)

@@ -5,6 +5,10 @@ to 50), what the float arithmetic gives is held against the same rule at 60 digi
 hold against difference quotients at hundreds. Where terms of both signs cancel, near the zeros of a
 derivative, many units may be lost: so the median and the largest are given.
 
+With them comes the largest error that a search has found of each operation of one operand: at hard
+points, at random ones of every magnitude, and from the worst of these on among its neighbours. At
+most four units are promised; what is excepted, `tests/support/ulps.py` lists with its reason.
+
 Then, for every activation and cost, the gradients of whole random networks (of one to three layers
 of one to four neurons, numbers from −2 to 2), from end to end, against those of the same graph at
 50 digits; as a graph whose every + and × is a node, and as one of neurons. `--points` and
@@ -26,6 +30,7 @@ from mpmath import mp, mpf
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.networks import ENDS, real
 from support.oracles import operands
+from support.ulps import EXCEPTIONS, error, hard_points, unary
 
 from microgradnet import grad
 from microgradnet.arithmetic import evaluate
@@ -59,6 +64,29 @@ def errors(op: Operation, points: int, rng: Random) -> list[list[float]]:
             for column, (got, want) in zip(found, results, strict=True):
                 column.append(ulps(got, mpf(want)))
     return [[x for x in column if not math.isnan(x)] for column in found]
+
+
+def searched(op: Operation, order: int, points: int, rng: Random) -> tuple[float, float]:
+    """The largest error that is found, and where."""
+    drawn = [math.ldexp(rng.uniform(1, 2), rng.randrange(-60, 10)) for _ in range(points)]
+    hard = [*hard_points()][:: max(1, 600 // points)]
+    worst = max((error(op, s * x, order), s * x) for x in (*hard, *drawn) for s in (1, -1))
+    for _ in range(points):
+        x = worst[1] * (1 + rng.choice([-1, 1]) * 2.0 ** -rng.randrange(4, 53))
+        worst = max(worst, (error(op, x, order), x))
+    return worst
+
+
+def searched_row(op: Operation, points: int, rng: Random) -> str:
+    cells = [f"{op.name:16}"]
+    for order in (0, 1, 2):
+        worst, x = searched(op, order, points, rng)
+        exempt = EXCEPTIONS.get((op.name, order))
+        mark = "" if exempt is None else "*"
+        cells.append(
+            f"{worst:8.2f}{mark:1} {x if worst else 0:12.6g}" if worst else f"{'exact':>22}"
+        )
+    return " | ".join(cells)
 
 
 def network_errors(
@@ -114,6 +142,11 @@ def main() -> None:
     print(f"{'':18}" + f"  {'median':>7}{'largest':>9}" * 3)
     for op in operations():
         print(row(op.name, errors(op, points, Random(chosen.seed))), flush=True)
+    print(f"\n{'largest found, at':16} | {'value':>22} | {'derivative':>22} | {'second':>22}")
+    for op in unary():
+        print(searched_row(op, points, Random(chosen.seed)), flush=True)
+    for (name, order), exempt in EXCEPTIONS.items():
+        print(f"* derivative {order} of {name} at {exempt.point:.6g}: {exempt.reason}")
     print(f"\n{'ulps of gradients, from end to end':48}{'+ and ×':>25}{'neurons':>25}")
     print(
         f"{'hidden':13}{'output':13}{'cost':22}"
