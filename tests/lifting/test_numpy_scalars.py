@@ -134,12 +134,20 @@ def test_operations_of_all_kinds():
         """A function that passes nothing on."""
         return m.exp(x)
 
+    def bent_vjp(m, g, y, x):
+        return (g * m.where(x < 0, 2, 3),)
+
+    @operation(bent_vjp)
+    def bent(m, x):
+        """2 x where x is negative, else 3 x."""
+        return x * m.where(x < 0, 2, 3)
+
     w, x = [Value(0.5), Value(2.0), Value(0.25)], [Value(1.0), Value(-2.0)]
     for op in (ops.divide, ops.maximum, ops.minimum, ops.raise_to, ops.xlogy, ops.hypot, pair):
         agree(op(w[0] * x[0] + 3.0, ops.exp(w[1])), x, w)
         agree(op(ops.exp(w[1] * x[1]), ops.exp(x[0])), x, w)
         agree(op(ops.exp(x[1]), w[1]), x, w)
-    for op in (ops.relu, ops.erf, ops.softplus, ops.sqrt, flat, ops.leaky_relu):
+    for op in (ops.relu, ops.erf, ops.softplus, ops.sqrt, flat, bent, ops.leaky_relu):
         agree(op(w[0] * x[0] + 0.25 * w[2]), x, w)
     agree((w[0] * x[0] + 4.0) ** 3 + (w[1] * x[0] + 4.0) ** 0.5 + 2.0 ** (w[0] * x[1]), x, w)
     agree(ops.softmax([w[0] * x[0], w[1], x[1], w[2]])[2], x, w)
