@@ -123,6 +123,13 @@ def test_every_mode_has_the_derivative_where_it_is_a_number(
             assert abs(got - want) <= 1e-13 * abs(want), (got, want)
 
 
+def test_a_branch_not_taken_has_no_part_beside_a_tangent_beyond_the_floats() -> None:
+    def f(b: Any) -> Any:
+        return ops.log(1e-100 / b) + ops.relu(b - 1e160)
+
+    assert jvp(f, (1e150,), (1.0,))[1] == pytest.approx(-1e-150)
+
+
 def test_tangents_beyond_the_floats_add_up_and_end_as_floats() -> None:
     def f(a: Any, b: Any) -> Any:
         return ops.log(a / b) + ops.log(b * 1e-150)
