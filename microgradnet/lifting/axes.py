@@ -12,7 +12,7 @@ Nothing here can make a program wrong: a poor choice of axes makes index tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, permutations, product
 from typing import TypeAlias, cast
@@ -178,8 +178,7 @@ def _take_over(layout: Layout, state: Coordinates, makes: int) -> None:
     made, step = layout.classes[makes], layout.steps[makes]
     own = [(d, v[: state.size]) for d, v in zip(made.dimensions, made.values, strict=True)]
     own = [(d, v) for d, v in own if d is not step]
-    if all_differ(_codes([v for _, v in own], state.size)):
-        state.dimensions, state.values = [d for d, _ in own], [v for _, v in own]
+    state.dimensions, state.values = [d for d, _ in own], [v for _, v in own]
 
 
 def _state_coordinates(layout: Layout, members: VectorClass) -> Coordinates:
@@ -332,16 +331,19 @@ def _group_leaves(layout: Layout, arrays: Sequence[ParameterArray]) -> None:
         if not len(everything):
             continue
         read = []
+        sums: list[tuple[Indices, Indices]] = []
         for members in vectors.classes:
             for operand in members.operands:
                 if vectors.class_of[operand[0]] == -1 - role:
                     read.append((np.unique(operand), False))
+                    sums.append((np.arange(len(operand)), operand))
             for kind in list(members.kinds):
                 _part_pairs(layout, members, kind)
             for kind in members.kinds:
                 for factor in kind.factors:
                     if vectors.class_of[factor[0]] == -1 - role:
                         read.append((np.unique(factor), members.operation is None))
+                        sums.append((kind.entry, factor))
             border = _border(vectors, members, role)
             if len(border):
                 read.append((border, False))
@@ -370,6 +372,10 @@ def _group_leaves(layout: Layout, arrays: Sequence[ParameterArray]) -> None:
                 group[np.isin(group, there)] = number
                 group[leaves] = number
         group[everything[group[everything] < 0]] = len(read)
+        if role != TARGET:
+            _separate_factors(atoms, vectors, group, role, held)
+        if role == INPUT:
+            _merge_interleaved(atoms, everything, group)
         for number in np.unique(group[everything]):
             if number in held:
                 same, array = everything[group[everything] == number], held[number]
@@ -377,7 +383,118 @@ def _group_leaves(layout: Layout, arrays: Sequence[ParameterArray]) -> None:
         alone = everything[~np.isin(group[everything], [*held])]
         if len(alone):
             for same, places in _extents(atoms, alone, group, role, held):
-                layout.add_leaves(same, places, (len(places),))
+                own = group[same[0]]
+                places_read = [(e, atoms.place[leaves]) for e, leaves in sums
+                               if (group[leaves] == own).all()]  # fmt: skip
+                width = row_width(places_read, places)
+                shape = (len(places) // width, width) if width else (len(places),)
+                layout.add_leaves(same, places, shape)
+
+
+def _merge_interleaved(atoms: Atoms, leaves: Indices, group: Indices) -> None:
+    """Make one array of inputs that are read by steps, and together leave none out."""
+    uneven = []
+    for number in np.unique(group[leaves]):
+        places = np.sort(atoms.place[leaves[group[leaves] == number]])
+        if len(places) > 2 and np.ptp(np.diff(places)):
+            uneven.append((int(places[0]), int(places[-1]), len(places), number))
+    together: list[tuple[int, int, int, int]] = []
+    for low, high, count, number in sorted(uneven):
+        if together and low <= max(h for _, h, _, _ in together):
+            together.append((low, high, count, number))
+            span = max(h for _, h, _, _ in together) - together[0][0] + 1
+            if span == sum(c for _, _, c, _ in together):
+                group[np.isin(group, [n for *_, n in together])] = number
+        else:
+            together = [(low, high, count, number)]
+
+
+def _separate_factors(
+    atoms: Atoms, vectors: Vectors, group: Indices, role: int, held: Mapping[int, ParameterArray]
+) -> None:
+    """Part leaves of which always one from the front of their list is multiplied by one behind."""
+    for members in vectors.classes:
+        for kind in members.kinds:
+            if len(kind.factors) == 2 and members.operation is None:
+                x, y = kind.factors
+                if {*vectors.class_of[[x[0], y[0]]].tolist()} != {-1 - role}:
+                    continue
+                own = group[x[0]]
+                if own in held or (group[x] != own).any() or (group[y] != own).any():
+                    continue
+                front = np.minimum(atoms.place[x], atoms.place[y]).max()
+                behind = np.maximum(atoms.place[x], atoms.place[y]).min()
+                if front < behind:
+                    new = max(int(group.max()), *held, 0) + 1
+                    group[(group == own) & (atoms.place >= behind)] = new
+
+
+def row_width(reads: Sequence[tuple[Indices, Indices]], places: Indices) -> int:
+    """How long the rows are in which leaves stand in their list; 0 where nothing tells.
+
+    Sums of different lengths tell it, as of a triangle, and reads by steps, as of windows.
+
+    reads   pairs of the sum that each read belongs to, ascending, and the place that is read
+
+    >>> i, j = np.tril_indices(4)
+    >>> row_width([(i, 4 * i + j)], np.arange(16))
+    4
+    """
+    size = len(places)
+    if len(reads) == 0 or np.ptp(places) + 1 != size:
+        return 0
+    at = [(entry, place - places[0]) for entry, place in reads]
+    uneven = [_is_uneven(entry, place) for entry, place in at]
+    if not any(uneven):
+        return 0
+    for width in _widths(at):
+        if 1 < width < size and not size % width:
+            rows = [(entry, place // width, place % width) for entry, place in at]
+            if all(
+                _is_grid(row, column)
+                if (np.diff(entry) > 0).all()
+                else _stays(entry, row) or _stays(entry, column)
+                for entry, row, column in rows
+            ):
+                return width
+    return 0
+
+
+def _is_uneven(entry: Indices, place: Indices) -> bool:
+    """Whether sums are of different lengths, or what is read stands at no even distances."""
+    counts = np.bincount(entry)
+    if np.ptp(counts[counts > 0]):
+        return True
+    steps = np.diff(np.unique(place))
+    return len(steps) > 0 and steps[0] > 1 and bool(np.ptp(steps))
+
+
+def _widths(reads: Sequence[tuple[Indices, Indices]]) -> list[int]:
+    """By how much places differ: within sums, from sum to sum, between reads."""
+    found: dict[int, None] = {}
+    for entry, place in reads:
+        same = np.diff(entry) == 0
+        found |= dict.fromkeys(np.unique(np.abs(np.diff(place)[same])).tolist())
+        ends = np.concatenate((np.flatnonzero(~same), [len(entry) - 1]))
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        for those in (place[starts], place[ends]):
+            found[int(np.gcd.reduce(np.diff(np.unique(those)), initial=0))] = None
+    first = np.unique([place[0] for _, place in reads])
+    found |= dict.fromkeys((first[1:] - first[:1]).tolist()[:_MANY])
+    return [*found]
+
+
+def _stays(entry: Indices, values: Indices) -> bool:
+    """Whether values are the same throughout each sum."""
+    return not (np.diff(values)[np.diff(entry) == 0]).any()
+
+
+def _is_grid(row: Indices, column: Indices) -> bool:
+    """Whether all of some rows' places in some columns are there, both at even distances."""
+    rows, columns = np.unique(row), np.unique(column)
+    n = len(np.unique(row * (int(column.max()) + 1) + column))
+    even = all(len(x) < 3 or not np.ptp(np.diff(x)) for x in (rows, columns))
+    return even and n == len(rows) * len(columns)
 
 
 def _bare(vectors: Vectors, members: VectorClass, role: int) -> list[Indices]:
@@ -455,13 +572,23 @@ def _part_pairs(layout: Layout, members: VectorClass, kind: Kind) -> None:
         return
     columns = kind.factors[0].reshape(n, count)
     sets = [np.unique(column) for column in columns.T]
-    if sum(map(len, sets)) > len(np.unique(columns)):
+    if sum(map(len, sets)) > len(np.unique(columns)) or _are_rows(layout.atoms.place[columns]):
         return
     k = members.kinds.index(kind)
     c = kind.coefficient.reshape(n, count)
     members.kinds[k : k + 1] = [
         Kind(np.arange(n), c[:, j], kind.scaled, [columns[:, j]]) for j in range(count)
     ]
+
+
+def _are_rows(places: Indices) -> bool:
+    """Whether sums add up the rows, or the columns, of one list of leaves."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    order = np.argsort(low)
+    if (high[order[:-1]] > low[order[1:]]).any():
+        return True
+    steps = np.diff(places, axis=1)
+    return places.shape[1] > 2 and bool((steps == steps[0, 0]).all())
 
 
 def _part_kinds(layout: Layout, members: VectorClass) -> None:

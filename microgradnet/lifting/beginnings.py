@@ -61,17 +61,10 @@ def find_beginning(
     """
     beginning = _Beginning(loop, vectors, taken)
     found = beginning.classes()
-    if found is None:
-        return
-    zeroth = [beginning.counterpart[k] for k in loop.step]
-    before = {*zeroth}
-    # What reads that step comes behind the loop; the loop must not need it.
-    for k in range(loop.first):
-        if k not in zeroth and before & {*reads[k]}:
-            before.add(k)
-    late = before - {*zeroth}
-    needed = {j for k in (*zeroth, *loop.step) for j in reads[k]}
-    if not late & (needed | taken):
+    zeroth = [*beginning.counterpart.values()]
+    # What reads that step must come behind the loop.
+    others = [reads[k] for k in range(loop.first) if k not in zeroth]
+    if found is not None and {*zeroth}.isdisjoint(j for those in others for j in those):
         starts = {k: np.nan_to_num(start) for k, start in beginning.starts.items()}
         loop.zeroth, loop.beginning, loop.starts = zeroth, found, starts
 
@@ -166,30 +159,26 @@ class _Beginning:
         for other in rest:
             if (
                 other.scaled
+                and not (kind.scaled and other.coefficient.any())
                 and np.array_equal(other.entry, kind.entry)
                 and len(other.factors) == len(others) > 0
                 and all(map(self.agree, others, other.factors))
             ):
                 rest.remove(other)
                 factors = [*other.factors]
-                numbers = other.coefficient / kind.coefficient
-                if (numbers * kind.coefficient != other.coefficient).any():
-                    return None
+                numbers = other.coefficient * kind.coefficient
                 break
         state = kind.factors[at]
-        start = self.starts[int(self.class_of[state[0]])]
-        known = start[self.index[state]]
-        if ((known != numbers) & ~np.isnan(known)).any():
-            return None
-        start[self.index[state]] = numbers
-        if (start[self.index[state]] != numbers).any():  # one and the same with two numbers
-            return None
+        start, entries = self.starts[int(self.class_of[state[0]])], self.index[state]
+        known = start[entries]
+        start[entries] = numbers
         moved = [factor for factor in factors if factor is not None]
-        if len(moved) < len(factors):
+        # The state is one number everywhere, and what it is multiplied by is known.
+        agreed = np.isnan(known) | (known == numbers)
+        whole = [*moved[:at], state, *moved[at:]]
+        if not agreed.all() or (start[entries] != numbers).any() or len(moved) < len(factors):
             return None
-        return Kind(
-            kind.entry, kind.coefficient, kind.scaled, [*moved[:at], state, *moved[at:]]
-        )  # fmt: skip
+        return Kind(kind.entry, kind.coefficient, kind.scaled, whole)
 
     def moved(self, read: Indices) -> Indices | None:
         """What the zeroth step would read where the first reads this; None where none can tell."""

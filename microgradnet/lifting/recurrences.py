@@ -155,7 +155,7 @@ class _Joiner:
         classes: list[VectorClass] = []
         runs = []
         more_atoms = len(self.class_of)  # those of states are behind all others
-        for k in _in_order(loops, inside, self.numbers):
+        for k in _in_order(loops, inside, len(self.classes)):
             if not isinstance(k, Loop):
                 number[k] = len(classes)
                 classes.append(self.classes[k])
@@ -350,24 +350,11 @@ class _Joiner:
         )
 
 
-def _in_order(
-    loops: Sequence[Loop], inside: set[int], reads: Sequence[Sequence[int]]
-) -> Iterator[int | Loop]:
-    """The classes and loops, each behind what it reads: late is what reads a zeroth step."""
+def _in_order(loops: Sequence[Loop], inside: set[int], count: int) -> Iterator[int | Loop]:
+    """The classes and loops, each behind what it reads."""
     first = {loop.first: loop for loop in loops}
-    missing = {k for loop in loops for k in loop.zeroth}
-    late: list[int] = []
-    for k in range(len(reads)):
+    for k in range(count):
         if k in first:
             yield first[k]
-            missing -= {*first[k].zeroth}
-            still = [j for j in late if missing & {*reads[j]}]
-            missing -= {*late} - {*still}
-            yield from (j for j in late if j not in still)
-            late = still
         elif k not in inside:
-            if missing & {*reads[k]}:
-                missing.add(k)
-                late.append(k)
-            else:
-                yield k
+            yield k

@@ -516,8 +516,6 @@ def _connected(atom: Indices, types: Indices, members: Indices) -> Indices:
     """The number of each member's part: members are together that have a use in common, or none."""
     known = types >= 0
     atom, types = atom[known], types[known]
-    if not len(types):
-        return np.zeros(len(members), dtype=np.intp)
     values, types = np.unique(types, return_inverse=True)
     order = np.lexsort((types, atom))
     atom, types = atom[order], types[order]
@@ -533,9 +531,10 @@ def _connected(atom: Indices, types: Indices, members: Indices) -> Indices:
     pairs = np.unique(types[joined] * len(values) + types[joined + 1]).tolist()
     for a, b in (divmod(pair, len(values)) for pair in pairs):
         up[top(a)] = top(b)
-    part = np.array([top(k) for k in range(len(values))])
-    first = np.minimum(np.searchsorted(atom, members), len(atom) - 1)
-    found = np.where(atom[first] == members, part[types[first]], -1)
+    part = np.array([top(k) for k in range(len(values))], dtype=np.intp)
+    first = np.searchsorted(atom, members)
+    used = np.append(atom, -1)[first] == members
+    found = np.where(used, np.append(part[types], -1)[first], -1)
     return np.unique(found, return_inverse=True)[1]
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from microgradnet import Value, exp, log, relu, tanh
+from microgradnet import Value, exp, log, maximum, relu, sigmoid, tanh
 
 __all__ = [
-    "SIZES", "Graph", "attention", "convolution", "covariance", "demo_batch", "fdtd", "gemm", "gpt",
-    "jacobi", "jacobi_line", "positions", "recurrence",
+    "SIZES", "Graph", "attention", "convolution", "covariance", "demo_batch", "fdtd", "gated",
+    "gemm", "gpt", "jacobi", "jacobi_line", "layer_norm", "max_pool", "outer", "positions",
+    "recurrence", "triangular",
 ]  # fmt: skip
 
 
@@ -174,6 +175,110 @@ def recurrence(steps: int = 12, units: int = 16, width: int = 4, *, seed: int = 
     return Graph(0.5 * total([a * a for a in h]), flat(x), [], flat([W, U, b]))
 
 
+def gated(
+    steps: int = 4, units: int = 3, width: int = 2, *, kind: str = "gru", seed: int = 0
+) -> Graph:
+    """Repeat a gated step from 0; C = ½ Σ h² at the end.
+
+    kind    "gru" or "lstm"
+    """
+    rng = Random(seed)
+    gates = 3 if kind == "gru" else 4
+    W = [_array(rng, units, width) for _ in range(gates)]
+    U = [_array(rng, units, units) for _ in range(gates)]
+    b = [_array(rng, units) for _ in range(gates)]
+    x = _array(rng, steps, width)
+
+    def affine(gate: int, now: list[Any], state: list[Any]) -> list[Any]:
+        return [
+            total([w * v for w, v in zip(W[gate][j], now, strict=True)])
+            + total([u * v for u, v in zip(U[gate][j], state, strict=True)])
+            + b[gate][j]
+            for j in range(units)
+        ]
+
+    h: list[Any] = [0.0] * units
+    c: list[Any] = [0.0] * units
+    for now in x:
+        if kind == "gru":
+            z = [sigmoid(v) for v in affine(0, now, h)]
+            r = [sigmoid(v) for v in affine(1, now, h)]
+            reset = [u * v for u, v in zip(r, h, strict=True)]
+            new = [tanh(v) for v in affine(2, now, reset)]
+            h = [(1 - z[j]) * h[j] + z[j] * new[j] for j in range(units)]
+        else:
+            i, f, o = ([sigmoid(v) for v in affine(gate, now, h)] for gate in range(3))
+            g = [tanh(v) for v in affine(3, now, h)]
+            c = [f[j] * c[j] + i[j] * g[j] for j in range(units)]
+            h = [o[j] * tanh(c[j]) for j in range(units)]
+    return Graph(0.5 * total([v * v for v in h]), flat(x), [], flat([W, U, b]))
+
+
+def triangular(n: int = 5, m: int = 4, *, kind: str = "product", seed: int = 0) -> Graph:
+    """Σ out² of a product with a triangle, or of the lower triangle of an update, from flat lists.
+
+    kind    "vector", tanh(A x); "product", A B; "transposed", Aᵀ B with a diagonal of ones;
+            "rank k", A Aᵀ + C; "rank 2k", A Bᵀ + B Aᵀ + C
+    """
+    rng = Random(seed)
+    square, A, B = _array(rng, n, n), _array(rng, n, m), _array(rng, n, m)
+    out: list[Any] = []
+    for i in range(n):
+        if kind == "vector":
+            out.append(tanh(total([square[i][k] * A[k][0] for k in range(i + 1)])))
+        for j in range(m):
+            if kind == "product":
+                out.append(total([square[i][k] * A[k][j] for k in range(i + 1)]))
+            elif kind == "transposed":
+                below = [square[k][i] * A[k][j] for k in range(i + 1, n)]
+                out.append(total([A[i][j], *below]))
+        for j in range(i + 1 if kind.startswith("rank") else 0):
+            terms = [1.2 * square[i][j]]
+            for k in range(m):
+                terms.append(1.5 * A[i][k] * (B if kind == "rank 2k" else A)[j][k])
+                if kind == "rank 2k":
+                    terms.append(1.5 * B[i][k] * A[j][k])
+            out.append(total(terms))
+    second = {"vector": [row[:1] for row in A], "rank 2k": [A, B]}.get(kind, A)
+    return Graph(total([v * v for v in out]), [], [], flat([square, second]))
+
+
+def layer_norm(n: int = 4, width: int = 3, *, seed: int = 0) -> Graph:
+    """Σ v tanh(v) of rows with mean 0 and variance 1, times a gain and with a bias."""
+    rng = Random(seed)
+    x, gain, bias = _array(rng, n, width), _array(rng, width), _array(rng, width)
+    out: list[Any] = []
+    for row in x:
+        mean = total(row) / width
+        variance = total([(v - mean) * (v - mean) for v in row]) / width
+        scale = (variance + 1e-5) ** 0.5
+        out += [(v - mean) / scale * g + b for v, g, b in zip(row, gain, bias, strict=True)]
+    return Graph(total([tanh(v) * v for v in out]), flat(x), [], flat([gain, bias]))
+
+
+def max_pool(n: int = 6, *, seed: int = 0) -> Graph:
+    """The largest of each 2 × 2 numbers of an image, and one neuron."""
+    rng = Random(seed)
+    x = _array(rng, n, n)
+    pooled = [
+        maximum(
+            maximum(maximum(x[i][j], x[i][j + 1]), x[i + 1][j]), x[i + 1][j + 1]
+        )
+        for i in range(0, n, 2)
+        for j in range(0, n, 2)
+    ]  # fmt: skip
+    w = _array(rng, len(pooled))
+    return Graph(tanh(total([a * b for a, b in zip(w, pooled, strict=True)])), flat(x), [], w)
+
+
+def outer(n: int = 4, *, seed: int = 0) -> Graph:
+    """Σ (A + u vᵀ)²."""
+    rng = Random(seed)
+    A, u, v = _array(rng, n, n), _array(rng, n), _array(rng, n)
+    out = [A[i][j] + u[i] * v[j] for i in range(n) for j in range(n)]
+    return Graph(total([c * c for c in out]), [], [], flat([A, u, v]))
+
+
 def gemm(n: int = 5, *, kind: str = "plain", seed: int = 0) -> Graph:
     """C ← β C + α A B, n × n, summed with weights; A, B, C are parameters.
 
@@ -310,22 +415,55 @@ def gpt(
 
 
 SIZES: dict[str, tuple[Callable[[], Graph], Callable[[], Graph]]] = {
-    "demo, constants": (lambda: demo_batch(25), lambda: demo_batch(100)),
-    "demo, listed": (lambda: demo_batch(25, listed=True), lambda: demo_batch(100, listed=True)),
+    "demo, constants": (lambda: demo_batch(9, hidden=5), lambda: demo_batch(25, hidden=5)),
+    "demo, listed": (
+        lambda: demo_batch(9, listed=True, hidden=5),
+        lambda: demo_batch(25, listed=True, hidden=5),
+    ),
     "positions": (lambda: positions(4, 5), lambda: positions(9, 7)),
-    "attention": (lambda: attention(4, 8), lambda: attention(8, 16)),
-    "causal attention": (lambda: attention(4, 8, causal=True), lambda: attention(8, causal=True)),
-    "convolution": (lambda: convolution(6), lambda: convolution(12)),
+    "attention": (lambda: attention(4, 4), lambda: attention(6, 8)),
+    "causal attention": (
+        lambda: attention(4, 4, causal=True),
+        lambda: attention(6, 8, causal=True),
+    ),
+    "convolution": (lambda: convolution(6), lambda: convolution(8, 3, 5)),
     "padded convolution": (
         lambda: convolution(6, padded=True),
-        lambda: convolution(12, padded=True),
+        lambda: convolution(8, 3, 5, padded=True),
     ),
-    "recurrence": (lambda: recurrence(5, 4, 3), lambda: recurrence(12)),
-    "gemm": (lambda: gemm(5), lambda: gemm(24)),
+    "recurrence": (lambda: recurrence(5, 4, 3), lambda: recurrence(7, 5)),
+    "gemm": (lambda: gemm(5), lambda: gemm(9)),
     "gemm, transposed": (lambda: gemm(5, kind="transposed"), lambda: gemm(9, kind="transposed")),
     "chain of three": (lambda: gemm(5, kind="chain"), lambda: gemm(9, kind="chain")),
     "covariance": (lambda: covariance(4, 6), lambda: covariance(7, 5)),
-    "jacobi": (lambda: jacobi(6), lambda: jacobi(12)),
+    "jacobi": (lambda: jacobi(6), lambda: jacobi(9)),
+    "jacobi, 2 steps": (lambda: jacobi(6, 2), lambda: jacobi(8, 2)),
+    "jacobi, steps": (lambda: jacobi(6, 3), lambda: jacobi(8, 5)),
+    "jacobi in a line": (lambda: jacobi_line(6, 3), lambda: jacobi_line(9, 5)),
+    "fdtd": (lambda: fdtd(5), lambda: fdtd(8)),
+    "fdtd, steps": (lambda: fdtd(5, 3), lambda: fdtd(8, 6)),
+    "gru": (lambda: gated(), lambda: gated(6, 4, 3)),
+    "lstm": (lambda: gated(kind="lstm"), lambda: gated(6, 4, 3, kind="lstm")),
+    "triangle, vector": (
+        lambda: triangular(kind="vector"),
+        lambda: triangular(9, kind="vector"),
+    ),
+    "triangle, product": (lambda: triangular(), lambda: triangular(9, 6)),
+    "triangle, transposed": (
+        lambda: triangular(kind="transposed"),
+        lambda: triangular(9, 6, kind="transposed"),
+    ),
+    "update of rank k": (
+        lambda: triangular(kind="rank k"),
+        lambda: triangular(9, 6, kind="rank k"),
+    ),
+    "update of rank 2k": (
+        lambda: triangular(kind="rank 2k"),
+        lambda: triangular(9, 6, kind="rank 2k"),
+    ),
+    "layer norm": (lambda: layer_norm(), lambda: layer_norm(6, 5)),
+    "max pool": (lambda: max_pool(), lambda: max_pool(12)),
+    "outer product": (lambda: outer(), lambda: outer(6)),
     "gpt": (lambda: gpt(4), lambda: gpt(8)),
 }
 """Graphs by the same loops at two sizes: their equations must be as many."""
