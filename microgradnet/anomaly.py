@@ -9,7 +9,7 @@ from operator import add
 from traceback import FrameSummary
 from typing import Any
 
-from microgradnet import chain_rule, tangents
+from microgradnet import chain_rule, wide_passes
 from microgradnet.arithmetic import NO_PART, Number, common, is_finite, parts
 from microgradnet.engine import Value
 from microgradnet.frames import users_frame
@@ -156,4 +156,4 @@ def _users_line() -> tuple[FrameSummary, bool]:
     frame, files = users_frame()
     code = frame.f_code
     line = FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False)
-    return line, not files.isdisjoint((chain_rule.__file__, tangents.__file__))
+    return line, not files.isdisjoint((chain_rule.__file__, wide_passes.__file__))

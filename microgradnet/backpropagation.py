@@ -38,6 +38,8 @@ _WEIGHTED_SUM: Final = ops.weighted_sum
 _DOT_PRODUCT: Final = ops.dot_product
 
 _LEAST: Final = 2.0**-1022  # smaller floats have fewer digits, and the rule knows another way
+_LARGE: Final = 2.0**128  # such a factor may bring back what was lost as no float
+_SMALL: Final = 2.0**-128
 
 FAST_PATHS = frozenset({
     _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _SQUARE, _RELU, _WEIGHTED_SUM, _DOT_PRODUCT,
@@ -59,12 +61,17 @@ def backpropagate(root: Node, one: Number) -> None:
     try:
         _sort(root, fresh, order, leaves, earlier)
         root.grad = one
-        _propagate(order, fresh)
+        far = _propagate(order, fresh)
         # No comprehension: on Python 3.13 an interruption within one passes the handler by.
         sums: list[Number] = []
         for leaf in leaves:
-            if leaf.grad is fresh:
+            grad = leaf.grad
+            if grad is fresh:
                 leaf.grad = _zero(leaf)
+            elif type(grad) is float and not -inf < grad < inf:
+                far = True
+        if far:
+            _propagate_again(root, one, order + leaves)
         for leaf, before in earlier:  # None: PyTorch's reset
             g = leaf.grad
             if type(before) is type(g) is float:
@@ -179,11 +186,28 @@ def _sort(
             node = stack.pop()
 
 
-def _propagate(order: list[Node], fresh: Unset) -> None:
+def _propagate_again(root: Node, one: Number, nodes: list[Node]) -> None:
+    """Give nodes the adjoints of a pass in wide floats, if floats lost some."""
+    from microgradnet.wide_passes import left_the_floats, wide_adjoints
+
+    nodes = [node for node in nodes if not isinstance(node, Vector)]
+    if not left_the_floats(nodes, [node.grad for node in nodes]):
+        return
+    adjoints = wide_adjoints({root: one})
+    for node in nodes if adjoints else ():
+        number = float(adjoints.get(node, 0))
+        if number == number != node.grad:  # 0 keeps its sign
+            node.grad = number
+
+
+def _propagate(order: list[Node], fresh: Unset) -> bool:
     """Add each node's contributions g·∂(node)/∂(parent) to the adjoints of its parents.
 
-    The fresh 0 stays where nothing comes, for the node has no part in the root.
+    The fresh 0 stays where nothing comes, for the node has no part in the root. Tell whether there
+    was a partial derivative, or a factor, so large that it may bring back what was lost above it.
     """
+    far = False
+    low, high = -_LARGE, _LARGE
     node: Node | None = None  # the one at fault, if one is
     try:
         for node in reversed(order):
@@ -208,17 +232,20 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                             left.others.append(y)
                             right.adjoints.append(g)
                             right.others.append(x)
+                            far = far or left.far or right.far
                         else:
                             _contribute_by_rule(node, node.parents, fresh)
                         continue
                     if op is _MULTIPLY:
                         to_left, to_right = g * y, g * x
+                        if not (low < x < high and low < y < high):
+                            far = True
                     elif op is _SUBTRACT:
                         to_left, to_right = g, -g
                     elif (
                         op is _DIVIDE
-                        and y
-                        and (_LEAST <= (slope := node.data / y) < inf or -inf < slope <= -_LEAST)
+                        and (y > _SMALL or y < -_SMALL)
+                        and (_LEAST <= (slope := node.data / y) < high or low < slope <= -_LEAST)
                     ):
                         to_left, to_right = g / y, -g * slope
                     else:
@@ -229,7 +256,11 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                         if not (type(to_left) is type(to_right) is float):
                             op.check(terms, 2)
                             _contribute((left, right), terms, fresh)
+                            far = far or _may_bring_back(op, g, node.data, terms)
                             continue
+                        bound = _LARGE * abs(g)
+                        if not (-bound < to_left < bound and -bound < to_right < bound):
+                            far = True
                 h = left.grad
                 if h is fresh:
                     left.grad = to_left
@@ -261,7 +292,7 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                     term: Any = g  # compiled, it were a float, which NO_PART of a rule is not
                 elif op is _NEGATIVE:
                     term = -g
-                elif op is _SQUARE and (_LEAST <= x < inf or -inf < x <= -_LEAST):
+                elif op is _SQUARE and (_LEAST <= x < high or low < x <= -_LEAST):
                     term = g * 2.0 * x
                 else:
                     terms = op.rule(ieee, g, node.data, x)
@@ -272,6 +303,9 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                         op.check(terms, 1)
                         _contribute((parent,), terms, fresh)
                         continue
+                    bound = _LARGE * abs(g)
+                    if not -bound < term < bound:
+                        far = True
                 h = parent.grad
                 if h is fresh:
                     parent.grad = term
@@ -299,7 +333,9 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
                     if not kinds or kinds.count(float) != len(numbers):
                         op.check(terms, len(numbers))
                         _contribute(parents, terms, fresh)
+                        far = far or _may_bring_back(op, g, node.data, terms)
                         continue
+                far = far or _may_bring_back(op, g, node.data, terms)
             for parent, term in zip(parents, terms):  # noqa: B905  # as many, or none
                 h = parent.grad
                 if h is fresh:
@@ -313,6 +349,21 @@ def _propagate(order: list[Node], fresh: Unset) -> None:
             note = described(node.op, node.parents, node.label)
             annotate(error, f"in the backward pass, at {note}")
         raise
+    return far
+
+
+def _may_bring_back(op: Any, g: Number, y: Number, terms: Sequence[Number]) -> bool:
+    """Tell as above of an operation of any number of operands, and of a norm that may not be 0."""
+    if (op.base or op) in _SHARES or type(g) is not float:
+        return False
+    bound = _LARGE * abs(g)
+    return (y == 0 and op in _NORMS) or any(
+        type(term) is float and not -bound < term < bound for term in terms
+    )
+
+
+_NORMS = (ops.hypot, ops.norm)
+_SHARES = (ops.log_sum_exp, ops.softmax_component)  # whose partial derivatives are at most 1
 
 
 def _contribute_by_rule(node: Node, parents: Sequence[Node], fresh: Unset) -> None:

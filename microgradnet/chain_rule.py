@@ -36,12 +36,14 @@ def reverse_mode(
     order: Sequence[Any] | None = None,
     within: Container[Any] | None = None,
     visit: Callable[[Any, int, Any, Any, Any], None] | None = None,
+    terms_of: Callable[[Any, Any], Iterable[Any]] | None = None,
 ) -> dict[Any, Any]:
     """Return the adjoint of every node below some roots, where those of the roots are the seeds.
 
     order   the nodes that contribute, parents first; without it, all, and what has no part gets 0
     within  the nodes that get adjoints; without it, all
     visit   called as (y, k, x, term, adjoints) once y's term has been added to its parent k, x
+    terms_of  as in `edges`
 
     No node is changed.
 
@@ -52,7 +54,7 @@ def reverse_mode(
     """
     below = topological_order(seeds) if order is None else order
     adjoints = dict(seeds)
-    for y, k, x, term in edges(below, adjoints):
+    for y, k, x, term in edges(below, adjoints, terms_of):
         if within is None or x in within:
             for part in parts(term):
                 adjoints[x] = ops.add(adjoints[x], part) if x in adjoints else part

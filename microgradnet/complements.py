@@ -11,10 +11,11 @@ So it is of ln Σ exp zₖ − zⱼ, the cost of class j, which is ln Σ exp(z�
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from microgradnet import ops
-from microgradnet.arithmetic import Arithmetic, Number, common, evaluate
+from microgradnet.arithmetic import Arithmetic, Number, common, evaluate, is_normal
 from microgradnet.operation import Operation
 
 __all__ = [
@@ -55,10 +56,99 @@ def _sharper(op: Operation, parents: tuple[Any, ...]) -> Evaluation | None:
         beside_1 = op not in (ops.add, ops.subtract) or _is_one(parents[1 - k])
         if sharper is not None and beside_1:
             known = _complement(a, -1 if op in (ops.add, ops.log1p) else 1)
+            forward, nodes = op.forward, parents
             if known is not None:
-                complement, nodes = known
-                return sharper(complement), (*parents, *nodes)
+                forward, nodes = sharper(known[0]), (*parents, *known[1])
+            far = _far_logarithm(op, a)
+            if far is not None:
+                return _either(forward, nodes, far, op is ops.xlogy)
+            if known is not None:
+                return forward, nodes
     return None
+
+
+def _far_logarithm(op: Operation, a: Any) -> Evaluation | None:
+    """Say how ln a, or ln(1 + a), is computed where that is of no float."""
+    if op is ops.log1p:
+        return _log_complement(a.parents[0]) if a.op is ops.negative else _log_complement(a, -1)
+    return _logarithm_of(a) if op in (ops.log, ops.xlogy) else None
+
+
+def _either(
+    forward: Callable[..., Number], nodes: tuple[Any, ...], far: Evaluation, weighted: bool
+) -> Evaluation:
+    """Compute a logarithm from what it is of, but where that is too small or large for a float."""
+    n = len(nodes)
+
+    def either(m: Arithmetic, *xs: Number) -> Number:
+        y, logarithm = forward(m, *xs[:n]), far[0](m, *xs[n:])
+        # e^690 is 10^300
+        return m.where(m.abs(logarithm) > 690, xs[0] * logarithm if weighted else logarithm, y)
+
+    return either, (*nodes, *far[1])
+
+
+def _logarithm_of(a: Any) -> Evaluation | None:
+    """Say how ln a is computed where a is σ, a share, 1 ∓ y, or a product or quotient with one."""
+    op, parents = a.op, a.parents
+    if op is ops.multiply or op is ops.divide:
+        return _logarithm_of_two(op, *parents)
+    if op is ops.sigmoid:
+        return (lambda m, x: -m.softplus(-x)), parents
+    if (op is not None and op.base is ops.softmax_component) or op is ops.softmax_component:
+        index = op.parameters["index"]
+        return (lambda m, *xs: xs[index] - m.log_sum_exp(xs)), parents
+    if op is ops.subtract and _is_one(parents[0]):
+        return _log_complement(parents[1])
+    if op is ops.add and any(map(_is_one, parents)):
+        return _log_complement(parents[1 if _is_one(parents[0]) else 0], -1)
+    return None
+
+
+def _logarithm_of_two(op: Operation, x: Any, y: Any) -> Evaluation | None:
+    """Say how ln xy, or ln x/y, is computed as a sum, where one of the two is known so."""
+    known = [_logarithm_of(v) if v.op not in (ops.multiply, ops.divide) else None for v in (x, y)]
+    if known == [None, None]:
+        return None
+    of_x, xs = known[0] or (ops.log.forward, (x,))
+    of_y, ys = known[1] or (ops.log.forward, (y,))
+    n, sign = len(xs), -1 if op is ops.divide else 1
+    return (lambda m, *vs: of_x(m, *vs[:n]) + sign * of_y(m, *vs[n:])), (*xs, *ys)
+
+
+def _log_complement(y: Any, sign: int = 1) -> Evaluation | None:
+    """Say how ln(1 − sign·y) is computed where y is σ, tanh or a share, or the square of one."""
+    base = _squared(y)
+    inner = (base or y).op
+    if inner is None:
+        return None
+    logarithm = _LOG_COMPLEMENTS.get(inner.base or inner)
+    if logarithm is None or (sign < 0 and (base is not None or not inner.odd)):
+        return None
+    below = partial(logarithm, **inner.parameters)
+    if base is None:
+        return (below if sign > 0 else _at_minus(below)), y.parents
+    return (lambda m, *xs: below(m, *xs) + _log_of_more(inner, below, m, xs)), base.parents
+
+
+def _log_of_more(
+    op: Operation, below: Callable[..., Number], m: Arithmetic, xs: Sequence[Number]
+) -> Number:
+    """Compute ln(1 + y)."""
+    if op.odd:
+        return _at_minus(below)(m, *xs)
+    complement: Any = op.complement
+    return m.log(2 - complement(m, *xs))
+
+
+_LOG_COMPLEMENTS: dict[Operation, Callable[..., Number]] = {
+    ops.sigmoid: lambda m, x: -m.softplus(x),
+    ops.tanh: lambda m, x: m.log(m.convert(2)) - m.softplus(2 * x),
+    ops.softmax_component: lambda m, *xs, index: (
+        m.log_sum_exp([*xs[:index], *xs[index + 1 :]]) - m.log_sum_exp(xs)
+    ),
+}
+"""ln(1 − y) of operations whose complement 1 − y may be below the floats."""
 
 
 class Excess(NamedTuple):
@@ -162,11 +252,13 @@ def remembered(
     """
     if op is ops.log_sum_exp or op.complement is not None:
         return Source(data, op, tuple([Source(x.data) for x in operands]))
-    if depth == 0 or not may_have_complement(op):
+    beyond = (op is ops.add or op is ops.divide) and type(data) is float and not is_normal(data)
+    if depth == 0 or not (beyond or may_have_complement(op)):
         return None
     known = {x: _remembered(source_of(x), depth - 1) for x in operands}
     source = Source(data, op, tuple([known[x] for x in operands]))
-    return source if _complement(source) or _complement(source, -1) else None
+    is_of_use = _complement(source) or _complement(source, -1) or _logarithm_of(source)
+    return source if is_of_use else None
 
 
 def _remembered(x: Any, depth: int) -> Source:
@@ -195,13 +287,25 @@ def _declared(node: Any) -> Evaluation | None:
         return None
     if op.complement is not None:
         return op.complement, parents
-    if (op is ops.multiply and parents[0] is parents[1]) or (
-        (op.base or op) is ops.power_constant and op.parameters["exponent"] == 2
-    ):
-        inner: Operation | None = parents[0].op
-        if inner is not None and inner.complement is not None:
-            return _of_square(inner), parents[0].parents
+    base = _squared(node)
+    if base is not None and base.op is not None and base.op.complement is not None:
+        return _of_square(base.op), base.parents
     return None
+
+
+def _squared(node: Any) -> Any:
+    """Return the node x where this one is x·x or x²; None where it is something else."""
+    op, parents = node.op, node.parents
+    if (op is ops.multiply and _alike(*parents)) or (
+        op is not None and (op.base or op) is ops.power_constant and op.parameters["exponent"] == 2
+    ):
+        return parents[0]
+    return None
+
+
+def _alike(x: Any, y: Any) -> bool:
+    """Tell whether two nodes are one, or were computed by one operation from the same nodes."""
+    return x is y or (x.op is not None and x.op is y.op and x.parents == y.parents)
 
 
 def _is_one(node: Any) -> bool:

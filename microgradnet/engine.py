@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache, partial
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, TypeAlias, overload
 
 from microgradnet import ops, recording, serialisation
@@ -387,7 +388,8 @@ class Value(Node):
         if hook is not None:
             hook.on_backward(self)
         if create_graph:
-            from microgradnet.chain_rule import Gradients, reverse_mode
+            from microgradnet.chain_rule import Gradients
+            from microgradnet.wide_passes import reverse_mode
 
             return Gradients(reverse_mode({self: Value(one)}))
         backpropagate(self, one)
@@ -487,6 +489,7 @@ _SOFTMAX: Final = ops.softmax_component
 _PRODUCT_SUMS: Final = (ops.weighted_sum, ops.dot_product)
 _UNSET: Final = UNSET
 _depth: Final = recording.depth.get  # of no_grad blocks
+_LEAST: Final = 2.0**-1022
 
 
 def new_node(kind: type[Value]) -> Value:
@@ -592,7 +595,9 @@ def record_unary(op: Operation, operand: Value) -> Value:
             node.data = -x
         else:
             node.data = op.forward(ieee, x)
-            if (op is _LOG or op is _LOG1P or op is _ATANH) and may_have_complement(operand.op):
+            if (op is _LOG or op is _LOG1P or op is _ATANH) and (
+                may_have_complement(operand.op) or not _LEAST <= x < inf
+            ):
                 node.data = sharpened(op, (operand,), node.data)
     except Exception as error:
         annotate(error, f"in {described(op, (operand,))}")

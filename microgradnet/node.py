@@ -15,6 +15,8 @@ from microgradnet.unset import UNSET
 
 __all__ = ["Node", "Shares", "Vector", "floats", "number_of"]
 
+_LARGE = 2.0**128
+
 
 class Node:
     """Hold the plain data of a node; `Value` adds what can be done with it."""
@@ -60,18 +62,20 @@ class Vector(Node):
     bias     None but for a neuron's weights
     rows     what holds the vectors of the weights, for others to share them; see `rows`
     data     the entries' numbers, if all (and the bias) are floats, else None
+    far      whether one is so large that it may bring back a gradient that was lost as no float
 
     In a backward pass such a vector is a node between z and its entries. Only the engine sees it: a
     node's parents are the entries.
     """
 
-    __slots__ = ("adjoints", "bias", "entries", "others", "rows")
+    __slots__ = ("adjoints", "bias", "entries", "far", "others", "rows")
 
     entries: list[Any]
     bias: Any
     rows: Any
     adjoints: list[float]
     others: list[list[float]]
+    far: bool
 
     def __init__(self, entries: list[Any], bias: Any = None) -> None:
         self.grad = UNSET
@@ -93,6 +97,7 @@ class Vector(Node):
         self.data = floats(self.entries)
         if self.bias is not None and type(self.bias.data) is not float:
             self.data = None
+        self.far = bool(self.data) and max(map(abs, self.data)) > _LARGE
         self.adjoints = []
         self.others = []
 

@@ -29,6 +29,7 @@ from microgradnet.arithmetic import (
     ieee,
     is_finite,
     product_in_order,
+    wide,
 )
 from microgradnet.node import Node, number_of
 from microgradnet.operation import Operation
@@ -64,6 +65,7 @@ class _NodeArithmetic(
 
     def __init__(self, inner: Arithmetic) -> None:
         self.inner = inner  # the arithmetic of the nodes' numbers
+        self._of_floats = inner in (ieee, wide)
         self.name = f"nodes of {inner.name}"
 
     @property
@@ -109,7 +111,7 @@ class _NodeArithmetic(
         if self.equal(x, 0):
             y = number_of(y)  # beside it the power is 0 whatever y is, which so has no part
         slope = y * self.power(x, y - 1)
-        if self.inner is ieee:
+        if self._of_floats:
             # y·out/x has all digits, but its derivatives cancel near y = 1 and end in ∞ − ∞. So
             # what y − 1 rounds away makes a factor of its own, e^lost = 1 + lost, a constant.
             exponent = number_of(y)
@@ -120,19 +122,19 @@ class _NodeArithmetic(
 
     def log1p_slope(self, g: Number, x: Number, out: Number) -> Number:
         number = number_of(x)
-        if self.inner is ieee and -1 <= number < -0.5 and number_of(out) != ieee.log1p(number):
+        if self._of_floats and -1 <= number < -0.5 and number_of(out) != self.inner.log1p(number):
             return g * self.exp(-out)
         return super().log1p_slope(g, x, out)
 
     def sech(self, x: Number) -> Number:
-        if self.inner is not ieee or not abs(number_of(x)) > 40:
+        if not self._of_floats or not abs(number_of(x)) > 40:
             return super().sech(x)
         # The slopes of 1/cosh have 1/cosh³, which soon is 0, and end in ∞·0. From here on the half
         # of the cosine beside e^|x| is below any rounding.
         return 2 * self.exp(self.where(x > 0, -x, x))
 
     def sigmoid_slope(self, g: Number, x: Number) -> Number:
-        if self.inner is not ieee:
+        if not self._of_floats:
             return super().sigmoid_slope(g, x)
         # The two slopes of the product σ(x) σ(−x) cancel near 0.
         half = self.sech(x / 2)
@@ -140,29 +142,29 @@ class _NodeArithmetic(
 
     def gaussian(self, x: Number, d: int = 1) -> Number:
         textbook = super().gaussian(x, d)
-        return self._corrected(textbook, lambda: ieee.gaussian(number_of(x), d))
+        return self._corrected(textbook, lambda: self.inner.gaussian(number_of(x), d))
 
     def normal_cdf(self, x: Number) -> Number:
-        if self.inner is ieee and number_of(x) > 0:  # whose slope would lack digits on the right
+        if self._of_floats and number_of(x) > 0:  # whose slope would lack digits on the right
             return 1 - self.normal_cdf(-x)
         textbook = super().normal_cdf(x)
-        return self._corrected(textbook, lambda: ieee.normal_cdf(number_of(x)))
+        return self._corrected(textbook, lambda: self.inner.normal_cdf(number_of(x)))
 
     def _corrected(self, textbook: Number, number: Callable[[], float]) -> Number:
         """Multiply a function by what it lacks to be its number: a constant of nearly 1."""
-        if self.inner is not ieee:
+        if not self._of_floats:
             return textbook
-        factor = ieee.divide(number(), number_of(textbook))
+        factor = self.inner.divide(number(), number_of(textbook))
         return textbook * factor if 0.5 < factor < 2 else textbook
 
     def one_minus_square(self, x: Number) -> Number:
-        if self.inner is not ieee or 0.5 < abs(number_of(x)) != 1:
+        if not self._of_floats or 0.5 < abs(number_of(x)) != 1:
             return super().one_minus_square(x)
         # The product's two slopes cancel near 0, and at ±1 an infinite adjoint meets its factor 0.
         return 1 - x * x
 
     def hypot(self, x: Number, y: Number, /) -> Number:
-        if self.inner is not ieee:
+        if not self._of_floats:
             return super().hypot(x, y)
         # Scaled by a power of two, which rounds nothing and on which the result does not depend.
         _, exponent = math.frexp(max(abs(number_of(x)), abs(number_of(y))))
@@ -173,10 +175,7 @@ class _NodeArithmetic(
 
     def cosine(self, x: Number, others: Sequence[Number], norm: Number) -> Number:
         length = abs(number_of(x))
-        if (
-            self.inner is not ieee
-            or not max(abs(number_of(y)) for y in (*others, 0)) < length < inf
-        ):
+        if not self._of_floats or not max(abs(number_of(y)) for y in (*others, 0)) < length < inf:
             return super().cosine(x, others, norm)
         # The slope of x/norm by x, 1/norm − x²/norm³, would cancel: of the largest only.
         ratios = [self.divide(y, x) for y in others]

@@ -26,6 +26,7 @@ from microgradnet.arithmetic.base import (
 )
 from microgradnet.arithmetic.exact import IrrationalError, decimals, exact
 from microgradnet.arithmetic.ieee import ieee, is_normal, product_in_order
+from microgradnet.arithmetic.wide import WideFloat, wide
 from microgradnet.deprecation import warn_renamed
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "IrrationalError",
     "Number",
     "TwoTerms",
+    "WideFloat",
     "coerce",
     "common",
     "compare",
@@ -49,15 +51,17 @@ __all__ = [
     "parts",
     "product_in_order",
     "register",
+    "wide",
 ]
 
 _ARITHMETICS: dict[type, Arithmetic] = {
     float: ieee,
+    WideFloat: wide,
     int: exact,
     Fraction: exact,
     Decimal: decimals,
 }
-_WIDTHS = [exact.name, ieee.name, "mpmath", "SymPy"]
+_WIDTHS = [exact.name, ieee.name, wide.name, "mpmath", "SymPy"]
 
 
 def register(kind: type, arithmetic: Arithmetic) -> None:

@@ -14,13 +14,13 @@ from typing import Any
 
 from microgradnet.arithmetic.base import NO_PART, PRIMITIVES, Arithmetic, Function, Number, TwoTerms
 
-__all__ = ["Rounded", "ieee", "is_normal", "product_in_order"]
+__all__ = ["Rounded", "ieee", "is_normal", "product_in_order", "split"]
 
 
 _LEAST = 2.0**-1022  # smaller numbers have fewer digits
 
 
-def _split(x: float) -> tuple[float, float]:
+def split(x: float) -> tuple[float, float]:
     """Return x as the 26 bits whose square is exact, and the rest."""
     scaled = 134217729.0 * x  # 2²⁷ + 1: T. Dekker, Numerische Mathematik 18, 1971
     head = scaled - (scaled - x)
@@ -173,7 +173,7 @@ class _Ieee(Rounded, functions=_FUNCTIONS):
     def gaussian(self, x: float, d: int = 1) -> float:
         if abs(x) < 0.5 or not abs(x) < 40:
             return math.exp(-x * x / d)
-        head, tail = _split(x)
+        head, tail = split(x)
         return math.exp(-head * head / d) * math.exp(-tail * (x + head) / d)
 
     def normal_cdf(self, x: float) -> float:
@@ -182,8 +182,8 @@ class _Ieee(Rounded, functions=_FUNCTIONS):
         if not 1 < t < 40:
             return cdf
         # t has been rounded, which is as much as t² moves erfc by, relatively: to first order back.
-        head, tail = _split(x)
-        its_head, its_tail = _split(t)
+        head, tail = split(x)
+        its_head, its_tail = split(t)
         moved = head * head / 2 - its_head * its_head
         moved += tail * (x + head) / 2 - its_tail * (t + its_head)
         return cdf - self.gaussian(t) * moved / (2 * t * math.sqrt(math.pi))

@@ -265,12 +265,16 @@ class Program:
         """The costs, one for each example, and the gradient, summed over the examples.
 
         The gradient is flat, in the order of the parameters; out, where given, is filled with it.
-        float32 examples are computed in float32.
+        float32 examples are computed in float32, and NumPy's long doubles in these: on most
+        processors of x86 they go from 10⁻⁴⁹³² to 10⁴⁹³². There a float64 gradient is computed in
+        them again where it, or a cost, is not finite: what was ∞ or NaN on the way may be none.
         """
         if not self._scalar_cost:
             raise TypeError("this program has outputs and no cost: vjp(X, V) is its gradient")
         X, Y, call = self._prepared(X, Y, out)
         costs, g = call.compute(X, Y)
+        if not math.isfinite(g.sum() + costs.sum()):
+            self._compute_again(g, X, Y)
         return costs, self._given(g, out)
 
     def vjp(
@@ -287,7 +291,20 @@ class Program:
         if given.shape != (len(X), self._n_outputs):
             raise ValueError(f"V has shape {given.shape}, not {(len(X), self._n_outputs)}")
         outputs, g = call.compute(X, given, Y)
+        if not math.isfinite(g.sum() + outputs.sum()):
+            self._compute_again(g, X, given, Y)
         return outputs, self._given(g, out)
+
+    def _compute_again(self, g: Floats, X: Floats, *given: Floats | None) -> None:
+        """Put what long doubles have in the place of a float64 gradient that is not finite."""
+        if g.dtype != _FLOAT64 or not _IS_WIDER:
+            return
+        p = self._parameters.astype(_LONG)
+        compute = self._functions["prepare"](p, np.empty_like(p), len(X))
+        others = [None if x is None else x.astype(_LONG) for x in given]
+        _, again = compute(X.astype(_LONG), *others)
+        with np.errstate(over="ignore", under="ignore"):
+            np.copyto(g, again.astype(_FLOAT64), where=~np.isnan(again))
 
     def _examples(self, X: ArrayLike, Y: ArrayLike | None) -> tuple[Floats, Floats | None]:
         """X and Y as arrays of one kind of float, of the right shapes."""
@@ -389,12 +406,16 @@ _WIDE = 100
 """Longer equations do not push the sizes of the others to the right."""
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_LONG = np.dtype(np.longdouble)
+_IS_WIDER = np.finfo(np.longdouble).maxexp > np.finfo(np.float64).maxexp
 
 
 def _as_floats(x: ArrayLike) -> Floats:
-    """An array of float32 if it is of these, else of float64."""
+    """An array of float32 or long double if it is of these, else of float64."""
     array = np.asarray(x)
     if array.dtype is _FLOAT64 or array.dtype is _FLOAT32:  # asked first, being quick to ask
+        return array
+    if array.dtype == _LONG:
         return array
     return array.astype(_FLOAT32 if array.dtype == _FLOAT32 else _FLOAT64)
 

@@ -7,6 +7,7 @@ softmax has the same value by its parts, but its derivative by parts divides by 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import permutations
 from typing import NamedTuple, TypeAlias, cast
@@ -201,13 +202,15 @@ def _cross_entropy(term: Term) -> Term | None:
 
 
 def _one_minus(term: Term) -> Term | None:
-    """The y of 1 − y."""
+    """The y of 1 − y; of 1 + f(x) it is f(−x), where f is odd."""
     if is_map(term, ops.subtract) and _is_number(term.operands[0], 1):
         return term.operands[1]
     rest = [t for t in term.operands if not _is_number(t, 1)] if is_map(term, ops.add) else []
     if len(rest) != 1 or len(term.operands) != 2:
         return None
     number, y = as_coefficient(rest[0])
+    if number == 1 and isinstance(y, Map) and getattr(y.function, "odd", False):
+        return Map(y.function, tuple(map(negative, y.arguments)))
     return y if number == -1 else None
 
 
@@ -219,10 +222,8 @@ def _complement(y: Term) -> Term | None:
         return None
     if y.function.complement is not None:
         return expand(y.function, y.arguments, y.function.complement)
-    power = (y.function.base or y.function) is ops.power_constant
-    square = power and y.function.parameters["exponent"] == 2
-    x = y.arguments[0]
-    if not square and not (y.function is ops.multiply and y.arguments == (x, x)):
+    x = _base_of_square(y)
+    if x is None:
         return None
     below = _complement(x)
     if below is None:
@@ -231,6 +232,14 @@ def _complement(y: Term) -> Term | None:
     if isinstance(x, Map) and cast(Operation, x.function).odd:
         above = _complement(Map(x.function, tuple(map(negative, x.arguments))))
     return multiply(below, cast(Term, above))
+
+
+def _base_of_square(y: Map) -> Term | None:
+    """The x of x² and of x·x."""
+    x, function = y.arguments[0], y.function
+    power = isinstance(function, Operation) and (function.base or function) is ops.power_constant
+    square = power and cast(Operation, function).parameters["exponent"] == 2
+    return x if square or (function is ops.multiply and y.arguments == (x, x)) else None
 
 
 def _is_share(term: Term) -> bool:
@@ -252,7 +261,9 @@ def _complemented(term: Term) -> Term | None:
 
 
 def _log_of_one(term: Term) -> Term | None:
-    """The logarithm of what is close to 1 by how much it is less."""
+    """The logarithm of what is close to 1, or too small for a float, by what it lacks to be 1."""
+    if is_map(term, ops.log1p):
+        return _log_of_more(term)
     if not (is_map(term, ops.log) or is_map(term, ops.xlogy)):
         return None
     *weight, y = term.operands
@@ -268,7 +279,35 @@ def _log_of_one(term: Term) -> Term | None:
         return None
     logarithm = Map(ops.log1p, (negative(less),))
     near = Map("less", (constant(0.5), y))
-    return Map("where", (near, multiply(*weight, logarithm), term))
+    far = _log_complement(rest)
+    else_ = term if far is None else multiply(*weight, far)
+    return Map("where", (near, multiply(*weight, logarithm), else_))
+
+
+def _log_of_more(term: Term) -> Term | None:
+    """ln(1 + y) by what 1 + y is, where y is the negative of σ or tanh, or tanh itself."""
+    y = _one_minus(add(constant(1), term.operands[0], flat=False))
+    below = None if y is None else _complement(y)
+    if y is None or below is None:
+        return None
+    if is_map(y, ops.sigmoid):
+        return negative(Map(ops.softplus, y.operands))
+    near = Map("less", (y, constant(0.5)))
+    return Map("where", (near, term, _log_complement(y) or Map(ops.log, (below,))))
+
+
+def _log_complement(y: Term | None) -> Term | None:
+    """ln(1 − y) of a tanh or its square, as ln 2 − softplus(2x) and what else there is."""
+    if y is None or not isinstance(y, Map):
+        return None
+    squared = _base_of_square(y)
+    inner = y if squared is None else squared
+    if not is_map(inner, ops.tanh):
+        return None
+    double = multiply(constant(2), inner.operands[0])
+    sides = [double] if squared is None else [double, negative(double)]
+    softplus = [negative(Map(ops.softplus, (x,))) for x in sides]
+    return add(constant(math.log(2) * len(sides)), *softplus, flat=False)
 
 
 def _vanishing(logarithm: Term, weight: Sequence[Term]) -> Term:

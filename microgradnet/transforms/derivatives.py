@@ -25,15 +25,15 @@ from typing import Any
 
 from microgradnet import recording
 from microgradnet.arithmetic import coerce, common
-from microgradnet.chain_rule import partials, reverse_mode
+from microgradnet.chain_rule import partials
 from microgradnet.engine import Value
 from microgradnet.escapes import differentiated
 from microgradnet.graph import topological_order
 from microgradnet.node import number_of
 from microgradnet.notation import counted
 from microgradnet.ops import add, weighted_sum
-from microgradnet.tangents import tangents_along
 from microgradnet.transforms.nesting import flat, is_nested, nested, places
+from microgradnet.wide_passes import forward_mode, reverse_mode
 
 __all__ = [
     "Function",
@@ -260,7 +260,7 @@ class Trace:
         hook = recording.active_hook()
         with recording.enable_grad():
             seeds = dict(_numbers(*_nonzero(self.inputs, tangents), self._recorded))
-            along = tangents_along(seeds, self.path, self._partials)
+            along = forward_mode(seeds, self.path, self._partials)
             if hook is not None:
                 for node in filter(along.__contains__, self.path):
                     hook.on_jvp(node, number_of(along[node]))

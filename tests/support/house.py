@@ -10,9 +10,11 @@ arithmetic graph delta datasets notation recording tables unrolled unset
 complex_step conventions escapes operation plotting serialisation
 ops
 node
-complements node_arithmetic backpropagation
+complements node_arithmetic
 chain_rule
-engine tangents
+wide_passes
+backpropagation
+engine
 rows
 layerwise
 nn costs optim explanation transforms anomaly expression
