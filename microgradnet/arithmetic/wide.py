@@ -145,9 +145,9 @@ def _converted(x: Any) -> WideFloat:
     return WideFloat(float(scaled), shift)
 
 
-def _on_floats(function: Callable[[float], float]) -> Callable[[Any], WideFloat]:
+def _on_floats(function: Callable[..., float]) -> Callable[..., WideFloat]:
     """Take a function of floats; beyond them it is at 0 or ±∞."""
-    return lambda x: WideFloat(function(float(x)))
+    return lambda *xs: WideFloat(function(*map(float, xs)))
 
 
 _LINEAR_AT_0 = {"sin", "tan", "asin", "atan", "tanh", "sinh", "asinh", "atanh"}
