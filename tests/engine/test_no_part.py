@@ -166,15 +166,15 @@ def test_a_rule_says_so_and_numbers_say_0() -> None:
 
 
 def test_an_operation_of_ones_own_says_so_too(own_table: None) -> None:
-    def clip_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
+    def within_vjp(m: Any, g: Any, y: Any, x: Any) -> Any:
         return (m.where(m.abs(x) > 1, m.no_part, g),)
 
-    @operation(clip_vjp)
-    def clip(m: Any, x: Any) -> Any:
+    @operation(within_vjp)
+    def within(m: Any, x: Any) -> Any:
         return m.where(m.abs(x) > 1, 0, x)
 
-    assert derivatives(lambda x: clip(1 / (x * x)), 0.0) == [0.0] * 11
-    assert derivatives(lambda x: clip(x * x), 0.5)[:2] == [1.0, 1.0]
+    assert derivatives(lambda x: within(1 / (x * x)), 0.0) == [0.0] * 11
+    assert derivatives(lambda x: within(x * x), 0.5)[:2] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("operands", [1, 2, 3])
