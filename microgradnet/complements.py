@@ -123,6 +123,8 @@ def _log_complement(y: Any, sign: int = 1) -> Evaluation | None:
     if inner is None:
         return None
     logarithm = _LOG_COMPLEMENTS.get(inner.base or inner)
+    if inner.arity is None and len((base or y).parents) == 1:
+        return None  # a softmax of one is 1
     if logarithm is None or (sign < 0 and (base is not None or not inner.odd)):
         return None
     below = partial(logarithm, **inner.parameters)

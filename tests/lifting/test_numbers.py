@@ -26,6 +26,7 @@ from microgradnet import (
     sqrt,
     tanh,
 )  # fmt: skip
+from microgradnet.chain_rule import reverse_mode
 from microgradnet.lifting.analysis import Analysis, analyse
 from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.lifted import lift
@@ -68,11 +69,13 @@ def interpreted(cost: Value, leaves: Sequence[Value]) -> tuple[float, list[float
 def agree(make: Callable[..., Value], xs: Sequence[float], roundings: float = 16) -> None:
     leaves = [Value(x) for x in xs]
     cost = make(*leaves)
-    want = engine(cost, leaves)
+    want, adjoints = engine(cost, leaves), reverse_mode({cost: 1.0})
+    in_floats = [float(adjoints.get(leaf, 0)) for leaf in leaves]
     costs, gradient = lift(cost, [], [], leaves).value_and_grad(np.empty((1, 0)))
     for value, found in ((costs.item(), gradient.tolist()), interpreted(cost, leaves)):
         assert same(value, float(cost.data), roundings), (value, cost.data)
-        assert all(same(g, w, roundings) for g, w in zip(found, want, strict=True)), (found, want)
+        for g, *wanted in zip(found, want, in_floats, strict=True):
+            assert any(same(g, w, roundings) for w in wanted), (found, want, in_floats)
 
 
 BRANCHES: dict[str, Callable[[Value], Value]] = {
