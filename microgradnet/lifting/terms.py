@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
+from importlib import import_module
 from math import prod
 from typing import Any, NamedTuple, TypeAlias, cast
 from weakref import WeakValueDictionary
@@ -176,6 +177,7 @@ class Term(metaclass=_Interned):
         return made
 
     def __repr__(self) -> str:
+        import_module("microgradnet.lifting.text")  # says by `show_by` how, wherever this is asked
         return _WRITERS[-1](self)
 
 

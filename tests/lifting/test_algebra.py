@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from support.oracles import operands
 
 from microgradnet import operation, ops
 from microgradnet.lifting.algebra import contributions, expand
@@ -12,7 +13,7 @@ from microgradnet.lifting.interpreter import interpret
 from microgradnet.lifting.terms import Constant, Leaf, Map, constant
 from microgradnet.operation import operations
 
-POINTS = [(0.3, 1.7, 0.6), (1.5, 0.25, 2.0), (0.9, 0.9, 0.1)]
+POINTS = [(0.3, 1.7, 0.6, 1.1, 0.4), (1.5, 0.25, 2.0, 0.7, 1.2), (0.9, 0.9, 0.1, 0.5, 0.8)]
 
 
 def leaf(name):
@@ -22,12 +23,12 @@ def leaf(name):
 @pytest.mark.parametrize("op", list(operations()), ids=lambda op: op.name)
 @pytest.mark.parametrize("point", POINTS)
 def test_every_operation_of_the_table(op, point):
-    xs = point[: op.arity or 3]
+    xs = point[: operands(op)]
     if op.name == "acosh":
         xs = (1 + xs[0],)
     if op.name in ("asin", "acos", "atanh"):
         xs = (xs[0] / 2,)
-    leaves = [leaf(c) for c in "abc"[: len(xs)]]
+    leaves = [leaf(c) for c in "abcde"[: len(xs)]]
     numbers = dict(zip(leaves, xs, strict=True))
     (value,) = interpret([expand(op, leaves)], numbers)
     assert float(value) == pytest.approx(op(*xs), rel=1e-12, nan_ok=True)
