@@ -27,6 +27,8 @@ from microgradnet import MLP, Value, certify, cli, costs, ops
 from microgradnet.arithmetic import FUNCTIONS, PRIMITIVES, Arithmetic
 from microgradnet.certification import Certificate
 from microgradnet.certification.balls import balls
+from microgradnet.certification.enclosures import Enclosed
+from microgradnet.certification.intervals import _point as point
 from microgradnet.certification.intervals import intervals
 from microgradnet.certification.passes import FAST_PATHS, Graph, Passes
 from microgradnet.engine import UNSET
@@ -86,6 +88,26 @@ def test_fast_paths_enclose_what_the_rules_do() -> None:
             terms = op.rule(balls, balls.convert(1), None, *numbers)
             for ball, term in zip(fast.adjoints, terms, strict=False):
                 assert balls.ball(term).overlaps(ball)
+
+
+@pytest.mark.parametrize("m", ARITHMETICS, ids=lambda m: m.name)
+def test_the_image_of_an_enclosure_encloses_those_of_its_ends(m: Any) -> None:
+    unary = [name for name in PRIMITIVES if name not in ("acosh", "atan2")]
+    with m.precision(106), mp.workprec(200):
+        for low, high in ((0.25, 0.75), (-0.5, 0.5)):
+            x = Enclosed(m, m.hull(m.exact(low), m.exact(high)))
+            for name in unary:
+                if low > 0 or name not in ("log", "sqrt"):
+                    lower, upper = m.bounds(getattr(m, name)(x).ball)
+                    for end in (low, high):
+                        assert lower <= getattr(mp, name)(mpf(end)) <= upper, name
+
+
+def test_the_last_bits_that_mpmath_computes_count_for_nothing() -> None:
+    with intervals.precision(106):
+        ball = point(lambda _: 1 + mpf(2) ** -120, None)  # rounding alone would end at 1
+        assert ball.lower < 1 < ball.upper
+        assert ball.upper - ball.lower < mpf(2) ** -102
 
 
 def test_functions_that_jump_are_enclosed() -> None:
@@ -225,6 +247,8 @@ def test_what_can_be_written_exactly_ends_too(library: str) -> None:
     assert certificate.ok
     assert certificate.values[zero] == 0.0
     assert certificate.gradients[third] == 1 / 3  # of relu none, at the tie a half
+    tie = third.maximum(Value(Fraction(1, 3))) * 1.5
+    assert certify(tie, library=library).gradients[third] == 0.75
     x = Value(0.7)
     cancelled = x.exp() * (-x).exp() - 1
     assert certify(cancelled, library=library).values[cancelled] == 0.0
