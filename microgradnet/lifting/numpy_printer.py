@@ -291,7 +291,8 @@ class _Block:
             given.append("choose")
             returned = self.again(name, given, returned)
         defaults = {"Y": "Y=None", "choose": "choose=np.multiply"}
-        prepared = w.prepared
+        # What is computed once is chosen with care at once.
+        prepared = [x.replace("choose(", "keep(") for x in w.prepared]
         kind = ["kind = p.dtype"] if any("kind" in x for x in (*prepared, *w.frame.lines)) else []
         outside = {x.split()[0] for x in prepared}
         changed = {x.split()[0] for x in w.frame.lines if re.match(r" *\w+ .= ", x)} & outside

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies
+from hypothesis import example, given, strategies
 from support.loop_nests import random_nest
 from support.loops import SIZES, flat, positions
 from support.random_graphs import random_graph
@@ -76,6 +76,7 @@ def test_random_graphs(seed, size):
 
 
 @given(SEEDS, strategies.integers(1, 7))
+@example(1647482, 6)  # a constant array behind a mask
 def test_random_loop_nests(seed, steps):
     nest = random_nest(Random(seed), steps)
     agree(nest.cost, nest.inputs, nest.parameters, 1)
