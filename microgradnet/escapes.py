@@ -49,8 +49,8 @@ def check_equality(node: Any, other: object) -> None:
         frame, _ = users_frame()
         raise TypeError(
             f"{frame.f_code.co_filename}, line {frame.f_lineno}: a node is equal only to itself, "
-            f"so == {other} is False whatever its number is: compare v.data, or use maximum, "
-            "minimum, relu or abs, which choose for every number"
+            f"so == {other} is False whatever its number is: compare v.data, or use where, "
+            "maximum, minimum, relu or abs, which choose for every number"
         )
 
 

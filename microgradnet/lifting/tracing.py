@@ -128,7 +128,7 @@ class _Condition:
     def __bool__(self) -> NoReturn:
         raise TracingError(
             f"{_where()}: a branch on a node's number would be taken for every example alike: use "
-            "maximum, minimum, relu or abs, which decide for each"
+            "where, maximum, minimum, relu or abs, which decide for each"
         )
 
     def __and__(self, other: object) -> _Condition:

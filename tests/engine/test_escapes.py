@@ -42,7 +42,7 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "float": float,
     "int": int,
     "math.exp": math.exp,
-    "math.floor": math.floor,
+    "math.fabs": math.fabs,
     "complex": complex,
     "np.float64": np.float64,
     "np.exp of floats": lambda v: np.exp(np.asarray([v], dtype=float))[0],

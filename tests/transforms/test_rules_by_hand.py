@@ -11,6 +11,7 @@ import pytest
 
 import microgradnet as mg
 from microgradnet import Value, grad, hessian, lift, ops, trace
+from microgradnet.complex_step import Dual, complex_step
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -148,3 +149,9 @@ def test_the_hessian_of_hypot_on_the_diagonal(point: tuple[float, float]) -> Non
     cube = math.hypot(x, y) ** 3
     found = hessian(lambda v: mg.hypot(*v))(list(point))
     assert np.allclose(found, [[y * y / cube, -x * y / cube], [-x * y / cube, x * x / cube]])
+
+
+def test_beyond_the_floats_a_floor_has_no_slope() -> None:
+    found = complex_step.floor(Dual(math.inf, 1.0))
+    assert found.real == math.inf and math.isnan(found.tangent)
+    assert complex_step.floor(Dual(3.0)).real == 3.0
