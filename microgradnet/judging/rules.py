@@ -99,7 +99,9 @@ class Measured:
             return False
         rows: Any = np.isfinite(self.right.bounds[:, 1 : 1 + n]).all(axis=1)
         straight, turned = self._fits[:, 0], self._fits[:, 1:].max(axis=1)
-        mixed = ((straight > turned) & rows).any() and ((turned > straight) & rows).any()
+        mixed = bool(((turned > straight) & rows).any())
+        if n == 2:  # a rule may have its two swapped everywhere
+            mixed = mixed and bool(((straight > turned) & rows).any())
         return bool(mixed and (self._fits.any(axis=1) | ~rows).all())
 
     @cached_property

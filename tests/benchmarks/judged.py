@@ -4,6 +4,9 @@ Every mistake of a `backprop` and of a step is written into a source, every two 
 lines too. Named: the judge says exactly these. The same numbers: they hide each other or amount to
 another mistake, and the one named gives the same numbers. Prints tables in Markdown, as they stand
 in the chapter for teachers; `--tiny` tries some pairs only.
+
+`--engines LOG` plants every two mistakes of an engine into three forms of one. That takes a quarter
+of an hour; LOG has a line for each, and what it has is not tried again.
 """
 
 from __future__ import annotations
@@ -13,11 +16,16 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.course_engines import COURSES
+from support.fewer_points import fewer
 from support.planted_backprops import (
     BACKPROPS,
     STEPS,
@@ -27,8 +35,10 @@ from support.planted_backprops import (
     same_numbers,
     step_with,
 )  # fmt: skip
+from support.planted_engines import OWN, PLANTS, closures, conflict, local_grads, own
 
 from microgradnet import judging
+from microgradnet.judging import rules
 from microgradnet.judging.backprop_mistakes import BACKPROP_MISTAKES
 from microgradnet.judging.engine_mistakes import ENGINE_MISTAKES
 from microgradnet.judging.habits import HABITS
@@ -40,6 +50,7 @@ LISTS = {
     "a step": [each.mistake for each in STEP_MISTAKES],
     "both": HABITS.values(),
 }
+FORMS = {"micrograd's": closures, "the GPT of scalars'": local_grads}
 TITLES = {each.mistake.name: each.mistake.title for each in (*BACKPROP_MISTAKES, *STEP_MISTAKES)}
 
 
@@ -56,11 +67,54 @@ def outcome(
     return "the same numbers" if same and judgement.ok == (not found) else "missed"
 
 
+def of_engine(form: str, planted: tuple[str, ...]) -> Any:
+    """Judge an engine of a form with these mistakes, at a part of the table's points."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "right_values", partial(fewer, share=96))
+        if form == "our own":
+            with own(*planted) as engine:
+                return judging.judge(engine)
+        return judging.judge(FORMS[form](*planted), steps=300_000)
+
+
+def outcome_of_engine(form: str, planted: tuple[str, ...]) -> str:
+    """What the judge makes of two mistakes in an engine: named, the same numbers, or missed."""
+    report = of_engine(form, planted)
+    found = {each.mistake.name for each in report.diagnoses} & {*planted}
+    if len(found) == len(planted):
+        return "named"
+    same = found and of_engine(form, tuple(sorted(found))).findings == report.findings
+    return "the same numbers" if same else "missed"
+
+
+def engines(path: Path) -> None:
+    """Try what is not in the file yet, write it there, and print a table."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    done = {line.rpartition(": ")[0] for line in lines}
+    with path.open("a") as log:
+        for form, plants in (*((form, PLANTS) for form in FORMS), ("our own", OWN)):
+            for pair in combinations(plants, 2):
+                name = f"{form}: {', '.join(pair)}"
+                if not conflict(*pair) and name not in done:
+                    log.write(f"{name}: {outcome_of_engine(form, pair)}\n")
+                    log.flush()
+    print("| two at a time in an engine | named | the same numbers | missed |\n|---|---|---|---|")
+    for form in (*FORMS, "our own"):
+        said = [line.rpartition(": ")[2] for line in path.read_text().splitlines()
+                if line.startswith(form)]  # fmt: skip
+        counts = [said.count(what) for what in ("named", "the same numbers", "missed")]
+        print(f"| of {form} form | {' | '.join(map(str, counts))} |")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engines", type=Path, metavar="LOG", help="pairs in engines alone")
     parser.add_argument("--tiny", action="store_true", help="some pairs, to see that it runs")
-    tiny = parser.parse_args().tiny
+    chosen = parser.parse_args()
+    if chosen.engines:
+        return engines(chosen.engines)
+    tiny = chosen.tiny
     print("| in a | alone: named | the same numbers | two at a time: named | the same numbers |"
           " missed | CPU s each |")  # fmt: skip
     print("|---|---|---|---|---|---|---|")
