@@ -116,6 +116,10 @@ _LIST: tuple[tuple[str, str, str, str, str, Callable[[], Value]], ...] = (
      "The root's derivative by itself is 1. Without it all gradients stay 0.",
      "for node in reversed(topo): node._backward()",
      "self.grad = 1.0; for node in reversed(topo): node._backward()", _square),
+    ("data_converted", "data are converted",
+     "A node's data are to be the number that it was made of. Rounded to whole numbers there is no "
+     "derivative, and complex ones have no order for a ReLU.",
+     "self.data = int(data)", "self.data = data", _two),
     ("gradient_lost", "no gradient arrives",
      "Every gradient is 0. Backward runs no rule, or what an operation returns does not know its "
      "operands: its graph ends there.",

@@ -68,7 +68,7 @@ class Limit:
     ZeroDivisionError: division by zero
     """
 
-    def __init__(self, steps: int = 3_000_000, seconds: float = 10.0) -> None:
+    def __init__(self, steps: int = 3_000_000, seconds: float = 4.0) -> None:
         self.steps, self.seconds = steps, seconds
         self.taken = 0
         """The steps of the call before."""

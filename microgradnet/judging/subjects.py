@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import operator
 import warnings
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from random import Random
 from typing import Any
@@ -25,7 +27,7 @@ from microgradnet.judging.graphs import (
 from microgradnet.judging.limits import Failure, Limit
 from microgradnet.judging.naming import called
 from microgradnet.judging.networks import judge_networks
-from microgradnet.judging.operations import offered
+from microgradnet.judging.operations import Offered, offered
 from microgradnet.judging.report import Judgement
 from microgradnet.judging.rules import Measured, Symptom, measure, symptoms
 from microgradnet.judging.walking import Habits
@@ -95,6 +97,9 @@ def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
     part = "derivatives" if engine.tape_grows else ""
     measured: dict[str, Measured] = {}
     operations = {each.name: each for each in offered(engine)}
+    unfit = _unfit(engine, operations)
+    if unfit is not None:
+        return Judgement(engine.name, "engine", (unfit[0],), _diagnoses(unfit[1]), hints, seed)
     for name in (SUM, PRODUCT):
         measured[name], said = measure(engine, operations[name], part)
         findings += said
@@ -143,6 +148,25 @@ def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
     return Judgement(
         engine.name, "engine", tuple(findings), _diagnoses(found), hints, seed, reading
     )
+
+
+def _unfit(
+    engine: Engine, operations: Mapping[str, Offered]
+) -> tuple[Finding, list[Symptom]] | None:
+    """Find out why nothing can be judged: no sums, no products, or data that are other numbers."""
+    for name, function in (SUM, operator.add), (PRODUCT, operator.mul):
+        if name not in operations:
+            got = engine.probe(function, [1.5, 0.75])
+            note = "" if isinstance(got, Failure) else "it has no data and no backward"
+            return Finding("values", name, "raises", "x = 1.5, y = 0.75", str(got), note=note), []
+    if not isinstance(engine, NodeEngine):
+        return None
+    kept = engine.limit(lambda: engine.value(engine.leaf(1.5)))
+    if isinstance(kept, float) and kept == 1.5:
+        return None
+    finding = Finding("values", "data", "wrong", "of a node made of 1.5", repr(kept), "1.5")
+    evidence = f"made of 1.5 a node's data are {kept!r}"
+    return finding, [Symptom("data_converted", "data", evidence)]
 
 
 def _seed(engine: Engine) -> list[Symptom]:

@@ -132,6 +132,28 @@ def test_a_backward_that_raises_at_the_leaves_consumers_alone_is_wrong():
     assert not judge(Deep).ok
 
 
+@pytest.mark.parametrize("number", [int, complex])
+def test_data_that_are_no_floats_are_named(number):
+    report = judge(closures(number=number))
+    assert [each.mistake.name for each in report.diagnoses] == ["data_converted"]
+    assert [each.got for each in report.failed] == ["1.0" if number is int else "(1.5+0j)"]
+
+
+def test_what_cannot_be_made_of_a_number_or_gives_no_node_is_a_finding():
+    class Named(closures()):
+        def __init__(self, data, name):
+            super().__init__(data)
+
+    class Bare(closures()):
+        def __mul__(self, other):
+            return self.data * other.data
+
+    for engine, of, says in (Named, "x + y", "missing 1 required"), (Bare, "x * y", "None"):
+        [finding] = judge(engine).findings
+        assert (finding.of, finding.verdict) == (of, "raises")
+        assert says in finding.got
+
+
 def test_an_operation_that_forgets_its_operand_has_no_gradient():
     class Detached(closures()):
         def tanh(self):
