@@ -24,5 +24,5 @@ def test_a_gelu_with_the_slope_of_another_is_red_in_its_derivative() -> None:
     assert ("derivatives", "gelu") in [(each.part, each.of) for each in judgement.failed]
 
 
-def test_there_are_ten() -> None:
-    assert len(COURSES) == 10
+def test_there_are_ten_engines() -> None:
+    assert len([course for course in COURSES.values() if course.judge == "judge"]) == 10

@@ -296,6 +296,126 @@ class QuickGeluValue(ScalarGPTValue):
         return QuickGeluValue(0.5 * x * (1 + math.tanh(inner)), (self,), (slope,))
 
 
+class Tensor:
+    """A book's Tensor of one number: parents in a list, a function that gives their shares."""
+
+    def __init__(self, data: Any, parents: Any = (), shares: Any = None) -> None:
+        self.data, self.grad, self.parents, self.shares = data, self.unset(), [*parents], shares
+
+    @staticmethod
+    def unset() -> Any:
+        return 0.0
+
+    def _made(self, data: Any, parents: Any, shares: Any) -> Any:
+        return type(self)(data, parents, shares)
+
+    def _other(self, other: Any) -> Any:
+        return other if isinstance(other, Tensor) else type(self)(other)
+
+    def __add__(self, other: Any) -> Any:
+        other = self._other(other)
+        return self._made(self.data + other.data, (self, other), lambda g: (g, g))
+
+    def __mul__(self, other: Any) -> Any:
+        other = self._other(other)
+        shares = lambda g: (g * other.data, g * self.data)  # noqa: E731
+        return self._made(self.data * other.data, (self, other), shares)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def order(self) -> list[Any]:
+        found, stack, seen = [], [(self, False)], set()
+        while stack:
+            node, done = stack.pop()
+            if done:
+                found.append(node)
+            elif id(node) not in seen:
+                seen.add(id(node))
+                stack += [(node, True), *((parent, False) for parent in node.parents)]
+        return found[::-1]
+
+    def backward(self) -> None:
+        nodes = self.order()
+        for node in nodes:
+            if node.parents:
+                node.grad = 0.0
+        self.grad = 1.0
+        for node in nodes:
+            if node.parents:
+                for parent, share in zip(node.parents, node.shares(node.grad), strict=True):
+                    parent.grad = parent.grad + share
+
+
+class SigmoidTensor(Tensor):
+    def sigmoid(self) -> Any:
+        s = 1 / (1 + math.exp(-self.data))
+        return self._made(s, (self,), lambda g: (g * s * (1 - s),))
+
+
+class SingleTensor(Tensor):
+    """Its numbers are NumPy's in single precision."""
+
+    def __init__(self, data: Any, *others: Any) -> None:
+        super().__init__(np.float32(data), *others)
+
+    def exp(self) -> Any:
+        e = np.exp(self.data)
+        return self._made(e, (self,), lambda g: (g * e,))
+
+
+class SecondOrderTensor(Tensor):
+    """A gradient is a node, too, and None before backward."""
+
+    unset = staticmethod(lambda: None)
+
+    def backward(self) -> None:
+        nodes = self.order()
+        for node in nodes:
+            if node.parents:
+                node.grad = None
+        self.grad = type(self)(1.0)
+        for node in nodes:
+            if node.parents:
+                for parent, share in zip(node.parents, node.shares(node.grad), strict=True):
+                    parent.grad = share if parent.grad is None else parent.grad + share
+
+
+class LazyTensor(Tensor):
+    """Numbers are computed when they are asked for."""
+
+    @property
+    def data(self) -> Any:
+        if callable(self._data):
+            self._data = self._data()
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self._data = data
+
+    def __add__(self, other: Any) -> Any:
+        other = self._other(other)
+        return self._made(lambda: self.data + other.data, (self, other), lambda g: (g, g))
+
+    def __mul__(self, other: Any) -> Any:
+        other = self._other(other)
+        shares = lambda g: (g * other.data, g * self.data)  # noqa: E731
+        return self._made(lambda: self.data * other.data, (self, other), shares)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+class IntegerTensor(Tensor):
+    def __init__(self, data: Any, *others: Any) -> None:
+        super().__init__(int(data), *others)
+
+
+class OneSidedTensor(Tensor):
+    """Numbers stand on the right only."""
+
+    __radd__ = __rmul__ = None  # type: ignore[assignment]
+
+
 class Course(NamedTuple):
     """A subject, which judge it goes to, and what is said of it."""
 
@@ -324,6 +444,14 @@ COURSES: dict[str, Course] = {
         "judge",
         {},
         ("overflow", "forms_mixed", "interior_gradients_kept", "recursion"),
+    ),
+    "a book's Tensor of one number": Course(SigmoidTensor, "judge", {}, ("overflow",)),
+    "a port to single precision": Course(SingleTensor, "judge", {}, ()),
+    "a port with gradients as nodes": Course(SecondOrderTensor, "judge", {}, ()),
+    "a port that computes when asked": Course(LazyTensor, "judge", {}, ("recursion",)),
+    "a port for whole numbers": Course(IntegerTensor, "judge", {}, ("data_converted",)),
+    "a port with numbers on the right": Course(
+        OneSidedTensor, "judge", {}, ("reflected_operand_missing",)
     ),
     "a book's backprop, column by column": Course(ColumnsOneByOne, "judge_delta", {}, ()),
     "a book's mini-batches": Course(ColumnsOneByOne, "judge_step", {}, ()),
