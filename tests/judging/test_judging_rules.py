@@ -207,5 +207,7 @@ def test_pytorch_has_one_true_fault(monkeypatch):
         engine = engine_of(torch.Tensor, limit)
         assert engine.records_gradients
         trials = engine.try_out(lambda x, y: x * y, [[k, 3.0] for k in range(200)], constant=1)
+        branches = engine.try_out(lambda x: x if x > 0 else -x, [[k - 99.5] for k in range(200)])
     assert [each.firsts for each in trials] == [[3.0]] * 200
     assert [each.value for each in trials] == [3.0 * k for k in range(200)]
+    assert [each.firsts for each in branches] == [[-1.0]] * 100 + [[1.0]] * 100
