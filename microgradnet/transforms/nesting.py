@@ -29,7 +29,10 @@ def flat(tree: Any) -> list[Any]:
     >>> flat([1, (2, {"w": 3}), []])
     [1, 2, 3]
     """
-    return [x for _, x in places(tree)]
+    if not is_nested(tree):
+        return [tree]
+    branches = tree.values() if isinstance(tree, dict) else tree
+    return [x for branch in branches for x in flat(branch)]
 
 
 def places(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
