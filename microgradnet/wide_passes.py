@@ -4,6 +4,10 @@ A gradient may be a float though an adjoint or a number between it and the cost 
 1/(1/x) is 1 wherever x is, and at x = 10⁻²⁰⁰ the adjoint of 1/x is −10⁻⁴⁰⁰. In floats that is 0,
 and so is all behind it. Whether anything was lost is seen by the numbers once a pass is over. If
 so, it is made again from the leaves, in `arithmetic.wide`. What it gives is rounded to floats.
+
+The numbers of nodes stay those of floats: ln ab is −∞ where ab is below the floats, though its
+derivatives are found. And `backward` looks only where a factor is beyond 2¹²⁸, or a gradient is no
+number. Many smaller factors that lose a gradient and bring it back may go unnoticed there.
 """
 
 from __future__ import annotations

@@ -321,3 +321,27 @@ def test_lifted_it_keeps_value_and_gradient(name: str, data: st.DataObject) -> N
     costs, gradient = lift(cost, [], [], leaves).value_and_grad(np.empty((1, 0)))
     assert costs.item() == pytest.approx(cost.data, rel=1e-13)
     assert gradient.tolist() == pytest.approx([v.grad for v in leaves], rel=1e-12)
+
+
+def test_logarithms_of_what_nothing_better_is_known_of() -> None:
+    assert ops.log(1 - ops.softmax([Value(1.0)])[0]).data == -math.inf
+    assert ops.log1p(ops.sigmoid(Value(1.0))).data == math.log1p(ops.sigmoid(1.0))
+    w, z = Value(0.5), Value(40.0)
+    cost = ops.log1p(w) + ops.log1p(-ops.sigmoid(z))
+    costs, gradient = lift(cost, [], [], [w, z]).value_and_grad(np.empty((1, 0)))
+    assert costs.item() == pytest.approx(cost.data)
+    assert gradient.tolist() == pytest.approx([2 / 3, -1])
+
+
+def test_a_lifted_gradient_that_is_not_finite_is_computed_in_long_doubles() -> None:
+    a, b = Value(1e-200), Value(1e200)
+    wider = np.finfo(np.longdouble).maxexp > 1024
+    program = lift([ops.log(a / b), a * b], [], [], [a, b])
+    _, gradient = program.vjp(np.empty((1, 0)), [[1.0, 0.0]])
+    assert not wider or gradient.tolist() == pytest.approx([1e200, -1e-200])
+    w = Value(0.0)
+    narrow = np.empty((1, 0), dtype=np.float32)
+    assert lift(ops.log(w), [], [], [w]).value_and_grad(narrow)[1].tolist() == [math.inf]
+    long = np.empty((1, 0), dtype=np.longdouble)
+    outputs, _ = program.vjp(long, np.ones((1, 2), dtype=np.longdouble))
+    assert outputs.dtype == np.longdouble
