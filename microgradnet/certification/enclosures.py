@@ -124,7 +124,7 @@ class EnclosureArithmetic(Arithmetic):
 
     @abstractmethod
     def exact(self, x: Number) -> Ball:
-        """Enclose an int, float, Fraction or mpf: an int, float and mpf in a ball of radius 0."""
+        """Enclose an int, float, Fraction or mpf; a float in a ball of radius 0."""
 
     @abstractmethod
     def nearest(self, balls: Iterable[Ball]) -> list[float | None]:

@@ -80,8 +80,18 @@ def _point(function: Callable[[Any], Any], x: Any) -> Interval:
         if not (isinstance(value, mpf) and mp.isfinite(value)):
             return UNDEFINED
         error = mp.ldexp(abs(value), -bits - _SURE_BITS)
-    lower = libmp.mpf_sub(value._mpf_, error._mpf_, bits, _FLOOR)
-    return Interval((lower, libmp.mpf_add(value._mpf_, error._mpf_, bits, _CEILING)))
+    return _outwards(
+        libmp.mpf_sub(value._mpf_, error._mpf_), libmp.mpf_add(value._mpf_, error._mpf_)
+    )
+
+
+def _outwards(lower: Any, upper: Any) -> Interval:
+    """Round two ends outwards, to as many bits as are computed with.
+
+    Only so may they be added: of an operand with more bits mpmath rounds sums to the wrong side.
+    """
+    bits = mp.prec
+    return Interval((libmp.mpf_pos(lower, bits, _FLOOR), libmp.mpf_pos(upper, bits, _CEILING)))
 
 
 def _monotone(function: Callable[[Any], Any]) -> Callable[[Number], Enclosed]:
@@ -174,7 +184,7 @@ class _Intervals(
         if isinstance(x, Fraction):
             return self.quotient(self.exact(x.numerator), self.exact(x.denominator))
         number = x if isinstance(x, mpf) else mpf(x, prec=inf)
-        return Interval((number._mpf_,) * 2) if mp.isfinite(number) else UNDEFINED
+        return _outwards(number._mpf_, number._mpf_) if mp.isfinite(number) else UNDEFINED
 
     def nearest(self, balls: Iterable[Ball]) -> list[float | None]:
         ends = [ball.ends and tuple(map(_float, ball.ends)) for ball in balls]

@@ -108,6 +108,9 @@ def test_the_last_bits_that_mpmath_computes_count_for_nothing() -> None:
         ball = point(lambda _: 1 + mpf(2) ** -120, None)  # rounding alone would end at 1
         assert ball.lower < 1 < ball.upper
         assert ball.upper - ball.lower < mpf(2) ** -102
+    wide, small = Value(2**120 + 1), Value(16.5)
+    difference = (wide - small) - 2.0**120  # mpmath itself takes wide - small for 2¹²⁰
+    assert certify(difference, library="mpmath").values[difference] == -15.5
 
 
 def test_functions_that_jump_are_enclosed() -> None:
