@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import reduce
-from itertools import chain
 from typing import Any
 
 from microgradnet import chain_rule, ops
@@ -44,8 +43,9 @@ def reverse_mode(
     >>> chain_rule.reverse_mode({y: 1.0})[x], reverse_mode({y: 1.0})[x]
     (0.0, 1.0)
     """
-    adjoints = chain_rule.reverse_mode(seeds, order, within)
-    if left_the_floats(topological_order(seeds), adjoints.values()):
+    below = topological_order(seeds)
+    adjoints = chain_rule.reverse_mode(seeds, order or below, within)
+    if left_the_floats(below, adjoints.values()):
         _replace(adjoints, wide_adjoints(seeds, order, within))
     return adjoints
 
@@ -136,15 +136,13 @@ def left_the_floats(nodes: Iterable[Any], derivatives: Iterable[Any]) -> bool:
     Something has not all its digits, or is 0; and something is so large or small that it may bring
     back what was lost.
     """
-    lost = far = False
-    for x in chain([node.data for node in nodes], map(number_of, derivatives)):
-        if type(x) is float:
-            size = abs(x)
-            lost = lost or not is_normal(x)
-            far = far or not (1 / _LARGE <= size <= _LARGE or size == 0)
-            if lost and far:
-                return True
-    return False
+    numbers = [node.data for node in nodes]
+    numbers += map(number_of, derivatives)
+    sizes = [abs(x) for x in numbers if type(x) is float and x != 0]
+    if not sizes or (sum(sizes) <= _LARGE and min(sizes) >= 1 / _LARGE):  # NaN is not ≤
+        return False
+    far = any(not 1 / _LARGE <= size <= _LARGE for size in sizes)
+    return far and not all(is_normal(x) for x in numbers if type(x) is float)
 
 
 class _Terms:
