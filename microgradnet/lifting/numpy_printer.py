@@ -173,6 +173,8 @@ def _natively(roots: Sequence[Term]) -> list[Term]:
             return _over_all(_natively([rule])[0], term)
         if isinstance(function, Operation) and not is_native(function):
             return _over_all(_natively([expand(function, xs)])[0], term)
+        if function == "where" and isinstance(xs[1], Constant) and isinstance(xs[2], Constant):
+            return term  # 1 where it holds is no product: sums of truth values are truth values
         if function == "where" and _is_zero(xs[1]):
             return _kept(Map("no", (xs[0],)), xs[2])
         if function == "where" and _is_zero(xs[2]):

@@ -89,7 +89,8 @@ def points(op: Operation) -> list[Point]:
     if n == 1:
         return [(x,) for x in _ALONE]
     found = [tuple(_TOGETHER[(i + k * (i + 2)) % 8] for k in range(n)) for i in (0, 1, 3, 5)]
-    return [*found, (-0.7, 0.25, 1.5)] if n == 3 else found  # below what `clip` lets through
+    # below what `clip` lets through, and the third the least
+    return [*found, (-0.7, 0.25, 1.5), (1.5, 0.75, -0.7)] if n == 3 else found
 
 
 def judge(
