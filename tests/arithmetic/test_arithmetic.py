@@ -93,7 +93,7 @@ def test_what_is_let_in(x: object, as_number: object) -> None:
         ({1.0}, r"\{1\.0\} is a set.*use a float"),
         (object(), "<object object at .* is a object.*use a float"),
     ],
-    ids=repr,
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
 )
 def test_what_is_refused(x: object, message: str) -> None:
     """Everywhere by the same message: as a leaf, as an operand, as a parameter."""

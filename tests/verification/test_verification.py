@@ -114,7 +114,8 @@ def runs() -> Iterator[Run]:
         "log_likelihood_from_z": ["linear"],
     }.items():
         for output in outputs:
-            yield Run("tanh", output, cost, **dense(floating, 2, 3, 2), X=X, Y=classes, steps=1)
+            Y = [[2 * y - 1 for y in row] for row in classes] if cost == "hinge" else classes
+            yield Run("tanh", output, cost, **dense(floating, 2, 3, 2), X=X, Y=Y, steps=1)
             soft = [[0.25, 0.5], [0.75, 0.0], [1.0, 0.5]]
             yield Run("tanh", output, cost, **dense(floating, 2, 3, 2), X=X, Y=soft)
     for name in ELEMENTWISE:
