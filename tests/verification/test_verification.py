@@ -114,9 +114,11 @@ def runs() -> Iterator[Run]:
         "log_likelihood_from_z": ["linear"],
     }.items():
         for output in outputs:
-            Y = [[2 * y - 1 for y in row] for row in classes] if cost == "hinge" else classes
-            yield Run("tanh", output, cost, **dense(floating, 2, 3, 2), X=X, Y=Y, steps=1)
             soft = [[0.25, 0.5], [0.75, 0.0], [1.0, 0.5]]
+            Y = classes
+            if cost == "hinge":  # −1 for 0
+                Y, soft = ([[y or -1.0 for y in row] for row in rows] for rows in (classes, soft))
+            yield Run("tanh", output, cost, **dense(floating, 2, 3, 2), X=X, Y=Y, steps=1)
             yield Run("tanh", output, cost, **dense(floating, 2, 3, 2), X=X, Y=soft)
     for name in ELEMENTWISE:
         for X in ([[x] for x in EDGES], [[x] for x in FAR]):
