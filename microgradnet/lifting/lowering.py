@@ -193,7 +193,9 @@ class _Lowering:
         """A power by the next one if that is there; that of −½ by a square root."""
         exponent = float(function.parameters["exponent"])
         above = Map(ops.power_constant.variant(exponent=exponent + 1), (x,))
-        if exponent < -1 and self.powers.get(above) is not None:
+        # 1/√x at −0 is ∞, and divided by −0 it were −∞.
+        divisible = exponent.is_integer() or is_nonnegative(x)
+        if exponent < -1 and divisible and self.powers.get(above) is not None:
             return Map(ops.divide, (self.powers[above], x))
         power: Term = Map(function, (x,))
         if exponent == -0.5 and is_nonnegative(x):

@@ -268,8 +268,8 @@ def power_log(g, x, y, out):
 ''',
     "fractional_power": '''\
 def fractional_power(x, exponent):
-    """x**exponent, an exponent that is not whole; at -inf as at inf, where NumPy has nan."""
-    return np.power(np.where(x == -np.inf, np.inf, x), exponent)
+    """x**exponent, an exponent that is not whole; at -inf and -0 as at inf and 0."""
+    return np.power(np.where((x == -np.inf) | (x == 0), np.abs(x), x), exponent)
 ''',
     "erf": '''\
 def erf(x):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,8 @@ from support.term_examples import (
 )
 from support.term_programs import Printed, assert_prints, random_numbers
 
-from microgradnet import operation, ops
+from microgradnet import Value, lift, operation, ops
+from microgradnet.lifting import analysis
 from microgradnet.lifting.derivatives import adjoints
 from microgradnet.lifting.numpy_printer import write_numpy
 from microgradnet.lifting.numpy_writer import Array, Module, Writer
@@ -672,3 +675,49 @@ def test_what_the_others_add_up_to():
     for over in ((J,), (I, J)):
         others = Others(Map(ops.sin, (w,)), over)
         assert_cost_prints(sum_over(multiply(others, others, k), I, J), w)
+
+
+# Of comparisons, which are truth values in NumPy
+COUNTED: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": lambda a, b: a + b + a,
+    "difference": lambda a, b: a - b,
+    "negative": lambda a, b: -a,
+    "quotient": lambda a, b: b / (a + 1) + a / b,
+    "product": lambda a, b: a * b * a,
+    "halves": lambda a, b: (a * 2) * 0.5 + (b * 2) * 0.5,
+    "dot product": lambda a, b: ops.dot_product(a, b, b, b),
+    "exp": lambda a, b: ops.exp(a) + ops.expm1(b),
+    "tanh": lambda a, b: ops.tanh(a),
+    "sigmoid": lambda a, b: ops.sigmoid(a) + ops.softplus(b),
+    "power": lambda a, b: b**a + b**3 + (a + 1) ** b,
+    "standard deviation": lambda a, b: ops.std(a, b, 3.0),
+    "choice": lambda a, b: ops.where(a, b, a) + ops.max(a, b, 0.5),
+    "comparison": lambda a, b: ops.less(a, b) + ops.equal(a, b),
+    "softmax": lambda a, b: ops.softmax([a, b])[0] + ops.log_sum_exp(a, b, b),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_table", [False, True])
+@pytest.mark.parametrize("name", COUNTED)
+def test_truth_values_are_numbers(
+    name: str, is_table: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analysis.Analysis, "is_table", is_table)
+    for n in (1, 3):
+        ps = [Value(x, label=f"u{k}") for k, x in enumerate((0.6, 0.5, 0.8)[:n])]
+        qs = [Value(x, label=f"v{k}") for k, x in enumerate((0.7, 0.5, 0.4)[:n])]
+        cost = Value(0.0)
+        for p, q in zip(ps, qs, strict=True):
+            cost += COUNTED[name](ops.greater(p, q), ops.greater(p, 0.1)) * p * (q + 1) + p * q
+        cost.backward()
+        costs, gradient = lift(cost, [], [], ps + qs).value_and_grad(np.zeros((1, 0)))
+        assert costs == pytest.approx([cost.data], rel=1e-14)
+        assert gradient == pytest.approx([v.grad for v in ps + qs], rel=1e-14, abs=1e-14)
+
+
+def test_operands_that_tie_share_alike() -> None:
+    ps = [Value(x, label=f"w{k}") for k, x in enumerate((2.0, 3.0, 1.0))]
+    cost = sum((ops.min(2.0, p, 2.0) * ops.max(p, 3.0) for p in ps), Value(0.0))
+    cost.backward()
+    _, gradient = lift(cost, [], [], ps).value_and_grad(np.zeros((1, 0)))
+    assert gradient.tolist() == [p.grad for p in ps] == [1.0, 1.0, 3.0]
