@@ -4,6 +4,8 @@ Of min(1/x, 5) at 0 the first operand has no part, and whatever 1/x does there i
 rule says so by `NO_PART` in its branches. But an array has all its entries. So here is noted where
 there is no part, by a term that is 1 there and 0 elsewhere, and what an infinite slope makes of an
 adjoint is left out where that is 1. What is 0 for another reason stays a factor: 0·∞ is NaN.
+
+Recurrences and sums of products pass on no such note. Behind them an infinite slope makes NaN.
 """
 
 from __future__ import annotations

@@ -14,19 +14,16 @@ from typing import Any
 
 import pytest
 from mpmath import mpf
+from support.branches import PAIRS
 
 from microgradnet import (
     Value,
-    elu,
     explain,
     grad,
-    hard_sigmoid,
-    hard_tanh,
     hessian,
     hvp,
     jacobian,
     jvp,
-    leaky_relu,
     log,
     maximum,
     minimum,
@@ -36,54 +33,12 @@ from microgradnet import (
     sqrt,
     vjp,
     weighted_input,
-    xlogy,
 )
 from microgradnet.arithmetic import NO_PART, common
 from microgradnet.chain_rule import contributions, reverse_mode
 from microgradnet.engine import is_unset
-from microgradnet.ops import abs as absolute
 
 F = Callable[[Any], Any]
-
-# At x = 0 each is infinite, or has an infinite derivative, or both; the sign is that of its value.
-INNER: dict[str, tuple[F, int]] = {
-    "1/x²": (lambda x: 1 / (x * x), 1),
-    "x**-2": (lambda x: x**-2, 1),
-    "−1/x²": (lambda x: -1 / (x * x), -1),
-    "1 − 1/x²": (lambda x: 1 - 1 / x**2, -1),
-    "log x": (lambda x: log(x), -1),
-    "−log x": (lambda x: -log(x), 1),
-    "√x − 9": (lambda x: sqrt(x) - 9, -1),
-    "9 − √x": (lambda x: 9 - sqrt(x), 1),
-}
-# What does not choose the inner function, where its value has the sign.
-CHOOSING: dict[str, tuple[F, int]] = {
-    "relu": (relu, -1),
-    "leaky_relu, slope 0": (lambda u: leaky_relu(u, slope=0), -1),
-    "elu, α 0": (lambda u: elu(u, alpha=0), -1),
-    "hard_tanh, left": (hard_tanh, -1),
-    "hard_tanh, right": (hard_tanh, 1),
-    "hard_sigmoid, left": (hard_sigmoid, -1),
-    "hard_sigmoid, right": (hard_sigmoid, 1),
-    "maximum": (lambda u: maximum(u, -3.0), -1),
-    "maximum, second": (lambda u: maximum(-3.0, u), -1),
-    "minimum": (lambda u: minimum(u, 3.0), 1),
-    "minimum, second": (lambda u: minimum(3.0, u), 1),
-    "a clip": (lambda u: maximum(minimum(u, 3.0), -3.0), 1),
-    "x⁰": (lambda u: u**0, 1),
-}
-PAIRS = {
-    f"{choice} of {name}": (lambda x, f=f, u=u: f(u(x)))
-    for choice, (f, side) in CHOOSING.items()
-    for name, (u, sign) in INNER.items()
-    if side == sign
-}
-PAIRS |= {
-    "|√x|": lambda x: absolute(sqrt(x)),
-    "0 ln √x": lambda x: xlogy(0.0, sqrt(x)),
-    "(1/x²)⁰, both variable": lambda x: ops.raise_to(sqrt(x), 0.0 * x),
-    "0^(√x)": lambda x: 0.0 ** sqrt(x),
-}
 
 
 def derivatives(f: F, x: float) -> list[float]:
