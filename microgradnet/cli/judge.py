@@ -63,9 +63,11 @@ def _run(options: argparse.Namespace) -> int:
         try:
             done = subprocess.run(
                 [sys.executable, "-c", _CHILD, json.dumps(request)],
-                stdin=subprocess.DEVNULL, capture_output=True, timeout=options.seconds,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                timeout=options.seconds,
             )  # fmt: skip
-            failure = f"the process ended with status {done.returncode}"
+            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:200]
+            failure = f"the process ended with status {done.returncode}: {said}".rstrip(": ")
         except subprocess.TimeoutExpired:
             failure = f"not done after {options.seconds} seconds: --seconds allows more"
         if not result.exists():  # the student's code took the process with it
@@ -77,7 +79,11 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if answer["ok"] else 1
 
 
-_CHILD = "import sys; from microgradnet.cli.judge import in_a_child; in_a_child(sys.argv[1])"
+_CHILD = (
+    "import os, sys; from microgradnet.cli.judge import in_a_child; in_a_child(sys.argv[1]); "
+    "os._exit(0)"
+)
+"""It waits for no thread that the student's code has started."""
 
 
 def _request(options: argparse.Namespace) -> dict[str, Any]:
@@ -158,9 +164,10 @@ def _load(place: str, name: str) -> Any:
             spec.loader.exec_module(module)
         else:
             module = import_module(place)
+        has_it = hasattr(module, name)  # which a module may answer itself
     except BaseException as error:
         raise UsageError(f"{place} cannot be imported: {type(error).__name__}: {error}") from None
-    if not hasattr(module, name):
+    if not has_it:
         from difflib import get_close_matches
 
         names = [each for each in vars(module) if not each.startswith("_")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from microgradnet.engine import Value
@@ -100,7 +101,7 @@ _LIST: tuple[tuple[str, str, str, str, str, Callable[[], Value]], ...] = (
      "A second backward adds to what the first has left in the nodes between, and passes the sum "
      "on.",
      "self.grad = 1.0",
-     "for node in topo: node.grad = node.grad if node.is_leaf else 0.0; self.grad = 1.0",
+     "for node in topo: node.grad = node.grad if node.is_leaf else 0.0\nself.grad = 1.0",
      _witness),
     ("nodes_compared_by_value", "nodes are compared by value",
      "Two nodes of one value are two nodes. Compared by value, the second is taken for visited "
@@ -115,7 +116,7 @@ _LIST: tuple[tuple[str, str, str, str, str, Callable[[], Value]], ...] = (
     ("seed_missing", "backward does not begin with 1",
      "The root's derivative by itself is 1. Without it all gradients stay 0.",
      "for node in reversed(topo): node._backward()",
-     "self.grad = 1.0; for node in reversed(topo): node._backward()", _square),
+     "self.grad = 1.0\nfor node in reversed(topo): node._backward()", _square),
     ("data_converted", "data are converted",
      "A node's data are to be the number that it was made of. Rounded to whole numbers there is no "
      "derivative, and complex ones have no order for a ReLU.",
@@ -227,7 +228,7 @@ _LIST: tuple[tuple[str, str, str, str, str, Callable[[], Value]], ...] = (
     ("recursion", "recursion over the graph",
      "Python recurses a thousand calls deep. A chain of a thousand nodes is a neuron of a "
      "thousand inputs.",
-     "def build(node): ... build(child) ...", "stack = [root]; while stack: ...", _chain),
+     "def build(node): ... build(child) ...", "stack = [root]\nwhile stack: ...", _chain),
     ("paths_one_by_one", "every path is walked by itself",
      "The derivative is the sum over all paths, but there are 2ⁿ through n diamonds. Each node "
      "is to be visited once.",
@@ -241,6 +242,25 @@ ENGINE_MISTAKES: tuple[Mistake, ...] = tuple(
 )
 
 
-def engine_mistake(name: str) -> Mistake:
-    """Look a mistake up by its key."""
-    return next(each for each in ENGINE_MISTAKES if each.name == name)
+_LINES: dict[tuple[str, str], tuple[str, str]] = {
+    ("square_lost", "x / y"): (
+        "other.grad += -self.data / other.data * out.grad",
+        "other.grad += -self.data / other.data**2 * out.grad"),
+    ("wrong_sign", "x - y"): ("other.grad += out.grad", "other.grad += -out.grad"),
+    ("reflected_operand_missing", "number - x"): (
+        "__rsub__ is not there", "def __rsub__(self, other): return other + (-self)"),
+    ("reflected_operand_missing", "number * x"): (
+        "__rmul__ is not there", "def __rmul__(self, other): return self * other"),
+    ("reflected_operand_missing", "number / x"): (
+        "__rtruediv__ is not there", "def __rtruediv__(self, other): return other * self**-1"),
+    ("reflected_operands_swapped", "number / x"): (
+        "def __rtruediv__(self, other): return self / other",
+        "def __rtruediv__(self, other): return other * self**-1"),
+}  # fmt: skip
+"""The two lines where they are others for one operation."""
+
+
+def engine_mistake(name: str, operation: str = "") -> Mistake:
+    """Look a mistake up by its key, with the two lines of an operation that shows it."""
+    mistake = next(each for each in ENGINE_MISTAKES if each.name == name)
+    return replace(mistake, mending=_LINES.get((name, operation), mistake.mending))

@@ -225,18 +225,18 @@ class NodeEngine(Engine):
                 node = function(*leaves)
             value = self.value(node)
         except Exception as error:
-            failure = Failure(error.with_traceback(None))
+            failure = Failure(error)
             return Trial(failure, failure, failure if twice else None)
         try:
             self.backward(node)
             firsts = [self.gradient(leaf) for leaf in leaves]
         except Exception as error:
-            firsts = Failure(error.with_traceback(None))
+            firsts = Failure(error)
         if twice:
             try:
                 seconds = self._seconds(function, xs)
             except Exception as error:
-                seconds = Failure(error.with_traceback(None))
+                seconds = Failure(error)
         return Trial(value, firsts, seconds)
 
     def _seconds(self, function: Function, xs: Sequence[Any]) -> Any:
@@ -432,6 +432,7 @@ def engine_of(subject: Any, limit: Limit) -> Engine | None:
     root = str(getattr(subject, "__module__", "")).partition(".")[0]
     if root in _LIBRARIES and getattr(subject, "__name__", "") == "grad":
         return TransformEngine(subject, [*map(import_module, _LIBRARIES[root])], limit)
-    if all(hasattr(subject, name) for name in ("backward", "__add__", "__mul__")):
+    nodes = all(hasattr(subject, name) for name in ("backward", "__add__", "__mul__"))
+    if nodes and callable(subject):
         return (TorchEngine if root == "torch" else NodeEngine)(subject, limit)
     return None

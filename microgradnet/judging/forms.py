@@ -147,7 +147,7 @@ class Form:
             warnings.simplefilter("ignore")
             outcome = limit(lambda: call.read(call()))
         if isinstance(outcome, Failure):
-            misfit = isinstance(outcome.error, ValueError)
+            misfit = issubclass(outcome.kind, ValueError)
             return Outcome(error=str(outcome), stopped=outcome.stopped, misfit=misfit)
         return outcome
 

@@ -83,8 +83,10 @@ def rule_of(subject: Any, limit: Limit) -> tuple[Engine, Function] | None:
         module = type(subject).__module__ + str(getattr(subject, "__globals__", {}).get("__name__"))
         for library in ("jax", "autograd"):
             if library in module:
-                engine = engine_of(import_module(library), limit)
-                return None if engine is None else (engine, subject)
+                module_ = import_module(library)
+                engine = engine_of(module_, limit)
+                vectorise = getattr(module_, "vmap", lambda f: f)
+                return None if engine is None else (engine, vectorise(subject))
     return None
 
 
@@ -101,7 +103,10 @@ def judge_function(
     right, errors, by = _right(engine, function, points)
     if not np.isfinite(right).any():
         value = engine.probe(function, points[0].tolist())
-        note = "at no point of the domain has f a slope to judge by"
+        note = (
+            "at no point of the domain has f a slope to judge by; for several arguments give "
+            "domain=[(low, high), (low, high)]"
+        )
         nowhere = Finding(
             "values", "f", "raises", _at(points[0]), str(value), "a number", note=note
         )

@@ -105,7 +105,8 @@ def judge_graphs(
     base = Habits(seed_is_value=getattr(engine, "seed", "one") == "value")
     known = [(script, outcome) for script, outcome in runs if not isinstance(outcome, Failure)]
     explained = _explain(base, known, partials)
-    findings = [_finding(script, outcome, base) for script, outcome in runs]
+    once = any(len(script.actions) == 1 for script, _ in known)
+    findings = [_finding(script, outcome, base, once) for script, outcome in runs]
     found: list[Symptom] = []
     for deviation, script in explained[1] if explained else ():
         outcome = dict(known)[script]
@@ -209,10 +210,10 @@ def _exact(name: str, xs: tuple[float, ...]) -> Sequence[float]:
     return (1.0, 1.0) if name == SUM else (xs[1], xs[0])
 
 
-def _finding(script: Script, outcome: Outcome | Failure, base: Habits) -> Finding:
+def _finding(script: Script, outcome: Outcome | Failure, base: Habits, once: bool) -> Finding:
     right = _right(script, base)
     if isinstance(outcome, Failure):
-        if len(script.actions) > 1 and not outcome.stopped:
+        if once and len(script.actions) > 1 and not outcome.stopped:
             return Finding("graphs", script.of, "convention", got=str(outcome),
                            note="a second backward is refused, as in PyTorch")  # fmt: skip
         verdict: Verdict = "stopped" if outcome.stopped else "raises"
@@ -429,7 +430,7 @@ def judge_sizes(
     for of, program, want, mistake in cases:
         found = engine.run(program, [0.25, 0.5])
         if isinstance(found, Failure):
-            deep = isinstance(found.error, RecursionError)
+            deep = issubclass(found.kind, RecursionError)
             verdict: Verdict = "stopped" if found.stopped else "raises"
             yield (
                 Finding("graphs", of, verdict, got=str(found), want=f"{want:g}"),

@@ -12,7 +12,6 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 __all__ = ["Count", "Failure", "Limit", "Stopped"]
@@ -27,20 +26,27 @@ class Stopped(BaseException):
         return super().__str__() or "no call and no end for seconds"
 
 
-@dataclass(frozen=True)
 class Failure:
-    """What foreign code raised."""
+    """What foreign code raised: the kind of error and the beginning of its text."""
 
-    error: BaseException
+    def __init__(self, error: BaseException) -> None:
+        self.kind = type(error)
+        try:
+            self.text = " ".join(str(error)[:_TEXT].split())
+        except Exception:  # __str__ is foreign code as well
+            self.text = ""
 
     @property
     def stopped(self) -> bool:
         """Whether the limit of steps, of time or of depth was what it met."""
-        return isinstance(self.error, Stopped | RecursionError | MemoryError)
+        return issubclass(self.kind, Stopped | RecursionError | MemoryError)
 
     def __str__(self) -> str:
-        text = " ".join(str(self.error).split())
-        return f"{type(self.error).__name__}: {text[:160]}" if text else type(self.error).__name__
+        return f"{self.kind.__name__}: {self.text}" if self.text else self.kind.__name__
+
+
+_TEXT = 160
+"""So many characters of an error's text are kept."""
 
 
 class Count:
@@ -120,15 +126,18 @@ class Limit:
             if isinstance(error, Stopped):  # who has had no end once is waited for less
                 self.steps = min(self.steps, max(self.steps // 2, 200_000))
                 self.seconds = max(self.seconds / 2, 0.5)
-            return Failure(error.with_traceback(None))
+            return Failure(error)
 
     def _wait(self) -> None:
-        """End a call that is still the same one after a while."""
+        """End a call that is still the same one after a while, looked at four times."""
+        call = looks = 0
         with self._turn:
             while not self._over:
+                self._turn.wait(self.seconds / 4)
+                looks = looks + 1 if self._busy and call == self._calls else 0
                 call = self._calls
-                self._turn.wait(self.seconds)
-                if self._busy and call == self._calls and not self._over:
+                if looks == 4 and not self._over:
+                    looks = 0
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(
                         ctypes.c_ulong(self._thread), ctypes.py_object(Stopped)
                     )

@@ -121,7 +121,7 @@ class Judgement(Tabular):
         """Say what was judged, and how it was read."""
         article = "an" if self.kind[0] in "aeiou" else "a"
         read = f"\n{self.reading}" if self.reading else ""
-        return f"{self.subject}, judged as {article} {self.kind}{read}"
+        return f"{printable(self.subject)}, judged as {article} {self.kind}{read}"
 
     @property
     def table(self) -> Table:
@@ -165,6 +165,8 @@ class Judgement(Tabular):
         for each in self.findings:
             if each.note:
                 notes.setdefault(each.note, each.of)
+            if each.failed and len(each.got) > _ROOM:
+                notes.setdefault(" ".join(each.got.split()), each.of)
         yield from (printable(f"{of}: {note}") for note, of in notes.items())
 
     @property
@@ -174,10 +176,20 @@ class Judgement(Tabular):
             where = f" ({each.where})" if each.where else ""
             yield f"\n✗ {each.mistake.title}{where}"
             yield f"  {each.mistake.why} {each.evidence}".rstrip()
-            yield f"    − {wrong}\n    + {right}"
-        unexplained = any(each.verdict == "wrong" for each in self.findings)
-        if unexplained and self.hints and not self.diagnoses:
-            yield "None of the known mistakes predicts these numbers."
+            for sign, lines in ("−", wrong), ("+", right):
+                yield f"    {sign} " + lines.replace("\n", "\n      ")
+        if self.hints and self._unexplained:
+            names = ", ".join(self._unexplained) if self.diagnoses else "these numbers"
+            yield f"\nNone of the known mistakes predicts {names}."
+
+    @property
+    def _unexplained(self) -> list[str]:
+        """What is wrong and no mistake explains: an operation, where the others are explained."""
+        wrong = [each for each in self.findings if each.verdict == "wrong"]
+        if self.diagnoses:
+            places = {place for each in self.diagnoses for place in each.where.split(", ")}
+            wrong = [each for each in wrong if each.part in _PARTS and each.of not in places]
+        return list(dict.fromkeys(each.of for each in wrong))
 
 
 _HEADINGS = ("judged", "part", "verdict", "at", "got", "right", "ulps")

@@ -296,7 +296,12 @@ def _written(got: Any) -> str:
 
 def _at(measured: Measured, row: int) -> str:
     xs = measured.right.points[row]
-    return ", ".join(f"{name} = {x:.9g}" for name, x in zip("xyz", xs, strict=False))
+    names = _OPERANDS[measured.offered.constant]
+    return ", ".join(f"{name} = {x:.9g}" for name, x in zip(names, xs, strict=False))
+
+
+_OPERANDS: dict[int | None, Sequence[str]] = {None: "xyz", 0: ("number", "x"), 1: ("x", "number")}
+"""What the operands are called, by which of them is a number."""
 
 
 # Kinks
@@ -341,7 +346,7 @@ def _convention(measured: Measured, row: int) -> str:
     """Say in a sentence which slopes an engine takes at a kink, and which the libraries take."""
     firsts = measured.trials[row].firsts
     if isinstance(firsts, Failure):
-        return f"the slope there raises {type(firsts.error).__name__}; mathematics leaves it open"
+        return f"the slope there raises {firsts.kind.__name__}; mathematics leaves it open"
     yours = tuple(_real(x) for x in firsts)
     at = (
         "at a tie"
@@ -614,7 +619,7 @@ def _symptom(measured: Measured, mistake: str, j: int, k: int, predicted: Array)
     return Symptom(
         mistake,
         measured.offered.name,
-        f"at {_at(measured, row)} the slope of {measured.offered.name}{by} is "
+        f"At {_at(measured, row)} the slope of {measured.offered.name}{by} is "
         f"{got[row]:.12g}, right is {want[row]:.12g}, and this mistake gives {predicted[row]:.12g}",
     )
 
@@ -653,7 +658,7 @@ def _overflow(measured: Measured) -> list[Symptom]:
         Symptom(
             "overflow",
             measured.offered.name,
-            f"at {_at(measured, row)} {measured.offered.name} gives {_written(shown)}; right is "
+            f"At {_at(measured, row)} {measured.offered.name} gives {_written(shown)}; right is "
             f"{right.numbers[row, 0]:.12g}",
         )
     ]
@@ -677,6 +682,6 @@ def _value_mistakes(measured: Measured) -> list[Symptom]:
         if name in reflected and _agree(measured.values, reflected[name], measured, 0, usual):
             row = int(np.argmax(usual & (measured.values != right.numbers[:, 0])))
             return [Symptom("reflected_operands_swapped", measured.offered.name,
-                            f"at {_at(measured, row)} it is {measured.values[row]:.12g}, right is "
+                            f"At {_at(measured, row)} it is {measured.values[row]:.12g}, right is "
                             f"{right.numbers[row, 0]:.12g}")]  # fmt: skip
     return []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import operator
+import os
 import warnings
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from random import Random
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from microgradnet.judging.engine_mistakes import engine_mistake
 from microgradnet.judging.engines import Engine, NodeEngine, engine_of
-from microgradnet.judging.findings import Diagnosis, Finding
+from microgradnet.judging.findings import Diagnosis, Finding, Verdict
 from microgradnet.judging.functions import PairEngine, judge_function, rule_of
 from microgradnet.judging.graphs import (
     PRODUCT,
@@ -67,7 +67,9 @@ def judge(
     with (
         Limit(steps) as limit,
         warnings.catch_warnings(),
-        redirect_stdout(io.StringIO()),
+        open(os.devnull, "w") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
         np.errstate(all="ignore"),
     ):
         warnings.simplefilter("ignore")
@@ -94,12 +96,12 @@ def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
     found: list[Symptom] = [*_seed(engine)]
     if found:
         findings.append(Finding("graphs", "the root's gradient", "wrong", note=found[0].evidence))
-    part = "derivatives" if engine.tape_grows else ""
-    measured: dict[str, Measured] = {}
     operations = {each.name: each for each in offered(engine)}
     unfit = _unfit(engine, operations)
     if unfit is not None:
         return Judgement(engine.name, "engine", (unfit[0],), _diagnoses(unfit[1]), hints, seed)
+    part = "derivatives" if engine.tape_grows else ""
+    measured: dict[str, Measured] = {}
     for name in (SUM, PRODUCT):
         measured[name], said = measure(engine, operations[name], part)
         findings += said
@@ -153,20 +155,34 @@ def _judge(engine: Engine, rng: Random, seed: int, hints: bool) -> Judgement:
 def _unfit(
     engine: Engine, operations: Mapping[str, Offered]
 ) -> tuple[Finding, list[Symptom]] | None:
-    """Find out why nothing can be judged: no sums, no products, or data that are other numbers."""
+    """Find out why nothing can be judged.
+
+    No nodes of one number, no sums, no products, no end of them, or data that are other numbers.
+    """
+    kept = None
+    if isinstance(engine, NodeEngine):
+        kept = engine.limit(lambda: engine.value(engine.leaf(1.5)))
+        if isinstance(kept, Failure):
+            note = f"the judge makes a node of one number, {engine.name}(1.5), and reads its data"
+            return _finding_of("a node", kept, "of 1.5", note), []
     for name, function in (SUM, operator.add), (PRODUCT, operator.mul):
         if name not in operations:
             got = engine.probe(function, [1.5, 0.75])
             note = "" if isinstance(got, Failure) else "it has no data and no backward"
-            return Finding("values", name, "raises", "x = 1.5, y = 0.75", str(got), note=note), []
-    if not isinstance(engine, NodeEngine):
-        return None
-    kept = engine.limit(lambda: engine.value(engine.leaf(1.5)))
-    if isinstance(kept, float) and kept == 1.5:
+            return _finding_of(name, got, "x = 1.5, y = 0.75", note), []
+        found = engine.run(function, (1.75, 2.5))
+        if isinstance(found, Failure) and found.stopped:
+            return _finding_of(name, found, "x = 1.75, y = 2.5"), []
+    if kept is None or (isinstance(kept, float) and kept == 1.5):
         return None
     finding = Finding("values", "data", "wrong", "of a node made of 1.5", repr(kept), "1.5")
     evidence = f"made of 1.5 a node's data are {kept!r}"
     return finding, [Symptom("data_converted", "data", evidence)]
+
+
+def _finding_of(of: str, got: Any, at: str, note: str = "") -> Finding:
+    verdict: Verdict = "stopped" if isinstance(got, Failure) and got.stopped else "raises"
+    return Finding("values", of, verdict, at, str(got), note=note)
 
 
 def _seed(engine: Engine) -> list[Symptom]:
@@ -244,7 +260,7 @@ def _diagnoses(found: list[Symptom]) -> tuple[Diagnosis, ...]:
         by_name.setdefault(each.mistake, []).append(each)
     return tuple(
         Diagnosis(
-            engine_mistake(name),
+            engine_mistake(name, group[0].where),
             ", ".join(dict.fromkeys(each.where for each in group)),
             group[0].evidence,
         )

@@ -88,13 +88,16 @@ def test_what_is_right_exits_0_and_what_is_wrong_1(
 
 
 @pytest.mark.parametrize(
-    ("target", "says"),
-    [("dies.py:backprop", "status 3"), ("waits.py:backprop", "not done after 2 seconds")],
+    ("target", "seconds", "says"),
+    [
+        ("dies.py:backprop", "60", "status 3"),
+        ("waits.py:backprop", "2", "not done after 2 seconds"),
+    ],
 )
 def test_what_takes_the_process_with_it_is_a_finding(
-    target: str, says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    target: str, seconds: str, says: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["judge", target, "--delta", "--json", "--seconds", "2"]) == 1
+    assert cli.main(["judge", target, "--delta", "--json", "--seconds", seconds]) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["findings"][0]["verdict"] == "stopped"
     assert says in report["findings"][0]["got"] and report["kind"] == "backprop"

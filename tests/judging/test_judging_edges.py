@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 from support.planted_engines import closures, local_grads
@@ -148,7 +149,7 @@ def test_what_cannot_be_made_of_a_number_or_gives_no_node_is_a_finding():
         def __mul__(self, other):
             return self.data * other.data
 
-    for engine, of, says in (Named, "x + y", "missing 1 required"), (Bare, "x * y", "None"):
+    for engine, of, says in (Named, "a node", "missing 1 required"), (Bare, "x * y", "None"):
         [finding] = judge(engine).findings
         assert (finding.of, finding.verdict) == (of, "raises")
         assert says in finding.got
@@ -214,3 +215,62 @@ def test_a_reflected_operator_that_is_wrong_in_an_unknown_way_has_no_name():
     report = judge(Off)
     assert not report.ok
     assert not report.diagnoses
+
+
+def test_a_product_without_end_is_one_finding():
+    class Endless(closures()):
+        def __mul__(self, other):
+            while True:
+                abs(1)
+
+    [finding] = judge(Endless, steps=30_000).findings
+    assert (finding.of, finding.verdict) == ("x * y", "stopped")
+
+
+def test_what_every_backward_raises_is_no_refusal_of_a_second_one():
+    class Unset(closures()):
+        def backward(self):
+            raise AttributeError("no grad")
+
+    report = judge(Unset)
+    assert not any("refused" in each.note for each in report.findings)
+
+
+def test_an_error_whose_text_cannot_be_had_is_a_failure():
+    class Mute(Exception):
+        def __str__(self):
+            raise ValueError
+
+    assert str(Failure(Mute())) == "Mute"
+    assert len(str(Failure(ValueError("z" * 10**6)))) < 200
+
+
+def test_an_instance_is_no_engine():
+    with pytest.raises(TypeError, match="is no engine"):
+        judge(closures()(1.0))
+
+
+def test_lines_and_operands_are_those_of_the_operation():
+    class Left(closures()):
+        __rmul__ = None
+
+        def __rtruediv__(self, other):
+            return self * other
+
+    report = judge(Left)
+    lines = {each.mistake.name: each.mistake.mending[1] for each in report.diagnoses}
+    assert lines["reflected_operand_missing"] == "def __rmul__(self, other): return self * other"
+    assert next(each for each in report.failed if each.of == "number / x").at.startswith(
+        "number = "
+    )
+
+
+def test_what_it_prints_is_not_heard(capfd):
+    class Loud(closures()):
+        def backward(self):
+            print("loud")
+            print("louder", file=sys.stderr)
+            super().backward()
+
+    judge(Loud)
+    assert capfd.readouterr() == ("", "")

@@ -130,3 +130,25 @@ def test_a_narrow_terminal_gets_fewer_columns(width: int, headings: set[str]) ->
     head = next(line for line in console.export_text().splitlines() if line.startswith("judged"))
     assert {"judged", "verdict"} <= {*head.split()}
     assert {*head.split()} & OPTIONAL == headings
+
+
+def test_an_operation_that_no_mistake_explains_is_named_beside_those_explained() -> None:
+    findings = (
+        Finding("derivatives", "tanh", "wrong", "x = 1", "1.0", "0.5"),
+        Finding("derivatives", "exp", "wrong", "x = 1", "1.0", "0.5"),
+        Finding("derivatives", "log", "raises", "x = 1", "ValueError: " + "long " * 20),
+    )
+    explained = Diagnosis(MISTAKE, "tanh, sin", "")
+    report = Judgement("a\x1bb", "engine", findings, (explained,))
+    assert "None of the known mistakes predicts exp." in report.verdict
+    assert "log: ValueError: long long" in report.verdict
+    assert report.title == "a\ufffdb, judged as an engine"
+    assert "None of" not in Judgement("a", "engine", findings, (explained,), hints=False).verdict
+    everything = Diagnosis(MISTAKE, "tanh, exp", "")
+    assert "None of" not in Judgement("a", "engine", findings, (everything,)).verdict
+
+
+def test_lines_stand_below_each_other() -> None:
+    mistake = Mistake("m", "title", "why", ("a", "b\nc"), picture)
+    text = str(Judgement("a", "engine", FINDINGS, (Diagnosis(mistake, "", ""),)))
+    assert "    − a\n    + b\n      c" in text
