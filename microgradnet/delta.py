@@ -192,6 +192,9 @@ def backprop(
     The sequences nabla_b and nabla_w are those of layers 1 to L, like weights and biases. A cost
     "…_from_z" belongs to a "linear" output layer. Softmax is for the output layer only.
 
+    In floats a δ below 10⁻³²⁴ is 0 and one above 10³⁰⁸ is ∞, whatever multiplies it further on. The
+    scalar graph's `backward` finds such gradients, and Fractions have none of these limits.
+
     >>> backprop([[[2]], [[3]]], [[0], [1]], ["relu", "linear"], "quadratic", [1], [5]).nabla_w
     [array([[6.]]), array([[4.]])]
     """

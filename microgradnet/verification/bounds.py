@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "activation", "bias_gradient", "chain", "cost", "hidden_error", "output_error", "update",
@@ -295,13 +295,15 @@ def _output_error_softmax(terms: Array, rounding: Array, z: Array, a: Array) -> 
 def hidden_error(W_next: Array, delta_next: Array, activation: str, z: Array) -> Array:
     """Bound BP2, δˡ = ((Wˡ⁺¹)ᵀ δˡ⁺¹) ⊙ σ′(zˡ): a sum over the n of layer l + 1.
 
-    On each side a product and n − 1 additions, and the product with σ′.
+    On each side a product and n − 1 additions, and the product with σ′. And a δˡ⁺¹ near 0 was
+    rounded before W multiplied it.
     """
     sigma_prime, error = _sigma_prime(activation, z)
     n = W_next.shape[0]
     terms = np.abs(delta_next) @ np.abs(W_next)
     error = _gamma(2 * (n + 1)) * sigma_prime + error
-    return _array(terms * error + (n + 1) * _TINY * (1 + sigma_prime))
+    lost = _TINY * np.abs(W_next).sum(axis=0) * sigma_prime
+    return _array(terms * error + (n + 1) * _TINY * (1 + sigma_prime) + lost)
 
 
 def bias_gradient(delta: Array) -> Array:
@@ -311,10 +313,14 @@ def bias_gradient(delta: Array) -> Array:
 
 
 def weight_gradient(delta: Array, a_prev: Array) -> Array:
-    """Bound BP4, ∂C/∂W = δ aᵀ, a product, and m − 1 additions over the examples."""
+    """Bound BP4, ∂C/∂W = δ aᵀ, a product, and m − 1 additions over the examples.
+
+    A factor near 0 was rounded before the other multiplied it.
+    """
     m = len(delta)
     terms: Array = np.abs(delta).T @ np.abs(a_prev)
-    return _array(_gamma(2 * m) * terms + m * _TINY)
+    lost = np.abs(delta).sum(axis=0)[:, np.newaxis] + np.abs(a_prev).sum(axis=0)
+    return _array(_gamma(2 * m) * terms + _TINY * (m + lost))
 
 
 def update(w: Array, gradient: Array, lr: Any, m: int) -> Array:
@@ -331,14 +337,17 @@ def cost(name: str, activation: str, z: Array, a: Array, y: Array) -> Array:
     return _array(error + n * _TINY)
 
 
-def chain(contributions: Sequence[Sequence[float]]) -> Array:
+def chain(contributions: Sequence[Sequence[float]], roundings: ArrayLike = 0) -> Array:
     """Bound a node's gradient, the sum of the contributions of its k uses.
 
     Both sides have each contribution by one rule from one adjoint: only the k − 1 additions differ.
+    But the engine sums up those of a softmax in another form.
+
+    roundings  of each node how many more there are on both sides together
     """
     terms = np.array([sum(map(abs, each)) for each in contributions])
-    uses = np.array([len(each) for each in contributions])
-    return _array(_gamma(2 * (uses - 1)) * terms)
+    additions = np.array([2 * (len(each) - 1) for each in contributions])
+    return _array(_gamma(additions + np.asarray(roundings)) * terms)
 
 
 def _entropy(y: Array, a: Array, rest: Array) -> Array:

@@ -80,7 +80,11 @@ class Report(Tabular):
     def verdict(self) -> str:
         """Say the outcome in a line."""
         red = [row for row in self.rows if not row.holds]
-        undefined = [row for row in red if math.isnan(row.difference)]
+        undefined = [
+            row
+            for row in red
+            if math.isnan(row.difference) or (self.infinite and math.isinf(row.difference))
+        ]
         wrong = [row for row in red if row not in undefined]
         parts = []
         if wrong:

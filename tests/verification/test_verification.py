@@ -791,8 +791,12 @@ def test_where_the_cost_is_infinite_no_equation_is_blamed(cost: str, output: str
         report = verify(model, [[x]] * len(Y), Y, cost, steps=1)
         assert not report.ok
         assert report.infinite == tuple(range(1, len(Y)))
-        assert report.verdict.startswith(f"Undefined, as the cost of {named} is infinite: δ¹ = ")
-        assert next(row for row in report.rows if row.equation == "cost").holds
+        assert report.verdict.startswith(f"Undefined, as the cost of {named} is infinite: ")
+        assert "δ¹ = " in report.verdict and "NOT" not in report.verdict
+        # What a alone says is ∞; where z says more, the graph has it.
+        assert next(row for row in report.rows if row.equation == "cost").holds == (
+            output == "hard_sigmoid"
+        )
 
 
 def test_an_infinite_cost_with_finite_gradients_is_no_excuse(
@@ -908,6 +912,7 @@ def test_sums_over_many_outputs_are_within_their_bounds(n: int) -> None:
 def test_a_sum_of_one_product_is_the_product() -> None:
     assert bounds.chain([[3.0]]).tolist() == [0]
     assert bounds.chain([[1.0, -1.0]]).tolist() == [pytest.approx(2 * 2 * 2.0**-53, rel=1e-5)]
+    assert bounds.chain([[3.0]], [4]).tolist() == [pytest.approx(3 * 4 * 2.0**-53, rel=1e-5)]
 
 
 def test_rationals_that_meet_floats_are_floats_on_both_sides() -> None:
@@ -938,3 +943,67 @@ def test_a_cost_without_a_bound_is_not_judged_by_anothers() -> None:
         bounds.output_error("absolute", "tanh", a, a, a)
     with pytest.raises(KeyError):
         bounds.cost("absolute", "tanh", a, a, a)
+
+
+# --- Far from 1 -----------------------------------------------------------------------------------
+
+FAR_FROM_1 = st.one_of(st.integers(-300, -150), st.integers(150, 300), st.integers(-1, 1))
+
+
+@given(
+    st.lists(FAR_FROM_1, min_size=2, max_size=5),
+    st.integers(-100, 100),
+    st.sampled_from(["linear", "relu", "leaky_relu"]),
+    st.randoms(use_true_random=False),
+)
+def test_weights_and_activations_far_from_1(
+    sizes: list[int], last: int, activation: str, rng: Random
+) -> None:
+    """The gradients are those of Fractions, where these are floats; and verify agrees."""
+    sizes = [*sizes, last]  # of the input and of each layer's activations, as powers of ten
+    W = []
+    for before, after in pairwise(sizes):
+        size = min(max(after - before, -300), 300)
+        W.append([[rng.randint(1, 9) * 10.0**size for _ in range(2)] for _ in range(2)])
+    x = [rng.randint(1, 9) * 10.0 ** sizes[0] for _ in range(2)]
+    model = MLP(2, [2] * len(W), init="zeros", activation=activation, output_activation="linear")
+    for l, w in enumerate(W, 1):
+        model.weights[l] = w
+    forward = model.forward(x)
+    a = np.array([[v.data for v in layer] for layer in forward.a])
+    assume(np.isfinite(a).all() and (np.abs(a[-1]) < 1e150).all())
+    y = [-v.data for v in forward.output]
+    quadratic(forward.output, y).backward()
+    exact = delta.backprop(
+        [np.array([[Fraction(v) for v in row] for row in w]) for w in W],
+        [np.array([Fraction(0)] * 2) for _ in W],
+        [activation] * (len(W) - 1) + ["linear"],
+        "quadratic",
+        np.array([Fraction(v) for v in x]),
+        np.array([Fraction(v) for v in y]),
+    )
+    for layer, nabla in zip(model.layers, exact.nabla_w, strict=True):
+        for neuron, row in zip(layer.neurons, nabla, strict=True):
+            for w, right in zip(neuron.w, row, strict=True):
+                if 2.0**-1000 < abs(right) < 2.0**1000:
+                    assert math.isclose(w.grad, right, rel_tol=1e-14)
+    largest = max(abs(v) for v in np.concatenate([*exact.delta[1:], *map(np.ravel, exact.nabla_w)]))
+    report = verify(model, [x], [y], steps=0)
+    assert report.ok or largest > 10**300, report.verdict
+
+
+def test_a_wrong_equation_far_from_1_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MLP(1, [1, 1], init="zeros", activation="linear", output_activation="linear")
+    model.weights[1], model.weights[2] = [[1e-300]], [[1e-200]]
+    assert verify(model, [[1e300]], [[1.0]], steps=0).ok
+    monkeypatch.setattr(delta, "weight_gradient", lambda error, a: error.T @ a * (1 + 1e-9))
+    report = verify(model, [[1e300]], [[1.0]], steps=0)
+    assert report.verdict == "NOT the same: ∂C/∂W¹ = δ¹ (a⁰)ᵀ; ∂C/∂W² = δ² (a¹)ᵀ"
+
+
+def test_a_forward_pass_beyond_the_floats_is_undefined() -> None:
+    model = MLP(1, [1, 1], init="zeros", activation="linear", output_activation="linear")
+    model.weights[1], model.weights[2] = [[1e200]], [[1e-200]]
+    report = verify(model, [[1e200]], [[2.0]], steps=0)
+    assert report.infinite == (0,)
+    assert report.verdict.startswith("Undefined, as the cost of example 0 is infinite: ")
