@@ -7,9 +7,9 @@ output returns it. For several outputs the targets may be the number of the clas
 Different lengths raise ValueError.
 
 Those named `..._from_z` take the last layer's weighted inputs z, of a network whose output is
-linear, and have the last activation within: cross-entropy σ, log-likelihood softmax. Wherever σ(z)
-rounds to exactly 0 or 1 the plain forms can only say 0 or inf, and a gradient that is 0·inf; from z
-the same cost is −z or so, and its derivative, a − y, keeps its digits.
+linear, and have the last activation within: cross-entropy σ, log-likelihood softmax. Where the
+output a is 0 or 1 as a float, its number alone can only say 0 or inf. Where the graph computed a
+from z, the plain forms have the digits of those from z: −z or so, and a derivative a − y.
 
 The factor ½ of the quadratic cost is there so that C′(a) = a − y. Source of the conventions:
 M. Nielsen, Neural Networks and Deep Learning, chapters 1 to 3.

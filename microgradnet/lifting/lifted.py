@@ -267,7 +267,8 @@ class Program:
         The gradient is flat, in the order of the parameters; out, where given, is filled with it.
         float32 examples are computed in float32, and NumPy's long doubles in these: on most
         processors of x86 they go from 10⁻⁴⁹³² to 10⁴⁹³². There a float64 gradient is computed in
-        them again where it, or a cost, is not finite: what was ∞ or NaN on the way may be none.
+        them again where it, or a cost, is not finite: what was ∞ or NaN on the way may be none. A
+        gradient that underflowed to 0 on the way stays 0, though the engine's may be another.
         """
         if not self._scalar_cost:
             raise TypeError("this program has outputs and no cost: vjp(X, V) is its gradient")
