@@ -92,7 +92,7 @@ def write_numpy(
     """
     named = names or {}
     parts, decays = _without_decays(gradients)
-    lowered = iter(_with_numbers(lower(_natively([*outputs, *parts, *decays, *named]))))
+    lowered = iter(lower(_natively([*outputs, *parts, *decays, *named])))
     roots = [next(lowered) for _ in outputs]
     slopes = {leaf: next(lowered) for leaf in gradients}
     decayed = {next(lowered): leaves for leaves in decays.values()}
@@ -206,34 +206,7 @@ def _is_finite(term: Term) -> bool:
     return isinstance(term, Constant) and bool(np.isfinite(term.values).all())
 
 
-_ZERO, _ONE = Constant(0.0), Constant(1.0)
-
-
-def _with_numbers(roots: Sequence[Term]) -> list[Term]:
-    """The roots with 1 and 0 where truth values are read as numbers.
-
-    Of two truth values NumPy's sum is their disjunction, and its exponential is one of 16 bits.
-    """
-
-    def change(term: Term) -> Term:
-        chooses = isinstance(term, Map) and term.function in ("where", "keep")
-        read = [_is_truth(x) for x in term.operands]
-        if _is_truth(term) or (is_map(term, ops.multiply) and not all(read)):
-            return term
-        read[:chooses] = [False] * chooses
-        operands = zip(term.operands, read, strict=True)
-        return term.with_operands(
-            [Map("where", (x, _ONE, _ZERO)) if number else x for x, number in operands]
-        )
-
-    return rebuild(roots, change)
-
-
-_TRUTHS = ("both", "no", "equal", "different", "less", "less_equal", "is_infinite")
-
-
-def _is_truth(term: Term) -> bool:
-    return isinstance(term, Map) and term.function in _TRUTHS
+_ZERO = Constant(0.0)
 
 
 class _Block:
