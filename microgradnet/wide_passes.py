@@ -43,9 +43,8 @@ def reverse_mode(
     >>> chain_rule.reverse_mode({y: 1.0})[x], reverse_mode({y: 1.0})[x]
     (0.0, 1.0)
     """
-    below = topological_order(seeds)
-    adjoints = chain_rule.reverse_mode(seeds, order or below, within)
-    if left_the_floats(below, adjoints.values()):
+    adjoints = chain_rule.reverse_mode(seeds, order, within)
+    if left_the_floats(topological_order(seeds), adjoints.values()):
         _replace(adjoints, wide_adjoints(seeds, order, within))
     return adjoints
 

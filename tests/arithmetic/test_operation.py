@@ -11,7 +11,7 @@ import pytest
 
 from microgradnet import Value, arithmetic, leaky_relu, log_sum_exp, operation, ops, tanh
 from microgradnet.arithmetic import ieee
-from microgradnet.operation import find, find_by_symbol, operations
+from microgradnet.operation import Operation, find, find_by_symbol, operations
 
 
 def test_an_operation_is_immutable() -> None:
@@ -116,3 +116,15 @@ def test_former_spellings_work_and_warn() -> None:
         assert ops.multiply.vjp(ieee, 1.0, 15.0, 3.0, 5.0) == (5.0, 3.0)
     with pytest.warns(DeprecationWarning, match="coerce"):
         assert arithmetic.number(0.5) == 0.5
+
+
+def test_a_softmax_of_ones_own_nodes_records_each_component() -> None:
+    class Term:
+        """Whatever can be an operand: it says what is to be recorded."""
+
+        @staticmethod
+        def __operation__(op: Operation, operands: Any) -> str:
+            return f"{op.name}[{op.parameters['index']}] of {len(operands)}"
+
+    recorded: Any = ops.softmax([Term(), Term()])
+    assert recorded == ["softmax_component[0] of 2", "softmax_component[1] of 2"]

@@ -200,7 +200,8 @@ def is_noticed(wrong: Operation, op: Operation, oracle: str, order: tuple[int, .
 @each_entry
 def test_every_oracle_notices(op: Operation, present: str) -> None:
     finest = ORACLES[present].finest
-    assert is_noticed(wrong_value(op, finest), op, present, ())
+    if op is not ops.equal:  # which is 0 at all points, whatever the factor
+        assert is_noticed(wrong_value(op, finest), op, present, ())
     for k in range(operands(op)):
         assert is_noticed(wrong_product(op, k, finest), op, present, (k,))
         assert is_noticed(wrong_when_differentiated(op, k, 2**8 * finest), op, present, (k, k))

@@ -26,6 +26,7 @@ from microgradnet import (
     operation,
     ops,
     recording,
+    softmax,
     vjp,
 )
 from microgradnet.drawing import Picture
@@ -291,3 +292,11 @@ def test_at_coarser_zooms_what_holds_the_node_is_marked(zoom: str, name: str) ->
     assert line.startswith(name)
     assert marked(draw(cost, zoom=zoom)) == []
     assert draw(error).zoom == "scalar"
+
+
+def test_a_softmax_is_seen_component_by_component() -> None:
+    with detect_anomaly(), pytest.raises(AnomalyError, match="softmax"):
+        softmax([Value(math.nan), Value(0.0)])
+    with detect_anomaly():
+        shares = softmax([Value(0.0), Value(0.0)])
+    assert [share.data for share in shares] == [0.5, 0.5]

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 from support.numerals import plain_ascii
+from support.oracles import operands as count
 
 from microgradnet import MLP, Value, costs, explain, explore, minimum, operation, relu
 from microgradnet.graph import topological_order
@@ -522,8 +523,7 @@ def test_every_operation_is_known_to_the_page(visit):
             low, high = domain.get(op.name, (0.1, 2.9))
             for _ in range(4):
                 operands = [
-                    Value(rng.uniform(low, high), label=f"{op.name}{k}")
-                    for k in range(op.arity or 5)
+                    Value(rng.uniform(low, high), label=f"{op.name}{k}") for k in range(count(op))
                 ]
                 total = total + variant(*operands)
     negative = [op for op in operations() if op.arity == 1 and op.name in

@@ -175,3 +175,21 @@ def test_a_data_set_stands_for_examples_targets_and_those_held_back() -> None:
     assert models[0].answers.classes == data.class_names
     with pytest.raises(TypeError, match="or a Dataset in place of both"):
         fit(models[0], data.train.X)
+
+
+def test_examples_held_back_may_be_others_than_the_data_sets() -> None:
+    data = datasets.iris()
+    model = MLP(4, [3], output_activation="softmax", seed=0)
+    held_back = data.train.X[:5], [data.class_names[k] for k in data.train.labels[:5]]
+    history = fit(model, data, cost="log_likelihood", test=held_back, epochs=1, progress=False)
+    assert history[-1].test_accuracy in {k / 5 for k in range(6)}
+
+
+def test_labels_in_an_object_array_are_labels() -> None:
+    words = np.array([WORDS[k] for k in PLACES], dtype=object)
+    assert trained(words).predict(X).tolist() == words.tolist()
+
+
+def test_rows_of_several_lengths_are_no_labels() -> None:
+    with pytest.raises(ValueError, match="the rows of Y are not of one length"):
+        fit(network(), X, [[1, 0, 0], [0, 1]] * 3)
