@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from importlib import import_module
+from itertools import pairwise
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -184,7 +185,7 @@ class NodeEngine(Engine):
         for _ in range(20):
             self.run(lambda x, y: x * y, (1.75, 2.5))
             taken.append(self.limit.taken)
-        return taken[-1] > 2 * taken[1]
+        return all(x < y for x, y in pairwise(taken))
 
     def try_out(
         self,

@@ -118,6 +118,7 @@ def test_far_out() -> None:
         assert getattr(wide, name)(tiny) == tiny
     assert float(huge) == math.inf and float(-huge) == -math.inf and float(tiny) == 0
     assert float(wide.acosh(huge)) == pytest.approx(5001 * math.log(2))
+    assert float(wide.asinh(-huge)) == pytest.approx(-5001 * math.log(2))
     assert float(wide.log1p(huge)) == pytest.approx(5000 * math.log(2))
     assert float(wide.exp(1e300)) == math.inf and float(wide.exp(-1e300)) == 0
     assert math.isnan(float(wide.power(-1.0, 0.5))) and float(wide.power(0.0, -1)) == math.inf

@@ -62,6 +62,7 @@ def test_each_mistake_is_caught_and_named(plant):
 @given(st.sampled_from(sorted(FORMS)), st.sampled_from(PAIRS))
 @example("the GPT of scalars'", ("assigned_gradient", "paths_one_by_one"))
 @example("the GPT of scalars'", ("set_of_parents", "softmax_diagonal"))
+@example("the GPT of scalars'", ("set_of_parents", "operand_forgotten"))
 @example("the GPT of scalars'", ("tape_never_cleared", "overflow"))
 @example("the GPT of scalars'", ("operands_swapped", "gate_on_gradient"))
 @example("micrograd's", ("order_not_reversed", "gate_on_gradient"))
