@@ -56,7 +56,7 @@ def join_steps(vectors: Vectors) -> tuple[Vectors, list[Run]]:
     ...     s = tanh(w * s + 1.0)
     >>> vectors, (run,) = join_steps(vectorise(canonicalise([s], parameters=[w])))
     >>> run.count, [len(c) for c in vectors.classes]
-    (9, [1, 1, 1, 9, 9])
+    (10, [1, 10, 10])
     """
     deep, runs = _Joiner(*_deepest_first(vectors)).result()
     return (deep, runs) if runs else (vectors, [])
