@@ -80,7 +80,7 @@ def require_oracle() -> Callable[[str], Any]:
     return oracle
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_table() -> Iterator[None]:
     """Operations declared in the test are forgotten after it, lest other tests find them."""
     before = dict(_TABLE)

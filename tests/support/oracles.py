@@ -72,9 +72,8 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
 
 
 def variants(names: Iterable[str] | None = None) -> list[Operation]:
-    """Every entry of the package's table, and further parameters of those that have some."""
-    built_in = [op for op in operations() if op.is_built_in]
-    chosen = [op for op in built_in if names is None or op.name in names]
+    """Every entry of the table, and further parameters of those that have some."""
+    chosen = [op for op in operations() if names is None or op.name in names]
     return chosen + [
         op.variant(**parameters) for op in chosen for parameters in _PARAMETERS.get(op.name, ())
     ]
